@@ -1,0 +1,86 @@
+"""The errors a caller may want to recover from, and the one shape check that words them alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class MlcncError(Exception):
+    """Base of every error that mlcnc raises on purpose and that a caller may recover from."""
+
+
+class ConfigError(MlcncError):
+    """A setting is unknown, has the wrong type or does not fit the others."""
+
+
+class UnknownDatasetError(ConfigError):
+    """No data set is registered under the given name."""
+
+
+class DataError(MlcncError):
+    """A data file is missing, damaged or does not hold what its format promises."""
+
+
+class WeightsUnavailableError(MlcncError):
+    """Pre-trained weights are neither on disk nor reachable over the network."""
+
+
+class StoreError(MlcncError):
+    """A run folder could not be written (disk full, read-only, name taken)."""
+
+
+class RunNotFoundError(StoreError):
+    """No run has this id under the runs folder."""
+
+
+class RunFormatError(StoreError):
+    """A run folder exists but cannot be read: damaged, or written by a newer version."""
+
+
+class NonFiniteLossError(MlcncError):
+    """A loss term became NaN or infinite; training stops and says which, when and where.
+
+    Args:
+        term: name of the first term that is not finite, e.g. ``alignment``.
+        epoch: epoch index, from 0.
+        batch: batch index within the epoch, from 0.
+    """
+
+    def __init__(self, term: str, epoch: int, batch: int, value: float) -> None:
+        super().__init__(
+            f"the {term} loss became {value} in epoch {epoch}, batch {batch}; lower --training.lr, "
+            "keep --training.clip_norm on, or check the images for non-finite values"
+        )
+        self.term = term
+        self.epoch = epoch
+        self.batch = batch
+
+
+def require_shape(
+    name: str, actual: Sequence[int], expected: Sequence[int | str], like: str = ""
+) -> None:
+    """Check a shape against names and numbers, e.g. ``("B", 20)``; a string fits any size.
+
+    Args:
+        name: the argument as the caller knows it, e.g. ``targets``.
+        actual: the shape that came.
+        expected: one entry an axis: a size, or a letter where any size will do.
+        like: what fixes the expected sizes, for the message, e.g. ``logits``.
+
+    Raises:
+        ValueError: the number of axes or a size differs; the message names all four.
+
+    Example:
+        >>> require_shape("targets", (32, 80), ("B", 20), like="logits")
+        Traceback (most recent call last):
+            ...
+        ValueError: targets must have shape (B, 20) like logits, got (32, 80)
+    """
+    fits = len(actual) == len(expected) and all(
+        isinstance(want, str) or want == have for have, want in zip(actual, expected, strict=True)
+    )
+    if not fits:
+        wanted = "(" + ", ".join(str(size) for size in expected) + ")"
+        came = "(" + ", ".join(str(size) for size in actual) + ")"
+        suffix = f" like {like}" if like else ""
+        raise ValueError(f"{name} must have shape {wanted}{suffix}, got {came}")
