@@ -1,0 +1,108 @@
+"""What every data set offers: class names, and splits of images with targets and optional boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlcnc.data.long_tail import class_counts, co_occurrence, frequency_groups
+from mlcnc.errors import require_shape
+
+
+class ImageSplit(Protocol):
+    """One split: N images with multi-label targets. Images are read one by one, by index."""
+
+    @property
+    def targets(self) -> NDArray[np.uint8]:
+        """(N, C), 1 where the image has the class."""
+
+    def __len__(self) -> int: ...
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """Return image ``index`` as (H, W, 3)."""
+
+    def boxes(self, index: int) -> NDArray[np.float32] | None:
+        """Return (M, 5) rows of class, x0, y0, x1, y1 in pixels, or None where none are known."""
+
+    def image_id(self, index: int) -> str:
+        """Return a name that stays the same wherever the data set is."""
+
+
+@dataclass(frozen=True)
+class ArraySplit:
+    """A split whose images are one array.
+
+    Args:
+        name: of the split; part of the image ids.
+        images: (N, H, W, 3) uint8.
+        targets: (N, C) uint8.
+        object_boxes: (M, 6) float32 rows of image, class, x0, y0, x1, y1, sorted by image, or None.
+    """
+
+    name: str
+    images: NDArray[np.uint8]
+    targets: NDArray[np.uint8]
+    object_boxes: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        require_shape("images", self.images.shape, ("N", "H", "W", 3))
+        require_shape("targets", self.targets.shape, (len(self.images), "C"), like="images")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        return self.images[index]
+
+    def boxes(self, index: int) -> NDArray[np.float32] | None:
+        if self.object_boxes is None:
+            return None
+        first, last = np.searchsorted(self.object_boxes[:, 0], [index, index + 1])
+        return self.object_boxes[first:last, 1:]
+
+    def image_id(self, index: int) -> str:
+        return f"{self.name}-{index:05d}"
+
+
+@dataclass(frozen=True)
+class MultiLabelDataset:
+    """A named data set with its splits; settings are chosen on validation, never on test.
+
+    Args:
+        name: as in the registry.
+        class_names: C names.
+        train, validation, test: splits; validation may be None.
+        group_thresholds: a class is head from ``head_min`` training images on, tail below ``tail_max``.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    train: ImageSplit
+    validation: ImageSplit | None
+    test: ImageSplit
+    group_thresholds: tuple[int, int] = (100, 20)
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return len(self.class_names)
+
+    @cached_property
+    def class_counts(self) -> NDArray[np.int64]:
+        """(C,) training images per class, n_c."""
+        return class_counts(self.train.targets)
+
+    @cached_property
+    def co_occurrence(self) -> NDArray[np.int64]:
+        """(C, C) training images having both classes; the diagonal is ``class_counts``."""
+        return co_occurrence(self.train.targets)
+
+    @cached_property
+    def groups(self) -> Mapping[str, list[int]]:
+        """Class indices of ``head``, ``medium`` and ``tail``."""
+        return frequency_groups(self.class_counts, *self.group_thresholds)

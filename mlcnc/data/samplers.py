@@ -1,0 +1,63 @@
+"""Which training images an epoch sees, a function of the seed and the epoch's number alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class UniformSampler:
+    """Every image equally often: shuffled passes over the training set.
+
+    Args:
+        targets: (N, C); only N matters.
+        num_samples: images an epoch.
+        seed: of the shuffles.
+    """
+
+    def __init__(self, targets: NDArray[Any], num_samples: int, seed: int) -> None:
+        self.num_images = len(targets)
+        self.num_samples = num_samples
+        self.seed = seed
+
+    def indices(self, epoch: int) -> NDArray[np.int64]:
+        """Return the (num_samples,) image indices of an epoch, in order."""
+        rng = np.random.default_rng([self.seed, epoch, 1])
+        passes = -(-self.num_samples // self.num_images)
+        order = np.concatenate([rng.permutation(self.num_images) for _ in range(passes)])
+        return order[: self.num_samples].astype(np.int64)
+
+
+class ClassAwareSampler:
+    """Classes in turn, one image of each: every class is drawn equally often (RS of Shen et al.).
+
+    Args:
+        targets: (N, C); classes without an image are left out.
+        num_samples: images an epoch.
+        seed: of the order of classes and of the images within a class.
+    """
+
+    def __init__(self, targets: NDArray[Any], num_samples: int, seed: int) -> None:
+        self.members = [rows for rows in (np.flatnonzero(column) for column in targets.T) if len(rows)]
+        if not self.members:
+            raise ValueError("targets must have at least one positive for class-aware sampling")
+        self.num_samples = num_samples
+        self.seed = seed
+
+    def indices(self, epoch: int) -> NDArray[np.int64]:
+        """Return the (num_samples,) image indices of an epoch, in order."""
+        rng = np.random.default_rng([self.seed, epoch, 2])
+        rounds = -(-self.num_samples // len(self.members))
+        decks = [self._deck(rows, rounds, rng) for rows in self.members]
+        chosen = [
+            deck[turn] for turn in range(rounds) for deck in (decks[c] for c in rng.permutation(len(decks)))
+        ]
+        return np.array(chosen[: self.num_samples], dtype=np.int64)
+
+    @staticmethod
+    def _deck(rows: NDArray[Any], num_draws: int, rng: np.random.Generator) -> NDArray[Any]:
+        # without replacement until the class is used up, then shuffled again
+        passes = -(-num_draws // len(rows))
+        return np.concatenate([rng.permutation(rows) for _ in range(passes)])[:num_draws]

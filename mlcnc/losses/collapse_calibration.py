@@ -1,0 +1,77 @@
+"""L_FPC, the collapse calibration of projected features towards their class mean (Eq. 9)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mlcnc.errors import require_shape
+
+Normalisation = Literal["image", "pair"]
+
+
+def collapse_calibration_loss(
+    projected_features: Tensor,
+    class_means: Tensor,
+    targets: Tensor,
+    *,
+    seen: Tensor | None = None,
+    positive_temperature: float = 0.5,
+    contrast_temperature: float = 0.5,
+    normalisation: Normalisation = "image",
+) -> Tensor:
+    """Return -(1/B) sum over positives of log[ exp(S_cc/tau_1) / sum_k exp(S_ck/tau_2) ] (Eq. 9).
+
+    ``S_ck`` is the cosine of mu_i^c and the mean of class k from the epoch before.
+
+    Args:
+        projected_features: (B, C, p) float, any norm.
+        class_means: (C, p), any norm; a constant, no gradient flows into it.
+        targets: (B, C), 0 or 1.
+        seen: (C,) bool, classes whose mean exists; the others leave both sums. None: all.
+        positive_temperature: tau_1 > 0, of the numerator.
+        contrast_temperature: tau_2 > 0, of the denominator.
+        normalisation: divide by the images (``image``, paper) or by the positive pairs that entered
+            (``pair``, released code).
+
+    Returns:
+        Scalar, float32 at least; 0 with a gradient where no positive of a seen class is in the batch.
+
+    Raises:
+        ValueError: shapes do not fit or an argument is out of range.
+
+    Source: Eq. 9 of the paper; row 8 of mlc_nc section 3 for the normalisations.
+    """
+    require_shape("projected_features", projected_features.shape, ("B", "C", "p"))
+    require_shape(
+        "class_means", class_means.shape, projected_features.shape[1:], "projected_features"
+    )
+    require_shape("targets", targets.shape, projected_features.shape[:2], "projected_features")
+    if positive_temperature <= 0 or contrast_temperature <= 0:
+        raise ValueError(
+            "temperatures must be above 0, got "
+            f"positive {positive_temperature} and contrast {contrast_temperature}"
+        )
+    if normalisation not in ("image", "pair"):
+        raise ValueError(f"normalisation must be 'image' or 'pair', got {normalisation!r}")
+    double = projected_features.dtype == torch.float64
+    features = projected_features if double else projected_features.float()
+    usable = targets > 0  # (B, C)
+    if seen is not None:
+        require_shape("seen", seen.shape, (targets.shape[1],), "targets")
+        usable = usable & seen
+    images, classes = usable.nonzero(as_tuple=True)  # (n,)
+    if len(images) == 0:
+        return features.sum() * 0.0
+    rows = functional.normalize(features[images, classes], dim=1)  # (n, p)
+    means = functional.normalize(class_means.detach().to(features.dtype), dim=1)  # (C, p)
+    cosine = rows @ means.T  # (n, C)
+    own = cosine.gather(1, classes[:, None]).squeeze(1) / positive_temperature  # (n,)
+    contrast = cosine / contrast_temperature
+    if seen is not None:
+        contrast = contrast.masked_fill(~seen, float("-inf"))
+    losses = contrast.logsumexp(dim=1) - own  # (n,)
+    return losses.sum() / (len(targets) if normalisation == "image" else len(images))

@@ -1,0 +1,22 @@
+"""Backbones and the MLC-NC head: class attention, projection, ETF classifier."""
+
+from mlcnc.models.backbone import BACKBONES, build_backbone
+from mlcnc.models.class_attention import CosineClassAttention, MultiheadClassAttention
+from mlcnc.models.etf_classifier import ETFClassifier
+from mlcnc.models.label_embedding import initial_label_embedding, read_glove
+from mlcnc.models.network import HeadOutput, MLCNCHead, MLCNCNetwork
+from mlcnc.models.projection import ClassProjection
+
+__all__ = [
+    "BACKBONES",
+    "ClassProjection",
+    "CosineClassAttention",
+    "ETFClassifier",
+    "HeadOutput",
+    "MLCNCHead",
+    "MLCNCNetwork",
+    "MultiheadClassAttention",
+    "build_backbone",
+    "initial_label_embedding",
+    "read_glove",
+]

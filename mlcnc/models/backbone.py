@@ -1,0 +1,106 @@
+"""Backbones that turn images into a map of features, (B, 3, H, W) -> (B, d, h, w)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+from urllib.error import URLError
+
+import torch
+from torch import Tensor, nn
+
+from mlcnc.errors import ConfigError, WeightsUnavailableError
+from mlcnc.models.torchvision_guard import import_torchvision
+
+Weights = Literal["none", "imagenet"]
+
+
+class Backbone(nn.Module):
+    """A stack of layers with the number of channels it ends in.
+
+    Args:
+        layers: maps (B, 3, H, W) to (B, out_channels, h, w).
+        out_channels: channels of the resulting map.
+    """
+
+    def __init__(self, layers: nn.Module, out_channels: int) -> None:
+        super().__init__()
+        self.layers = layers
+        self.out_channels = out_channels
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the feature map."""
+        feature_map: Tensor = self.layers(images)  # (B, d, h, w)
+        return feature_map
+
+
+def small(weights: Weights) -> Backbone:
+    """Return a plain convolutional network for 64-pixel scenes: stride 8, 64 channels."""
+    if weights != "none":
+        raise ConfigError("model.weights: the small backbone has no pre-trained weights; use none")
+    widths = (16, 32, 64)
+    layers: list[nn.Module] = []
+    channels = 3
+    for width in widths:
+        layers += [_unit(channels, width, stride=2), _unit(width, width, stride=1)]
+        channels = width
+    return Backbone(nn.Sequential(*layers), channels)
+
+
+def build_backbone(name: str, *, weights: Weights = "none") -> Backbone:
+    """Return the backbone of that name.
+
+    Args:
+        name: a key of ``BACKBONES``.
+        weights: ``none`` (random start) or ``imagenet`` (torchvision's default weights).
+
+    Raises:
+        ConfigError: unknown name; the message lists the known ones.
+        WeightsUnavailableError: the weights are neither cached nor downloadable.
+    """
+    if name not in BACKBONES:
+        raise ConfigError(f"model.backbone must be one of {', '.join(BACKBONES)}, got {name!r}")
+    return BACKBONES[name](weights)
+
+
+def _unit(channels: int, width: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _resnet(name: str) -> Callable[[Weights], Backbone]:
+    def build(weights: Weights) -> Backbone:
+        models = import_torchvision().models
+        network = getattr(models, name)(weights=None)
+        if weights == "imagenet":
+            network.load_state_dict(_imagenet_weights(models, name))
+        out_channels = int(network.fc.in_features)
+        trunk = nn.Sequential(*list(network.children())[:-2])
+        return Backbone(trunk, out_channels)
+
+    return build
+
+
+def _imagenet_weights(models: object, name: str) -> dict[str, Tensor]:
+    origin = models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    file_name = origin.url.rsplit("/", 1)[-1]
+    try:
+        state: dict[str, Tensor] = origin.get_state_dict(progress=True, check_hash=True)
+    except (URLError, OSError, RuntimeError) as error:
+        folder = f"{torch.hub.get_dir()}/checkpoints"
+        raise WeightsUnavailableError(
+            f"the ImageNet weights of {name} are not on this machine and could not be downloaded "
+            f"({error}); place the file {file_name} in {folder} by hand, or set model.weights none"
+        ) from error
+    return state
+
+
+BACKBONES: dict[str, Callable[[Weights], Backbone]] = {
+    "small": small,
+    "resnet18": _resnet("resnet18"),
+    "resnet34": _resnet("resnet34"),
+    "resnet50": _resnet("resnet50"),
+}

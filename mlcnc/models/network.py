@@ -1,0 +1,179 @@
+"""Backbone and head joined; the head works on any backbone that gives a (B, d, h, w) map."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mlcnc.errors import require_shape
+from mlcnc.etf import simplex_etf
+from mlcnc.models.backbone import Backbone
+from mlcnc.models.class_attention import CosineClassAttention, MultiheadClassAttention
+from mlcnc.models.etf_classifier import ETFClassifier, Kind
+from mlcnc.models.projection import ClassProjection
+
+
+class HeadOutput(NamedTuple):
+    """What the head returns for a batch.
+
+    Attributes:
+        logits: (B, C) raw scores.
+        class_features: (B, C, d), f of Eq. 5.
+        projected_features: (B, C, p), mu of Eq. 7, unit norm.
+        attention: (B, C, h*w), rows sum to 1, no gradient.
+        label_embedding: (C, d), the queries.
+        map_size: (h, w).
+    """
+
+    logits: Tensor
+    class_features: Tensor
+    projected_features: Tensor
+    attention: Tensor
+    label_embedding: Tensor
+    map_size: tuple[int, int]
+
+
+class MLCNCHead(nn.Module):
+    """Class attention from a label embedding, per-class projection, ETF classifier (Eq. 3-10).
+
+    Args:
+        in_channels: channels of the backbone's map.
+        num_classes: C.
+        label_embedding: (C, d) start of the label embedding; None takes a simplex ETF of dimension
+            ``embedding_dim``.
+        embedding_dim: d, used where ``label_embedding`` is None.
+        embedding_trainable: learn the label embedding; otherwise it is a buffer and travels in the
+            checkpoint.
+        query_norm: every row of the label embedding starts with this norm (and keeps it where fixed);
+            None means sqrt(d). Compare embedding kinds at equal norms only: it moves mAP by points.
+        attention: ``multihead`` (released code) or ``cosine`` (Eq. 3-5).
+        num_heads, dropout: of the multihead attention.
+        attention_temperature: of the cosine attention.
+        projection_dim: p, or None for unprojected features.
+        classifier: ``fixed``, ``init_only``, ``block_aligned`` or ``linear``.
+        logit_scale: start of gamma in Eq. 10.
+        seed: orientation of the ETFs; the classifier's is another than the embedding's.
+
+    Raises:
+        ValueError: an argument is out of range; the message names it.
+
+    Example:
+        >>> head = MLCNCHead(in_channels=512, num_classes=20, embedding_dim=64)
+        >>> head(torch.randn(2, 512, 7, 7)).logits.shape
+        torch.Size([2, 20])
+    """
+
+    label_embedding: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        *,
+        label_embedding: Tensor | None = None,
+        embedding_dim: int = 768,
+        embedding_trainable: bool = False,
+        query_norm: float | None = None,
+        attention: Literal["multihead", "cosine"] = "multihead",
+        num_heads: int = 8,
+        dropout: float = 0.1,
+        attention_temperature: float = 1.0,
+        projection_dim: int | None = 20,
+        classifier: Kind = "fixed",
+        logit_scale: float = 10.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if label_embedding is None:
+            label_embedding = torch.as_tensor(simplex_etf(num_classes, embedding_dim, seed=seed))
+        require_shape("label_embedding", label_embedding.shape, (num_classes, "d"))
+        dim = int(label_embedding.shape[1])
+        norms = label_embedding.norm(dim=1, keepdim=True)
+        if not bool((norms > 0).all()) or not bool(torch.isfinite(norms).all()):
+            raise ValueError("label_embedding must have finite rows of norm above 0")
+        start = (label_embedding / norms * (query_norm or dim**0.5)).float()
+        if embedding_trainable:
+            self.label_embedding = nn.Parameter(start)
+        else:
+            self.register_buffer("label_embedding", start)
+        self.attention: MultiheadClassAttention | CosineClassAttention
+        if attention == "multihead":
+            self.attention = MultiheadClassAttention(
+                in_channels, dim, num_heads=num_heads, dropout=dropout
+            )
+        elif attention == "cosine":
+            self.attention = CosineClassAttention(
+                in_channels, dim, temperature=attention_temperature
+            )
+        else:
+            raise ValueError(f"attention must be 'multihead' or 'cosine', got {attention!r}")
+        self.projection = ClassProjection(num_classes, dim, projection_dim)
+        self.classifier = ETFClassifier(
+            num_classes,
+            self.projection.out_dim,
+            class_feature_dim=dim,
+            kind=classifier,
+            logit_scale=logit_scale,
+            seed=seed + 1,
+        )
+
+    @property
+    def projected_dim(self) -> int:
+        """p, or d where features are not projected."""
+        return self.projection.out_dim
+
+    def forward(self, feature_map: Tensor) -> HeadOutput:
+        """Return logits and everything that led to them.
+
+        Args:
+            feature_map: (B, in_channels, h, w).
+        """
+        class_features, attention = self.attention(feature_map, self.label_embedding)
+        projected_features = self.projection(class_features)  # (B, C, p)
+        return HeadOutput(
+            logits=self.classifier(projected_features, class_features),
+            class_features=class_features,
+            projected_features=projected_features,
+            attention=attention,
+            label_embedding=self.label_embedding,
+            map_size=(feature_map.shape[2], feature_map.shape[3]),
+        )
+
+    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
+        """Return optimiser groups, see the function of that name."""
+        return parameter_groups(self, weight_decay)
+
+
+class MLCNCNetwork(nn.Module):
+    """A backbone and an :class:`MLCNCHead`."""
+
+    def __init__(self, backbone: Backbone, head: MLCNCHead) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, images: Tensor) -> HeadOutput:
+        """Return the head's output for images (B, 3, H, W)."""
+        output: HeadOutput = self.head(self.backbone(images))
+        return output
+
+    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
+        """Return optimiser groups, see the function of that name."""
+        return parameter_groups(self, weight_decay)
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Return optimiser groups: no decay on biases, norms, label embedding and logit scale.
+
+    A trained classifier that starts as an ETF is not decayed either: decay would shrink the frame.
+    """
+    spared = ("label_embedding", "classifier.weight")
+    decayed, kept = [], []
+    for name, parameter in module.named_parameters():
+        (kept if parameter.ndim < 2 or name.endswith(spared) else decayed).append(parameter)
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": kept, "weight_decay": 0.0},
+    ]

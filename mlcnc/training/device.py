@@ -1,0 +1,39 @@
+"""Which device a run uses, and the sentence that says why."""
+
+from __future__ import annotations
+
+import torch
+
+from mlcnc.errors import ConfigError
+
+
+def select_device(name: str) -> tuple[torch.device, str]:
+    """Return the device for ``auto``, ``cuda``, ``mps`` or ``cpu``, and a sentence for the user.
+
+    Raises:
+        ConfigError: the named device is not available here.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        chosen = next(kind for kind, here in available.items() if here)
+        missing = [kind.upper() for kind, here in available.items() if not here]
+        reason = f"first available of CUDA, MPS, CPU; missing: {', '.join(missing) or 'none'}"
+    elif not available.get(name, False):
+        known = ", ".join(kind for kind, here in available.items() if here)
+        raise ConfigError(f"training.device: {name!r} is not available here; use one of {known}")
+    else:
+        chosen, reason = name, "asked for"
+    return torch.device(chosen), f"device {device_name(torch.device(chosen))} ({reason})"
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a person calls the device, e.g. the GPU's product name."""
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    if device.type == "cpu":
+        return f"cpu, {torch.get_num_threads()} threads"
+    return device.type
