@@ -30,9 +30,7 @@ class DataConfig(_Section):
     seed: int = Field(0, ge=0, description="seed of the drawn scenes, apart from the training seed")
     flip: bool = Field(True, description="flip training images left to right at random")
     shift: int = Field(4, ge=0, le=64, description="largest random shift in pixels")
-    jitter: float = Field(
-        0.2, ge=0, le=1, description="strength of random brightness, contrast and colour"
-    )
+    jitter: float = Field(0.2, ge=0, le=1, description="strength of random brightness, contrast and colour")
     sampler: Literal["class_aware", "uniform"] = Field(
         "class_aware",
         description="class_aware draws a class first, then one of its images; uniform draws images",
@@ -188,9 +186,7 @@ def digits_lt() -> ExperimentConfig:
 
 def quick() -> ExperimentConfig:
     """Return a few epochs of pictogram-lt, to see the parts work; too short for good numbers."""
-    return override(
-        ExperimentConfig(), {"training": {"epochs": 4, "warmup_epochs": 1, "arrays_every": 1}}
-    )
+    return override(ExperimentConfig(), {"training": {"epochs": 4, "warmup_epochs": 1, "arrays_every": 1}})
 
 
 PRESETS = {

@@ -56,9 +56,7 @@ class NonFiniteLossError(MlcncError):
         self.batch = batch
 
 
-def require_shape(
-    name: str, actual: Sequence[int], expected: Sequence[int | str], like: str = ""
-) -> None:
+def require_shape(name: str, actual: Sequence[int], expected: Sequence[int | str], like: str = "") -> None:
     """Check a shape against names and numbers, e.g. ``("B", 20)``; a string fits any size.
 
     Args:

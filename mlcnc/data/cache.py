@@ -7,8 +7,10 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from mlcnc.data.protocol import ArraySplit
@@ -47,7 +49,7 @@ def cached_splits(
 
 
 def _packed(splits: dict[str, ArraySplit]) -> bytes:
-    arrays = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for name, split in splits.items():
         arrays[f"{name}/images"] = split.images
         arrays[f"{name}/targets"] = split.targets

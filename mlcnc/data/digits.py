@@ -45,7 +45,7 @@ def digits_lt(seed: int = 0, size: int = 64, cache_dir: Path | None = None) -> M
         }
 
     splits = cached_splits(f"digits-lt-v{VERSION}-seed{seed}-{size}px", draw, cache_dir)
-    return MultiLabelDataset("digits-lt", CLASS_NAMES, **splits)
+    return MultiLabelDataset("digits-lt", CLASS_NAMES, splits["train"], splits["validation"], splits["test"])
 
 
 def label_sets(seed: int) -> dict[str, NDArray[np.uint8]]:

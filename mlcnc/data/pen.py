@@ -111,6 +111,8 @@ def shaded(colour: Colour, factor: float) -> Colour:
     return red, green, blue
 
 
-def mixed(first: NDArray[np.float64], second: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+def mixed(
+    first: NDArray[np.float64], second: NDArray[np.float64], share: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return ``first`` moved towards ``second`` by ``share``."""
     return first * (1.0 - share) + second * share

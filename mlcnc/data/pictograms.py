@@ -117,7 +117,7 @@ def pictogram_lt(seed: int = 0, size: int = 64, cache_dir: Path | None = None) -
         }
 
     splits = cached_splits(f"pictogram-lt-v{VERSION}-seed{seed}-{size}px", draw, cache_dir)
-    return MultiLabelDataset("pictogram-lt", CLASS_NAMES, **splits)
+    return MultiLabelDataset("pictogram-lt", CLASS_NAMES, splits["train"], splits["validation"], splits["test"])
 
 
 def label_sets(seed: int) -> dict[str, NDArray[np.uint8]]:

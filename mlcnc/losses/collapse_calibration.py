@@ -46,9 +46,7 @@ def collapse_calibration_loss(
     Source: Eq. 9 of the paper; row 8 of mlc_nc section 3 for the normalisations.
     """
     require_shape("projected_features", projected_features.shape, ("B", "C", "p"))
-    require_shape(
-        "class_means", class_means.shape, projected_features.shape[1:], "projected_features"
-    )
+    require_shape("class_means", class_means.shape, projected_features.shape[1:], "projected_features")
     require_shape("targets", targets.shape, projected_features.shape[:2], "projected_features")
     if positive_temperature <= 0 or contrast_temperature <= 0:
         raise ValueError(

@@ -15,9 +15,7 @@ MIN_ARGUMENT = 1e-3
 """Below it the logarithm goes on along its tangent: gradients stay below 1 / MIN_ARGUMENT."""
 
 
-def feature_alignment_loss(
-    class_features: Tensor, label_embedding: Tensor, targets: Tensor
-) -> Tensor:
+def feature_alignment_loss(class_features: Tensor, label_embedding: Tensor, targets: Tensor) -> Tensor:
     """Return -(1/BC) sum [ y log((1+s)/2) + (1-y) log(1 - (C-1)/C |1/(C-1) + s|) ] (Eq. 6).
 
     ``s`` is the cosine of f_i^c and l_c. A positive term is 0 at s = 1, a negative one at
@@ -42,9 +40,7 @@ def feature_alignment_loss(
     """
     require_shape("class_features", class_features.shape, ("B", "C", "d"))
     num_classes = class_features.shape[1]
-    require_shape(
-        "label_embedding", label_embedding.shape, class_features.shape[1:], "class_features"
-    )
+    require_shape("label_embedding", label_embedding.shape, class_features.shape[1:], "class_features")
     require_shape("targets", targets.shape, class_features.shape[:2], "class_features")
     if num_classes < 2:
         raise ValueError(f"the alignment loss needs at least 2 classes, got {num_classes}")

@@ -68,9 +68,7 @@ class MLCNCLoss(nn.Module):
             if weight < 0:
                 raise ValueError(f"{name} must be at least 0, got {weight}")
         if alignment_weight == 0 and two_way_weight == 0:
-            raise ValueError(
-                "alignment_weight and two_way_weight are both 0: nothing to learn from"
-            )
+            raise ValueError("alignment_weight and two_way_weight are both 0: nothing to learn from")
         self.alignment_weight = alignment_weight
         self.calibration_weight = calibration_weight
         self.two_way_weight = two_way_weight
@@ -101,9 +99,7 @@ class MLCNCLoss(nn.Module):
         alignment = calibration = two_way = None
         terms: list[Tensor] = []
         if alignment_weight > 0:
-            alignment = feature_alignment_loss(
-                output.class_features, output.label_embedding, targets
-            )
+            alignment = feature_alignment_loss(output.class_features, output.label_embedding, targets)
             terms.append(alignment_weight * alignment)
         has_means = class_means is not None and (seen is None or bool(seen.any()))
         if not warmup and self.calibration_weight > 0 and class_means is not None and has_means:
@@ -118,9 +114,7 @@ class MLCNCLoss(nn.Module):
             )
             terms.append(self.calibration_weight * calibration)
         if not warmup and self.two_way_weight > 0:
-            two_way = two_way_loss(
-                output.logits, targets, two_way_temperature=self.two_way_temperature
-            )
+            two_way = two_way_loss(output.logits, targets, two_way_temperature=self.two_way_temperature)
             terms.append(self.two_way_weight * two_way)
         total = terms[0]
         for term in terms[1:]:

@@ -37,9 +37,7 @@ def average_precision(scores: Any, targets: Any) -> NDArray[np.float64]:
     )
 
 
-def average_precision_bounds(
-    scores: Any, targets: Any
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def average_precision_bounds(scores: Any, targets: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the least and greatest average precision any order of equal scores could give.
 
     Rounding scores (to float16 in a run file) keeps their order but makes ties, so the exact value
@@ -76,8 +74,7 @@ def mean_average_precision(
     """
     members: dict[str, Sequence[int]] = {"total": range(len(average_precisions)), **groups}
     return {
-        f"map_{name}": _mean(100.0 * average_precisions[list(indices)])
-        for name, indices in members.items()
+        f"map_{name}": _mean(100.0 * average_precisions[list(indices)]) for name, indices in members.items()
     }
 
 
@@ -110,7 +107,5 @@ def _at_thresholds(
     precision = hits / np.arange(1, num_images + 1)[:, None]
     total = (np.where(last, hits - before, 0.0) * precision).sum(axis=0)
     num_positives = ranked_targets.sum(axis=0)
-    result: NDArray[np.float64] = np.where(
-        num_positives > 0, total / np.maximum(num_positives, 1), np.nan
-    )
+    result: NDArray[np.float64] = np.where(num_positives > 0, total / np.maximum(num_positives, 1), np.nan)
     return result

@@ -82,9 +82,7 @@ class ClassStatisticsAccumulator:
         """
         num_images = class_features.shape[0]
         require_shape("class_features", class_features.shape, ("B", self.num_classes, self.dim))
-        require_shape(
-            "targets", targets.shape, (num_images, self.num_classes), like="class_features"
-        )
+        require_shape("targets", targets.shape, (num_images, self.num_classes), like="class_features")
         if num_images == 0:
             return
         xp = array_namespace(class_features, targets)

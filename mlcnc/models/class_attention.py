@@ -33,9 +33,7 @@ class MultiheadClassAttention(nn.Module):
     Source: mlc_nc section 2, steps 2-4; differs from Eq. 3-5, see :class:`CosineClassAttention`.
     """
 
-    def __init__(
-        self, in_channels: int, dim: int, *, num_heads: int = 8, dropout: float = 0.1
-    ) -> None:
+    def __init__(self, in_channels: int, dim: int, *, num_heads: int = 8, dropout: float = 0.1) -> None:
         super().__init__()
         if dim % num_heads:
             raise ValueError(f"num_heads must divide embedding_dim = {dim}, got {num_heads}")
@@ -69,9 +67,7 @@ class MultiheadClassAttention(nn.Module):
         positions = feature_map.flatten(2).transpose(1, 2)  # (B, K, in_channels)
         memory = functional.relu(self.memory(positions))  # (B, K, d)
         query_weight, key_weight, value_weight = self.in_projection.weight.chunk(3)  # (d, d) each
-        query_bias, _, value_bias = self.in_projection.bias.chunk(
-            3
-        )  # the key bias cancels in Eq. 3
+        query_bias, _, value_bias = self.in_projection.bias.chunk(3)  # the key bias cancels in Eq. 3
         queries = functional.linear(label_embedding, query_weight, query_bias)  # (C, d)
         folded = torch.einsum(
             "chw,hwd->hcd",

@@ -48,8 +48,7 @@ def initial_label_embedding(
     vectors = read_glove(glove_path, class_names)
     if vectors.shape != (num_classes, dim):
         raise ConfigError(
-            f"model.embedding_dim must be {vectors.shape[1]}, the dimension of {glove_path}, "
-            f"got {dim}"
+            f"model.embedding_dim must be {vectors.shape[1]}, the dimension of {glove_path}, got {dim}"
         )
     return vectors
 
@@ -106,9 +105,7 @@ def _pieces(class_names: list[str]) -> set[str]:
     return pieces
 
 
-def _vector_of(
-    name: str, known: dict[str, NDArray[np.float64]], path: str | Path
-) -> NDArray[np.float64]:
+def _vector_of(name: str, known: dict[str, NDArray[np.float64]], path: str | Path) -> NDArray[np.float64]:
     lower = name.lower()
     joined = lower.replace(" ", "").replace("_", "")
     for whole in (lower, lower.replace(" ", "_"), joined):
@@ -118,9 +115,7 @@ def _vector_of(
     if len(words) > 1 and all(word in known for word in words):
         return np.stack([known[word] for word in words]).mean(axis=0)
     # the most even split into two known words of at least two letters: "tvmonitor" is tv + monitor
-    cuts = [
-        cut for cut in range(2, len(joined) - 1) if joined[:cut] in known and joined[cut:] in known
-    ]
+    cuts = [cut for cut in range(2, len(joined) - 1) if joined[:cut] in known and joined[cut:] in known]
     if cuts:
         cut = min(cuts, key=lambda at: abs(at - len(joined) / 2))
         mean: NDArray[np.float64] = (known[joined[:cut]] + known[joined[cut:]]) / 2

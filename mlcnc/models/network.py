@@ -100,13 +100,9 @@ class MLCNCHead(nn.Module):
             self.register_buffer("label_embedding", start)
         self.attention: MultiheadClassAttention | CosineClassAttention
         if attention == "multihead":
-            self.attention = MultiheadClassAttention(
-                in_channels, dim, num_heads=num_heads, dropout=dropout
-            )
+            self.attention = MultiheadClassAttention(in_channels, dim, num_heads=num_heads, dropout=dropout)
         elif attention == "cosine":
-            self.attention = CosineClassAttention(
-                in_channels, dim, temperature=attention_temperature
-            )
+            self.attention = CosineClassAttention(in_channels, dim, temperature=attention_temperature)
         else:
             raise ValueError(f"attention must be 'multihead' or 'cosine', got {attention!r}")
         self.projection = ClassProjection(num_classes, dim, projection_dim)
@@ -170,7 +166,8 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
     A trained classifier that starts as an ETF is not decayed either: decay would shrink the frame.
     """
     spared = ("label_embedding", "classifier.weight")
-    decayed, kept = [], []
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
         (kept if parameter.ndim < 2 or name.endswith(spared) else decayed).append(parameter)
     return [

@@ -39,9 +39,7 @@ class ClassProjection(nn.Module):
             self.weight = self.bias = None
         else:
             # torch reads (C, d, p) as fan-in d*p and fan-out C*p; the released code starts like that
-            self.weight = nn.Parameter(
-                nn.init.xavier_normal_(torch.empty(num_classes, in_dim, out_dim))
-            )
+            self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(num_classes, in_dim, out_dim)))
             self.bias = nn.Parameter(torch.zeros(num_classes, out_dim))
 
     def forward(self, class_features: Tensor) -> Tensor:

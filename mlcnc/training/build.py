@@ -21,7 +21,7 @@ from mlcnc.models import MLCNCHead, MLCNCNetwork, build_backbone, initial_label_
 from mlcnc.training.device import select_device
 
 OPTIMISERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-SAMPLERS = {"class_aware": ClassAwareSampler, "uniform": UniformSampler}
+SAMPLERS: dict[str, type[ClassAwareSampler] | type[UniformSampler]] = {"class_aware": ClassAwareSampler, "uniform": UniformSampler}
 
 
 @dataclass
@@ -64,7 +64,7 @@ def build(config: ExperimentConfig) -> Experiment:
     torch.manual_seed(training.seed)
     network = network_of(config.model, list(dataset.class_names), training.seed).to(device)
     if device.type == "cuda":
-        network = network.to(memory_format=torch.channels_last)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
     num_samples = config.data.num_samples or len(dataset.train)
     steps = -(-num_samples // training.batch_size)
     optimiser = OPTIMISERS[training.optimiser](
@@ -160,4 +160,5 @@ def _glove_path(config: ModelConfig) -> str | None:
 def _moving_average(network: nn.Module, decay: float | None) -> AveragedModel | None:
     if decay is None:
         return None
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    blend = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # untyped in torch
+    return AveragedModel(network, multi_avg_fn=blend, use_buffers=True)

@@ -81,9 +81,7 @@ def step(experiment: Experiment, total: Tensor) -> None:
     experiment.optimiser.zero_grad(set_to_none=True)
     total.backward()  # type: ignore[no-untyped-call]  # torch ships backward without types
     if experiment.config.training.clip_norm is not None:
-        nn.utils.clip_grad_norm_(
-            experiment.network.parameters(), experiment.config.training.clip_norm
-        )
+        nn.utils.clip_grad_norm_(experiment.network.parameters(), experiment.config.training.clip_norm)
     experiment.optimiser.step()
     experiment.schedule.step()
     if experiment.average is not None:

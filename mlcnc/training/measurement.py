@@ -44,9 +44,7 @@ class SampleChoice:
     probes: NDArray[np.int64]
 
 
-def choose_samples(
-    dataset: MultiLabelDataset, num_pairs: int, num_probes: int, seed: int
-) -> SampleChoice:
+def choose_samples(dataset: MultiLabelDataset, num_pairs: int, num_probes: int, seed: int) -> SampleChoice:
     """Choose pairs with every tail positive of train kept and the rest even over classes and splits.
 
     Args:
@@ -187,9 +185,7 @@ class _Pass:
 
 
 @torch.no_grad()
-def _pass_over(
-    experiment: Experiment, split: ImageSplit, choice: SampleChoice | None, name: str
-) -> _Pass:
+def _pass_over(experiment: Experiment, split: ImageSplit, choice: SampleChoice | None, name: str) -> _Pass:
     gathered = _Pass()
     kept: dict[str, list[tuple[NDArray[np.int64], NDArray[Any]]]] = {"f": [], "mu": []}
     attention: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
@@ -198,9 +194,7 @@ def _pass_over(
         images, targets = load_batch(split, indices)
         tick = time.perf_counter()
         with autocast(experiment):
-            output: HeadOutput = experiment.measured_network(
-                to_device(to_float(images), experiment.device)
-            )
+            output: HeadOutput = experiment.measured_network(to_device(to_float(images), experiment.device))
         logits = output.logits.float().cpu().numpy()  # waits for an asynchronous device
         gathered.forward_seconds += time.perf_counter() - tick
         gathered.score_parts.append(logits)

@@ -1,0 +1,19 @@
+"""The run folders: the only code that knows the files under ``runs/``."""
+
+from mlcnc.store.reader import ArrayFile, Run, RunProblem, RunStore
+from mlcnc.store.schema import SCHEMA_VERSION, RunFailure, RunInfo, RunStatus
+from mlcnc.store.writer import RunWriter, free_bytes, new_run_id
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "ArrayFile",
+    "Run",
+    "RunFailure",
+    "RunInfo",
+    "RunProblem",
+    "RunStatus",
+    "RunStore",
+    "RunWriter",
+    "free_bytes",
+    "new_run_id",
+]

@@ -1,0 +1,84 @@
+"""Writing files so that a reader, or a crash, never meets a half-written one."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from mlcnc.errors import StoreError
+
+
+def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+    """Write beside ``path``, flush to disk and rename, so that the old content stays until then.
+
+    Raises:
+        StoreError: the disk is full or the folder cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(aside)
+        with aside.open("rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(aside, path)
+    except Exception as error:
+        aside.unlink(missing_ok=True) if path.parent.is_dir() else None
+        # safetensors wraps the system's error in one of its own
+        raise store_error(path, error) from error
+
+
+def write_json(path: Path, tree: Any) -> None:
+    """Replace ``path`` by the tree as JSON."""
+    text = json.dumps(tree, indent=1, allow_nan=False) + "\n"
+    replace_file(path, lambda aside: _write_all(aside, text.encode()))
+
+
+def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Replace ``path`` by the arrays as safetensors."""
+    packed = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    replace_file(path, lambda aside: save_file(packed, aside))
+
+
+def append_line(path: Path, tree: dict[str, Any]) -> None:
+    """Append one JSON line in one write and flush it to disk; a failed write leaves no half line.
+
+    Raises:
+        StoreError: the disk is full or the file cannot be written.
+    """
+    line = (json.dumps(tree, allow_nan=False) + "\n").encode()
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            length = os.fstat(descriptor).st_size
+            if length and os.pread(descriptor, 1, length - 1) != b"\n":
+                line = b"\n" + line  # a killed writer left half a line: keep ours apart
+            if os.write(descriptor, line) != len(line):
+                os.ftruncate(descriptor, length)
+                raise OSError(28, "no space left on device")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise store_error(path, error) from error
+
+
+def store_error(path: Path, error: Exception) -> StoreError:
+    """Return one sentence for an error of the file system."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return StoreError(
+        f"{path.name} of run {path.parent.name} could not be written: {reason}; "
+        "what was logged before is intact. Free some space or choose another runs folder"
+    )
+
+
+def _write_all(path: Path, content: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(content)

@@ -1,0 +1,313 @@
+"""Reading run folders: complete, still growing, interrupted or damaged. Nothing is executed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from mlcnc.errors import RunFormatError, RunNotFoundError, StoreError
+from mlcnc.store.files import write_json
+from mlcnc.store.liveness import true_state
+from mlcnc.store.schema import RUN_ID, RunInfo, RunStatus, checked_run_id, parse_info
+
+_EPOCH_FILE = re.compile(r"(\d{4,})\.safetensors")
+
+
+@dataclass(frozen=True)
+class RunProblem:
+    """A folder under the runs root that cannot be read as a run.
+
+    Attributes:
+        run_id: the folder's name.
+        text: one sentence for the user.
+    """
+
+    run_id: str
+    text: str
+
+
+class ArrayFile:
+    """Arrays of one safetensors file, mapped into memory and read by name or slice."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with safe_open(path, framework="numpy") as stream:
+                self._names = frozenset(stream.keys())
+        except FileNotFoundError:
+            raise RunFormatError(f"{path.name} of run {_run_of(path)} is missing") from None
+        except (SafetensorError, OSError, ValueError) as error:
+            raise RunFormatError(f"{path.name} of run {_run_of(path)} is damaged: {error}") from error
+
+    def keys(self) -> frozenset[str]:
+        """Return the names of the arrays."""
+        return self._names
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def get(self, name: str, index: Any = slice(None)) -> NDArray[Any]:
+        """Return an array, or the part ``index`` of its first axis; only that part is read.
+
+        Raises:
+            KeyError: no array has that name.
+            RunFormatError: the file is damaged.
+        """
+        if name not in self._names:
+            raise KeyError(name)
+        try:
+            with safe_open(self.path, framework="numpy") as stream:
+                part = stream.get_slice(name)
+                if not part.get_shape():
+                    return np.asarray(stream.get_tensor(name))
+                if isinstance(index, int):
+                    return np.asarray(part[index : index + 1])[0]
+                return np.asarray(part[index])
+        except (SafetensorError, OSError, ValueError) as error:
+            raise RunFormatError(
+                f"{self.path.name} of run {_run_of(self.path)} is damaged: {error}"
+            ) from error
+
+
+class Run:
+    """One run folder, read on demand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.run_id = folder.name
+
+    @cached_property
+    def info(self) -> RunInfo:
+        """What was known when the run was created.
+
+        Raises:
+            RunFormatError: run.json is missing, damaged or of a newer version.
+        """
+        return parse_info(_read_json(self.folder / "run.json"))
+
+    @property
+    def status(self) -> RunStatus:
+        """Where the run stands now; ``lost`` where a running one has no process any more."""
+        path = self.folder / "status.json"
+        if not path.is_file():
+            return RunStatus(state="lost")
+        try:
+            return true_state(RunStatus.model_validate(_read_json(path)))
+        except ValueError as error:
+            raise RunFormatError(f"status.json of run {self.run_id} is damaged: {error}") from None
+
+    @property
+    def name(self) -> str:
+        """The name for people: from the notes where it was changed there."""
+        return str(self.notes().get("name") or self.info.name)
+
+    def metrics(self) -> list[dict[str, float]]:
+        """Return one dict an epoch, in order; null became NaN. A half-written last line is left out."""
+        return self._lines()[0]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about what could not be read."""
+        lines, problems = self._lines()
+        logged = {int(line["epoch"]) for line in lines}
+        for epoch in self.array_epochs():
+            if epoch not in logged:
+                problems.append(f"epoch {epoch} has arrays but no line of metrics: it was cut off")
+                continue
+            try:
+                self.arrays(epoch)
+            except RunFormatError as error:
+                problems.append(str(error))
+        return tuple(problems)
+
+    def array_epochs(self) -> list[int]:
+        """Return the epochs that have a file of arrays, in order."""
+        folder = self.folder / "epochs"
+        names = (match.group(1) for path in _listed(folder) if (match := _EPOCH_FILE.fullmatch(path.name)))
+        return sorted(int(name) for name in names)
+
+    def arrays(self, epoch: int) -> ArrayFile:
+        """Return the arrays of an epoch.
+
+        Raises:
+            RunFormatError: the file is missing or damaged.
+        """
+        return ArrayFile(self.folder / "epochs" / f"{epoch:04d}.safetensors")
+
+    def samples(self) -> ArrayFile | None:
+        """Return sample pairs, probe images and targets; None where the run stored none.
+
+        Raises:
+            RunFormatError: the file is damaged.
+        """
+        path = self.folder / "samples.safetensors"
+        return ArrayFile(path) if path.is_file() else None
+
+    def best_epoch(self, metric: str = "validation/map_total") -> int | None:
+        """Return the first epoch with the greatest value, or None where the metric was not logged."""
+        best, found = -math.inf, None
+        for line in self.metrics():
+            value = line.get(metric, math.nan)
+            if value > best:
+                best, found = value, int(line["epoch"])
+        return found
+
+    def identity(self) -> tuple[tuple[str, int, int], ...]:
+        """Return name, change time and size of the parts that grow, as a key for caches."""
+        parts = ("run.json", "status.json", "metrics.jsonl", "samples.safetensors", "notes.json", "epochs")
+        stats = ((part, self.folder / part) for part in parts)
+        found = ((part, path.stat()) for part, path in stats if path.exists())
+        return (
+            (str(self.folder), 0, 0),
+            *((part, stat.st_mtime_ns, stat.st_size) for part, stat in found),
+        )
+
+    def notes(self) -> dict[str, Any]:
+        """Return name, tags and notes given by people; empty where there are none or they are damaged."""
+        path = self.folder / "notes.json"
+        if not path.is_file():
+            return {}
+        try:
+            tree = _read_json(path)
+        except RunFormatError:
+            return {}
+        return tree if isinstance(tree, dict) else {}
+
+    def write_notes(self, notes: dict[str, Any]) -> None:
+        """Replace name, tags and notes.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        write_json(self.folder / "notes.json", {"schema_version": 1, **notes})
+
+    def _lines(self) -> tuple[list[dict[str, float]], list[str]]:
+        path = self.folder / "metrics.jsonl"
+        if not path.is_file():
+            return [], []
+        raw = path.read_bytes().split(b"\n")
+        lines: dict[int, dict[str, float]] = {}
+        problems: list[str] = []
+        for number, text in enumerate(raw, start=1):
+            if not text.strip():
+                continue
+            line = _parse_line(text)
+            if line is None:
+                where = "the last line" if number == len(raw) else f"line {number}"
+                problems.append(f"{where} of metrics.jsonl is half-written or damaged and is left out")
+            else:
+                lines[int(line["epoch"])] = line
+        return [lines[epoch] for epoch in sorted(lines)], problems
+
+
+class RunStore:
+    """All runs under one folder.
+
+    Args:
+        root: the runs folder; one that does not exist holds no runs.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def run_ids(self) -> list[str]:
+        """Return the ids of all folders that could be runs, in order; links out of the root are left."""
+        return [
+            path.name
+            for path in sorted(_listed(self.root))
+            if RUN_ID.fullmatch(path.name) and path.is_dir() and self._inside(path)
+        ]
+
+    def open(self, run_id: str) -> Run:
+        """Return one run.
+
+        Raises:
+            RunNotFoundError: no such run, or an id that would leave the runs folder.
+            RunFormatError: its run.json cannot be read.
+        """
+        folder = self.root / checked_run_id(run_id)
+        if not folder.is_dir() or not self._inside(folder):
+            known = ", ".join(self.run_ids()[:10]) or "none"
+            raise RunNotFoundError(f"there is no run {run_id!r} in {self.root}; known: {known}")
+        run = Run(folder)
+        _ = run.info
+        return run
+
+    def scan(self) -> Iterator[Run | RunProblem]:
+        """Yield every run, or what is wrong with its folder; one bad folder never hides the others."""
+        for run_id in self.run_ids():
+            try:
+                run = self.open(run_id)
+                _ = run.status
+                yield run
+            except (StoreError, OSError, UnicodeError) as error:
+                yield RunProblem(run_id, str(error))
+
+    def delete(self, run_id: str, *, force: bool = False) -> None:
+        """Delete a run folder.
+
+        Raises:
+            RunNotFoundError: no such run.
+            StoreError: it is being written, or cannot be deleted.
+        """
+        folder = self.root / checked_run_id(run_id)
+        if not folder.is_dir() or not self._inside(folder):
+            raise RunNotFoundError(f"there is no run {run_id!r} in {self.root}")
+        try:
+            running = Run(folder).status.state == "running"
+        except StoreError:
+            running = False
+        if running and not force:
+            raise StoreError(f"run {run_id} is being written; stop it first")
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise StoreError(f"run {run_id} could not be deleted: {error.strerror}") from error
+
+    def _inside(self, folder: Path) -> bool:
+        return folder.resolve().parent == self.root.resolve()
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _parse_line(text: bytes) -> dict[str, float] | None:
+    try:
+        tree = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(tree, dict) or not isinstance(tree.get("epoch"), int):
+        return None
+    return {
+        str(name): math.nan if value is None else float(value)
+        for name, value in tree.items()
+        if value is None or isinstance(value, int | float)
+    }
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFormatError(f"{path.name} of run {path.parent.name} is missing") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunFormatError(f"{path.name} of run {path.parent.name} is damaged: {error}") from None
+
+
+def _run_of(path: Path) -> str:
+    return path.parent.parent.name if path.parent.name == "epochs" else path.parent.name
