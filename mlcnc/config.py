@@ -46,9 +46,7 @@ class ModelConfig(_Section):
     backbone: Literal["small", "resnet18", "resnet34", "resnet50"] = Field(
         "small", description="small is for 64-pixel scenes, the others are torchvision's"
     )
-    weights: Literal["none", "imagenet"] = Field(
-        "none", description="where a torchvision backbone starts from"
-    )
+    weights: Literal["none", "imagenet"] = Field("none", description="where a torchvision backbone starts from")
     label_embedding: Literal["etf", "trainable", "glove"] = Field(
         "etf", description="l_c: fixed simplex ETF (Eq. 1), learned vectors, or fixed GloVe vectors"
     )
@@ -95,9 +93,7 @@ class LossConfig(_Section):
     """The three terms of Eq. 14 and their constants."""
 
     alignment_weight: float = Field(0.5, ge=0, description="alpha of Eq. 14 (paper 0.5)")
-    calibration_weight: float = Field(
-        0.2, ge=0, description="beta of Eq. 14 (paper 0.2, released code 0.1)"
-    )
+    calibration_weight: float = Field(0.2, ge=0, description="beta of Eq. 14 (paper 0.2, released code 0.1)")
     positive_temperature: float = Field(0.5, gt=0, description="tau_1 of Eq. 9 (paper 0.5)")
     contrast_temperature: float = Field(0.5, gt=0, description="tau_2 of Eq. 9 (paper 0.5)")
     calibration_normalisation: Literal["image", "pair"] = Field(
@@ -106,9 +102,7 @@ class LossConfig(_Section):
     class_means: Literal["per_epoch", "cumulative"] = Field(
         "per_epoch", description="Eq. 8 (paper), or the mean over all epochs (released code)"
     )
-    two_way_temperature: float = Field(
-        4.0, gt=0, description="T of Eq. 11-12, on positives (released code 4)"
-    )
+    two_way_temperature: float = Field(4.0, gt=0, description="T of Eq. 11-12, on positives (released code 4)")
 
 
 class TrainingConfig(_Section):
@@ -119,9 +113,7 @@ class TrainingConfig(_Section):
     batch_size: int = Field(32, ge=1, description="images a step")
     optimiser: Literal["adamw", "adam"] = Field("adamw", description="adamw decouples its decay")
     lr: float = Field(3e-3, gt=0, description="peak learning rate of the one-cycle schedule")
-    weight_decay: float = Field(
-        1e-4, ge=0, description="not on biases, norms, label embedding and logit scale"
-    )
+    weight_decay: float = Field(1e-4, ge=0, description="not on biases, norms, label embedding and logit scale")
     lr_rise: float = Field(0.2, gt=0, lt=1, description="share of steps before the peak")
     clip_norm: float | None = Field(5.0, gt=0, description="largest gradient norm; none is off")
     ema_decay: float | None = Field(
@@ -132,24 +124,18 @@ class TrainingConfig(_Section):
         "auto", description="auto takes CUDA, then MPS, then the CPU, and says which"
     )
     mixed_precision: bool = Field(True, description="bfloat16 autocast, on CUDA only")
-    num_threads: int | None = Field(
-        None, ge=1, description="CPU threads of torch; none keeps torch's choice"
-    )
+    num_threads: int | None = Field(None, ge=1, description="CPU threads of torch; none keeps torch's choice")
     arrays_every: int = Field(
         5, ge=0, description="store arrays every so many epochs, first and last too; 0 is never"
     )
-    num_sample_pairs: int = Field(
-        600, ge=0, le=4000, description="image-label pairs whose features are stored"
-    )
+    num_sample_pairs: int = Field(600, ge=0, le=4000, description="image-label pairs whose features are stored")
     num_probes: int = Field(24, ge=0, le=200, description="images whose attention is stored")
     checkpoint: bool = Field(True, description="write checkpoints/last.pt after every epoch")
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> TrainingConfig:
         if self.warmup_epochs >= self.epochs:
-            raise ValueError(
-                f"warmup_epochs must be below epochs = {self.epochs}, got {self.warmup_epochs}"
-            )
+            raise ValueError(f"warmup_epochs must be below epochs = {self.epochs}, got {self.warmup_epochs}")
         return self
 
 

@@ -66,8 +66,6 @@ def _unpacked(data: bytes) -> dict[str, ArraySplit]:
     arrays = load(content)
     names = sorted({name.split("/")[0] for name in arrays})
     return {
-        name: ArraySplit(
-            name, arrays[f"{name}/images"], arrays[f"{name}/targets"], arrays.get(f"{name}/boxes")
-        )
+        name: ArraySplit(name, arrays[f"{name}/images"], arrays[f"{name}/targets"], arrays.get(f"{name}/boxes"))
         for name in names
     }

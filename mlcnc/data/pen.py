@@ -70,9 +70,7 @@ class Pen:
 
     def line(self, points: Points, fill: Colour, width: float = 4.0) -> None:
         """Draw a thick line."""
-        self.draw.line(
-            self._scaled(points), fill=fill, width=max(1, round(width * self.scale)), joint="curve"
-        )
+        self.draw.line(self._scaled(points), fill=fill, width=max(1, round(width * self.scale)), joint="curve")
 
     def ring(self, x: float, y: float, radius: float, fill: Colour, width: float = 4.0) -> None:
         """Draw a circle that is not filled."""

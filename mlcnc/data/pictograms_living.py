@@ -127,6 +127,7 @@ def dog(pen: Pen, variant: int) -> None:
         pen.eye(37, 36, 5)
         pen.eye(63, 36, 5)
         return
+    x, y = (62.0, 16.0) if variant == 0 else (44.0, 12.0)
     if variant == 0:
         pen.line([(14, 50), (2, 30)], INK, 9)
         pen.line([(14, 50), (3, 32)], pen.main, 5)
@@ -134,14 +135,12 @@ def dog(pen: Pen, variant: int) -> None:
             pen.box(x, 62, x + 9, 97, pen.main, radius=2)
         pen.box(8, 44, 76, 72, pen.main, radius=12)
         pen.polygon([(60, 30), (78, 30), (78, 60), (60, 60)], pen.main)
-        x, y = 62.0, 16.0
     else:
         pen.line([(20, 88), (4, 78)], INK, 9)
         pen.line([(20, 88), (5, 79)], pen.main, 5)
         pen.polygon([(14, 94), (24, 62), (52, 40), (70, 46), (66, 96)], pen.main)
         pen.box(56, 66, 68, 98, pen.main, radius=3)
         pen.oval(14, 74, 48, 98, pen.main)
-        x, y = 44.0, 12.0
     pen.oval(x - 4, y, x + 28, y + 32, pen.main)
     pen.box(x + 16, y + 13, x + 37, y + 30, shaded(pen.main, 1.2), radius=6)
     pen.oval(x + 30, y + 10, x + 40, y + 20, INK)

@@ -90,9 +90,7 @@ def _place(
     for _ in range(24):
         x = int(rng.integers(0, max(1, size - extent[0] + 1)))
         y = int(rng.integers(0, max(1, size - extent[1] + 1)))
-        overlap = max(
-            (_overlap((x, y, x + extent[0], y + extent[1]), other) for other in placed), default=0.0
-        )
+        overlap = max((_overlap((x, y, x + extent[0], y + extent[1]), other) for other in placed), default=0.0)
         if overlap < least:
             best, least = (x, y), overlap
         if overlap <= LARGEST_OVERLAP:
@@ -124,8 +122,7 @@ def _ground(rng: np.random.Generator, size: int) -> Image.Image:
     for _ in range(int(rng.integers(0, 5))):
         x, y, dx, dy = (int(value) for value in rng.integers(0, size, 4))
         colour = tuple(
-            int(c)
-            for c in np.clip(grey + 44.0 * (rng.random() - 0.5) + 14.0 * (rng.random(3) - 0.5), 0, 255)
+            int(c) for c in np.clip(grey + 44.0 * (rng.random() - 0.5) + 14.0 * (rng.random(3) - 0.5), 0, 255)
         )
         kind = int(rng.integers(3))
         corner = (x, y, x + dx // 3 + 3, y + dy // 3 + 3)

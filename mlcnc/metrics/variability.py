@@ -77,9 +77,7 @@ def _squared_distances(class_means: Array) -> np.ndarray[Any, np.dtype[np.float6
     present = _present(class_means)
     if not present.any():
         return np.full(len(means), np.nan)
-    squared: np.ndarray[Any, np.dtype[np.float64]] = ((means - means[present].mean(axis=0)) ** 2).sum(
-        axis=1
-    )
+    squared: np.ndarray[Any, np.dtype[np.float64]] = ((means - means[present].mean(axis=0)) ** 2).sum(axis=1)
     return squared
 
 

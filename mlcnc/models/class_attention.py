@@ -78,9 +78,9 @@ class MultiheadClassAttention(nn.Module):
         weights = scores.softmax(dim=2)  # (B, H*C, K)
         attended = torch.matmul(self.dropout(weights), memory)  # (B, H*C, d)
         per_head = attended.view(num_images, heads, num_classes, self.dim)
-        values = torch.einsum(
-            "bhcd,hwd->bchw", per_head, value_weight.view(heads, width, self.dim)
-        ).reshape(num_images, num_classes, self.dim)  # (B, C, d)
+        values = torch.einsum("bhcd,hwd->bchw", per_head, value_weight.view(heads, width, self.dim)).reshape(
+            num_images, num_classes, self.dim
+        )  # (B, C, d)
         class_features = self.out_projection(values + value_bias)  # (B, C, d)
         attention = weights.view(num_images, heads, num_classes, -1).mean(dim=1)  # (B, C, K)
         return class_features, attention.detach()

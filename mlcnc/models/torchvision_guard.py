@@ -20,7 +20,7 @@ def import_torchvision() -> Any:
 
     def register_if_known(name: str, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
         try:
-            return register(name, *args, **kwargs)  # type: ignore[no-any-return]
+            return register(name, *args, **kwargs)
         except RuntimeError:
             return lambda function: function
 

@@ -31,10 +31,7 @@ def is_alive(status: RunStatus) -> bool:
         return False
     try:
         process = psutil.Process(status.pid)
-        same = (
-            status.process_start_time is None
-            or abs(process.create_time() - status.process_start_time) < 1.0
-        )
+        same = status.process_start_time is None or abs(process.create_time() - status.process_start_time) < 1.0
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False

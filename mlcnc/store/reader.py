@@ -75,9 +75,7 @@ class ArrayFile:
                     return np.asarray(part[index : index + 1])[0]
                 return np.asarray(part[index])
         except (SafetensorError, OSError, ValueError) as error:
-            raise RunFormatError(
-                f"{self.path.name} of run {_run_of(self.path)} is damaged: {error}"
-            ) from error
+            raise RunFormatError(f"{self.path.name} of run {_run_of(self.path)} is damaged: {error}") from error
 
 
 class Run:

@@ -7,21 +7,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from mlcnc.data import MultiLabelDataset, build_dataset
-from mlcnc.data.samplers import ClassAwareSampler, UniformSampler
-from mlcnc.data.transforms import BatchAugmentation
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mlcnc.class_means import ClassMeans
 from mlcnc.config import DataConfig, ExperimentConfig, ModelConfig
+from mlcnc.data import MultiLabelDataset, build_dataset
+from mlcnc.data.samplers import ClassAwareSampler, UniformSampler
+from mlcnc.data.transforms import BatchAugmentation
 from mlcnc.errors import ConfigError
 from mlcnc.losses import MLCNCLoss
 from mlcnc.models import MLCNCHead, MLCNCNetwork, build_backbone, initial_label_embedding
 from mlcnc.training.device import select_device
 
 OPTIMISERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-SAMPLERS: dict[str, type[ClassAwareSampler] | type[UniformSampler]] = {"class_aware": ClassAwareSampler, "uniform": UniformSampler}
+SAMPLERS: dict[str, type[ClassAwareSampler] | type[UniformSampler]] = {
+    "class_aware": ClassAwareSampler,
+    "uniform": UniformSampler,
+}
 
 
 @dataclass
@@ -67,9 +70,7 @@ def build(config: ExperimentConfig) -> Experiment:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
     num_samples = config.data.num_samples or len(dataset.train)
     steps = -(-num_samples // training.batch_size)
-    optimiser = OPTIMISERS[training.optimiser](
-        network.parameter_groups(training.weight_decay), lr=training.lr
-    )
+    optimiser = OPTIMISERS[training.optimiser](network.parameter_groups(training.weight_decay), lr=training.lr)
     return Experiment(
         config=config,
         dataset=dataset,

@@ -64,9 +64,7 @@ def load_checkpoint(experiment: Experiment, run_folder: Path) -> int:
         if experiment.average is not None:
             experiment.average.load_state_dict(state["average"])
     except (KeyError, RuntimeError, ValueError, AttributeError) as error:
-        raise RunFormatError(
-            f"the checkpoint of {run_folder.name} does not fit its config: {error}"
-        ) from error
+        raise RunFormatError(f"the checkpoint of {run_folder.name} does not fit its config: {error}") from error
     experiment.initial_embedding = state["initial_embedding"].to(experiment.device)
     experiment.best = dict(state["best"])
     return int(state["next_epoch"])

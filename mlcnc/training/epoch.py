@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from mlcnc.data import ImageSplit
-from mlcnc.data.transforms import to_float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mlcnc.data import ImageSplit
+from mlcnc.data.transforms import to_float
 from mlcnc.errors import NonFiniteLossError
 from mlcnc.losses import LossParts
 from mlcnc.training.build import Experiment
@@ -72,7 +72,7 @@ def train_epoch(
     experiment.class_means.end_epoch()
     metrics = {f"train/{name}": sums.get(name, math.nan) / len(order) for name in ("loss", *TERMS)}
     metrics["lr"] = float(experiment.schedule.get_last_lr()[0])
-    metrics["logit_scale"] = float(experiment.network.head.classifier.logit_scale)
+    metrics["logit_scale"] = float(experiment.network.head.classifier.logit_scale.detach())
     return metrics
 
 
@@ -94,9 +94,8 @@ def finite_values(parts: LossParts, epoch: int, batch: int) -> dict[str, float]:
     Raises:
         NonFiniteLossError: naming the first term that is not finite.
     """
-    values = {name: float(term) for name in TERMS if (term := getattr(parts, name)) is not None} | {
-        "loss": float(parts.total)
-    }
+    terms = {name: term for name in TERMS if (term := getattr(parts, name)) is not None}
+    values = {name: float(term.detach()) for name, term in {**terms, "loss": parts.total}.items()}
     for name, value in values.items():
         if not math.isfinite(value):
             raise NonFiniteLossError(name, epoch, batch, value)

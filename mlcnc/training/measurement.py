@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from mlcnc.data import ImageSplit, MultiLabelDataset
-from mlcnc.data.transforms import to_float
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from mlcnc.data import ImageSplit, MultiLabelDataset
+from mlcnc.data.transforms import to_float
 from mlcnc.metrics import ClassStatisticsAccumulator, measure_split
 from mlcnc.models import HeadOutput
 from mlcnc.training.build import Experiment
@@ -257,9 +257,7 @@ def _gram_arrays(experiment: Experiment, drift: Tensor) -> dict[str, NDArray[Any
     }
 
 
-def _choose_probes(
-    dataset: MultiLabelDataset, num_probes: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _choose_probes(dataset: MultiLabelDataset, num_probes: int, rng: np.random.Generator) -> NDArray[np.int64]:
     order = np.argsort(dataset.class_counts, kind="stable")
     queues = [rng.permutation(np.flatnonzero(dataset.test.targets[:, label])) for label in order]
     chosen: list[int] = []

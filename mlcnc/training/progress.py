@@ -25,9 +25,7 @@ class ProgressBar:
         self.started = time.perf_counter()
         self.num_images = 0
         form = "{desc} |{bar:20}| {percentage:3.0f} % [{elapsed} < {remaining}]{postfix}"
-        self.bar = tqdm(
-            total=float(num_epochs - first), disable=not visible, bar_format=form, mininterval=0.2
-        )
+        self.bar = tqdm(total=float(num_epochs - first), disable=not visible, bar_format=form, mininterval=0.2)
         self._describe()
 
     def on_batch(self, progress: EpochProgress) -> None:

@@ -1,0 +1,52 @@
+"""A probe image with the attention of one class over it."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+
+from app.figures.style import OPTIMUM_COLOUR, finished
+from mlcnc.analysis.attention import ProbeRecord
+
+
+def attention_overlay(record: ProbeRecord, opacity: float, *, peak: float | None = None) -> go.Figure:
+    """Return the image with its attention cells over it and the boxes of the class.
+
+    Args:
+        record: image, attention and boxes.
+        opacity: of the attention, 0 to 1.
+        peak: end of the colour scale as share of attention; None takes the map's own largest cell.
+    """
+    height, width = record.image.shape[:2]
+    rows, columns = record.attention.shape
+    figure = go.Figure()
+    figure.add_layout_image(
+        source=Image.fromarray(record.image),
+        x=0,
+        y=0,
+        sizex=width,
+        sizey=height,
+        xref="x",
+        yref="y",
+        sizing="stretch",
+        layer="below",
+    )
+    figure.add_heatmap(
+        z=(100 * record.attention).round(3),
+        x=(np.arange(columns) + 0.5) * width / columns,
+        y=(np.arange(rows) + 0.5) * height / rows,
+        zmin=0,
+        zmax=100 * (peak or float(record.attention.max())),
+        colorscale="Viridis",
+        opacity=opacity,
+        colorbar={"title": {"text": "% of attention"}, "thickness": 12},
+        hovertemplate="%{z:.1f} % of attention<extra></extra>",
+    )
+    for x0, y0, x1, y1 in record.boxes:
+        figure.add_shape(
+            type="rect", x0=x0, y0=y0, x1=x1, y1=y1, line={"color": OPTIMUM_COLOUR, "width": 3, "dash": "dash"}
+        )
+    figure.update_xaxes(range=[0, width], visible=False, constrain="domain")
+    figure.update_yaxes(range=[height, 0], visible=False, scaleanchor="x", constrain="domain")
+    return finished(figure, height=360, legend=False)

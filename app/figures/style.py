@@ -1,0 +1,59 @@
+"""Colours and marks with a meaning, the same on every page and readable in light and dark."""
+
+from __future__ import annotations
+
+import colorsys
+import zlib
+
+import plotly.graph_objects as go
+
+EMBEDDING_COLOURS = {"etf": "#0072B2", "trainable": "#E69F00", "glove": "#009E73"}
+"""Okabe-Ito blue, orange and green, told apart by colour-blind readers too."""
+
+OTHER_COLOUR = "#CC79A7"
+BUCKET_COLOURS = {"head": "#08519C", "medium": "#4292C6", "tail": "#8CC2E8"}
+BUCKET_MARKS = {"head": "circle", "medium": "square", "tail": "triangle-up"}
+OPTIMUM_COLOUR = "#D55E00"
+NEUTRAL = "#808080"
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+
+ANGLE_SCALE = [
+    [0.0, "#08306B"],
+    [0.25, "#4292C6"],
+    [0.45, "#C6DBEF"],
+    [0.5, "#FFFFFF"],
+    [0.55, "#FEE0B6"],
+    [0.75, "#E08214"],
+    [1.0, "#7F3B08"],
+]
+"""Blue too close, white the optimum, brown too far; ends of equal darkness."""
+
+
+def embedding_colour(embedding: str) -> str:
+    """Return the colour of a kind of label embedding."""
+    return EMBEDDING_COLOURS.get(embedding, OTHER_COLOUR)
+
+
+def run_colour(run_id: str, embedding: str) -> str:
+    """Return a run's own colour: its embedding's hue, lighter or darker by its id."""
+    red, green, blue = (int(embedding_colour(embedding)[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    hue, light, saturation = colorsys.rgb_to_hls(red, green, blue)
+    step = (zlib.crc32(run_id.encode()) % 5 - 2) * 0.06
+    shade = colorsys.hls_to_rgb(hue, min(0.68, max(0.28, light + step)), saturation)
+    return "#" + "".join(f"{round(255 * channel):02X}" for channel in shade)
+
+
+def finished(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
+    """Return the figure with the house's margins, legend above and a transparent ground."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 10, "r": 10, "t": 40 if legend else 16, "b": 10},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
+        showlegend=legend,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        hovermode="closest",
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure

@@ -1,0 +1,28 @@
+"""Declares the pages: ``streamlit run app/main.py [-- --runs FOLDER]``."""
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+# streamlit puts the script's own folder on the path, not the project's
+PROJECT = str(Path(__file__).resolve().parent.parent)
+if PROJECT not in sys.path:
+    sys.path.insert(0, PROJECT)
+
+from app.widgets.run_picker import show_picker  # noqa: E402  # needs the path above
+
+st.set_page_config(page_title="mlcnc", page_icon=":material/hub:", layout="wide")
+page = st.navigation(
+    [
+        st.Page("views/overview.py", title="Overview", icon=":material/table_chart:", default=True),
+        st.Page("views/compare.py", title="Compare", icon=":material/bar_chart:", url_path="compare"),
+        st.Page("views/geometry.py", title="Geometry", icon=":material/hub:", url_path="geometry"),
+        st.Page(
+            "views/variability.py", title="Variability", icon=":material/scatter_plot:", url_path="variability"
+        ),
+        st.Page("views/attention.py", title="Attention", icon=":material/visibility:", url_path="attention"),
+    ]
+)
+show_picker()
+page.run()

@@ -1,0 +1,63 @@
+"""Names of session keys and cached readers; the only place where pages touch the disk."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+from mlcnc.analysis.runs import Choice, RunRow, run_row
+from mlcnc.errors import StoreError
+from mlcnc.store import Run, RunProblem, RunStore
+
+RUNS_KEY = "r"
+CHOICE_KEY = "at"
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def runs_root() -> Path:
+    """Return the runs folder: ``--runs`` after ``--``, else MLCNC_RUNS, else the project's own."""
+    arguments = sys.argv[1:]
+    for index, argument in enumerate(arguments):
+        if argument == "--runs" and index + 1 < len(arguments):
+            return Path(arguments[index + 1]).expanduser()
+        if argument.startswith("--runs="):
+            return Path(argument.removeprefix("--runs=")).expanduser()
+    return Path(os.environ.get("MLCNC_RUNS") or PROJECT / "runs").expanduser()
+
+
+def scanned() -> tuple[list[Run], list[RunProblem]]:
+    """Return all readable runs and what is wrong with the other folders."""
+    runs: list[Run] = []
+    problems: list[RunProblem] = []
+    for item in RunStore(runs_root()).scan():
+        if isinstance(item, RunProblem):
+            problems.append(item)
+        else:
+            runs.append(item)
+    return runs, problems
+
+
+def row_of(run: Run, choice: Choice) -> RunRow:
+    """Return the row of a run, read again only when its files changed."""
+    # the state of a running run hangs on the clock, not on its files
+    return _cached_row(str(run.folder), run.identity(), choice, run.status.state)
+
+
+def rows_of(runs: list[Run], choice: Choice) -> tuple[list[RunRow], list[RunProblem]]:
+    """Return the rows of all runs, and a problem for each that could not be read after all."""
+    rows: list[RunRow] = []
+    problems: list[RunProblem] = []
+    for run in runs:
+        try:
+            rows.append(row_of(run, choice))
+        except (StoreError, OSError) as error:
+            problems.append(RunProblem(run.run_id, str(error)))
+    return rows, problems
+
+
+@st.cache_data(max_entries=1000, show_spinner=False)
+def _cached_row(folder: str, identity: tuple[tuple[str, int, int], ...], choice: Choice, state: str) -> RunRow:
+    return run_row(Run(Path(folder)), choice)

@@ -1,0 +1,67 @@
+"""Controls that several pages share: epoch, split, space; each lives in the URL."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import streamlit as st
+
+from mlcnc.analysis.geometry import Centring
+
+Split = Literal["train", "test"]
+Space = Literal["f", "mu"]
+
+
+def pick_split() -> Split:
+    """Ask for the split whose features are shown."""
+    chosen = st.segmented_control(
+        "Split", ["test", "train"], default="test", required=True, key="split", bind="query-params"
+    )
+    return "train" if chosen == "train" else "test"
+
+
+def pick_space() -> Space:
+    """Ask for the feature space."""
+    chosen = st.segmented_control(
+        "Space",
+        ["f", "mu"],
+        default="f",
+        required=True,
+        key="space",
+        bind="query-params",
+        help="f: class-wise features (Eq. 5). mu: after the per-class projection, unit norm (Eq. 7).",
+    )
+    return "mu" if chosen == "mu" else "f"
+
+
+def pick_centring() -> Centring:
+    """Ask whether class means are centred before angles are taken."""
+    chosen = st.segmented_control(
+        "Centring",
+        ["class", "none"],
+        default="class",
+        required=True,
+        key="centring",
+        bind="query-params",
+        help="class: minus the mean of all class means, the test for an ETF. none: raw class means, the "
+        "reading of Figure 3 of the paper that its numbers fit.",
+    )
+    return "none" if chosen == "none" else "class"
+
+
+def pick_epoch(stored: list[int], label: str = "Epoch") -> int | None:
+    """Ask for one of the epochs with stored arrays (from 0); None where there is none."""
+    if not stored:
+        return None
+    options = [epoch + 1 for epoch in stored]
+    if len(options) == 1:
+        st.caption(f"{label} {options[0]}: the only one with stored arrays.")
+        return stored[0]
+    chosen = st.select_slider(label, options, value=options[-1], key="epoch", bind="query-params")
+    return int(chosen) - 1 if isinstance(chosen, int) else stored[-1]
+
+
+def how_to_read(text: str) -> None:
+    """Offer an explanation behind a button."""
+    with st.popover("How to read this", icon=":material/help:"):
+        st.markdown(text)

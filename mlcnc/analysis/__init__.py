@@ -1,0 +1,1 @@
+"""From stored runs to frozen records that are ready to draw; no torch, no streamlit."""

@@ -1,0 +1,120 @@
+"""Where a class looks in a probe image, and how much of it falls inside the object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlcnc.store import Run
+
+
+@dataclass(frozen=True)
+class ProbeRecord:
+    """One probe image and the attention of one class in it.
+
+    Attributes:
+        image: (H, W, 3) uint8.
+        attention: (h, w) float64, sums to 1.
+        present: whether the image has the class.
+        labels: names of the classes it has.
+        boxes: (M, 4) x0, y0, x1, y1 in pixels of the class's objects; empty where none or unknown.
+        mass_in_box: share of attention inside the boxes, None without a box.
+        chance: share of the image's area inside the boxes: what even attention would reach.
+        epoch: from 0.
+    """
+
+    image: NDArray[np.uint8]
+    attention: NDArray[np.float64]
+    present: bool
+    labels: tuple[str, ...]
+    boxes: NDArray[np.float64]
+    mass_in_box: float | None
+    chance: float | None
+    epoch: int
+
+
+def num_probes(run: Run) -> int:
+    """Return how many probe images the run keeps."""
+    samples = run.samples()
+    return len(samples.get("probes/image_index")) if samples and "probes/image_index" in samples else 0
+
+
+def probe_labels(run: Run) -> list[tuple[str, ...]]:
+    """Return the class names of every probe image."""
+    samples = run.samples()
+    if samples is None or "probes/targets" not in samples:
+        return []
+    names = run.info.class_names
+    return [tuple(names[i] for i in np.flatnonzero(row)) for row in samples.get("probes/targets")]
+
+
+def attention_epochs(run: Run) -> list[int]:
+    """Return the epochs at which attention was stored."""
+    return [epoch for epoch in run.array_epochs() if "probes/attention" in run.arrays(epoch)]
+
+
+def probe_attention(run: Run, epoch: int, probe: int, class_index: int) -> ProbeRecord | None:
+    """Return one attention map with its image, or None where the run stored none.
+
+    Raises:
+        RunFormatError: a file is damaged.
+    """
+    samples = run.samples()
+    arrays = run.arrays(epoch)
+    if samples is None or "probes/images" not in samples or "probes/attention" not in arrays:
+        return None
+    if not 0 <= probe < num_probes(run) or not 0 <= class_index < len(run.info.class_names):
+        return None
+    image = samples.get("probes/images", probe)
+    attention = arrays.get("probes/attention", probe)[class_index].astype(np.float64)
+    attention = attention / max(float(attention.sum()), 1e-12)  # float16 does not quite sum to 1
+    targets = samples.get("probes/targets", probe)
+    boxes = _boxes(samples.get("probes/boxes") if "probes/boxes" in samples else None, probe, class_index)
+    mass, chance = _inside(attention, image.shape[:2], boxes)
+    return ProbeRecord(
+        image=image,
+        attention=attention,
+        present=bool(targets[class_index]),
+        labels=tuple(run.info.class_names[i] for i in np.flatnonzero(targets)),
+        boxes=boxes,
+        mass_in_box=mass,
+        chance=chance,
+        epoch=epoch,
+    )
+
+
+def attention_sentence(record: ProbeRecord, class_name: str) -> str:
+    """Return how much attention lies on the object, against chance."""
+    where = "is in the image" if record.present else "is not in the image"
+    if record.mass_in_box is None or record.chance is None:
+        return f"{class_name} {where}; no box is known, so there is nothing to compare the map with."
+    return (
+        f"{class_name} {where}; {100 * record.mass_in_box:.0f} % of its attention lies inside the object's "
+        f"box, where even attention would put {100 * record.chance:.0f} %."
+    )
+
+
+def _boxes(table: NDArray[np.float32] | None, probe: int, class_index: int) -> NDArray[np.float64]:
+    if table is None or len(table) == 0:
+        return np.empty((0, 4))
+    rows = table[(table[:, 0] == probe) & (table[:, 1] == class_index)]
+    return rows[:, 2:].astype(np.float64)
+
+
+def _inside(
+    attention: NDArray[np.float64], size: tuple[int, ...], boxes: NDArray[np.float64]
+) -> tuple[float | None, float | None]:
+    if len(boxes) == 0:
+        return None, None
+    height, width = size
+    inside = np.zeros((height, width), dtype=bool)
+    for x0, y0, x1, y1 in boxes.round().astype(int):
+        inside[y0:y1, x0:x1] = True
+    rows, columns = attention.shape
+    # each cell spreads its weight evenly over the pixels it covers
+    row_of = np.arange(height) * rows // height
+    column_of = np.arange(width) * columns // width
+    pixels = attention[np.ix_(row_of, column_of)]
+    return float(pixels[inside].sum() / pixels.sum()), float(inside.mean())

@@ -1,0 +1,119 @@
+"""Runs that differ in the seed only, taken together; and what their numbers support."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlcnc.analysis.runs import BUCKETS, RunRow
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A value over seeds: mean, extremes and number of runs; NaN and 0 where none logged it."""
+
+    mean: float
+    low: float
+    high: float
+    num_runs: int
+
+    @property
+    def text(self) -> str:
+        """The value as a reader wants it, e.g. ``71.3 (70.1-72.0, n=3)``."""
+        if self.num_runs == 0:
+            return "not logged"
+        if self.num_runs == 1:
+            return f"{self.mean:.1f} (n=1)"
+        return f"{self.mean:.1f} ({self.low:.1f}-{self.high:.1f}, n={self.num_runs})"
+
+
+@dataclass(frozen=True)
+class SeedGroup:
+    """Runs with the same settings but the seed.
+
+    Attributes:
+        label: recipe and data set.
+        embedding: kind of label embedding, which fixes the colour.
+        rows: the runs.
+        map_percent: test mAP by bucket over the seeds.
+        nc1, angle_min: over the seeds.
+    """
+
+    label: str
+    dataset: str
+    embedding: str
+    recipe: str
+    rows: tuple[RunRow, ...]
+    map_percent: dict[str, Spread]
+    nc1: Spread
+    angle_min: Spread
+
+
+def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
+    """Return the rows grouped by all settings but the seed, in order of first appearance."""
+    by_key: dict[str, list[RunRow]] = {}
+    for row in rows:
+        by_key.setdefault(row.group_key, []).append(row)
+    labels = [f"{members[0].recipe} · {members[0].dataset}" for members in by_key.values()]
+    groups = []
+    for label, members in zip(labels, by_key.values(), strict=True):
+        first = members[0]
+        unique = labels.count(label) == 1
+        groups.append(
+            SeedGroup(
+                label=label if unique else f"{label} · {first.run_id}",
+                dataset=first.dataset,
+                embedding=first.embedding,
+                recipe=first.recipe,
+                rows=tuple(members),
+                map_percent={b: spread([row.map_percent[b] for row in members]) for b in BUCKETS},
+                nc1=spread([row.nc1 for row in members]),
+                angle_min=spread([row.angle_min for row in members]),
+            )
+        )
+    return groups
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Return mean, extremes and count of the finite values."""
+    finite = np.array([value for value in values if np.isfinite(value)])
+    if len(finite) == 0:
+        return Spread(float("nan"), float("nan"), float("nan"), 0)
+    return Spread(float(finite.mean()), float(finite.min()), float(finite.max()), len(finite))
+
+
+def verdict(groups: Sequence[SeedGroup], bucket: str = "total") -> str:
+    """Return what the runs say about who leads in one bucket, and whether the seeds support it.
+
+    Groups are compared within one data set only. The order counts as supported where the leader's
+    worst seed is above the runner-up's best one and both have three seeds or more.
+    """
+    usable = [group for group in groups if group.map_percent[bucket].num_runs]
+    if not usable:
+        return "No run has a test mAP yet."
+    sentences = []
+    for dataset in dict.fromkeys(group.dataset for group in usable):
+        ranked = sorted(
+            (group for group in usable if group.dataset == dataset),
+            key=lambda group: -group.map_percent[bucket].mean,
+        )
+        sentences.append(_verdict_of(dataset, ranked, bucket))
+    return " ".join(sentences)
+
+
+def _verdict_of(dataset: str, ranked: Sequence[SeedGroup], bucket: str) -> str:
+    best = ranked[0]
+    first = best.map_percent[bucket]
+    start = f"{dataset}: {best.recipe} has the highest {bucket} mAP, {first.text}"
+    if len(ranked) == 1:
+        return f"{dataset}: {best.recipe} reaches a {bucket} mAP of {first.text}."
+    runner = ranked[1]
+    second = runner.map_percent[bucket]
+    start += f", before {runner.recipe}, {second.text}"
+    if min(first.num_runs, second.num_runs) < 3:
+        return f"{start}; fewer than three seeds each, so this order is not evidence."
+    if first.low > second.high:
+        return f"{start}; every seed of the first is above every seed of the second."
+    return f"{start}; their seeds overlap, so this order is not supported."

@@ -1,0 +1,74 @@
+"""Metrics over epochs, of single runs and as bands over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlcnc.store import Run
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One metric of one run.
+
+    Attributes:
+        run_id: of the run.
+        epochs: (n,) from 1, as people count.
+        values: (n,) NaN where undefined.
+    """
+
+    run_id: str
+    epochs: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Band:
+    """Mean and extremes of several curves at the epochs that all of them have."""
+
+    epochs: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    num_runs: int
+
+
+def curve(run: Run, metric: str) -> Curve:
+    """Return a metric over epochs; epochs that did not log it are left out."""
+    points = [(int(line["epoch"]) + 1, line[metric]) for line in run.metrics() if metric in line]
+    epochs = np.array([epoch for epoch, _ in points], dtype=np.int64)
+    return Curve(run.run_id, epochs, np.array([value for _, value in points], dtype=np.float64))
+
+
+def band(curves: Sequence[Curve]) -> Band:
+    """Return mean, lowest and highest value at the common epochs.
+
+    Example:
+        >>> one = Curve("a", np.array([1, 2]), np.array([1.0, 2.0]))
+        >>> two = Curve("b", np.array([1]), np.array([3.0]))
+        >>> band([one, two]).mean.tolist(), band([one, two]).high.tolist()
+        ([2.0], [3.0])
+    """
+    usable = [item for item in curves if len(item.epochs)]
+    if not usable:
+        empty = np.array([], dtype=np.float64)
+        return Band(np.array([], dtype=np.int64), empty, empty, empty, 0)
+    common = usable[0].epochs
+    for item in usable[1:]:
+        common = np.intersect1d(common, item.epochs)
+    stacked = np.stack([item.values[np.isin(item.epochs, common)] for item in usable])
+    return Band(common, stacked.mean(axis=0), stacked.min(axis=0), stacked.max(axis=0), len(usable))
+
+
+def metric_names(runs: Sequence[Run]) -> list[str]:
+    """Return every metric that any of the runs logged at its last epoch, sorted."""
+    names: set[str] = set()
+    for run in runs:
+        lines = run.metrics()
+        if lines:
+            names |= set(lines[-1]) - {"epoch"}
+    return sorted(names)

@@ -1,0 +1,83 @@
+"""NC1 per class, beside the class counts without which it cannot be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlcnc.analysis.geometry import bucket_of
+from mlcnc.metrics.variability import nc1_per_class, nc1_trace
+from mlcnc.store import Run
+
+
+@dataclass(frozen=True)
+class VariabilityRecord:
+    """NC1 of every class of one run at one epoch.
+
+    Attributes:
+        class_names, buckets: (C,) by falling training count.
+        train_counts: (C,) training images.
+        sample_counts: (C,) features that entered; few of them make NC1 small by chance alone.
+        nc1: (C,) v_c / |m_c - g|^2; NaN where a class has fewer than two features.
+        total: trace ratio over classes.
+        epoch, split, space: of which.
+    """
+
+    run_id: str
+    class_names: tuple[str, ...]
+    buckets: tuple[str, ...]
+    train_counts: NDArray[np.int64]
+    sample_counts: NDArray[np.int64]
+    nc1: NDArray[np.float64]
+    total: float
+    epoch: int
+    split: str
+    space: str
+
+
+def class_variability(run: Run, epoch: int, *, split: str, space: str) -> VariabilityRecord | None:
+    """Return NC1 per class, or None where the epoch did not store what it takes.
+
+    Raises:
+        RunFormatError: the file of the epoch is missing or damaged.
+    """
+    arrays = run.arrays(epoch)
+    prefix = f"{split}.{space}"
+    if f"{prefix}/class_means" not in arrays or f"{prefix}/within_scatter" not in arrays:
+        return None
+    means = arrays.get(f"{prefix}/class_means").astype(np.float64)
+    counts = arrays.get(f"{prefix}/class_counts")
+    variances = arrays.get(f"{prefix}/within_scatter") / np.where(counts > 0, counts, 1)
+    train_counts = np.array(run.info.class_counts)
+    order = np.argsort(-train_counts, kind="stable")
+    buckets = bucket_of(run)
+    # one feature has no spread: its 0 is no collapse
+    values = np.where(counts >= 2, nc1_per_class(means, variances), np.nan)
+    return VariabilityRecord(
+        run_id=run.run_id,
+        class_names=tuple(run.info.class_names[i] for i in order),
+        buckets=tuple(buckets.get(int(i), "?") for i in order),
+        train_counts=train_counts[order],
+        sample_counts=counts[order],
+        nc1=values[order],
+        total=nc1_trace(means, variances),
+        epoch=epoch,
+        split=split,
+        space=space,
+    )
+
+
+def variability_sentence(record: VariabilityRecord) -> str:
+    """Return which class varies most and least around its mean, with counts."""
+    defined = np.flatnonzero(np.isfinite(record.nc1))
+    if len(defined) == 0:
+        return "No class has two features or more, so NC1 is undefined."
+    low = defined[int(np.argmin(record.nc1[defined]))]
+    high = defined[int(np.argmax(record.nc1[defined]))]
+    return (
+        f"{record.run_id}, epoch {record.epoch + 1}: trace ratio {record.total:.2f}; "
+        f"tightest {record.class_names[low]} ({record.nc1[low]:.2f}, {record.sample_counts[low]} features), "
+        f"widest {record.class_names[high]} ({record.nc1[high]:.2f}, {record.sample_counts[high]} features)."
+    )

@@ -1,0 +1,374 @@
+"""The command line: ``mlcnc`` or ``python -m mlcnc``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, get_args
+
+from mlcnc import __version__
+from mlcnc.config import (
+    PRESETS,
+    ExperimentConfig,
+    leaf_fields,
+    nearest,
+    override,
+    preset,
+    read_file,
+)
+from mlcnc.errors import ConfigError, MlcncError
+from mlcnc.store import Run, RunProblem, RunStore
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names the nearest known option for an unknown one."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments: "):
+            first = message.removeprefix("unrecognized arguments: ").split()[0].split("=")[0]
+            known = sorted({option for action in self._every_action() for option in action.option_strings})
+            message += nearest(first, known)
+        super().error(message)
+
+    def _every_action(self) -> list[argparse.Action]:
+        actions = list(self._actions)
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for parser in set(action.choices.values()):
+                    actions += parser._every_action()
+        return actions
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 for a known error, 130 after Ctrl-C."""
+    options = build_parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except MlcncError as error:
+        print(f"mlcnc: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("mlcnc: stopped; what was logged is kept, go on with mlcnc train --resume", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # the reader of our output went away, e.g. head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; the options of ``train`` are made from the config's fields."""
+    parser = _Parser(prog="mlcnc", description="Train MLC-NC, log runs, look after them.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"mlcnc {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_evaluate(commands)
+    _add_runs(commands)
+    _add_data(commands)
+    _add_gallery(commands)
+    return parser
+
+
+def _add_train(commands: Any) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train a run and log every epoch",
+        description="Train a run and log every epoch. Settings: command line over --config over --preset.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--preset", default="pictogram-lt", help=f"one of {', '.join(PRESETS)}")
+    parser.add_argument("--config", metavar="FILE", help="YAML or JSON file of settings")
+    parser.add_argument("--run-id", help="folder name of the run; default: made from the settings")
+    parser.add_argument("--resume", metavar="RUN_ID", help="go on with an interrupted run")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--glove", metavar="PATH", help="same as --model.glove_path")
+    _add_runs_folder(parser)
+    group = parser.add_argument_group("settings (each also by its last part alone where that is unique)")
+    last_parts = [path[-1] for path, _ in leaf_fields()]
+    for path, field in leaf_fields():
+        names = [f"--{'.'.join(path)}"]
+        if len(path) > 1 and (last_parts.count(path[-1]) == 1 or path == ("training", "seed")):
+            names.append(f"--{path[-1]}")
+        choices = _choices(field.annotation)
+        form = "|".join(choices) if choices else _type_name(field.annotation)
+        group.add_argument(
+            *names,
+            dest=".".join(path),
+            metavar=form,
+            default=argparse.SUPPRESS,
+            help=f"{field.description} [{_shown(field.default)}]".replace("%", "%%"),
+        )
+    parser.set_defaults(command=_train)
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser("evaluate", help="measure the last checkpoint of a run again")
+    parser.add_argument("run_id")
+    parser.add_argument("--json", action="store_true", help="print all metrics as JSON")
+    _add_runs_folder(parser)
+    parser.set_defaults(command=_evaluate)
+
+
+def _add_runs(commands: Any) -> None:
+    parser = commands.add_parser("runs", help="list, show, verify or delete runs")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="one line a run")
+    _add_runs_folder(listing)
+    listing.set_defaults(command=_runs_list)
+    show = actions.add_parser("show", help="settings, state and results of a run")
+    show.add_argument("run_id")
+    _add_runs_folder(show)
+    show.set_defaults(command=_runs_show)
+    verify = actions.add_parser("verify", help="recompute stored metrics from stored features and scores")
+    verify.add_argument("run_ids", nargs="*", metavar="run_id", help="default: all runs")
+    _add_runs_folder(verify)
+    verify.set_defaults(command=_runs_verify)
+    delete = actions.add_parser("delete", help="delete a run folder")
+    delete.add_argument("run_id")
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+    delete.add_argument("--force", action="store_true", help="even while it is being written")
+    _add_runs_folder(delete)
+    delete.set_defaults(command=_runs_delete)
+
+
+def _add_data(commands: Any) -> None:
+    parser = commands.add_parser("data", help="look at a data set")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    sheet = actions.add_parser("preview", help="write a contact sheet with examples of every class")
+    sheet.add_argument("dataset", help="pictogram-lt or digits-lt")
+    sheet.add_argument("--out", required=True, metavar="FILE", help="picture to write, e.g. sheet.png")
+    sheet.add_argument("--per-class", type=int, default=10, help="images a row [10]")
+    sheet.add_argument("--size", type=int, default=64, help="side of the images in pixels [64]")
+    sheet.add_argument("--seed", type=int, default=0, help="seed of the drawn scenes [0]")
+    sheet.set_defaults(command=_data_preview)
+
+
+def _add_gallery(commands: Any) -> None:
+    parser = commands.add_parser("record-gallery", help="train the recorded runs of this project again")
+    parser.add_argument("--glove", metavar="PATH", help="GloVe vectors; default: the MLCNC_GLOVE variable")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only runs whose id contains this")
+    parser.add_argument("--list", action="store_true", help="only print the ids")
+    _add_runs_folder(parser)
+    parser.set_defaults(command=_record_gallery)
+
+
+def _add_runs_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runs",
+        default=os.environ.get("MLCNC_RUNS", "runs"),
+        metavar="FOLDER",
+        help="where runs are [MLCNC_RUNS, else runs]",
+    )
+
+
+def _train(options: argparse.Namespace) -> int:
+    from mlcnc.training import resume, train
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    if options.resume:
+        settings = set(_given(options)) | ({"config"} if options.config else set())
+        if settings:
+            raise ConfigError(
+                f"--resume takes the settings of the run itself; leave out {', '.join(sorted(settings))}"
+            )
+        resume(options.resume, runs_root=options.runs, show_progress=not options.quiet)
+        return 0
+    config = config_of(options)
+    train(config, runs_root=options.runs, run_id=options.run_id, show_progress=not options.quiet)
+    return 0
+
+
+def config_of(options: argparse.Namespace) -> ExperimentConfig:
+    """Return the config of parsed ``train`` options: command line over file over preset.
+
+    Raises:
+        ConfigError: an unknown preset or key, or a bad value.
+    """
+    config = preset(options.preset)
+    if options.config:
+        config = override(config, read_file(options.config))
+    return override(config, _nested(_given(options)))
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    leaves = {".".join(path) for path, _ in leaf_fields()}
+    given = {name: _value(text) for name, text in vars(options).items() if name in leaves}
+    if options.glove:
+        given["model.glove_path"] = options.glove
+    return given
+
+
+def _value(text: str) -> Any:
+    if text.lower() in ("none", "null"):
+        return None
+    return text
+
+
+def _nested(flat: dict[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in flat.items():
+        *sections, leaf = name.split(".")
+        node = tree
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[leaf] = value
+    return tree
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from mlcnc.training.evaluation import evaluate
+
+    metrics, epoch = evaluate(options.run_id, runs_root=options.runs)
+    if options.json:
+        print(json.dumps(metrics, indent=1))
+        return 0
+    print(f"run {options.run_id}, weights after epoch {epoch + 1}")
+    for split in ("validation", "test"):
+        parts = [f"{group} {metrics[f'{split}/map_{group}']:.2f}" for group in _GROUPS]
+        print(f"  {split} mAP: {' / '.join(parts)}")
+    for space in ("f", "mu"):
+        print(f"  test.{space}: NC1 trace {metrics[f'test.{space}/nc1_trace']:.3f}, ", end="")
+        print(f"smallest angle (class-mean centred) {metrics[f'test.{space}/angle_min_class']:.1f} degrees")
+    return 0
+
+
+_GROUPS = ("total", "head", "medium", "tail")
+
+
+def _runs_list(options: argparse.Namespace) -> int:
+    found = list(RunStore(options.runs).scan())
+    if not found:
+        print(f"no runs in {options.runs}; start one with: mlcnc train")
+        return 0
+    width = max(len(item.run_id) for item in found)
+    print(f"{'run':{width}}  {'state':8}  epochs  mAP total/head/medium/tail of the best validation epoch")
+    for item in found:
+        if isinstance(item, RunProblem):
+            print(f"{item.run_id:{width}}  broken    {item.text}")
+        else:
+            print(f"{item.run_id:{width}}  {item.status.state:8}  {len(item.metrics()):6}  {_result(item)}")
+    return 0
+
+
+def _result(run: Run) -> str:
+    best = run.best_epoch()
+    lines = {int(line["epoch"]): line for line in run.metrics()}
+    if best is None:
+        return "-"
+    values = [lines[best].get(f"test/map_{group}", float("nan")) for group in _GROUPS]
+    return " / ".join(f"{value:.1f}" for value in values) + f"  (epoch {best + 1})"
+
+
+def _runs_show(options: argparse.Namespace) -> int:
+    run = RunStore(options.runs).open(options.run_id)
+    info, status = run.info, run.status
+    print(f"{run.name} ({run.run_id}), {status.state}, {len(run.metrics())} of {status.num_epochs} epochs")
+    print(f"created {info.created_at} on {info.device}, seed {info.seed}, commit {info.git_commit}")
+    print(f"{len(info.class_names)} classes; train/validation/test images: ", end="")
+    print(f"{info.num_train}/{info.num_validation}/{info.num_test}")
+    print(f"test mAP {_result(run)}")
+    if status.error is not None:
+        print(f"failed with {status.error.type}: {status.error.message}")
+    for warning in run.warnings:
+        print(f"warning: {warning}")
+    print("settings that differ from the defaults:")
+    defaults = ExperimentConfig().model_dump()
+    for name, value in _flat(info.config):
+        if value != dict(_flat(defaults)).get(name):
+            print(f"  {name} = {value}")
+    return 0
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, value in tree.items():
+        rows += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
+    return rows
+
+
+def _runs_verify(options: argparse.Namespace) -> int:
+    from mlcnc.analysis.verification import verify_run
+
+    store = RunStore(options.runs)
+    failed = 0
+    for run_id in options.run_ids or store.run_ids():
+        report = verify_run(store.open(run_id))
+        verdict = "differs" if report.problems else "agrees"
+        print(f"{run_id}: {report.num_checks} values recomputed, {verdict}")
+        for problem in report.problems:
+            print(f"  {problem}")
+        failed += bool(report.problems)
+    return 1 if failed else 0
+
+
+def _runs_delete(options: argparse.Namespace) -> int:
+    store = RunStore(options.runs)
+    store.open(options.run_id) if not options.force else None
+    if not options.yes:
+        if not sys.stdin.isatty():
+            raise ConfigError("deleting asks first, and there is no terminal to ask; give --yes")
+        if input(f"delete run {options.run_id} in {options.runs}? [y/N] ").strip().lower() != "y":
+            print("kept")
+            return 0
+    store.delete(options.run_id, force=options.force)
+    print(f"deleted {options.run_id}")
+    return 0
+
+
+def _data_preview(options: argparse.Namespace) -> int:
+    from mlcnc.data import build_dataset, contact_sheet
+
+    dataset = build_dataset(options.dataset, seed=options.seed, size=options.size)
+    if options.per_class < 1:
+        raise ConfigError(f"--per-class must be at least 1, got {options.per_class}")
+    path = Path(options.out)
+    try:
+        contact_sheet(dataset, options.per_class).save(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--out {path} cannot be written: {error}") from None
+    sizes = ", ".join(
+        f"{name} {0 if split is None else len(split)}"
+        for name, split in (
+            ("train", dataset.train),
+            ("validation", dataset.validation),
+            ("test", dataset.test),
+        )
+    )
+    print(f"{path}: {dataset.name}, {dataset.num_classes} classes, images: {sizes}")
+    return 0
+
+
+def _record_gallery(options: argparse.Namespace) -> int:
+    from mlcnc.training.gallery import record_gallery
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    glove = options.glove or os.environ.get("MLCNC_GLOVE")
+    record_gallery(options.runs, glove_path=glove, only=options.only, dry_run=options.list)
+    return 0
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    values = get_args(annotation)
+    return values if values and all(isinstance(value, str) for value in values) else ()
+
+
+def _type_name(annotation: Any) -> str:
+    parts = [part for part in get_args(annotation) if part is not type(None)] or [annotation]
+    return {"int": "INT", "float": "NUMBER", "bool": "true|false", "str": "TEXT"}.get(
+        getattr(parts[0], "__name__", ""), "VALUE"
+    )
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,25 @@
+"""Measuring the last checkpoint of a run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlcnc.config import parse
+from mlcnc.store import RunStore
+from mlcnc.training.build import build
+from mlcnc.training.checkpoint import load_checkpoint
+from mlcnc.training.measurement import choose_samples, measure
+
+
+def evaluate(run_id: str, *, runs_root: str | Path = "runs") -> tuple[dict[str, float], int]:
+    """Return the metrics of the weights in a run's last checkpoint, and their epoch.
+
+    Raises:
+        RunNotFoundError, RunFormatError: there is no such run or it has no usable checkpoint.
+    """
+    run = RunStore(runs_root).open(run_id)
+    experiment = build(parse(run.info.config))
+    next_epoch = load_checkpoint(experiment, run.folder)
+    choice = choose_samples(experiment.dataset, 0, 0, 0)
+    metrics, _ = measure(experiment, choice, with_arrays=False)
+    return metrics, next_epoch - 1
