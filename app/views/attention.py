@@ -90,8 +90,8 @@ for column, item in zip(st.columns(len(shown)), shown, strict=True):
         st.caption(f"Epoch {record.epoch + 1}; {rows} by {columns} cells, averaged over heads; classes here: "
                    f"{', '.join(record.labels)}.")  # fmt: skip
 how_to_read(
-    "Every cell is one position of the feature map; brighter cells carry more of the class's attention, and all "
-    "cells of an image sum to 100 %. The dashed frame is the object of the class, where the image has one. "
+    "Every cell is one position of the feature map; brighter cells carry more of the class's attention, and "
+    "all cells of an image sum to 100 %. The dashed frame is the object of the class, where the image has one. "
     "Attention of a class that is **not** in the image goes somewhere too: it must sum to 100 %. The colour "
     "scale ends at the brightest cell of each map."
 )

@@ -4,10 +4,19 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.geometry import angle_histogram, angle_matrix
-from app.widgets.controls import how_to_read, pick_centring, pick_epoch, pick_space, pick_split
+from app.widgets.controls import (
+    Space,
+    Split,
+    how_to_read,
+    pick_centring,
+    pick_epoch,
+    pick_space,
+    pick_split,
+)
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from mlcnc.analysis.geometry import (
     AngleRecord,
+    Centring,
     class_mean_angles,
     closest_pairs,
     geometry_sentence,
@@ -37,7 +46,9 @@ subjects = ["class means", "label embedding", "classifier"]
 subject = st.segmented_control(
     "Angles between", subjects, default=subjects[0], required=True, key="of", bind="query-params"
 )
-split, space, centring = "test", "f", "class"
+split: Split = "test"
+space: Space = "f"
+centring: Centring = "class"
 if subject == subjects[0]:
     a, b, c = st.columns(3)
     with a:
@@ -56,11 +67,9 @@ def record_of(run: Run) -> AngleRecord | None:
     at = nearest_array_epoch(run, epoch)
     if at is None:
         return None
-    if subject == "label embedding" or subject == "classifier":
-        return gram_angles(run, at, subject)
-    return class_mean_angles(
-        run, at, split=split, space=space, centring="none" if centring == "none" else "class"
-    )
+    if subject != subjects[0]:
+        return gram_angles(run, at, "classifier" if subject == "classifier" else "label embedding")
+    return class_mean_angles(run, at, split=split, space=space, centring=centring)
 
 
 for column, run in zip(st.columns(len(shown)), shown, strict=True):

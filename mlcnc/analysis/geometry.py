@@ -19,7 +19,16 @@ from mlcnc.metrics.geometry import (
 )
 from mlcnc.store import Run
 
-Subject = Literal["class means", "label embedding", "classifier"]
+__all__ = [
+    "AngleRecord",
+    "Centring",
+    "ClosestPair",
+    "bucket_of",
+    "class_mean_angles",
+    "closest_pairs",
+    "geometry_sentence",
+    "gram_angles",
+]
 
 
 @dataclass(frozen=True)

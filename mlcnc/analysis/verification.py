@@ -67,19 +67,21 @@ def _verify_scores(
     run: Run, epoch: int, arrays: ArrayFile, line: dict[str, float], report: VerificationReport
 ) -> None:
     samples = run.samples()
-    if "test/scores" not in arrays or samples is None or "test/targets" not in samples:
-        return
-    low, high = average_precision_bounds(arrays.get("test/scores"), samples.get("test/targets"))
-    if "test/ap" in arrays:
-        for index, stored in enumerate(arrays.get("test/ap")):
-            name = f"epoch {epoch + 1}, AP of {run.info.class_names[index]}"
-            report.between(name, float(stored), float(low[index]), float(high[index]))
-    lowest = mean_average_precision(low, run.info.groups)
-    highest = mean_average_precision(high, run.info.groups)
-    for name in lowest:
-        if f"test/{name}" in line:
-            label = f"epoch {epoch + 1}, test/{name}"
-            report.between(label, line[f"test/{name}"], lowest[name], highest[name])
+    for split in ("validation", "test"):
+        if f"{split}/scores" not in arrays or samples is None or f"{split}/targets" not in samples:
+            continue
+        targets = samples.get(f"{split}/targets")
+        low, high = average_precision_bounds(arrays.get(f"{split}/scores"), targets)
+        if f"{split}/ap" in arrays:
+            for index, stored in enumerate(arrays.get(f"{split}/ap")):
+                name = f"epoch {epoch + 1}, {split} AP of {run.info.class_names[index]}"
+                report.between(name, float(stored), float(low[index]), float(high[index]))
+        lowest = mean_average_precision(low, run.info.groups)
+        highest = mean_average_precision(high, run.info.groups)
+        for name in lowest:
+            if f"{split}/{name}" in line:
+                label = f"epoch {epoch + 1}, {split}/{name}"
+                report.between(label, line[f"{split}/{name}"], lowest[name], highest[name])
 
 
 def _verify_spaces(

@@ -43,8 +43,7 @@ def measure_split(
     if scores is not None:
         precisions = average_precision(scores, targets)
         arrays[f"{split}/ap"] = precisions
-        if split == "test":
-            arrays["test/scores"] = _storable_scores(np.asarray(scores))
+        arrays[f"{split}/scores"] = _storable_scores(np.asarray(scores))
         for name, value in mean_average_precision(precisions, groups).items():
             metrics[f"{split}/{name}"] = value
     for space, content in (spaces or {}).items():
