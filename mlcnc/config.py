@@ -108,11 +108,11 @@ class LossConfig(_Section):
 class TrainingConfig(_Section):
     """Optimiser, schedule, measurement and device."""
 
-    epochs: int = Field(30, ge=1, le=10_000, description="epochs in all, warm-up included")
+    epochs: int = Field(40, ge=1, le=10_000, description="epochs in all, warm-up included")
     warmup_epochs: int = Field(3, ge=0, description="first epochs with the alignment loss only")
     batch_size: int = Field(32, ge=1, description="images a step")
     optimiser: Literal["adamw", "adam"] = Field("adamw", description="adamw decouples its decay")
-    lr: float = Field(3e-3, gt=0, description="peak learning rate of the one-cycle schedule")
+    lr: float = Field(1e-3, gt=0, description="peak learning rate of the one-cycle schedule")
     weight_decay: float = Field(1e-4, ge=0, description="not on biases, norms, label embedding and logit scale")
     lr_rise: float = Field(0.2, gt=0, lt=1, description="share of steps before the peak")
     clip_norm: float | None = Field(5.0, gt=0, description="largest gradient norm; none is off")
@@ -163,10 +163,10 @@ def pictogram_lt_cosine() -> ExperimentConfig:
 
 
 def digits_lt() -> ExperimentConfig:
-    """Return digits-lt: handwritten digits are not mirrored, and forty epochs."""
+    """Return digits-lt: handwritten digits are not mirrored."""
     return override(
         ExperimentConfig(),
-        {"data": {"dataset": "digits-lt", "flip": False}, "training": {"epochs": 40}},
+        {"data": {"dataset": "digits-lt", "flip": False}},
     )
 
 

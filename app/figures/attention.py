@@ -9,6 +9,15 @@ from PIL import Image
 from app.figures.style import OPTIMUM_COLOUR, finished
 from mlcnc.analysis.attention import ProbeRecord
 
+RISING = [
+    [0.0, "rgba(68,1,84,0.0)"],
+    [0.25, "rgba(59,82,139,0.45)"],
+    [0.5, "rgba(33,145,140,0.7)"],
+    [0.75, "rgba(94,201,98,0.9)"],
+    [1.0, "rgba(253,231,37,1.0)"],
+]
+"""Viridis that fades in, so that the picture stays clear where nobody looks."""
+
 
 def attention_overlay(record: ProbeRecord, opacity: float, *, peak: float | None = None) -> go.Figure:
     """Return the image with its attention cells over it and the boxes of the class.
@@ -38,7 +47,7 @@ def attention_overlay(record: ProbeRecord, opacity: float, *, peak: float | None
         y=(np.arange(rows) + 0.5) * height / rows,
         zmin=0,
         zmax=100 * (peak or float(record.attention.max())),
-        colorscale="Viridis",
+        colorscale=RISING,
         opacity=opacity,
         colorbar={"title": {"text": "% of attention"}, "thickness": 12},
         hovertemplate="%{z:.1f} % of attention<extra></extra>",

@@ -63,7 +63,7 @@ class_name = right.selectbox(
     "Class", order, key="class", help="Classes in the image come first.", bind="query-params"
 )
 class_name = class_name if class_name in order else order[0]
-opacity = last.slider("Opacity of the map", 0.0, 1.0, 0.55, 0.05, key="opacity", bind="query-params")
+opacity = last.slider("Opacity of the map", 0.0, 1.0, 0.75, 0.05, key="opacity", bind="query-params")
 shown = [by_id[run_id] for run_id in (first, second) if run_id in by_id]
 epoch = pick_epoch(sorted({epoch for item in shown for epoch in attention_epochs(item)}))
 class_index = run.info.class_names.index(class_name)

@@ -13,7 +13,7 @@ STD = 0.25
 def to_float(images: Tensor) -> Tensor:
     """Return (B, 3, H, W) float32, roughly of mean 0 and variance 1, from (B, H, W, 3) uint8."""
     scaled = images.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
-    return scaled.sub_(MEAN).div_(STD).contiguous()
+    return scaled.sub_(MEAN).div_(STD)
 
 
 class BatchAugmentation:
@@ -53,4 +53,4 @@ class BatchAugmentation:
         columns = offsets[1][:, None] + torch.arange(width)  # (B, W)
         batch = torch.arange(size)[:, None, None]
         picked = padded.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]]  # (B, H, W, 3)
-        return picked.permute(0, 3, 1, 2).contiguous()
+        return picked.permute(0, 3, 1, 2)

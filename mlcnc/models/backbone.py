@@ -37,7 +37,8 @@ class Backbone(nn.Module):
 def small(weights: Weights) -> Backbone:
     """Return three 3x3 convolutions with max-pooling for 64-pixel scenes: stride 8, 64 channels.
 
-    Pooling instead of strided convolutions is worth about ten points of mAP on drawn scenes.
+    Pooling instead of strided convolutions is worth about ten points of mAP on drawn scenes; pooling
+    before the normalisation leaves it a quarter of the work.
     """
     if weights != "none":
         raise ConfigError("model.weights: the small backbone has no pre-trained weights; use none")
@@ -46,9 +47,9 @@ def small(weights: Weights) -> Backbone:
     for width in (16, 32, 64):
         layers += [
             nn.Conv2d(channels, width, 3, padding=1, bias=False),
+            nn.MaxPool2d(2),
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
-            nn.MaxPool2d(2),
         ]
         channels = width
     return Backbone(nn.Sequential(*layers), channels)

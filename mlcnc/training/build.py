@@ -66,7 +66,7 @@ def build(config: ExperimentConfig) -> Experiment:
     dataset = dataset_of(config.data)
     torch.manual_seed(training.seed)
     network = network_of(config.model, list(dataset.class_names), training.seed).to(device)
-    if device.type == "cuda":
+    if device.type != "mps":
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
     num_samples = config.data.num_samples or len(dataset.train)
     steps = -(-num_samples // training.batch_size)

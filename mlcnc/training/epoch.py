@@ -110,10 +110,10 @@ def load_batch(split: ImageSplit, indices: NDArray[np.int64]) -> tuple[Tensor, T
 
 
 def to_device(images: Tensor, device: torch.device) -> Tensor:
-    """Return the images on the device, channels last on CUDA."""
-    if device.type == "cuda":
-        return images.to(device, memory_format=torch.channels_last)
-    return images.to(device)
+    """Return the images on the device, channels last where convolutions are quicker so (not MPS)."""
+    if device.type == "mps":
+        return images.to(device)
+    return images.to(device, memory_format=torch.channels_last)
 
 
 def autocast(experiment: Experiment) -> torch.autocast:
