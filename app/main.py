@@ -10,7 +10,7 @@ PROJECT = str(Path(__file__).resolve().parent.parent)
 if PROJECT not in sys.path:
     sys.path.insert(0, PROJECT)
 
-from app.widgets.run_picker import show_picker  # noqa: E402  # needs the path above
+from app.widgets.run_picker import show_picker
 
 st.set_page_config(page_title="mlcnc", page_icon=":material/hub:", layout="wide")
 page = st.navigation(

@@ -90,9 +90,9 @@ def deal_labels(
     scenes: list[list[int]] = [[] for _ in free]
     for label in sorted(range(len(counts)), key=lambda c: -counts[c]):
         order = sorted(range(len(free)), key=lambda scene: -free[scene])[: counts[label]]
+        if counts[label] > len(free) or (counts[label] and free[order[-1]] == 0):
+            raise ValueError("counts do not fit num_labels without repeating a label in a scene")
         for scene in order:
-            if free[scene] == 0:
-                raise ValueError("counts do not fit num_labels without repeating a label in a scene")
             scenes[scene].append(label)
             free[scene] -= 1
     together = np.zeros_like(wanted)

@@ -12,7 +12,7 @@ from mlcnc.errors import RunFormatError, RunNotFoundError
 
 SCHEMA_VERSION = 1
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-ARRAY_NAME = re.compile(r"[A-Za-z0-9_.]+(/[A-Za-z0-9_.]+)*")
+ARRAY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]*(/[A-Za-z0-9_][A-Za-z0-9_.]*)*")
 
 State = Literal["queued", "running", "finished", "stopped", "failed", "lost"]
 FINAL_STATES = frozenset({"finished", "stopped", "failed"})

@@ -22,7 +22,7 @@ class ProgressBar:
     def __init__(self, first: int, num_epochs: int, *, visible: bool) -> None:
         self.epoch = first
         self.num_epochs = num_epochs
-        self.started = time.perf_counter()
+        self.started: float | None = None
         self.num_images = 0
         form = "{desc} |{bar:20}| {percentage:3.0f} % [{elapsed} < {remaining}]{postfix}"
         self.bar = tqdm(total=float(num_epochs - first), disable=not visible, bar_format=form, mininterval=0.2)
@@ -30,20 +30,20 @@ class ProgressBar:
 
     def on_batch(self, progress: EpochProgress) -> None:
         """Move on by one batch and show its losses."""
-        if self.num_images == 0:
-            self.started = time.perf_counter()
-        self.num_images += progress.num_images
-        seconds = max(time.perf_counter() - self.started, 1e-9)
         parts = [f"{name} {value:.3f}" for name, value in progress.losses.items()]
-        self.bar.set_postfix_str(
-            ", ".join([*parts, f"{self.num_images / seconds:.0f} images/s"]), refresh=False
-        )
+        if self.started is None:
+            self.started = time.perf_counter()  # the first batch only starts the clock
+        else:
+            self.num_images += progress.num_images
+            parts.append(f"{self.num_images / (time.perf_counter() - self.started):.0f} images/s")
+        self.bar.set_postfix_str(", ".join(parts), refresh=False)
         self.bar.update(1.0 / progress.num_batches)
 
     def on_epoch(self, epoch: int, best: dict[str, float]) -> None:
         """Show the best validation mAP so far and begin the next epoch."""
         self.epoch = epoch + 1
         self.num_images = 0
+        self.started = None
         self._describe(best)
 
     def _describe(self, best: dict[str, float] | None = None) -> None:

@@ -1,0 +1,266 @@
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from mlcnc.data import build_dataset, contact_sheet
+from mlcnc.data.cache import cached_splits
+from mlcnc.data.digits import glyphs_by_split
+from mlcnc.data.long_tail import (
+    balanced_label_sets,
+    class_counts,
+    co_occurrence,
+    co_occurrence_distance,
+    deal_labels,
+)
+from mlcnc.data.pictograms import (
+    COUNTS,
+    DRAWINGS,
+    NUM_VARIANTS,
+    draw_object,
+    label_sets,
+    voc_lt_co_occurrence,
+)
+from mlcnc.data.protocol import ArraySplit
+from mlcnc.data.samplers import ClassAwareSampler, UniformSampler
+from mlcnc.data.scenes import draw_split
+from mlcnc.data.transforms import BatchAugmentation, to_float
+from mlcnc.errors import ConfigError, UnknownDatasetError
+
+
+@pytest.fixture(scope="module")
+def pictograms():
+    return build_dataset("pictogram-lt")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return build_dataset("digits-lt")
+
+
+def test_training_counts_are_those_of_voc_lt(pictograms):
+    assert len(pictograms.train) == 1142
+    assert tuple(pictograms.class_counts) == COUNTS
+    assert {name: len(members) for name, members in pictograms.groups.items()} == {
+        "head": 6,
+        "medium": 6,
+        "tail": 8,
+    }
+
+
+def test_co_occurrence_is_close_to_voc_lt(pictograms):
+    distance = co_occurrence_distance(pictograms.co_occurrence, voc_lt_co_occurrence())
+    print(f"co-occurrence distance to VOC-LT: {distance:.4f}")
+    assert distance < 0.06
+    shuffled = np.random.default_rng(0).permuted(pictograms.train.targets, axis=0)
+    assert co_occurrence_distance(co_occurrence(shuffled), voc_lt_co_occurrence()) > 4 * distance
+
+
+def test_every_training_scene_has_a_head_class(pictograms):
+    assert pictograms.train.targets[:, pictograms.groups["head"]].any(axis=1).all()
+    assert np.bincount(pictograms.train.targets.sum(axis=1)).tolist() == [0, 342, 479, 238, 83]
+
+
+def test_co_occurrence_facts_agree_with_the_shared_table(shared):
+    rows = (shared / "data" / "voc-lt" / "co_occurrence.csv").read_text().splitlines()[1:]
+    table = [[int(value) for value in row.split(",")[1:]] for row in rows]
+    np.testing.assert_array_equal(voc_lt_co_occurrence(), table)
+
+
+def test_test_split_is_near_balanced_and_no_scene_is_shared(pictograms):
+    counts = class_counts(pictograms.test.targets)
+    assert counts.min() >= 60
+    assert counts.max() < 2 * counts.min()
+    seen = [
+        hashlib.sha256(split.image(i).tobytes()).digest()
+        for split in (pictograms.train, pictograms.validation, pictograms.test)
+        for i in range(len(split))
+    ]
+    assert len(set(seen)) == len(seen) == 1142 + 500 + 1000
+
+
+@pytest.mark.parametrize("name", ["pictograms", "digits"])
+def test_every_label_has_a_box_inside_the_image(name, request):
+    dataset = request.getfixturevalue(name)
+    for index in range(0, len(dataset.train), 37):
+        boxes = dataset.train.boxes(index)
+        assert sorted(boxes[:, 0]) == sorted(np.flatnonzero(dataset.train.targets[index]))
+        assert (boxes[:, 1:] >= 0).all()
+        assert (boxes[:, 1:] <= 64).all()
+        assert ((boxes[:, 3] - boxes[:, 1]) >= 4).all()
+        assert ((boxes[:, 4] - boxes[:, 2]) >= 4).all()
+
+
+def test_an_object_changes_the_pixels_of_its_box_only():
+    """The box is where the object is: beside it the scene equals the same scene without objects."""
+
+    def blank(label, side, rng):
+        picture = draw_object(label, side, rng)
+        picture.putalpha(0)
+        return picture
+
+    targets = np.eye(20, dtype=np.uint8)
+    drawn = draw_split("train", targets, draw_object, seed=5, size=64, flip=True)
+    empty = draw_split("train", targets, blank, seed=5, size=64, flip=True)
+    for index in range(20):
+        changed = np.abs(drawn.image(index).astype(int) - empty.image(index)).max(axis=2) > 60
+        _, x0, y0, x1, y1 = drawn.boxes(index)[0].astype(int)
+        inside = np.zeros_like(changed)
+        inside[y0:y1, x0:x1] = True
+        assert changed.any()
+        assert not changed[~inside].any()
+
+
+def test_variants_of_a_class_differ():
+    from mlcnc.data.pen import Pen
+
+    assert NUM_VARIANTS >= 3
+    for name, drawing in DRAWINGS.items():
+        pictures = []
+        for variant in range(NUM_VARIANTS):
+            pen = Pen(64, np.random.default_rng(0), (200, 60, 60), (60, 60, 200))
+            drawing(pen, variant)
+            pictures.append(np.asarray(pen.image))
+        for one in range(NUM_VARIANTS):
+            for two in range(one):
+                assert (pictures[one] != pictures[two]).any(axis=2).mean() > 0.03, (name, one, two)
+
+
+PROGRAM = """
+import hashlib
+from mlcnc.data.pictograms import draw_object, label_sets
+from mlcnc.data.scenes import draw_split
+targets = label_sets(3)["train"][:25]
+split = draw_split("train", targets, draw_object, seed=3, size=64, flip=True)
+print(hashlib.sha256(split.images.tobytes() + split.object_boxes.tobytes() + targets.tobytes()).hexdigest())
+"""
+
+
+def test_another_process_draws_the_same_bits():
+    runs = [
+        subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+    assert (label_sets(3)["train"] != label_sets(4)["train"]).any()
+
+
+def tiny_splits():
+    images = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
+    return {"train": ArraySplit("train", images, np.eye(2, dtype=np.uint8), np.ones((1, 6), np.float32))}
+
+
+def test_cache_is_used_and_a_damaged_one_is_drawn_anew(tmp_path):
+    drawn = []
+
+    def draw():
+        drawn.append(1)
+        return tiny_splits()
+
+    for _ in range(2):
+        splits = cached_splits("tiny", draw, tmp_path)
+    assert len(drawn) == 1
+    np.testing.assert_array_equal(splits["train"].images, tiny_splits()["train"].images)
+    path = tmp_path / "tiny.cache"
+    for damaged in (path.read_bytes()[:-3], b"", path.read_bytes()[:99] + b"X" + path.read_bytes()[100:]):
+        path.write_bytes(damaged)
+        again = cached_splits("tiny", draw, tmp_path)
+        np.testing.assert_array_equal(again["train"].images, tiny_splits()["train"].images)
+    assert len(drawn) == 4
+
+
+def test_a_cache_folder_that_cannot_be_written_costs_time_only(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert cached_splits("tiny", tiny_splits, tmp_path / "file" / "folder")["train"].images.shape[0] == 2
+
+
+def test_digits_have_disjoint_glyphs_and_an_exponential_tail(digits):
+    assert digits.class_counts.tolist() == [500, 316, 199, 126, 80, 50, 32, 20, 13, 8]
+    assert [len(digits.groups[name]) for name in ("head", "medium", "tail")] == [4, 4, 2]
+    glyphs = glyphs_by_split(0)
+    for digit in range(10):
+        sets = [{glyph.tobytes() for glyph in glyphs[name][digit]} for name in glyphs]
+        assert not (sets[0] & sets[1])
+        assert not (sets[0] & sets[2])
+        assert not (sets[1] & sets[2])
+        assert min(len(item) for item in sets) > 15
+
+
+@pytest.mark.parametrize("size", [96, 128])
+def test_larger_scenes_show_the_same_label_sets(size):
+    targets = label_sets(0)["test"][:3]
+    split = draw_split("test", targets, draw_object, seed=0, size=size, flip=True)
+    assert split.images.shape == (3, size, size, 3)
+
+
+def test_dealing_refuses_what_cannot_be():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="must sum to 3"):
+        deal_labels([2, 1], [1, 1], np.zeros((2, 2), np.int64), [0], rng)
+    with pytest.raises(ValueError, match="without repeating"):
+        deal_labels([4], [2, 2], np.zeros((1, 1), np.int64), [0], rng)
+
+
+def test_balanced_label_sets_are_balanced():
+    targets = balanced_label_sets(7, [1, 2, 3] * 50, np.random.default_rng(1))
+    assert targets.sum(axis=1).tolist() == [1, 2, 3] * 50
+    assert np.ptp(class_counts(targets)) <= 3
+
+
+def test_class_aware_sampling_evens_out_the_classes(pictograms):
+    targets = pictograms.train.targets
+    sampler = ClassAwareSampler(targets, 2000, seed=1)
+    indices = sampler.indices(0)
+    assert len(indices) == 2000
+    drawn = class_counts(targets[indices])
+    uniform = class_counts(targets[UniformSampler(targets, 2000, seed=1).indices(0)])
+    tail = pictograms.groups["tail"]
+    assert drawn[tail].min() >= 100
+    assert uniform[tail].max() < 60
+    np.testing.assert_array_equal(indices, ClassAwareSampler(targets, 2000, seed=1).indices(0))
+    assert (indices != sampler.indices(1)).any()
+
+
+def test_uniform_sampling_sees_every_image_once_a_pass():
+    indices = UniformSampler(np.ones((11, 2)), 22, seed=0).indices(4)
+    assert np.bincount(indices).tolist() == [2] * 11
+
+
+def test_augmentation_moves_colours_and_pixels_but_not_shapes():
+    images = to_float(torch.randint(0, 255, (6, 16, 16, 3), dtype=torch.uint8))
+    same = BatchAugmentation(flip=False, shift=0, jitter=0.0)(images, torch.Generator())
+    assert torch.equal(same, images)
+    change = BatchAugmentation(flip=True, shift=3, jitter=0.2)
+    one = change(images, torch.Generator().manual_seed(1))
+    two = change(images, torch.Generator().manual_seed(1))
+    assert one.shape == images.shape
+    assert torch.equal(one, two)
+    assert not torch.equal(one, change(images, torch.Generator().manual_seed(2)))
+
+
+def test_flip_and_shift_move_whole_images():
+    images = torch.arange(2 * 3 * 5 * 5, dtype=torch.float32).reshape(2, 3, 5, 5)
+    flipped = BatchAugmentation(flip=True, shift=0, jitter=0.0)(images, torch.Generator().manual_seed(0))
+    for before, after in zip(images, flipped, strict=True):
+        assert torch.equal(after, before) or torch.equal(after, before.flip(2))
+    shifted = BatchAugmentation(flip=False, shift=1, jitter=0.0)(images, torch.Generator().manual_seed(3))
+    padded = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="replicate")
+    for before, after in zip(padded, shifted, strict=True):
+        windows = [before[:, y : y + 5, x : x + 5] for y in range(3) for x in range(3)]
+        assert any(torch.equal(after, window) for window in windows)
+
+
+def test_contact_sheet_has_a_row_a_class(digits):
+    sheet = contact_sheet(digits, per_class=3, zoom=1)
+    assert sheet.height == 8 + 10 * 68
+    assert sheet.width == 150 + 3 * 68 + 8
+
+
+def test_unknown_names_and_sizes_are_refused():
+    with pytest.raises(UnknownDatasetError, match="did you mean 'digits-lt'"):
+        build_dataset("digit-lt")
+    with pytest.raises(ConfigError, match="must be one of"):
+        build_dataset("pictogram-lt", size=65)

@@ -1,0 +1,243 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from mlcnc.etf import simplex_etf
+from mlcnc.losses import (
+    MLCNCLoss,
+    collapse_calibration_loss,
+    feature_alignment_loss,
+    two_way_loss,
+)
+from mlcnc.models import HeadOutput
+from mlcnc.models.class_attention import attend_by_cosine
+from tests.reference import equations
+
+B, C, D, P = 7, 5, 11, 3
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(4)
+    targets = (torch.rand(B, C, generator=generator) < 0.4).double()
+    targets[0], targets[1, :], targets[:, 2] = 0, 1, 0
+    random = {
+        "features": torch.randn(B, C, D, generator=generator, dtype=torch.float64),
+        "mu": torch.randn(B, C, P, generator=generator, dtype=torch.float64),
+        "means": torch.randn(C, P, generator=generator, dtype=torch.float64),
+        "logits": 3 * torch.randn(B, C, generator=generator, dtype=torch.float64),
+    }
+    return random | {"targets": targets, "labels": torch.as_tensor(simplex_etf(C, D, seed=1))}
+
+
+def test_alignment_equals_the_loop(batch):
+    actual = feature_alignment_loss(batch["features"], batch["labels"], batch["targets"])
+    expected = equations.alignment(*(batch[k].numpy() for k in ("features", "labels", "targets")))
+    assert float(actual) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("per_pair", [False, True])
+def test_calibration_equals_the_loop(batch, per_pair):
+    actual = collapse_calibration_loss(
+        batch["mu"],
+        batch["means"],
+        batch["targets"],
+        positive_temperature=0.3,
+        contrast_temperature=0.7,
+        normalisation="pair" if per_pair else "image",
+    )
+    arrays = (batch[k].numpy() for k in ("mu", "means", "targets"))
+    assert float(actual) == pytest.approx(equations.calibration(*arrays, 0.3, 0.7, per_pair), rel=1e-10)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_two_way_equals_the_loop(batch, temperature):
+    actual = two_way_loss(batch["logits"], batch["targets"], two_way_temperature=temperature)
+    expected = equations.two_way(batch["logits"].numpy(), batch["targets"].numpy(), temperature)
+    assert float(actual) == pytest.approx(expected, rel=1e-10)
+
+
+def test_published_values(shared):
+    """Every vector of the method: MLC-NC's three terms, its class features and the two-way loss."""
+    vectors = json.loads((shared / "reference" / "loss_vectors.json").read_text())["vectors"]
+    checked = 0
+    for vector in vectors:
+        name = vector["name"]
+
+        def tensor(key, vector=vector):
+            return torch.tensor(vector[key], dtype=torch.float64)
+
+        if name.startswith("two_way_"):
+            value = two_way_loss(
+                tensor("logits"), tensor("targets"), two_way_temperature=vector["hyper_parameters"]["T_p"]
+            )
+        elif name.startswith("mlc_nc_fla"):
+            value = feature_alignment_loss(
+                tensor("class_features"), tensor("label_embedding_rows"), tensor("targets")
+            )
+        elif name.startswith("mlc_nc_fpc"):
+            value = collapse_calibration_loss(
+                tensor("projected_features"),
+                tensor("prototypes"),
+                tensor("targets"),
+                normalisation="pair" if "code" in name else "image",
+            )
+        elif name.startswith("mlc_nc_eq3_5"):
+            value, _ = attend_by_cosine(tensor("spatial_features"), tensor("label_embedding_rows"))
+        else:
+            continue
+        assert_close(value, tensor("expected"), rtol=1e-7, atol=1e-8, msg=lambda m, name=name: f"{name}: {m}")
+        checked += 1
+    assert checked == 12
+
+
+# the same reference values, kept here so that they are checked without the shared file too;
+# origin: TwoWayMultiLabelLoss run on CPU, T_p = 4 and T_n = 1
+LOGITS_B = [[0.8, -1.3, 2.0, -0.1], [-2.4, 0.5, -0.6, 1.7], [1.5, 0.05, -0.9, -1.2]]
+TARGETS_B = [[1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 0, 1]]
+
+
+def test_two_way_golden():
+    value = two_way_loss(torch.tensor(LOGITS_B, dtype=torch.float64), torch.tensor(TARGETS_B))
+    assert float(value) == pytest.approx(3.14267878, abs=1e-8)
+
+
+def test_gradients(batch):
+    def check(function, *names):
+        inputs = [batch[name].clone().requires_grad_() for name in names]
+        assert torch.autograd.gradcheck(function, inputs)
+
+    targets, means = batch["targets"], batch["means"]
+    check(lambda f, e: feature_alignment_loss(f, e, targets), "features", "labels")
+    check(lambda m: collapse_calibration_loss(m, means, targets), "mu")
+    check(lambda h: two_way_loss(h, targets), "logits")
+
+
+def test_perfect_alignment_is_zero():
+    frame = torch.as_tensor(simplex_etf(C, D))
+    positives = torch.eye(C, dtype=torch.float64)
+    features = frame[None].expand(C, C, D).clone()
+    # a negative at cosine -1/(C-1) to its own label embedding: any other vector of the frame
+    for image in range(C):
+        for label in range(C):
+            if image != label:
+                features[image, label] = frame[(label + 1) % C]
+    assert float(feature_alignment_loss(features, frame, positives)) == pytest.approx(-1e-6, abs=2e-7)
+
+
+def test_alignment_stays_finite_where_cosines_round_beyond_one():
+    torch.manual_seed(0)
+    embedding = torch.randn(40, 128)
+    targets = torch.ones(3, 40)
+    for sign in (1.0, -1.0):
+        features = (sign * 3 * embedding).expand(3, 40, 128).clone().requires_grad_()
+        for labels in (targets, 1 - targets):
+            features.grad = None
+            value = feature_alignment_loss(features, embedding, labels)
+            value.backward()
+            assert torch.isfinite(value)
+            assert float(features.grad.abs().max()) < 1.0
+
+
+def test_calibration_of_an_etf_has_its_closed_form():
+    frame = torch.as_tensor(simplex_etf(C, D))
+    mu = frame[None].expand(C, C, D)
+    value = collapse_calibration_loss(mu, frame, torch.eye(C), normalisation="pair")
+    assert float(value) == pytest.approx(np.log(1 + (C - 1) * np.exp(-C / (C - 1) / 0.5)), rel=1e-9)
+
+
+def test_calibration_leaves_unseen_classes_out(batch):
+    seen = torch.tensor([True, True, False, True, False])
+    kept = torch.tensor([0, 1, 3])
+    full = collapse_calibration_loss(batch["mu"], batch["means"], batch["targets"], seen=seen)
+    part = collapse_calibration_loss(batch["mu"][:, kept], batch["means"][kept], batch["targets"][:, kept])
+    assert_close(full, part)
+
+
+@pytest.mark.parametrize("size", [1e2, 1e4])
+def test_two_way_masks_do_not_leak_at_large_logits(size):
+    logits = torch.tensor([[size, -size, -size], [-size, size, -size]], requires_grad=True)
+    targets = torch.tensor([[1.0, 0, 0], [0, 1, 0]])
+    value = two_way_loss(logits, targets)
+    value.backward()
+    assert float(value.detach()) == 0.0
+    assert torch.isfinite(logits.grad).all()
+    wrong = two_way_loss(-logits.detach(), targets)
+    assert float(wrong) == pytest.approx(2 * 2 * size, rel=0.01)
+
+
+def test_zero_logits_have_their_closed_form():
+    targets = torch.tensor([[1.0, 1, 0, 0, 0]])
+    expected = np.log1p(3 * 2**4)  # softplus(log Q + 4 log P); no class has a negative as well
+    assert float(two_way_loss(torch.zeros(1, 5), targets)) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("fill", [0.0, 1.0])
+def test_batches_without_positives_or_negatives_give_a_zero_with_a_gradient(batch, fill):
+    targets = torch.full((B, C), fill)
+    logits = batch["logits"].clone().requires_grad_()
+    value = two_way_loss(logits, targets)
+    value.backward()
+    assert float(value.detach()) == 0.0
+    assert float(logits.grad.abs().max()) == 0.0
+    mu = batch["mu"].clone().requires_grad_()
+    none = collapse_calibration_loss(mu, batch["means"], torch.zeros(B, C))
+    none.backward()
+    assert float(none.detach()) == 0.0
+
+
+def output_of(batch):
+    return HeadOutput(
+        logits=batch["logits"].clone().requires_grad_(),
+        class_features=batch["features"].clone().requires_grad_(),
+        projected_features=batch["mu"].clone().requires_grad_(),
+        attention=torch.ones(B, C, 1),
+        label_embedding=batch["labels"],
+        map_size=(1, 1),
+    )
+
+
+def test_total_adds_weighted_parts(batch):
+    loss = MLCNCLoss(alignment_weight=0.5, calibration_weight=0.2)
+    parts = loss(output_of(batch), batch["targets"], class_means=batch["means"])
+    assert_close(parts.total, 0.5 * parts.alignment + 0.2 * parts.calibration + parts.two_way)
+
+
+def test_terms_of_weight_zero_leave_the_graph(batch):
+    output = output_of(batch)
+    parts = MLCNCLoss()(output, batch["targets"], class_means=batch["means"], warmup=True)
+    assert parts.calibration is None
+    assert parts.two_way is None
+    assert_close(parts.total, parts.alignment)
+    parts.total.backward()
+    assert output.logits.grad is None
+    assert output.projected_features.grad is None
+    parts = MLCNCLoss(alignment_weight=0)(output_of(batch), batch["targets"])
+    assert parts.alignment is None
+    assert parts.calibration is None  # no class means yet
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: two_way_loss(torch.zeros(2, 3), torch.zeros(2, 4)), r"targets must have shape \(2, 3\)"),
+        (lambda: two_way_loss(torch.zeros(2, 3), torch.zeros(2, 3), two_way_temperature=0), "above 0"),
+        (
+            lambda: feature_alignment_loss(torch.zeros(2, 3, 4), torch.zeros(3, 5), torch.zeros(2, 3)),
+            r"label_embedding must have shape \(3, 4\)",
+        ),
+        (
+            lambda: collapse_calibration_loss(
+                torch.zeros(2, 3, 4), torch.zeros(3, 4), torch.zeros(2, 3), normalisation="odd"
+            ),
+            "normalisation must be",
+        ),
+        (lambda: MLCNCLoss(alignment_weight=-1), "alignment_weight must be at least 0"),
+    ],
+)
+def test_bad_arguments_are_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

@@ -1,0 +1,292 @@
+import subprocess
+import sys
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from mlcnc.errors import ConfigError, DataError, WeightsUnavailableError
+from mlcnc.etf import simplex_etf
+from mlcnc.losses import MLCNCLoss
+from mlcnc.models import (
+    BACKBONES,
+    ClassProjection,
+    CosineClassAttention,
+    ETFClassifier,
+    MLCNCHead,
+    MLCNCNetwork,
+    MultiheadClassAttention,
+    build_backbone,
+    initial_label_embedding,
+    read_glove,
+)
+from tests.reference import equations
+
+B, C, D, P, CH = 3, 7, 12, 5, 13
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(11)
+
+
+def test_multihead_equals_torch_and_the_loop():
+    ours = MultiheadClassAttention(CH, D, num_heads=4).eval()
+    theirs = nn.MultiheadAttention(D, 4, batch_first=True).eval()
+    with torch.no_grad():
+        ours.in_projection.bias.normal_()
+        ours.out_projection.bias.normal_()
+        theirs.in_proj_weight.copy_(ours.in_projection.weight)
+        theirs.in_proj_bias.copy_(ours.in_projection.bias)
+        theirs.out_proj.weight.copy_(ours.out_projection.weight)
+        theirs.out_proj.bias.copy_(ours.out_projection.bias)
+    feature_map, labels = torch.randn(B, CH, 2, 5), torch.randn(C, D)
+    features, attention = ours(feature_map, labels)
+    memory = ours.memory(feature_map.flatten(2).transpose(1, 2)).relu()
+    expected, expected_attention = theirs(labels.expand(B, -1, -1), memory, memory)
+    assert_close(features, expected, rtol=1e-5, atol=1e-5)
+    assert_close(attention, expected_attention, rtol=1e-5, atol=1e-6)
+    q, k, v = (part.numpy() for part in ours.in_projection.weight.detach().double().chunk(3))
+    qb, kb, vb = (part.numpy() for part in ours.in_projection.bias.detach().double().chunk(3))
+    out = ours.out_projection
+    weights = {"q": q, "k": k, "v": v, "qb": qb, "kb": kb, "vb": vb, "heads": 4}
+    weights |= {"o": out.weight.detach().double().numpy(), "ob": out.bias.detach().double().numpy()}
+    loop = equations.multihead(memory.detach().double().numpy(), labels.double().numpy(), weights)
+    np.testing.assert_allclose(features.detach().numpy(), loop, atol=2e-5)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.1])
+def test_cosine_attention_equals_the_loop(temperature):
+    layer = CosineClassAttention(CH, D, temperature=temperature).double()
+    feature_map, labels = torch.randn(B, CH, 3, 2).double(), torch.randn(C, D).double()
+    features, attention = layer(feature_map, labels)
+    positions = layer.memory(feature_map.flatten(2).transpose(1, 2)).detach().numpy()
+    np.testing.assert_allclose(
+        features.detach().numpy(),
+        equations.class_features(positions, labels.numpy(), temperature),
+        rtol=1e-9,
+    )
+    assert_close(attention.sum(2), torch.ones(B, C).double())
+
+
+def test_projection_equals_the_loop_and_is_safe_at_zero():
+    layer = ClassProjection(C, D, P)
+    features = torch.randn(B, C, D)
+    with torch.no_grad():
+        layer.bias.normal_()
+    arrays = (features, layer.weight.detach(), layer.bias.detach())
+    expected = equations.projected(*(array.double().numpy() for array in arrays))
+    np.testing.assert_allclose(layer(features).detach().numpy(), expected, atol=1e-6)
+    zero = torch.zeros(B, C, D, requires_grad=True)
+    unprojected = ClassProjection(C, D, None)(zero)
+    unprojected.sum().backward()
+    assert float(unprojected.detach().abs().max()) == 0.0
+    assert torch.isfinite(zero.grad).all()
+
+
+def test_classifier_equals_the_loop():
+    classifier = ETFClassifier(C, P, class_feature_dim=D, logit_scale=3.0)
+    mu = torch.nn.functional.normalize(torch.randn(B, C, P), dim=2)
+    expected = equations.logits(mu.double().numpy(), classifier.weight.double().numpy(), 3.0)
+    np.testing.assert_allclose(classifier(mu, torch.zeros(B, C, D)).detach().numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("classifier", ["fixed", "init_only", "block_aligned", "linear"])
+@pytest.mark.parametrize("attention", ["multihead", "cosine"])
+@pytest.mark.parametrize("projection_dim", [P, None])
+def test_every_combination_gives_named_outputs(classifier, attention, projection_dim):
+    head = MLCNCHead(
+        CH,
+        C,
+        embedding_dim=D,
+        num_heads=3,
+        attention=attention,
+        classifier=classifier,
+        projection_dim=projection_dim,
+    )
+    output = head(torch.randn(B, CH, 2, 3))
+    width = projection_dim or D
+    assert output.logits.shape == (B, C)
+    assert output.class_features.shape == (B, C, D)
+    assert output.projected_features.shape == (B, C, width)
+    assert output.attention.shape == (B, C, 6)
+    assert output.map_size == (2, 3)
+    assert_close(output.projected_features.norm(dim=2), torch.ones(B, C))
+    assert head.projected_dim == width
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+@pytest.mark.parametrize("classifier", ["fixed", "block_aligned", "init_only"])
+def test_what_is_fixed_does_not_move_and_travels_in_the_state(trainable, classifier):
+    network = MLCNCNetwork(
+        build_backbone("small"),
+        MLCNCHead(
+            64,
+            C,
+            embedding_dim=D,
+            num_heads=3,
+            embedding_trainable=trainable,
+            classifier=classifier,
+            projection_dim=P,
+        ),
+    )
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    optimiser = torch.optim.AdamW(network.parameter_groups(0.1), lr=0.01)
+    loss = MLCNCLoss()
+    for _ in range(3):
+        output = network(torch.randn(4, 3, 64, 64))
+        parts = loss(output, (torch.rand(4, C) < 0.4).float(), class_means=torch.randn(C, P))
+        optimiser.zero_grad()
+        parts.total.backward()
+        optimiser.step()
+    after = network.state_dict()
+    for name, fixed in (
+        ("head.label_embedding", not trainable),
+        ("head.classifier.weight", classifier != "init_only"),
+    ):
+        assert torch.equal(before[name], after[name]) == fixed, name
+    other = MLCNCNetwork(
+        build_backbone("small"),
+        MLCNCHead(
+            64,
+            C,
+            embedding_dim=D,
+            num_heads=3,
+            embedding_trainable=trainable,
+            classifier=classifier,
+            projection_dim=P,
+            seed=9,
+        ),
+    )
+    other.load_state_dict(after)
+    assert torch.equal(other.head.label_embedding, network.head.label_embedding)
+    assert torch.equal(other.head.classifier.weight, network.head.classifier.weight)
+
+
+def test_parameters_outside_the_warm_up_graph_do_not_move():
+    network = MLCNCNetwork(
+        build_backbone("small"), MLCNCHead(64, C, embedding_dim=D, num_heads=3, projection_dim=P)
+    )
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    optimiser = torch.optim.Adam(network.parameter_groups(0.1), lr=0.01)
+    output = network(torch.randn(4, 3, 64, 64))
+    MLCNCLoss()(output, (torch.rand(4, C) < 0.4).float(), warmup=True).total.backward()
+    optimiser.step()
+    moved = {name for name, value in network.named_parameters() if not torch.equal(before[name], value)}
+    still = {"head.projection.weight", "head.projection.bias", "head.classifier.log_logit_scale"}
+    assert not moved & still
+    assert "backbone.layers.0.weight" in moved
+
+
+def test_logit_scale_and_norms_are_not_decayed():
+    head = MLCNCHead(CH, C, embedding_dim=D, num_heads=3, embedding_trainable=True, classifier="init_only")
+    decayed, kept = head.parameter_groups(0.1)
+    names = {id(parameter): name for name, parameter in head.named_parameters()}
+    spared = {names[id(parameter)] for parameter in kept["params"]}
+    assert {
+        "label_embedding",
+        "classifier.weight",
+        "classifier.log_logit_scale",
+        "projection.weight",
+    } - spared == {"projection.weight"}
+    assert len(decayed["params"]) + len(kept["params"]) == len(names)
+
+
+@pytest.mark.parametrize("kind", ["etf", "trainable"])
+def test_embedding_kinds_start_with_equal_norms(kind):
+    rows = torch.as_tensor(initial_label_embedding(kind, C, D, seed=1))
+    head = MLCNCHead(CH, C, label_embedding=rows, num_heads=3, query_norm=2.5)
+    assert_close(head.label_embedding.norm(dim=1), torch.full((C,), 2.5))
+
+
+GLOVE = "dining 1 0\ntable 0 1\ntv 3 3\nmonitor 5 5\nCat 7 8\ntraffic 2 0\nlight 0 2\n"
+
+
+def test_glove_splits_compound_names(tmp_path):
+    path = tmp_path / "glove.txt"
+    path.write_text(GLOVE)
+    vectors = read_glove(path, ["diningtable", "tvmonitor", "cat", "traffic light", "dining_table"])
+    assert vectors.tolist() == [[0.5, 0.5], [4, 4], [7, 8], [1, 1], [0.5, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("cat 1 2\n", DataError, "no vector for the class 'dog'"),
+        ("dog 1 2\ncat 1\n", DataError, "line 2: expected 2 finite numbers"),
+        ("dog 1 nan\ncat 1 2\n", DataError, "line 1"),
+        ("dog 1 x\ncat 1 2\n", DataError, "not word vectors as text"),
+        ("dog 1 2 3\ncat 1 2 3\n", ConfigError, "embedding_dim must be 3"),
+    ],
+)
+def test_bad_glove_files_are_refused(tmp_path, text, error, words):
+    path = tmp_path / "glove.txt"
+    path.write_text(text)
+    with pytest.raises(error, match=words):
+        initial_label_embedding("glove", 2, 2, glove_path=path, class_names=["cat", "dog"])
+
+
+def test_real_glove_vectors_of_voc(shared):
+    from mlcnc.data.pictograms import CLASS_NAMES
+
+    vectors = read_glove(shared / "data" / "glove" / "voc20.300d.txt", list(CLASS_NAMES))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cat, dog, bus, train = (CLASS_NAMES.index(name) for name in ("cat", "dog", "bus", "train"))
+    assert unit[cat] @ unit[dog] == pytest.approx(0.68, abs=0.005)
+    assert unit[bus] @ unit[train] == pytest.approx(0.67, abs=0.005)
+
+
+@pytest.mark.parametrize("name", [name for name in BACKBONES if name != "resnet34"])
+def test_backbones_give_maps(name):
+    backbone = build_backbone(name).eval()
+    with torch.no_grad():
+        feature_map = backbone(torch.randn(1, 3, 64, 64))
+    assert feature_map.shape[:2] == (1, backbone.out_channels)
+
+
+def test_missing_weights_say_where_to_put_the_file(monkeypatch, tmp_path):
+    def refuse(*arguments, **named):
+        raise URLError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(WeightsUnavailableError, match=r"place the file resnet18-\w+\.pth in .*checkpoints"):
+        build_backbone("resnet18", weights="imagenet")
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(ConfigError, match="small, resnet18"):
+        build_backbone("vgg")
+    with pytest.raises(ConfigError, match="no pre-trained weights"):
+        build_backbone("small", weights="imagenet")
+
+
+def test_torchvision_imports_beside_any_torch_and_leaves_torch_alone():
+    program = (
+        "import torch; before = torch.library.register_fake\n"
+        "from mlcnc.models.torchvision_guard import import_torchvision\n"
+        "torchvision = import_torchvision()\n"
+        "assert torch.library.register_fake is before\n"
+        "print(torchvision.models.resnet18().fc.in_features)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "512"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: MLCNCHead(CH, C, embedding_dim=10, num_heads=3), "num_heads must divide"),
+        (lambda: MLCNCHead(CH, C, attention="odd"), "attention must be"),
+        (lambda: MLCNCHead(CH, C, classifier="odd"), "classifier must be one of"),
+        (lambda: MLCNCHead(CH, C, label_embedding=torch.zeros(C, D)), "norm above 0"),
+        (lambda: MLCNCHead(CH, C, embedding_dim=D, num_heads=3)(torch.zeros(1, 4, 2, 2)), "feature_map must"),
+        (lambda: MLCNCHead(CH, C, label_embedding=torch.as_tensor(simplex_etf(4, 8))), "label_embedding must"),
+    ],
+)
+def test_bad_arguments_are_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

@@ -1,0 +1,37 @@
+import torch
+from torch.testing import assert_close
+
+from mlcnc.class_means import ClassMeans
+
+
+def test_means_of_an_epoch_are_published_at_its_end_only():
+    means = ClassMeans(3, 2)
+    features = torch.tensor([[[1.0, 0], [5, 5], [9, 9]], [[3.0, 2], [7, 7], [9, 9]]])
+    targets = torch.tensor([[1, 0, 0], [1, 1, 0]])
+    means.update(features, targets)
+    assert not means.seen.any()
+    means.end_epoch()
+    assert means.seen.tolist() == [True, True, False]
+    assert_close(means.means, torch.tensor([[2.0, 1], [7, 7], [0, 0]]))
+
+
+def test_an_absent_class_keeps_its_mean_and_an_epoch_starts_anew():
+    means = ClassMeans(2, 1)
+    means.update(torch.tensor([[[1.0], [4.0]]]), torch.tensor([[1, 1]]))
+    means.end_epoch()
+    means.update(torch.tensor([[[3.0], [9.0]]]), torch.tensor([[1, 0]]))
+    means.end_epoch()
+    assert means.means.flatten().tolist() == [3.0, 4.0]
+
+
+def test_cumulative_means_run_over_all_epochs_and_travel_in_the_state():
+    means = ClassMeans(1, 1, mode="cumulative")
+    for value in (1.0, 3.0):
+        means.update(torch.tensor([[[value]]]), torch.ones(1, 1))
+        means.end_epoch()
+    assert means.means.item() == 2.0
+    copy = ClassMeans(1, 1, mode="cumulative")
+    copy.load_state_dict(means.state_dict())
+    copy.update(torch.tensor([[[8.0]]]), torch.ones(1, 1))
+    copy.end_epoch()
+    assert copy.means.item() == 4.0

@@ -1,0 +1,164 @@
+import json
+
+import pytest
+
+from mlcnc.cli import build_parser, config_of, main
+from mlcnc.config import (
+    PRESETS,
+    ExperimentConfig,
+    leaf_fields,
+    override,
+    parse,
+    preset,
+    read_file,
+)
+from mlcnc.errors import ConfigError
+
+
+def configured(*arguments):
+    return config_of(build_parser().parse_args(["train", *arguments]))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_valid_and_round_trip(name):
+    config = preset(name)
+    assert parse(json.loads(json.dumps(config.model_dump()))) == config
+
+
+def test_every_setting_has_help():
+    for path, field in leaf_fields():
+        assert field.description, path
+
+
+def test_command_line_beats_file_beats_preset(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text("training: {epochs: 9, lr: 0.5}\nmodel: {projection_dim: null}\n")
+    config = configured("--preset", "digits-lt", "--config", str(path), "--epochs", "7", "--model.dropout", "0")
+    assert config.data.dataset == "digits-lt"
+    assert config.training.epochs == 7
+    assert config.training.lr == 0.5
+    assert config.model.projection_dim is None
+    assert config.model.dropout == 0
+    assert configured("--seed", "4").training.seed == 4
+    assert configured("--data.seed", "4").data.seed == 4
+    assert configured("--flip", "false").data.flip is False
+    assert configured("--glove", "x.txt").model.glove_path == "x.txt"
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        ({"training": {"epocs": 3}}, "unknown setting 'training.epocs'; did you mean 'training.epochs'"),
+        ({"training": {"lr": -1}}, "training.lr: input should be greater than 0, got -1"),
+        ({"model": {"num_heads": 7}}, "num_heads must divide embedding_dim = 128, got 7"),
+        ({"training": {"warmup_epochs": 40}}, "warmup_epochs must be below epochs = 40"),
+        ({"model": {"label_embedding": "word2vec"}}, "model.label_embedding"),
+        ({"training": {"epochs": "many"}}, "training.epochs"),
+    ],
+)
+def test_bad_settings_are_named(tree, words):
+    with pytest.raises(ConfigError, match=words):
+        parse(tree)
+    with pytest.raises(ConfigError, match=words):
+        override(ExperimentConfig(), tree)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("- 1\n", "must hold a mapping"), ("a: [", "not valid YAML"), (None, "cannot be read")]
+)
+def test_bad_files_are_one_sentence(tmp_path, text, words):
+    path = tmp_path / "settings.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        read_file(path)
+
+
+def test_configs_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        ExperimentConfig().training.lr = 1.0
+
+
+def test_unknown_option_names_the_nearest(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--training.epocs", "3"])
+    assert "did you mean '--training.epochs'" in capsys.readouterr().err
+
+
+def test_help_shows_every_setting(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = capsys.readouterr().out
+    for path, _ in leaf_fields():
+        assert f"--{'.'.join(path)}" in text
+
+
+def test_runs_list_show_and_verify(trained, capsys):
+    assert main(["runs", "list", "--runs", str(trained)]) == 0
+    assert "tiny  finished" in capsys.readouterr().out
+    assert main(["runs", "show", "tiny", "--runs", str(trained)]) == 0
+    assert "model.embedding_dim = 24" in capsys.readouterr().out
+    assert main(["runs", "verify", "--runs", str(trained)]) == 0
+    assert "agrees" in capsys.readouterr().out
+    assert main(["evaluate", "tiny", "--runs", str(trained), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["test/map_total"] > 0
+
+
+def test_verify_says_what_differs(trained, tmp_path, capsys):
+    import shutil
+
+    shutil.copytree(trained / "tiny", tmp_path / "tiny")
+    path = tmp_path / "tiny" / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[1]["test/map_total"] += 0.5
+    lines[2]["train.f/nc1_trace"] *= 1.01
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(["runs", "verify", "tiny", "--runs", str(tmp_path)]) == 1
+    text = capsys.readouterr().out
+    assert "epoch 2, test/map_total" in text
+    assert "epoch 3, train.f/nc1_trace" in text
+    assert text.count("\n") == 3
+
+
+def test_deleting_asks_and_obeys(trained, tmp_path, capsys):
+    import shutil
+
+    shutil.copytree(trained / "tiny", tmp_path / "tiny")
+    assert main(["runs", "delete", "tiny", "--runs", str(tmp_path)]) == 1
+    assert "give --yes" in capsys.readouterr().err
+    assert main(["runs", "delete", "tiny", "--yes", "--runs", str(tmp_path)]) == 0
+    assert not (tmp_path / "tiny").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["runs", "show", "absent"], "there is no run 'absent'"),
+        (["runs", "show", "../up"], "run_id must be"),
+        (["train", "--preset", "odd"], "preset must be one of"),
+        (["train", "--lr", "fast"], "training.lr"),
+        (["train", "--resume", "x", "--epochs", "3"], "leave out training.epochs"),
+        (["train", "--device", "cuda"], "'cuda' is not available here"),
+        (["data", "preview", "pictograms", "--out", "x.png"], "did you mean 'pictogram-lt'"),
+        (["data", "preview", "digits-lt", "--out", "/nowhere/x.png"], "cannot be written"),
+    ],
+)
+def test_known_errors_are_one_sentence_without_a_traceback(tmp_path, capsys, arguments, words):
+    place = [] if arguments[0] == "data" else ["--runs", str(tmp_path)]
+    assert main([*arguments, *place]) == 1
+    text = capsys.readouterr().err
+    assert words in text
+    assert "Traceback" not in text
+    assert text.startswith("mlcnc: ")
+
+
+def test_preview_writes_a_picture(tmp_path, capsys):
+    path = tmp_path / "sheet.png"
+    assert main(["data", "preview", "digits-lt", "--out", str(path), "--per-class", "2"]) == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert "10 classes" in capsys.readouterr().out
+
+
+def test_an_empty_folder_says_what_to_do(tmp_path, capsys):
+    assert main(["runs", "list", "--runs", str(tmp_path / "none")]) == 0
+    assert "mlcnc train" in capsys.readouterr().out

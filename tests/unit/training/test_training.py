@@ -1,0 +1,266 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from mlcnc.errors import ConfigError, NonFiniteLossError, RunFormatError
+from mlcnc.store import RunStore
+from mlcnc.training import resume, train
+from mlcnc.training.build import build
+from mlcnc.training.epoch import train_epoch
+from mlcnc.training.evaluation import evaluate
+from mlcnc.training.gallery import gallery, record_gallery
+from mlcnc.training.measurement import choose_samples, measure
+from tests.conftest import ROOT, tiny_config
+
+QUIET = {"say": lambda text: None, "show_progress": False}
+TIMES = ("seconds", "images_per_second")
+
+
+def numbers(root, run_id):
+    """Return everything a run measured, without what hangs on the clock."""
+    return [
+        {name: value for name, value in line.items() if not name.startswith(TIMES)}
+        for line in RunStore(root).open(run_id).metrics()
+    ]
+
+
+def assert_same_numbers(one, two):
+    assert len(one) == len(two)
+    for first, second in zip(one, two, strict=True):
+        assert first.keys() == second.keys()
+        for name, value in first.items():
+            np.testing.assert_array_equal(value, second[name], err_msg=f"epoch {first['epoch']}: {name}")
+
+
+def test_a_run_logs_every_epoch_with_everything_the_pages_need(trained):
+    run = RunStore(trained).open("tiny")
+    lines = run.metrics()
+    assert [line["epoch"] for line in lines] == [0, 1, 2]
+    assert np.isnan(lines[0]["train/two_way"])  # warm-up is alignment only
+    assert np.isfinite(lines[2]["train/two_way"])
+    assert np.isfinite(lines[1]["train/calibration"])
+    for name in ("test/map_total", "validation/map_tail", "train.f/nc1_trace", "test.mu/angle_min_class", "lr"):
+        assert np.isfinite(lines[-1][name]), name
+    assert run.array_epochs() == [0, 1, 2]
+    arrays, samples = run.arrays(2), run.samples()
+    pairs = len(samples.get("samples/class_index"))
+    assert arrays.get("test/scores").shape == (1000, 20)
+    assert arrays.get("train.f/class_means").shape == (20, 24)
+    assert arrays.get("test.mu/class_means").shape == (20, 7)
+    assert arrays.get("samples/mu").shape == (pairs, 7)
+    assert arrays.get("probes/attention").shape == (5, 20, 8, 8)
+    assert arrays.get("train.f/class_counts").tolist() == run.info.class_counts
+    np.testing.assert_allclose(arrays.get("probes/attention").astype(float).sum(axis=(2, 3)), 1, atol=5e-3)
+    assert run.status.state == "finished"
+    assert run.info.num_test == 1000
+    assert run.warnings == ()
+
+
+def test_every_tail_positive_of_train_is_sampled(trained):
+    run = RunStore(trained).open("tiny")
+    samples = run.samples()
+    train_pairs = samples.get("samples/class_index")[samples.get("samples/split") == 0]
+    for label in run.info.groups["tail"]:
+        assert (train_pairs == label).sum() == run.info.class_counts[label]
+
+
+def test_the_measurement_is_that_of_a_fresh_forward_pass(trained):
+    """Stored statistics equal means over features of the checkpoint, computed the slow way."""
+    from mlcnc.training.checkpoint import load_checkpoint
+    from mlcnc.training.epoch import load_batch
+
+    run = RunStore(trained).open("tiny")
+    experiment = build(tiny_config())
+    load_checkpoint(experiment, run.folder)
+    network = experiment.network.eval()
+    from mlcnc.data.transforms import to_float
+
+    with torch.no_grad():
+        images, targets = load_batch(experiment.dataset.train, np.arange(1142))
+        output = network(to_float(images))
+    rows = output.class_features[:, 9][targets[:, 9] > 0].double()
+    stored = run.arrays(2)
+    np.testing.assert_allclose(stored.get("train.f/class_means", 9), rows.mean(dim=0).numpy(), atol=1e-5)
+    scatter = ((rows - rows.mean(dim=0)) ** 2).sum()
+    np.testing.assert_allclose(stored.get("train.f/within_scatter", 9), float(scatter), rtol=1e-4)
+
+
+def test_repeating_a_run_gives_identical_metrics(trained, tmp_path):
+    train(tiny_config(), runs_root=tmp_path, run_id="again", **QUIET)
+    assert_same_numbers(numbers(trained, "tiny"), numbers(tmp_path, "again"))
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_resumed_run_equals_an_uninterrupted_one(trained, tmp_path, after, monkeypatch):
+    from mlcnc.training import trainer
+
+    real = trainer.one_epoch
+
+    def interrupted(experiment, writer, choice, epoch, report):
+        if epoch == after:
+            # half an epoch is trained and lost
+            def stop(progress):
+                raise KeyboardInterrupt
+
+            real(experiment, writer, choice, epoch, stop)
+        real(experiment, writer, choice, epoch, report)
+
+    monkeypatch.setattr(trainer, "one_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_config(), runs_root=tmp_path, run_id="cut", **QUIET)
+    assert RunStore(tmp_path).open("cut").status.state == "stopped"
+    monkeypatch.undo()
+    resume("cut", runs_root=tmp_path, **QUIET)
+    assert RunStore(tmp_path).open("cut").status.state == "finished"
+    assert_same_numbers(numbers(trained, "tiny"), numbers(tmp_path, "cut"))
+    said = []
+    resume("cut", runs_root=tmp_path, say=said.append, show_progress=False)
+    assert "is complete" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "training", "data"),
+    [
+        ({"label_embedding": "trainable"}, {"ema_decay": 0.9}, {"sampler": "uniform"}),
+        ({"attention": "cosine", "classifier": "linear", "projection_dim": None}, {}, {}),
+        ({"classifier": "block_aligned"}, {"optimiser": "adam", "clip_norm": None}, {}),
+        ({"classifier": "init_only"}, {}, {"flip": False, "shift": 0, "jitter": 0}),
+    ],
+)
+def test_every_choice_trains_and_resumes(tmp_path, model, training, data):
+    from mlcnc.config import override
+
+    config = override(
+        tiny_config(epochs=2, num_probes=2, num_sample_pairs=80, **training), {"model": model, "data": data}
+    )
+    train(config, runs_root=tmp_path, run_id="whole", **QUIET)
+    experiment = build(config)
+    first = train_epoch(experiment, 0, lambda progress: None)
+    line = RunStore(tmp_path).open("whole").metrics()[0]
+    assert line["train/loss"] == first["train/loss"]
+
+
+def test_glove_embeddings_train(tmp_path, shared):
+    from mlcnc.config import override
+
+    model = {
+        "label_embedding": "glove",
+        "embedding_dim": 300,
+        "num_heads": 10,
+        "glove_path": str(shared / "data" / "glove" / "voc20.300d.txt"),
+    }
+    train(override(tiny_config(epochs=2), {"model": model}), runs_root=tmp_path, run_id="glove", **QUIET)
+    line = RunStore(tmp_path).open("glove").metrics()[-1]
+    assert line["label_embedding/drift_cosine"] == pytest.approx(1, abs=1e-6)
+
+
+def test_glove_without_a_file_is_refused(monkeypatch):
+    from mlcnc.config import override
+
+    monkeypatch.delenv("MLCNC_GLOVE", raising=False)
+    with pytest.raises(ConfigError, match="--glove PATH or set the MLCNC_GLOVE"):
+        build(override(tiny_config(), {"model": {"label_embedding": "glove"}}))
+
+
+def test_a_non_finite_loss_stops_with_term_epoch_and_batch(tmp_path, monkeypatch):
+    from mlcnc.losses import total
+
+    monkeypatch.setattr(total, "two_way_loss", lambda logits, *args, **named: logits.sum() * float("nan"))
+    with pytest.raises(NonFiniteLossError, match="the two_way loss became nan in epoch 1, batch 0"):
+        train(tiny_config(), runs_root=tmp_path, run_id="nan", **QUIET)
+    run = RunStore(tmp_path).open("nan")
+    assert run.status.state == "failed"
+    assert (run.status.error.epoch, run.status.error.batch) == (1, 0)
+    assert len(run.metrics()) == 1
+
+
+def test_evaluating_measures_the_same_again(trained):
+    metrics, epoch = evaluate("tiny", runs_root=trained)
+    assert epoch == 2
+    stored = RunStore(trained).open("tiny").metrics()[-1]
+    for name in ("test/map_total", "validation/map_tail", "test.f/nc1_trace", "train.mu/angle_min_class"):
+        assert metrics[name] == pytest.approx(stored[name], rel=1e-9), name
+
+
+def test_a_run_without_a_checkpoint_says_so(tmp_path):
+    train(tiny_config(epochs=2, checkpoint=False), runs_root=tmp_path, run_id="bare", **QUIET)
+    for call in (evaluate, resume):
+        with pytest.raises(RunFormatError, match="has no checkpoint"):
+            call("bare", runs_root=tmp_path)
+    path = tmp_path / "bare" / "checkpoints" / "last.pt"
+    path.parent.mkdir()
+    path.write_bytes(b"PK nonsense")
+    with pytest.raises(RunFormatError, match="is damaged"):
+        resume("bare", runs_root=tmp_path, **QUIET)
+
+
+def test_measuring_leaves_training_alone(trained):
+    experiment = build(tiny_config())
+    state = {name: value.clone() for name, value in experiment.network.state_dict().items()}
+    random_state = torch.get_rng_state()
+    experiment.network.train()
+    measure(experiment, choose_samples(experiment.dataset, 50, 2, 0), with_arrays=True)
+    assert experiment.network.training
+    assert torch.equal(random_state, torch.get_rng_state())
+    for name, value in experiment.network.state_dict().items():
+        assert torch.equal(value, state[name]), name
+
+
+def test_a_signal_ends_a_real_run_cleanly(tmp_path):
+    command = [sys.executable, "-m", "mlcnc", "train", "--runs", str(tmp_path), "--run-id", "cut", "--quiet"]
+    command += ["--epochs", "500", "--num_samples", "64", "--num_threads", "1", "--arrays_every", "50"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    lines = tmp_path / "cut" / "metrics.jsonl"
+    deadline = time.monotonic() + 60
+    while not lines.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM if os.getpid() % 2 else signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "mlcnc: stopped" in errors
+    assert "Traceback" not in errors
+    run = RunStore(tmp_path).open("cut")
+    assert run.status.state == "stopped"
+    assert len(run.metrics()) >= 1
+
+
+def test_the_gallery_compares_like_with_like(tmp_path):
+    configs = dict(gallery())
+    assert len(configs) == 12
+    plain = [configs[f"pictogram-{kind}-s0"].model_dump() for kind in ("etf", "trainable", "glove")]
+    for tree in plain:
+        tree["model"].pop("label_embedding")
+    assert plain[0] == plain[1] == plain[2]
+    said = []
+    record_gallery(tmp_path, glove_path=None, dry_run=True, say=said.append)
+    assert said == list(configs)
+    with pytest.raises(ConfigError, match="--glove PATH"):
+        record_gallery(tmp_path, glove_path=None, only="glove")
+
+
+def test_recorded_runs_are_complete_and_verified():
+    """What the project ships: every run of the gallery, readable, under 6 MB, agreeing with itself."""
+    from mlcnc.analysis.verification import verify_run
+
+    store = RunStore(ROOT / "runs")
+    for run_id, config in gallery():
+        run = store.open(run_id)
+        assert run.status.state == "finished"
+        assert len(run.metrics()) == config.training.epochs
+        size = sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file())
+        assert size < 6e6, run_id
+        report = verify_run(run)
+        assert not report.problems
+        assert bool(run.array_epochs()) == run_id.endswith("s0")
+        assert str(ROOT.parent) not in json.dumps(run.info.model_dump())
