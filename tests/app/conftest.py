@@ -1,0 +1,213 @@
+"""A catalogue of odd runs, written by the real writer in the real format."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from mlcnc.metrics import measure_split
+from mlcnc.store import RunWriter
+
+CLASSES = ["person", "chair", "dog", "bus", "cow"]
+COUNTS = [500, 120, 40, 12, 4]
+
+
+def write_run(
+    root,
+    run_id,
+    *,
+    embedding="etf",
+    classifier="fixed",
+    seed=0,
+    epochs=3,
+    slim=False,
+    validation=True,
+    quality=0.0,
+    features=True,
+    classes=None,
+):
+    """Write a run whose measurements are computed from random features, by the real metrics."""
+    names = classes or CLASSES
+    number = len(names)
+    rng = np.random.default_rng([seed, len(run_id)])
+    targets = (rng.random((90, number)) < 0.3).astype(np.uint8)
+    targets[:number] = np.eye(number, dtype=np.uint8)
+    config = {
+        "data": {"dataset": "toy-lt"},
+        "model": {
+            "label_embedding": embedding,
+            "attention": "multihead",
+            "classifier": classifier,
+            "embedding_dim": 8,
+        },
+        "training": {"seed": seed, "lr": 0.1},
+    }
+    run = RunWriter.create(
+        root,
+        run_id,
+        class_names=names,
+        class_counts=(COUNTS * number)[:number] if classes else COUNTS,
+        config=config,
+        seed=seed,
+        num_epochs=epochs,
+        num_train=90,
+        num_validation=90 if validation else 0,
+        num_test=90,
+        device="cpu",
+    )
+    if not slim:
+        run.log_samples(
+            {
+                "test/targets": targets,
+                "probes/images": rng.integers(0, 255, (2, 16, 16, 3), dtype=np.uint8),
+                "probes/image_index": np.arange(2),
+                "probes/targets": targets[:2],
+                "probes/boxes": np.array([[0, 0, 0, 0, 8, 8]], np.float32),
+            }
+        )
+    for epoch in range(epochs):
+        metrics, arrays = {"train/loss": 3.0 - epoch}, {}
+        scores = rng.normal(size=targets.shape) + (quality + epoch) * targets
+        spaces = {}
+        if features:
+            spaces = {
+                space: rng.normal(size=(90, number, dim)) + 4 * np.eye(number, dim)[None]
+                for space, dim in (("f", 8), ("mu", 6))
+            }
+        for split in ("train", "validation", "test") if validation else ("train", "test"):
+            found, stored = measure_split(
+                split,
+                targets=targets,
+                groups=run.info.groups,
+                scores=None if split == "train" else scores,
+                spaces={} if split == "validation" else spaces,
+            )
+            metrics.update(found)
+            arrays.update(stored)
+        arrays["label_embedding/gram"] = np.eye(number)
+        arrays["classifier/gram"] = np.eye(number)
+        attention = np.zeros((2, number, 4, 4))
+        attention[:, :, :2, :2] = 0.25
+        arrays["probes/attention"] = attention.astype(np.float16)
+        run.log_epoch(epoch, metrics, None if slim else arrays)
+    return run
+
+
+def full(root):
+    for embedding in ("etf", "trainable", "glove"):
+        for seed in range(2):
+            name = f"{embedding}-s{seed}"
+            write_run(root, name, embedding=embedding, seed=seed, slim=seed > 0, quality=seed).finish()
+
+
+def none(root):
+    root.mkdir(exist_ok=True)
+
+
+def one(root):
+    write_run(root, "only").finish()
+
+
+def running(root):
+    run = write_run(root, "growing", epochs=2)
+    run._closed.set()
+
+
+def no_epoch(root):
+    write_run(root, "young", epochs=0)._closed.set()
+
+
+def lost(root):
+    run = write_run(root, "dead")
+    run._closed.set()
+    path = run.folder / "status.json"
+    tree = json.loads(path.read_text())
+    tree |= {"heartbeat_at": "2001-01-01T00:00:00+00:00", "process_start_time": 1.0}
+    path.write_text(json.dumps(tree))
+
+
+def failed(root):
+    run = write_run(root, "broke")
+    run.__exit__(ValueError, ValueError("the reason"), None)
+
+
+def broken(root):
+    one(root)
+    run = write_run(root, "garbled")
+    run.finish()
+    (run.folder / "run.json").write_text("{")
+
+
+def newer(root):
+    run = write_run(root, "future")
+    run.finish()
+    path = run.folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 7}))
+
+
+def damaged_arrays(root):
+    run = write_run(root, "scratched")
+    run.finish()
+    for path in (run.folder / "epochs").iterdir():
+        path.write_bytes(path.read_bytes()[:50])
+
+
+def damaged_samples(root):
+    run = write_run(root, "blurred")
+    run.finish()
+    path = run.folder / "samples.safetensors"
+    path.write_bytes(path.read_bytes()[:50])
+
+
+def half_line(root):
+    run = write_run(root, "cut")
+    run.finish()
+    with (run.folder / "metrics.jsonl").open("a") as stream:
+        stream.write('{"epoch": 3, "te')
+
+
+def nothing_but_loss(root):
+    with RunWriter.create(root, "bare", class_names=["a", "b"], class_counts=[9, 2]) as run:
+        run.log_epoch(0, {"train/loss": 0.5})
+
+
+def nan(root):
+    with RunWriter.create(root, "nan", class_names=["a", "b"], class_counts=[9, 2]) as run:
+        run.log_epoch(0, {"test/map_total": float("nan"), "test.f/nc1_trace": float("nan")})
+
+
+def no_validation(root):
+    write_run(root, "blind", validation=False).finish()
+
+
+def slim(root):
+    write_run(root, "slim", slim=True).finish()
+
+
+def many_classes(root):
+    write_run(root, "coco", classes=[f"class {i}" for i in range(80)]).finish()
+
+
+CATALOGUE = {
+    maker.__name__: maker
+    for maker in (
+        none, one, full, running, no_epoch, lost, failed, broken, newer, damaged_arrays, damaged_samples,
+        half_line, nothing_but_loss, nan, no_validation, slim, many_classes,
+    )
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def catalogue(tmp_path_factory):
+    """Return a function from the name of an odd situation to its runs folder."""
+    made = {}
+
+    def folder(name):
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp(name) / "runs"
+            CATALOGUE[name](made[name])
+        return made[name]
+
+    return folder

@@ -1,0 +1,102 @@
+"""Figures are pure functions of records: what is drawn is what was measured."""
+
+import numpy as np
+import pytest
+
+from app.figures.attention import attention_overlay
+from app.figures.comparison import bucket_bars, metric_bands, metric_curves
+from app.figures.geometry import angle_histogram, angle_matrix
+from app.figures.style import EMBEDDING_COLOURS, run_colour
+from app.figures.variability import class_dots
+from mlcnc.analysis.attention import probe_attention
+from mlcnc.analysis.comparison import seed_groups
+from mlcnc.analysis.curves import band, curve
+from mlcnc.analysis.geometry import class_mean_angles, gram_angles
+from mlcnc.analysis.runs import run_rows
+from mlcnc.analysis.variability import class_variability
+from mlcnc.store import RunStore
+
+
+@pytest.fixture
+def runs(catalogue):
+    return {run.run_id: run for run in RunStore(catalogue("full")).scan()}
+
+
+def test_bars_are_means_with_the_range_of_the_seeds(runs):
+    groups = seed_groups(run_rows(runs.values()))
+    figure = bucket_bars(groups)
+    assert [trace.marker.color for trace in figure.data] == [EMBEDDING_COLOURS[g.embedding] for g in groups]
+    for trace, group in zip(figure.data, groups, strict=True):
+        totals = [row.map_percent["total"] for row in group.rows]
+        assert trace.y[0] == pytest.approx(np.mean(totals))
+        assert trace.y[0] + trace.error_y.array[0] == pytest.approx(max(totals))
+        assert trace.y[0] - trace.error_y.arrayminus[0] == pytest.approx(min(totals))
+        assert "n=2" in trace.name
+    assert figure.layout.yaxis.title.text == "test mAP (%)"
+
+
+def test_one_seed_has_no_whisker(runs):
+    groups = seed_groups(run_rows([runs["etf-s0"]]))
+    assert not bucket_bars(groups).data[0].error_y.visible
+
+
+def test_curves_and_bands_show_every_epoch(runs):
+    rows = run_rows(runs.values())
+    pairs = [(row, curve(runs[row.run_id], "test/map_total")) for row in rows]
+    figure = metric_curves(pairs, "mAP", log=False, optimum=50.0)
+    np.testing.assert_array_equal(figure.data[0].x, [1, 2, 3])
+    np.testing.assert_allclose(
+        figure.data[0].y, [line["test/map_total"] for line in runs[rows[0].run_id].metrics()]
+    )
+    assert figure.layout.shapes[0].y0 == 50.0
+    groups = seed_groups(rows)
+    bands = [(g, band([curve(runs[row.run_id], "test/map_total") for row in g.rows])) for g in groups]
+    drawn = metric_bands(bands, "mAP", log=True)
+    assert drawn.layout.yaxis.type == "log"
+    assert len(drawn.data) == 2 * len(groups)
+
+
+@pytest.mark.parametrize("centring", ["none", "class"])
+def test_matrix_is_centred_on_the_optimum_with_a_fixed_range(runs, centring):
+    record = class_mean_angles(runs["etf-s0"], 2, split="test", space="f", centring=centring)
+    trace = angle_matrix(record).data[0]
+    assert (trace.zmin + trace.zmax) / 2 == pytest.approx(record.optimum)
+    assert trace.zmax - trace.zmin == pytest.approx(120)
+    assert np.isnan(np.diag(np.array(trace.z, dtype=float))).all()
+    assert trace.x[0] == "person (500)"
+    assert trace.x[-1] == "cow (4)"
+    assert "ETF" in trace.colorbar.ticktext[2]
+    assert len(angle_matrix(record).layout.shapes) == 4  # two bucket borders, both ways
+
+
+def test_histogram_counts_every_pair_and_draws_the_optimum(runs):
+    record = gram_angles(runs["etf-s0"], 2, "label embedding")
+    figure = angle_histogram(record)
+    assert len(figure.data[0].x) == 10
+    assert set(figure.data[0].x) == {90.0}
+    assert figure.layout.shapes[0].x0 == pytest.approx(104.48, abs=0.01)
+
+
+def test_dots_carry_bucket_and_count(runs):
+    row = run_rows([runs["etf-s0"]])[0]
+    record = class_variability(runs["etf-s0"], 2, split="test", space="f")
+    trace = class_dots([(row, record)]).data[0]
+    assert trace.marker.symbol == ("circle", "circle", "square", "triangle-up", "triangle-up")
+    np.testing.assert_allclose(trace.y, record.nc1)
+    assert trace.customdata[0][1] == str(record.sample_counts[0])
+
+
+def test_attention_lies_over_the_image_cell_by_cell(runs):
+    record = probe_attention(runs["etf-s0"], 2, 0, 0)
+    figure = attention_overlay(record, 0.4)
+    trace = figure.data[0]
+    np.testing.assert_allclose(trace.x, [2, 6, 10, 14])
+    assert np.sum(trace.z) == pytest.approx(100, abs=0.1)
+    assert trace.opacity == 0.4
+    box = figure.layout.shapes[0]
+    assert (box.x0, box.y0, box.x1, box.y1) == (0, 0, 8, 8)
+
+
+def test_a_run_keeps_its_colour():
+    assert run_colour("a", "etf") == run_colour("a", "etf")
+    assert run_colour("a", "etf") != run_colour("a", "glove")

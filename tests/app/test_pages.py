@@ -1,0 +1,116 @@
+"""Every page over every odd situation: what it says, and never a traceback."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mlcnc.analysis.comparison import seed_groups, verdict
+from mlcnc.analysis.runs import run_rows
+from mlcnc.store import RunStore
+from tests.app.conftest import CATALOGUE
+from tests.conftest import ROOT
+
+PAGES = ("overview", "compare", "geometry", "variability", "attention")
+
+
+@pytest.fixture
+def opened(monkeypatch, catalogue):
+    def open_page(page, situation):
+        monkeypatch.setenv("MLCNC_RUNS", str(catalogue(situation)))
+        monkeypatch.setattr("sys.argv", ["streamlit"])
+        return AppTest.from_file(str(ROOT / "app" / "views" / f"{page}.py"), default_timeout=30).run()
+
+    return open_page
+
+
+def words(page):
+    kinds = (page.markdown, page.info, page.warning, page.caption, page.title, page.subheader)
+    return " ".join(str(element.value) for kind in kinds for element in kind)
+
+
+@pytest.mark.parametrize("situation", CATALOGUE)
+@pytest.mark.parametrize("page", PAGES)
+def test_no_situation_breaks_a_page(opened, page, situation):
+    shown = opened(page, situation)
+    assert not shown.exception, shown.exception
+    assert shown.title[0].value.endswith("?")
+    assert "Traceback" not in words(shown)
+
+
+@pytest.mark.parametrize(
+    ("situation", "page", "expected"),
+    [
+        ("none", "overview", "There are no runs in runs/ yet"),
+        ("none", "geometry", "There are no runs in runs/ yet"),
+        ("running", "compare", "growing is still running: 2 of 2 epochs so far"),
+        ("lost", "overview", "mlcnc train --resume dead"),
+        ("failed", "variability", "broke failed after 3 epochs"),
+        ("broken", "overview", "garbled cannot be read: run.json of run garbled is damaged"),
+        ("newer", "overview", "upgrade mlcnc"),
+        ("damaged_arrays", "geometry", "is damaged"),
+        ("damaged_samples", "attention", "is damaged"),
+        ("half_line", "compare", "half-written"),
+        ("no_validation", "overview", "No validation mAP, so the last epoch is shown: blind"),
+        ("slim", "geometry", "stored no such arrays"),
+        ("slim", "attention", "slim stored no attention"),
+        ("slim", "variability", "slim stored no class statistics"),
+        ("nothing_but_loss", "variability", "None of the picked runs logged test.f/nc1_trace"),
+        ("nothing_but_loss", "overview", "No run has a test mAP yet"),
+    ],
+)
+def test_each_situation_is_said_in_a_sentence(opened, situation, page, expected):
+    assert expected in words(opened(page, situation))
+
+
+def test_overview_says_what_the_numbers_say(opened, catalogue):
+    rows = run_rows(list(RunStore(catalogue("full")).scan()))
+    shown = opened("overview", "full")
+    assert verdict(seed_groups(rows)) in words(shown)
+    table = shown.dataframe[0].value
+    assert list(table["run"]) == [row.name for row in rows]
+    assert table["mAP total"].tolist() == pytest.approx([row.map_percent["total"] for row in rows])
+    assert table["min angle (f)"].tolist() == pytest.approx([row.angle_min for row in rows])
+
+
+def test_geometry_follows_its_controls(opened, catalogue):
+    from mlcnc.analysis.geometry import class_mean_angles, geometry_sentence
+
+    shown = opened("geometry", "one")
+    run = RunStore(catalogue("one")).open("only")
+    for centring in ("class", "none"):
+        shown.session_state["centring"] = centring
+        shown.run()
+        record = class_mean_angles(run, 2, split="test", space="f", centring=centring)
+        assert geometry_sentence(record) in words(shown)
+        assert ("uncentred" in words(shown)) == (centring == "none")
+
+
+def test_attention_says_how_much_lies_on_the_object(opened):
+    # the toy map puts everything into the upper left quarter, which is the object's box
+    assert "100 % of its attention lies inside the object's box, where even attention would put 25 %" in words(
+        opened("attention", "one")
+    )
+
+
+def test_entry_script_opens_every_page_with_the_picker(monkeypatch, catalogue):
+    monkeypatch.setenv("MLCNC_RUNS", str(catalogue("full")))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=30).run()
+    assert not app.exception
+    assert app.sidebar.multiselect[0].value == ["etf-s0", "glove-s0", "trainable-s0"]
+    for page in PAGES[1:]:
+        app.switch_page(f"views/{page}.py").run()
+        assert not app.exception, page
+        assert app.title[0].value.endswith("?")
+
+
+def test_runs_folder_comes_from_the_command_line(monkeypatch, tmp_path):
+    from app.session import runs_root
+
+    monkeypatch.delenv("MLCNC_RUNS", raising=False)
+    monkeypatch.setattr("sys.argv", ["main.py"])
+    assert runs_root() == ROOT / "runs"
+    monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
+    assert runs_root() == tmp_path
+    for arguments in (["--runs", "elsewhere"], ["--runs=elsewhere"]):
+        monkeypatch.setattr("sys.argv", ["main.py", *arguments])
+        assert str(runs_root()) == "elsewhere"

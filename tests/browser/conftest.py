@@ -1,0 +1,83 @@
+"""A real server on a free port and a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from tests.conftest import ROOT
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def chromium_path():
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def serve(script, *arguments, port=None):
+    """Start ``streamlit run script`` and return (process, address) once it answers."""
+    if port is None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    command += ["--server.headless", "true", "--", *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2):
+                return process, f"http://localhost:{port}"
+        except OSError:
+            time.sleep(0.2)
+    process.kill()
+    raise RuntimeError("the server did not answer within 60 seconds")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = chromium_path()
+    if path is None:
+        if os.environ.get("MLCNC_REQUIRE_BROWSER"):
+            pytest.fail("MLCNC_REQUIRE_BROWSER is set and no Chromium is on the path")
+        pytest.skip("no Chromium on this machine; install one to run the browser tests")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory, trained):
+    """Serve the dashboard over two copies of a real run."""
+    import json
+
+    root = tmp_path_factory.mktemp("served")
+    for name, kind in (("first", "etf"), ("second", "trainable")):
+        shutil.copytree(trained / "tiny", root / name)
+        path = root / name / "run.json"
+        tree = json.loads(path.read_text())
+        tree |= {"run_id": name, "name": name}
+        tree["config"]["model"]["label_embedding"] = kind
+        path.write_text(json.dumps(tree))
+    process, url = serve(ROOT / "app" / "main.py", "--runs", str(root))
+    yield url
+    process.terminate()
+    process.wait(timeout=20)

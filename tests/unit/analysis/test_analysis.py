@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from mlcnc.analysis.attention import probe_attention
+from mlcnc.analysis.comparison import seed_groups, spread, verdict
+from mlcnc.analysis.curves import Curve, band, curve
+from mlcnc.analysis.geometry import class_mean_angles, closest_pairs
+from mlcnc.analysis.runs import RunRow, nearest_array_epoch, run_row
+from mlcnc.analysis.variability import class_variability
+from mlcnc.metrics import pairwise_angles
+from mlcnc.store import RunStore
+
+
+def row(run_id, total, key="k", embedding="etf", dataset="toy"):
+    values = dict.fromkeys(("total", "head", "medium", "tail"), total)
+    return RunRow(
+        run_id, run_id, "finished", dataset, embedding, "multihead", "fixed", 8, 0, 3, 3, 2, values, 1.0, 60.0, key, "validation"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ([75.0, 76.0, 77.0], [70.0, 71.0, 72.0], "every seed of the first is above every seed of the second"),
+        ([75.0, 76.0, 77.0], [70.0, 71.0, 75.5], "their seeds overlap, so this order is not supported"),
+        ([75.0], [70.0, 71.0, 72.0], "fewer than three seeds each, so this order is not evidence"),
+    ],
+)
+def test_the_verdict_claims_no_more_than_the_seeds_support(first, second, words):
+    rows = [row(f"a{i}", value, "a") for i, value in enumerate(first)]
+    rows += [row(f"b{i}", value, "b", "glove") for i, value in enumerate(second)]
+    text = verdict(seed_groups(rows))
+    assert words in text
+    assert text.startswith("toy: etf has the highest total mAP")
+
+
+def test_data_sets_are_never_ranked_against_each_other():
+    text = verdict(seed_groups([row("a", 90.0, "a", dataset="easy"), row("b", 10.0, "b", dataset="hard")]))
+    assert "easy: etf reaches" in text
+    assert "hard: etf reaches" in text
+    assert "before" not in text
+
+
+def test_seeds_group_by_everything_but_the_seed():
+    groups = seed_groups([row("a", 1.0, "x"), row("b", 3.0, "x"), row("c", 5.0, "y", "glove")])
+    assert [len(group.rows) for group in groups] == [2, 1]
+    assert groups[0].map_percent["total"].mean == 2.0
+    assert spread([float("nan")]).text == "not logged"
+    assert spread([1.0, 3.0, float("nan")]).text == "2.0 (1.0-3.0, n=2)"
+
+
+def test_band_uses_common_epochs_only():
+    one = Curve("a", np.array([1, 2, 3]), np.array([1.0, 2, 3]))
+    two = Curve("b", np.array([2, 3, 4]), np.array([4.0, 7, 9]))
+    found = band([one, two])
+    assert found.epochs.tolist() == [2, 3]
+    assert found.mean.tolist() == [3.0, 5.0]
+    assert (found.low.tolist(), found.high.tolist()) == ([2.0, 3.0], [4.0, 7.0])
+
+
+def test_a_real_run_becomes_records_that_agree_with_it(trained):
+    run = RunStore(trained).open("tiny")
+    found = run_row(run)
+    lines = run.metrics()
+    best = max(range(3), key=lambda epoch: lines[epoch]["validation/map_total"])
+    assert found.epoch == best
+    assert found.chosen_on == "validation"
+    assert found.map_percent["tail"] == lines[best]["test/map_tail"]
+    assert run_row(run, "last").epoch == 2
+    assert curve(run, "lr").values.tolist() == [line["lr"] for line in lines]
+    record = class_mean_angles(run, 2, split="train", space="mu", centring="class")
+    assert record.summary.minimum == pytest.approx(lines[2]["train.mu/angle_min_class"], abs=1e-3)
+    assert record.gram == pytest.approx(lines[2]["train.mu/nc2_gram"], abs=1e-5)
+    assert record.class_counts == tuple(sorted(run.info.class_counts, reverse=True))
+    means = run.arrays(2).get("train.mu/class_means").astype(float)
+    direct = pairwise_angles(means, centring="class")
+    one, two = (record.class_names.index(name) for name in ("person", "cow"))
+    assert record.angles[one, two] == pytest.approx(direct[14, 9])
+    pairs = closest_pairs(record, 3)
+    assert pairs[0].angle == pytest.approx(record.summary.minimum)
+    variability = class_variability(run, 2, split="test", space="f")
+    assert variability.total == pytest.approx(lines[2]["test.f/nc1_trace"], rel=1e-4)
+    assert variability.sample_counts.min() >= 60
+
+
+def test_attention_in_the_box_is_counted_by_pixels(trained):
+    run = RunStore(trained).open("tiny")
+    targets = run.samples().get("probes/targets")
+    label = int(np.flatnonzero(targets[0])[0])
+    record = probe_attention(run, 2, 0, label)
+    assert record.present
+    assert len(record.boxes) == 1
+    x0, y0, x1, y1 = record.boxes[0].astype(int)
+    fine = np.kron(record.attention, np.ones((8, 8))) / 64
+    assert record.mass_in_box == pytest.approx(fine[y0:y1, x0:x1].sum(), rel=1e-9)
+    assert record.chance == pytest.approx((x1 - x0) * (y1 - y0) / 64**2)
+    assert probe_attention(run, 2, 99, 0) is None
+
+
+def test_nearest_stored_epoch(trained):
+    run = RunStore(trained).open("tiny")
+    assert nearest_array_epoch(run, None) == 2
+    assert nearest_array_epoch(run, 1) == 1
+    assert nearest_array_epoch(run, 50) == 2
