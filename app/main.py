@@ -12,7 +12,7 @@ if PROJECT not in sys.path:
 
 from app.widgets.run_picker import show_picker
 
-st.set_page_config(page_title="mlcnc", page_icon=":material/hub:", layout="wide")
+st.set_page_config(page_title="mlcnc", page_icon=str(Path(__file__).with_name("icon.svg")), layout="wide")
 page = st.navigation(
     [
         st.Page("views/overview.py", title="Overview", icon=":material/table_chart:", default=True),
