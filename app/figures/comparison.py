@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from app.figures.style import DASHES, embedding_colour, finished, run_colour
+from app.figures.style import embedding_colour, finished, run_colour
 from mlcnc.analysis.comparison import SeedGroup
 from mlcnc.analysis.curves import Band, Curve
 from mlcnc.analysis.runs import BUCKETS, RunRow
@@ -15,10 +15,7 @@ from mlcnc.analysis.runs import BUCKETS, RunRow
 def bucket_bars(groups: Sequence[SeedGroup]) -> go.Figure:
     """Return bars of mean test mAP per bucket; whiskers span the seeds, dots are single runs."""
     figure = go.Figure()
-    seen: dict[str, int] = {}
     for group in groups:
-        turn = seen.setdefault(group.embedding, 0)
-        seen[group.embedding] += 1
         spreads = [group.map_percent[bucket] for bucket in BUCKETS]
         several = [item.num_runs > 1 for item in spreads]
         figure.add_bar(
@@ -35,7 +32,12 @@ def bucket_bars(groups: Sequence[SeedGroup]) -> go.Figure:
             },
             marker={
                 "color": embedding_colour(group.embedding),
-                "pattern": {"shape": ("", "/", "x", ".")[turn % 4], "fgcolor": "white"},
+                "pattern": {
+                    "shape": "" if group.recipe == group.embedding else "/",
+                    "fillmode": "overlay",
+                    "fgcolor": "white",
+                    "fgopacity": 0.7,
+                },
             },
             customdata=[[item.low, item.high, item.num_runs] for item in spreads],
             hovertemplate="%{x} mAP %{y:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}, "
@@ -59,8 +61,8 @@ def metric_curves(
             y=item.values,
             mode="lines+markers" if len(item.epochs) < 3 else "lines",
             line={
-                "color": run_colour(row.run_id, row.embedding),
-                "dash": DASHES[(row.seed or 0) % len(DASHES)],
+                "color": run_colour(row),
+                "dash": "solid" if row.recipe == row.embedding else "dash",
                 "width": 2,
             },
             hovertemplate="epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",

@@ -26,13 +26,17 @@ def angle_matrix(record: AngleRecord) -> go.Figure:
             zmax=record.optimum + REACH_DEGREES,
             colorscale=ANGLE_SCALE,
             colorbar={
-                "title": {"text": "angle (°)"},
+                "title": {"text": "angle (°)", "side": "right"},
+                "orientation": "h",
+                "y": 1.0,
+                "yanchor": "bottom",
+                "len": 0.8,
                 "tickvals": [record.optimum + step for step in (-60, -30, 0, 30, 60)],
                 "ticktext": [
                     f"{record.optimum + step:.0f}" + (" ETF" if step == 0 else "")
                     for step in (-60, -30, 0, 30, 60)
                 ],
-                "thickness": 14,
+                "thickness": 12,
             },
             hovertemplate="%{y} and %{x}: %{z:.1f}°<extra></extra>",
             hoverongaps=False,
@@ -75,7 +79,7 @@ def angle_histogram(record: AngleRecord) -> go.Figure:
         x=record.optimum,
         line={"dash": "dash", "color": OPTIMUM_COLOUR, "width": 2},
         annotation_text=f"ETF {record.optimum:.1f}°",
-        annotation_position="top right",
+        annotation_position="top left",
     )
     figure.update_xaxes(title="angle between two classes (°)", range=[0, 180])
     figure.update_yaxes(title="pairs of classes")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import colorsys
-import zlib
 
 import plotly.graph_objects as go
+
+from mlcnc.analysis.runs import RunRow
 
 EMBEDDING_COLOURS = {"etf": "#0072B2", "trainable": "#E69F00", "glove": "#009E73"}
 """Okabe-Ito blue, orange and green, told apart by colour-blind readers too."""
@@ -15,7 +16,6 @@ BUCKET_COLOURS = {"head": "#08519C", "medium": "#4292C6", "tail": "#8CC2E8"}
 BUCKET_MARKS = {"head": "circle", "medium": "square", "tail": "triangle-up"}
 OPTIMUM_COLOUR = "#D55E00"
 NEUTRAL = "#808080"
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 ANGLE_SCALE = [
     [0.0, "#08306B"],
@@ -34,12 +34,13 @@ def embedding_colour(embedding: str) -> str:
     return EMBEDDING_COLOURS.get(embedding, OTHER_COLOUR)
 
 
-def run_colour(run_id: str, embedding: str) -> str:
-    """Return a run's own colour: its embedding's hue, lighter or darker by its id."""
-    red, green, blue = (int(embedding_colour(embedding)[i : i + 2], 16) / 255 for i in (1, 3, 5))
+def run_colour(row: RunRow) -> str:
+    """Return a run's own colour: its embedding's, seed 0 of the plain recipe exactly, others by shade."""
+    red, green, blue = (int(embedding_colour(row.embedding)[i : i + 2], 16) / 255 for i in (1, 3, 5))
     hue, light, saturation = colorsys.rgb_to_hls(red, green, blue)
-    step = (zlib.crc32(run_id.encode()) % 5 - 2) * 0.06
-    shade = colorsys.hls_to_rgb(hue, min(0.68, max(0.28, light + step)), saturation)
+    turn = (row.seed or 0) + (0 if row.recipe == row.embedding else 3)
+    step = (0.0, 0.12, -0.09, 0.2, -0.14)[turn % 5]
+    shade = colorsys.hls_to_rgb(hue, min(0.72, max(0.22, light + step)), saturation)
     return "#" + "".join(f"{round(255 * channel):02X}" for channel in shade)
 
 

@@ -24,7 +24,7 @@ def class_dots(records: Sequence[tuple[RunRow, VariabilityRecord]]) -> go.Figure
             y=shown,
             mode="markers",
             marker={
-                "color": run_colour(row.run_id, row.embedding),
+                "color": run_colour(row),
                 "symbol": [BUCKET_MARKS.get(bucket, "diamond") for bucket in record.buckets],
                 "size": 10,
                 "line": {"width": 1, "color": "#FFFFFF"},

@@ -27,13 +27,15 @@ bucket = st.segmented_control(
 st.markdown(verdict(groups, bucket or "total"))
 columns = st.columns(len(groups) if len(groups) <= 4 else 4)
 for index, group in enumerate(groups):
+    value = group.map_percent[bucket or "total"]
     with columns[index % len(columns)]:
         st.metric(
             group.label,
-            f"{group.map_percent[bucket or 'total'].text}",
-            help="test mAP in percent: mean (lowest-highest seed, number of seeds)",
+            f"{value.mean:.1f} %" if value.num_runs else "not logged",
+            help="Mean over seeds of the test mAP at the best validation epoch.",
             border=True,
         )
+        st.caption(f"{bucket} mAP {value.text}")
 st.subheader("Test mAP by bucket")
 st.plotly_chart(bucket_bars(groups), key="compare_bars", alt=verdict(groups))
 how_to_read(

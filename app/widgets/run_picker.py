@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.session import RUNS_KEY, rows_of, runs_root, scanned
+from mlcnc.analysis.comparison import EMBEDDING_ORDER
 from mlcnc.analysis.runs import Choice, RunRow
 from mlcnc.store import Run, RunProblem
 
@@ -70,7 +71,13 @@ def default_picks(runs: list[Run]) -> list[str]:
         if name == most:
             first_of.setdefault(_recipe(run), run.run_id)
     plain = [run_id for recipe, run_id in first_of.items() if recipe.endswith("/fixed")]
-    return (plain or list(first_of.values()))[:3]
+    ordered = sorted(first_of, key=lambda recipe: _place(recipe.split("/")[0]))
+    chosen = [first_of[recipe] for recipe in ordered]
+    return [run_id for run_id in chosen if run_id in plain or not plain][:3]
+
+
+def _place(embedding: str) -> int:
+    return EMBEDDING_ORDER.index(embedding) if embedding in EMBEDDING_ORDER else len(EMBEDDING_ORDER)
 
 
 def show_problems(problems: list[RunProblem], picked: list[tuple[Run, RunRow]]) -> None:

@@ -17,16 +17,16 @@ def run_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
             {
                 "run": row.name,
                 "state": row.state,
-                "data set": row.dataset,
-                "embedding": row.embedding,
-                "attention": row.attention,
-                "classifier": row.classifier.replace("_", "-"),
-                "seed": row.seed,
                 "epochs": f"{row.num_logged}/{row.num_epochs or '?'}",
                 "at epoch": None if row.epoch is None else row.epoch + 1,
                 **{f"mAP {bucket}": row.map_percent[bucket] for bucket in BUCKETS},
                 "NC1 (f)": row.nc1,
                 "min angle (f)": row.angle_min,
+                "seed": row.seed,
+                "embedding": row.embedding,
+                "classifier": row.classifier.replace("_", "-"),
+                "attention": row.attention,
+                "data set": row.dataset,
             }
             for row in rows
         ]

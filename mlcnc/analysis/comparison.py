@@ -9,6 +9,8 @@ import numpy as np
 
 from mlcnc.analysis.runs import BUCKETS, RunRow
 
+EMBEDDING_ORDER = ("etf", "trainable", "glove")
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -52,7 +54,7 @@ class SeedGroup:
 
 
 def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
-    """Return the rows grouped by all settings but the seed, in order of first appearance."""
+    """Return the rows grouped by all settings but the seed; ETF, trainable, GloVe, then others."""
     by_key: dict[str, list[RunRow]] = {}
     for row in rows:
         by_key.setdefault(row.group_key, []).append(row)
@@ -73,7 +75,14 @@ def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
                 angle_min=spread([row.angle_min for row in members]),
             )
         )
-    return groups
+    datasets = list(dict.fromkeys(group.dataset for group in groups))
+    return sorted(groups, key=lambda group: (datasets.index(group.dataset), *_place(group)))
+
+
+def _place(group: SeedGroup) -> tuple[bool, int]:
+    known = group.embedding in EMBEDDING_ORDER
+    rank = EMBEDDING_ORDER.index(group.embedding) if known else len(EMBEDDING_ORDER)
+    return group.recipe != group.embedding, rank
 
 
 def spread(values: Sequence[float]) -> Spread:

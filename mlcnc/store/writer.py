@@ -307,6 +307,8 @@ def _groups(counts: list[int], head_min: int, tail_max: int) -> dict[str, list[i
 def _as_number(name: str, value: Any) -> float | int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
+    if hasattr(value, "detach"):
+        value = value.detach()  # a loss still tied to its graph
     try:
         number = float(value)
     except (TypeError, ValueError):

@@ -97,6 +97,7 @@ def test_attention_lies_over_the_image_cell_by_cell(runs):
     assert (box.x0, box.y0, box.x1, box.y1) == (0, 0, 8, 8)
 
 
-def test_a_run_keeps_its_colour():
-    assert run_colour("a", "etf") == run_colour("a", "etf")
-    assert run_colour("a", "etf") != run_colour("a", "glove")
+def test_seeds_are_shades_of_the_colour_of_their_embedding(runs):
+    colours = {row.run_id: run_colour(row) for row in run_rows(runs.values())}
+    assert colours["etf-s0"] == EMBEDDING_COLOURS["etf"]
+    assert len(set(colours.values())) == len(colours)

@@ -96,7 +96,7 @@ def test_entry_script_opens_every_page_with_the_picker(monkeypatch, catalogue):
     monkeypatch.setattr("sys.argv", ["streamlit"])
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=30).run()
     assert not app.exception
-    assert app.sidebar.multiselect[0].value == ["etf-s0", "glove-s0", "trainable-s0"]
+    assert app.sidebar.multiselect[0].value == ["etf-s0", "trainable-s0", "glove-s0"]
     for page in PAGES[1:]:
         app.switch_page(f"views/{page}.py").run()
         assert not app.exception, page

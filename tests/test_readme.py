@@ -1,0 +1,100 @@
+"""The README says what is true."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from mlcnc.cli import build_parser
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
+
+
+def commands():
+    lines = [line.split("#")[0].strip() for block in blocks("bash") for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+def test_the_two_commands_are_the_first():
+    assert commands()[:2] == [
+        "pip install -r requirements.txt && streamlit run app/main.py",
+        "pip install -r requirements.txt && pytest",
+    ]
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("mlcnc ")])
+def test_commands_are_understood(command):
+    options = build_parser().parse_args(command.split()[1:])
+    assert callable(options.command)
+
+
+def test_the_table_names_files_that_exist():
+    rows = re.findall(r"\| ([\d-]+) \| `([^`]+)` \|", README)
+    assert len(rows) == 9
+    for equation, name in rows:
+        text = (ROOT / name).read_text()
+        first = equation.split("-")[0]
+        assert f"Eq. {equation}" in text or f"Eq. {first}" in text, name
+
+
+def test_the_logging_example_writes_a_run(tmp_path, monkeypatch):
+    example = next(block for block in blocks("python") if "RunWriter" in block)
+    assert len([line for line in example.splitlines() if line.strip()]) <= 14
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    targets = np.eye(3)[rng.integers(0, 3, 40)]
+    model = torch.nn.Linear(4, 3)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    inputs = torch.randn(40, 4)
+
+    def train_one_epoch():
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+            model(inputs), torch.tensor(targets).float()
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    def predict(images):
+        with torch.no_grad():
+            return model(images).numpy(), rng.normal(size=(40, 3, 5))
+
+    space = {
+        "names": ["a", "b", "c"], "train_targets": targets, "test_targets": targets, "test_images": inputs,
+        "train_one_epoch": train_one_epoch, "predict": predict,
+    }  # fmt: skip
+    exec(compile(example, "README.md", "exec"), space)
+    from mlcnc.analysis.verification import verify_run
+    from mlcnc.store import RunStore
+
+    run = RunStore(tmp_path / "runs").open("my-run")
+    assert run.status.state == "finished"
+    assert len(run.metrics()) == 3
+    assert not verify_run(run).problems
+
+
+def test_the_piece_example_runs():
+    example = next(block for block in blocks("python") if "MLCNCHead" in block)
+    space = {}
+    exec(compile(example, "README.md", "exec"), space)
+    assert space["head"].projection.weight.grad is not None
+
+
+def test_the_table_of_recorded_runs_is_what_the_runs_say():
+    from mlcnc.analysis.comparison import seed_groups
+    from mlcnc.analysis.runs import run_rows
+    from mlcnc.store import RunStore
+    from mlcnc.training.gallery import gallery
+
+    store = RunStore(ROOT / "runs")
+    groups = seed_groups(run_rows([store.open(run_id) for run_id, _ in gallery()]))
+    for group in groups:
+        cells = [group.map_percent[bucket].text for bucket in ("total", "head", "medium", "tail")]
+        assert f"| {group.dataset} | {group.recipe} | {' | '.join(cells)} |" in README
