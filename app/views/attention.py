@@ -8,6 +8,8 @@ from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from mlcnc.analysis.attention import (
     attention_epochs,
     attention_sentence,
+    localisation,
+    localisation_sentence,
     num_probes,
     probe_attention,
     probe_labels,
@@ -81,6 +83,9 @@ for column, item in zip(st.columns(len(shown)), shown, strict=True):
             continue
         sentence = attention_sentence(record, class_name)
         st.markdown(sentence)
+        over_all = localisation(item, record.epoch)
+        if over_all is not None:
+            st.caption(localisation_sentence(over_all))
         st.plotly_chart(
             attention_overlay(record, opacity),
             key=f"attention_{item.run_id}",

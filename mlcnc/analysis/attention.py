@@ -85,6 +85,58 @@ def probe_attention(run: Run, epoch: int, probe: int, class_index: int) -> Probe
     )
 
 
+@dataclass(frozen=True)
+class Localisation:
+    """How well attention finds objects, over all probe images and the classes in them.
+
+    Attributes:
+        mass: mean share of attention inside the object's box.
+        hits: share of objects whose brightest cell has its middle inside the box.
+        chance: mean share of the image inside the box: both would be this with attention at random.
+        num_objects: how many image-class pairs entered.
+    """
+
+    mass: float
+    hits: float
+    chance: float
+    num_objects: int
+
+
+def localisation(run: Run, epoch: int) -> Localisation | None:
+    """Return how much attention lies on the objects of the probe images, or None without boxes.
+
+    Raises:
+        RunFormatError: a file is damaged.
+    """
+    samples, arrays = run.samples(), run.arrays(epoch)
+    if samples is None or "probes/boxes" not in samples or "probes/attention" not in arrays:
+        return None
+    maps, table = arrays.get("probes/attention").astype(np.float64), samples.get("probes/boxes")
+    size = samples.get("probes/images", 0).shape[:2]
+    rows = []
+    for probe, label in sorted({(int(row[0]), int(row[1])) for row in table}):
+        attention = maps[probe, label]
+        boxes = _boxes(table, probe, label)
+        mass, chance = _inside(attention, size, boxes)
+        row, column = np.unravel_index(int(attention.argmax()), attention.shape)
+        y, x = (row + 0.5) * size[0] / attention.shape[0], (column + 0.5) * size[1] / attention.shape[1]
+        hit = any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in boxes)
+        rows.append((mass, float(hit), chance))
+    if not rows:
+        return None
+    mass, hits, chance = np.array(rows, dtype=np.float64).mean(axis=0)
+    return Localisation(float(mass), float(hits), float(chance), len(rows))
+
+
+def localisation_sentence(found: Localisation) -> str:
+    """Return mass and hits against chance in one sentence."""
+    return (
+        f"Over all {found.num_objects} objects of the probe images: {100 * found.mass:.0f} % of attention lies "
+        f"in the object's box and {100 * found.hits:.0f} % of brightest cells do; chance is "
+        f"{100 * found.chance:.0f} %."
+    )
+
+
 def attention_sentence(record: ProbeRecord, class_name: str) -> str:
     """Return how much attention lies on the object, against chance."""
     where = "is in the image" if record.present else "is not in the image"
