@@ -53,7 +53,9 @@ def selection(choice: Choice = "best") -> Selection:
     runs, problems = scanned()
     rows, more = rows_of(runs, choice)
     by_id = {row.run_id: row for row in rows}
-    wanted = st.session_state.get(RUNS_KEY) or default_picks(runs)
+    wanted = st.session_state.get(RUNS_KEY)
+    if wanted is None:  # a page opened by itself, without the picker
+        wanted = default_picks(runs)
     picked = [(run, by_id[run.run_id]) for run in runs if run.run_id in wanted and run.run_id in by_id]
     return Selection(runs, rows, picked, problems + more)
 

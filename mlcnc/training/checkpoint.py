@@ -70,6 +70,11 @@ def load_checkpoint(experiment: Experiment, run_folder: Path) -> int:
     return int(state["next_epoch"])
 
 
+def has_checkpoint(run_folder: Path) -> bool:
+    """Return whether the run has written a checkpoint."""
+    return (run_folder / FILE_NAME).is_file()
+
+
 def read_checkpoint(run_folder: Path) -> dict[str, Any]:
     """Return the content of ``checkpoints/last.pt``; only tensors and plain values are accepted.
 
@@ -77,7 +82,7 @@ def read_checkpoint(run_folder: Path) -> dict[str, Any]:
         RunFormatError: there is no checkpoint or it is damaged.
     """
     path = run_folder / FILE_NAME
-    if not path.is_file():
+    if not has_checkpoint(run_folder):
         raise RunFormatError(
             f"run {run_folder.name} has no checkpoint ({FILE_NAME}): recorded runs carry none, "
             "and --training.checkpoint false writes none; train it anew"

@@ -14,7 +14,7 @@ from mlcnc.config import ExperimentConfig, parse
 from mlcnc.errors import StoreError
 from mlcnc.store import RunStore, RunWriter, free_bytes, new_run_id
 from mlcnc.training.build import Experiment, build
-from mlcnc.training.checkpoint import load_checkpoint, save_checkpoint
+from mlcnc.training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from mlcnc.training.device import device_name
 from mlcnc.training.epoch import EpochProgress, train_epoch
 from mlcnc.training.measurement import SampleChoice, choose_samples, measure, sample_arrays
@@ -80,7 +80,9 @@ def resume(
     run = RunStore(runs_root).open(run_id)
     config = parse(run.info.config)
     experiment = build(config)
-    first = load_checkpoint(experiment, run.folder)
+    # killed before the first checkpoint there is nothing to restore: the first epoch is trained again
+    begun_only = config.training.checkpoint and not has_checkpoint(run.folder) and len(run.metrics()) <= 1
+    first = 0 if begun_only else load_checkpoint(experiment, run.folder)
     if first >= config.training.epochs:
         say(f"run {run_id} is complete: all {config.training.epochs} epochs are logged")
         return run_id
@@ -124,11 +126,11 @@ def one_epoch(
     score = metrics.get(SELECTION_METRIC, float("nan"))
     if score > experiment.best.get("value", float("-inf")):
         experiment.best = {"epoch": epoch, "value": score}
-    # the checkpoint comes first: a run killed between the two writes this epoch again, the same way
+    metrics["seconds"] = time.perf_counter() - started
+    # logged first: killed before the checkpoint, the run drops this epoch and trains it again, the same way
+    writer.log_epoch(epoch, metrics, arrays)
     if training.checkpoint:
         save_checkpoint(experiment, writer.folder, epoch + 1)
-    metrics["seconds"] = time.perf_counter() - started
-    writer.log_epoch(epoch, metrics, arrays)
 
 
 def has_arrays(config: ExperimentConfig, epoch: int) -> bool:

@@ -97,10 +97,6 @@ def test_repeating_a_run_gives_identical_metrics(trained, tmp_path):
     assert_same_numbers(numbers(trained, "tiny"), numbers(tmp_path, "again"))
 
 
-class Stop(Exception):
-    pass
-
-
 @pytest.mark.parametrize("after", [1, 2])
 def test_a_resumed_run_equals_an_uninterrupted_one(trained, tmp_path, after, monkeypatch):
     from mlcnc.training import trainer
@@ -233,6 +229,45 @@ def test_a_signal_ends_a_real_run_cleanly(tmp_path):
     run = RunStore(tmp_path).open("cut")
     assert run.status.state == "stopped"
     assert len(run.metrics()) >= 1
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_killed_run_resumes_to_the_same_numbers(trained, tmp_path, seed):
+    """SIGKILL at a random moment, also inside a write; the numbers are those of a run left alone."""
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(tiny_config().model_dump()))
+    command = [sys.executable, "-m", "mlcnc", "train", "--runs", str(tmp_path), "--run-id", "dead", "--quiet"]
+    process = subprocess.Popen([*command, "--config", str(config)], cwd=ROOT, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "dead" / "status.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(float(np.random.default_rng(seed).uniform(0.0, 3.0)))
+    process.kill()
+    process.wait()
+    assert RunStore(tmp_path).open("dead").info.run_id == "dead"
+    resume("dead", runs_root=tmp_path, **QUIET)
+    assert_same_numbers(numbers(trained, "tiny"), numbers(tmp_path, "dead"))
+
+
+@pytest.mark.parametrize("before", ["log", "checkpoint"])
+def test_dying_between_log_and_checkpoint_loses_nothing(trained, tmp_path, monkeypatch, before):
+    from mlcnc.training import trainer
+
+    name = {"log": "has_arrays", "checkpoint": "save_checkpoint"}[before]
+    real, calls = getattr(trainer, name), []
+
+    def dying(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(trainer, name, dying)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_config(), runs_root=tmp_path, run_id="cut", **QUIET)
+    monkeypatch.undo()
+    resume("cut", runs_root=tmp_path, **QUIET)
+    assert_same_numbers(numbers(trained, "tiny"), numbers(tmp_path, "cut"))
 
 
 def test_the_gallery_compares_like_with_like(tmp_path):
