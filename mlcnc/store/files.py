@@ -29,8 +29,11 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
         with aside.open("rb") as stream:
             os.fsync(stream.fileno())
         os.replace(aside, path)
-    except Exception as error:
-        aside.unlink(missing_ok=True) if path.parent.is_dir() else None
+    except BaseException as error:
+        if path.parent.is_dir():
+            aside.unlink(missing_ok=True)
+        if not isinstance(error, Exception):
+            raise  # Ctrl-C
         # safetensors wraps the system's error in one of its own
         raise store_error(path, error) from error
 

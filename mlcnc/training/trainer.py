@@ -79,13 +79,13 @@ def resume(
     """
     run = RunStore(runs_root).open(run_id)
     config = parse(run.info.config)
+    if run.status.state == "finished":
+        say(f"run {run_id} is complete: all {config.training.epochs} epochs are logged")
+        return run_id
     experiment = build(config)
     # killed before the first checkpoint there is nothing to restore: the first epoch is trained again
     begun_only = config.training.checkpoint and not has_checkpoint(run.folder) and len(run.metrics()) <= 1
     first = 0 if begun_only else load_checkpoint(experiment, run.folder)
-    if first >= config.training.epochs:
-        say(f"run {run_id} is complete: all {config.training.epochs} epochs are logged")
-        return run_id
     writer = RunWriter.reopen(runs_root, run_id, keep_epochs=first)
     say(f"{experiment.device_note}\nrun {run_id}: going on with epoch {first + 1}")
     run_epochs(experiment, writer, first, show_progress)

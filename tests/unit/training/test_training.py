@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -213,15 +212,24 @@ def test_measuring_leaves_training_alone(trained):
         assert torch.equal(value, state[name]), name
 
 
-def test_a_signal_ends_a_real_run_cleanly(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_real_run_cleanly(tmp_path, number):
     command = [sys.executable, "-m", "mlcnc", "train", "--runs", str(tmp_path), "--run-id", "cut", "--quiet"]
     command += ["--epochs", "500", "--num_samples", "64", "--num_threads", "1", "--arrays_every", "50"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell starts background jobs with SIGINT ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     lines = tmp_path / "cut" / "metrics.jsonl"
     deadline = time.monotonic() + 60
     while not lines.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(signal.SIGTERM if os.getpid() % 2 else signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "mlcnc: stopped" in errors
