@@ -190,6 +190,11 @@ def test_evaluating_measures_the_same_again(trained):
 
 def test_a_run_without_a_checkpoint_says_so(tmp_path):
     train(tiny_config(epochs=2, checkpoint=False), runs_root=tmp_path, run_id="bare", **QUIET)
+    said = []
+    resume("bare", runs_root=tmp_path, say=said.append, show_progress=False)
+    assert "is complete" in said[0]
+    status = tmp_path / "bare" / "status.json"
+    status.write_text(status.read_text().replace('"finished"', '"stopped"'))
     for call in (evaluate, resume):
         with pytest.raises(RunFormatError, match="has no checkpoint"):
             call("bare", runs_root=tmp_path)
