@@ -59,7 +59,9 @@ class ClassMeans(nn.Module):
         require_shape("projected_features", projected_features.shape, ("B", *self.means.shape))
         require_shape("targets", targets.shape, projected_features.shape[:2], "projected_features")
         weights = (targets > 0).to(self.sums.dtype)  # (B, C)
-        self.sums += torch.einsum("bc,bcp->cp", weights, projected_features.to(self.sums.dtype))
+        features = projected_features.to(self.sums.dtype)  # (B, C, p)
+        with torch.autocast(features.device.type, enabled=False):  # else summed in bfloat16
+            self.sums += torch.einsum("bc,bcp->cp", weights, features)
         self.counts += weights.sum(dim=0)
 
     @torch.no_grad()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from app.figures.style import embedding_colour, finished, run_colour
+from app.figures.style import OPTIMUM_COLOUR, embedding_colour, finished, run_colour
 from mlcnc.analysis.comparison import SeedGroup
 from mlcnc.analysis.curves import Band, Curve
 from mlcnc.analysis.runs import BUCKETS, RunRow
@@ -70,7 +70,9 @@ def metric_curves(
     return _axes(figure, label, log, optimum)
 
 
-def metric_bands(bands: Sequence[tuple[SeedGroup, Band]], label: str, *, log: bool) -> go.Figure:
+def metric_bands(
+    bands: Sequence[tuple[SeedGroup, Band]], label: str, *, log: bool, optimum: float | None = None
+) -> go.Figure:
     """Return the mean over seeds with the range of the seeds; a single seed has no band."""
     figure = go.Figure()
     for group, item in bands:
@@ -94,12 +96,17 @@ def metric_bands(bands: Sequence[tuple[SeedGroup, Band]], label: str, *, log: bo
             line={"color": colour, "width": 2, "dash": "solid" if group.recipe == group.embedding else "dash"},
             hovertemplate="epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
         )
-    return _axes(figure, label, log, None)
+    return _axes(figure, label, log, optimum)
 
 
 def _axes(figure: go.Figure, label: str, log: bool, optimum: float | None) -> go.Figure:
     figure.update_xaxes(title="epoch")
     figure.update_yaxes(title=label, type="log" if log else "linear")
     if optimum is not None:
-        figure.add_hline(y=optimum, line={"dash": "dash", "color": "#D55E00"}, annotation_text="ETF optimum")
+        figure.add_hline(
+            y=optimum,
+            line={"dash": "dash", "color": OPTIMUM_COLOUR},
+            annotation_text=f"ETF {optimum:.1f}",
+            annotation_position="bottom right",
+        )
     return finished(figure, height=360)

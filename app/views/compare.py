@@ -6,7 +6,7 @@ from app.figures.comparison import bucket_bars, metric_bands, metric_curves
 from app.widgets.controls import how_to_read
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from mlcnc.analysis.comparison import seed_groups, verdict
-from mlcnc.analysis.curves import band, curve, metric_names
+from mlcnc.analysis.curves import band, curve, metric_names, metric_optimum
 from mlcnc.analysis.runs import BUCKETS
 
 DEFAULTS = ("test/map_total", "test/map_tail", "test.f/nc1_trace", "test.f/angle_min_class")
@@ -56,12 +56,15 @@ panels = st.columns(2)
 for index, name in enumerate(wanted):
     label = LABELS.get(name, name)
     logarithmic = log and "nc1" in name
+    optimum = metric_optimum(selected.picked[0][0], name)
     if together:
         bands = [(g, band([curve(by_id[row.run_id], name) for row in g.rows])) for g in groups]
-        figure = metric_bands([(g, item) for g, item in bands if item.num_runs], label, log=logarithmic)
+        figure = metric_bands(
+            [(g, item) for g, item in bands if item.num_runs], label, log=logarithmic, optimum=optimum
+        )
     else:
         figure = metric_curves(
-            [(row, curve(run, name)) for run, row in selected.picked], label, log=logarithmic
+            [(row, curve(run, name)) for run, row in selected.picked], label, log=logarithmic, optimum=optimum
         )
     with panels[index % 2]:
         st.plotly_chart(figure, key=f"curve_{name}", alt=f"{label} over epochs, one line a recipe or run")

@@ -54,7 +54,10 @@ class SeedGroup:
 
 
 def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
-    """Return the rows grouped by all settings but the seed; ETF, trainable, GloVe, then others."""
+    """Return the rows grouped by all settings but the seed.
+
+    The data set with most runs comes first; within one, ETF, trainable, GloVe, then unusual recipes.
+    """
     by_key: dict[str, list[RunRow]] = {}
     for row in rows:
         by_key.setdefault(row.group_key, []).append(row)
@@ -75,7 +78,8 @@ def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
                 angle_min=spread([row.angle_min for row in members]),
             )
         )
-    datasets = list(dict.fromkeys(group.dataset for group in groups))
+    names = [row.dataset for row in rows]
+    datasets = sorted(dict.fromkeys(names), key=lambda name: -names.count(name))
     return sorted(groups, key=lambda group: (datasets.index(group.dataset), *_place(group)))
 
 

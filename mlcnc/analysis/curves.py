@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlcnc.etf import optimal_angle_degrees
 from mlcnc.store import Run
 
 
@@ -62,6 +63,18 @@ def band(curves: Sequence[Curve]) -> Band:
         common = np.intersect1d(common, item.epochs)
     stacked = np.stack([item.values[np.isin(item.epochs, common)] for item in usable])
     return Band(common, stacked.mean(axis=0), stacked.min(axis=0), stacked.max(axis=0), len(usable))
+
+
+def metric_optimum(run: Run, metric: str) -> float | None:
+    """Return the value an exact simplex ETF would have, drawn as a line; None where there is none to draw.
+
+    Angles have arccos(-1/(C-1)); a spread of angles has 0, as the Gram distance; NC1 has 0, which a
+    logarithmic axis cannot show.
+    """
+    name = metric.split("/")[-1]
+    if name.startswith(("angle_mean", "angle_min")):
+        return optimal_angle_degrees(len(run.info.class_names))
+    return 0.0 if name.startswith("angle_std") or name == "nc2_gram" else None
 
 
 def metric_names(runs: Sequence[Run]) -> list[str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor
-from torch.nn import functional
 
 from mlcnc.errors import require_shape
+from mlcnc.losses.precision import at_least_float32, unit_vectors, without_autocast
 
 Normalisation = Literal["image", "pair"]
 
@@ -43,6 +42,9 @@ def collapse_calibration_loss(
     Raises:
         ValueError: shapes do not fit or an argument is out of range.
 
+    Departures: the cosine of a zero vector is 0, without a gradient. Computed in float32 inside
+        autocast too.
+
     Source: Eq. 9 of the paper; row 8 of mlc_nc section 3 for the normalisations.
     """
     require_shape("projected_features", projected_features.shape, ("B", "C", "p"))
@@ -55,8 +57,7 @@ def collapse_calibration_loss(
         )
     if normalisation not in ("image", "pair"):
         raise ValueError(f"normalisation must be 'image' or 'pair', got {normalisation!r}")
-    double = projected_features.dtype == torch.float64
-    features = projected_features if double else projected_features.float()
+    features = at_least_float32(projected_features)  # (B, C, p)
     usable = targets > 0  # (B, C)
     if seen is not None:
         require_shape("seen", seen.shape, (targets.shape[1],), "targets")
@@ -64,12 +65,13 @@ def collapse_calibration_loss(
     images, classes = usable.nonzero(as_tuple=True)  # (n,)
     if len(images) == 0:
         return features.sum() * 0.0
-    rows = functional.normalize(features[images, classes], dim=1)  # (n, p)
-    means = functional.normalize(class_means.detach().to(features.dtype), dim=1)  # (C, p)
-    cosine = rows @ means.T  # (n, C)
-    own = cosine.gather(1, classes[:, None]).squeeze(1) / positive_temperature  # (n,)
-    contrast = cosine / contrast_temperature
-    if seen is not None:
-        contrast = contrast.masked_fill(~seen, float("-inf"))
-    losses = contrast.logsumexp(dim=1) - own  # (n,)
+    with without_autocast(features):
+        rows = unit_vectors(features[images, classes])  # (n, p)
+        means = unit_vectors(class_means.detach().to(features.dtype))  # (C, p)
+        cosine = rows @ means.T  # (n, C)
+        own = cosine.gather(1, classes[:, None]).squeeze(1) / positive_temperature  # (n,)
+        contrast = cosine / contrast_temperature
+        if seen is not None:
+            contrast = contrast.masked_fill(~seen, float("-inf"))
+        losses = contrast.logsumexp(dim=1) - own  # (n,)
     return losses.sum() / (len(targets) if normalisation == "image" else len(images))

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mlcnc.errors import require_shape
+from mlcnc.losses.precision import at_least_float32
 
 
 def two_way_loss(logits: Tensor, targets: Tensor, *, two_way_temperature: float = 4.0) -> Tensor:
@@ -37,7 +38,7 @@ def two_way_loss(logits: Tensor, targets: Tensor, *, two_way_temperature: float 
     require_shape("targets", targets.shape, logits.shape, like="logits")
     if two_way_temperature <= 0:
         raise ValueError(f"two_way_temperature must be above 0, got {two_way_temperature}")
-    values = logits if logits.dtype == torch.float64 else logits.float()
+    values = at_least_float32(logits)
     positive = targets > 0  # (B, C)
     return sum(
         (_one_way(values, positive, dim, two_way_temperature) for dim in (1, 0)),

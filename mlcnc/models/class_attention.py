@@ -17,9 +17,10 @@ class MultiheadClassAttention(nn.Module):
     Linear + ReLU takes the map to d channels; keys and values are projections of it, queries of the
     label embedding. No residual, no normalisation, no feed-forward part, no positions.
 
-    The queries are the same for every image, which is used twice: keys are never formed (the query
-    goes through the transposed key projection once, C x heads rows instead of B x h x w), and the
-    attention is taken on the memory before the value projection.
+    The queries are the same for every image, so keys are never formed: the query goes through the
+    transposed key projection once, C x heads rows instead of B x h x w. The value projection is linear
+    and is taken where there are fewer rows: after the attention where classes are fewer than positions,
+    before it otherwise.
 
     Args:
         in_channels: channels of the feature map.
@@ -76,12 +77,20 @@ class MultiheadClassAttention(nn.Module):
         ).reshape(heads * num_classes, self.dim)  # (H*C, d)
         scores = torch.matmul(folded, memory.transpose(1, 2)) / math.sqrt(width)  # (B, H*C, K)
         weights = scores.softmax(dim=2)  # (B, H*C, K)
-        attended = torch.matmul(self.dropout(weights), memory)  # (B, H*C, d)
-        per_head = attended.view(num_images, heads, num_classes, self.dim)
-        values = torch.einsum("bhcd,hwd->bchw", per_head, value_weight.view(heads, width, self.dim)).reshape(
-            num_images, num_classes, self.dim
-        )  # (B, C, d)
-        class_features = self.out_projection(values + value_bias)  # (B, C, d)
+        dropped = self.dropout(weights)
+        if num_classes < memory.shape[1]:
+            attended = torch.matmul(dropped, memory)  # (B, H*C, d)
+            per_head = attended.view(num_images, heads, num_classes, self.dim)
+            by_head = value_weight.view(heads, width, self.dim)
+            values = torch.einsum("bhcd,hwd->bchw", per_head, by_head)  # (B, C, H, d/H)
+        else:
+            projected = functional.linear(memory, value_weight)  # (B, K, d)
+            per_position = projected.view(num_images, -1, heads, width)
+            per_class = dropped.view(num_images, heads, num_classes, -1)
+            values = torch.einsum("bhck,bkhw->bchw", per_class, per_position)  # (B, C, H, d/H)
+        joined = values.reshape(num_images, num_classes, self.dim)
+        # as in the released layer dropout leaves rows that no longer sum to 1; the bias is not scaled so
+        class_features = self.out_projection(joined + value_bias)  # (B, C, d)
         attention = weights.view(num_images, heads, num_classes, -1).mean(dim=1)  # (B, C, K)
         return class_features, attention.detach()
 

@@ -3,7 +3,7 @@ import pytest
 
 from mlcnc.analysis.attention import localisation, probe_attention
 from mlcnc.analysis.comparison import seed_groups, spread, verdict
-from mlcnc.analysis.curves import Curve, band, curve
+from mlcnc.analysis.curves import Curve, band, curve, metric_optimum
 from mlcnc.analysis.geometry import class_mean_angles, closest_pairs
 from mlcnc.analysis.runs import RunRow, nearest_array_epoch, run_row
 from mlcnc.analysis.variability import class_variability
@@ -106,6 +106,29 @@ def test_localisation_is_the_mean_over_objects(trained):
     assert found.mass == pytest.approx(np.mean([record.mass_in_box for record in records]), abs=2e-3)
     assert found.chance == pytest.approx(np.mean([record.chance for record in records]))
     assert 0 <= found.hits <= 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "optimum"),
+    [
+        ("test.f/angle_min_class", 93.017),
+        ("test.mu/angle_std_none", 0.0),
+        ("test/map_total", None),
+        ("train.f/nc1_trace", None),
+    ],
+)
+def test_optimum_of_a_metric(trained, metric, optimum):
+    found = metric_optimum(RunStore(trained).open("tiny"), metric)
+    assert found == (None if optimum is None else pytest.approx(optimum, abs=1e-3))
+
+
+def test_the_largest_data_set_and_the_plain_recipes_come_first():
+    rows = [row("d", 1.0, "d", dataset="small"), row("g", 1.0, "g", "glove"), row("e", 1.0, "e", "etf")]
+    assert [(g.dataset, g.embedding) for g in seed_groups(rows)] == [
+        ("toy", "etf"),
+        ("toy", "glove"),
+        ("small", "etf"),
+    ]
 
 
 def test_nearest_stored_epoch(trained):
