@@ -50,7 +50,16 @@ def exponential_counts(num_classes: int, largest: int, smallest: int) -> list[in
 
 
 def co_occurrence_distance(actual: NDArray[Any], wanted: NDArray[Any]) -> float:
-    """Return the sum over pairs i < j of |actual - wanted| over the sum of ``wanted``; 0 is equal."""
+    """Return the sum over pairs i < j of |actual - wanted| over the sum of ``wanted``; 0 is equal.
+
+    Args:
+        actual: (C, C) co-occurrence; the diagonal is not looked at.
+        wanted: (C, C) with at least one pair.
+
+    Example:
+        >>> co_occurrence_distance(np.array([[9, 3], [3, 9]]), np.array([[5, 4], [4, 5]]))
+        0.25
+    """
     rows, columns = np.triu_indices(len(wanted), k=1)
     difference = np.abs(actual[rows, columns].astype(float) - wanted[rows, columns])
     return float(difference.sum() / wanted[rows, columns].sum())
@@ -82,10 +91,13 @@ def deal_labels(
         (N, C) uint8.
 
     Raises:
-        ValueError: the sums differ or no scene set without repetition exists.
+        ValueError: the sums differ, a scene is to have no label, no scene set without repetition
+            exists, or a scene is left without a head class.
     """
     if sum(counts) != sum(num_labels):
         raise ValueError(f"num_labels must sum to {sum(counts)} like counts, got {sum(num_labels)}")
+    if min(num_labels, default=0) < 1:
+        raise ValueError("num_labels must be at least 1 in every scene")
     free = list(num_labels)
     scenes: list[list[int]] = [[] for _ in free]
     for label in sorted(range(len(counts)), key=lambda c: -counts[c]):
@@ -148,7 +160,17 @@ def balanced_label_sets(
     """Return (N, C) label sets in which all classes are about equally frequent.
 
     Labels are dealt from shuffled decks of all classes; a repeated label waits for the next scene.
+
+    Args:
+        num_classes: C.
+        num_labels: (N,) labels per scene, at most C.
+        rng: of the shuffles.
+
+    Raises:
+        ValueError: a scene is to have more labels than there are classes.
     """
+    if max(num_labels, default=0) > num_classes:
+        raise ValueError(f"num_labels must be at most num_classes = {num_classes}, got {max(num_labels)}")
     targets = np.zeros((len(num_labels), num_classes), dtype=np.uint8)
     deck: list[int] = []
     for scene, size in enumerate(num_labels):

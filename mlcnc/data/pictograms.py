@@ -18,7 +18,7 @@ from mlcnc.data.protocol import ArraySplit, MultiLabelDataset
 from mlcnc.data.scenes import SIZES, draw_split
 from mlcnc.errors import ConfigError
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a drawing changes; part of the cache's key."""
 
 NUM_VARIANTS = 3

@@ -131,8 +131,8 @@ def dog(pen: Pen, variant: int) -> None:
     if variant == 0:
         pen.line([(14, 50), (2, 30)], INK, 9)
         pen.line([(14, 50), (3, 32)], pen.main, 5)
-        for x in (12, 24, 54, 65):
-            pen.box(x, 62, x + 9, 97, pen.main, radius=2)
+        for leg in (12, 24, 54, 65):
+            pen.box(leg, 62, leg + 9, 97, pen.main, radius=2)
         pen.box(8, 44, 76, 72, pen.main, radius=12)
         pen.polygon([(60, 30), (78, 30), (78, 60), (60, 60)], pen.main)
     else:

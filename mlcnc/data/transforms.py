@@ -31,7 +31,12 @@ class BatchAugmentation:
         self.jitter = jitter
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return changed images of the same shape (B, 3, H, W); the input is left alone."""
+        """Return changed images of the same shape (B, 3, H, W); the input is left alone.
+
+        Args:
+            images: (B, 3, H, W) on the CPU, where the generator is.
+            generator: of all random numbers; its state alone decides the changes.
+        """
         size = len(images)
         if self.flip:
             mirrored = torch.rand(size, generator=generator) < 0.5

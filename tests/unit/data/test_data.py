@@ -1,6 +1,7 @@
 import hashlib
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -172,6 +173,64 @@ def test_cache_is_used_and_a_damaged_one_is_drawn_anew(tmp_path):
     assert len(drawn) == 4
 
 
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from mlcnc.data.cache import cached_splits
+from mlcnc.data.protocol import ArraySplit
+folder, fill = Path(sys.argv[1]), int(sys.argv[2])
+images = np.full((300, 64, 64, 3), fill, dtype=np.uint8)
+splits = {"train": ArraySplit("train", images, np.ones((300, 2), np.uint8))}
+print("ready", flush=True)
+sys.stdin.readline()
+for turn in range(60):
+    (folder / "both.cache").unlink(missing_ok=True)
+    cached_splits("both", lambda: splits, folder)
+"""
+
+
+def test_two_processes_may_write_one_cache_while_a_third_reads(tmp_path):
+    """A damaged file would be drawn anew, so the reader looks at the bytes: none may be damaged."""
+    path = tmp_path / "both.cache"
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), str(fill)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for fill in (3, 5)
+    ]
+    for writer in writers:
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    num_read = 0
+    while any(writer.poll() is None for writer in writers):
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            continue
+        assert hashlib.sha256(data[32:]).digest() == data[:32]
+        num_read += 1
+    for writer in writers:
+        writer.communicate()
+        assert writer.returncode == 0
+    assert num_read > 3
+    assert [found.name for found in tmp_path.iterdir()] == ["both.cache"]
+
+
+def test_a_failed_write_leaves_no_temporary_file(tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mlcnc.data.cache.os.replace", full)
+    assert len(cached_splits("tiny", tiny_splits, tmp_path)["train"]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_cache_folder_that_cannot_be_written_costs_time_only(tmp_path):
     (tmp_path / "file").write_text("in the way")
     assert cached_splits("tiny", tiny_splits, tmp_path / "file" / "folder")["train"].images.shape[0] == 2
@@ -196,12 +255,68 @@ def test_larger_scenes_show_the_same_label_sets(size):
     assert split.images.shape == (3, size, size, 3)
 
 
+@pytest.mark.parametrize("size", [96, 128])
+def test_boxes_grow_with_the_scene(size):
+    targets = label_sets(0)["train"][:40]
+    split = draw_split("train", targets, draw_object, seed=0, size=size, flip=True)
+    sides = split.object_boxes[:, 4:] - split.object_boxes[:, 2:4]
+    assert (split.object_boxes[:, 2:] >= 0).all()
+    assert (split.object_boxes[:, 2:] <= size).all()
+    # the longer side is 34 to 68 percent of the scene; stretching and turning move it a little
+    assert 0.28 * size < sides.max(axis=1).min()
+    assert sides.max() < 0.85 * size
+
+
+def test_a_scene_does_not_depend_on_the_others():
+    targets = label_sets(0)["train"][:6]
+    whole = draw_split("train", targets, draw_object, seed=0, size=64, flip=True)
+    changed = targets.copy()
+    changed[0] = targets[5]
+    part = draw_split("train", changed[:4], draw_object, seed=0, size=64, flip=True)
+    np.testing.assert_array_equal(part.images[1:], whole.images[1:4])
+    other = draw_split("test", targets, draw_object, seed=0, size=64, flip=True)
+    assert (other.images != whole.images).any(axis=(1, 2, 3)).all()
+
+
+def test_all_splits_are_drawn_in_time():
+    """Measured in processor time of one core, on a tenth of the scenes."""
+    start = time.process_time()
+    for name, targets in label_sets(0).items():
+        draw_split(name, targets[: len(targets) // 10], draw_object, seed=0, size=64, flip=True)
+    assert time.process_time() - start < 8
+
+
+def test_a_whole_epoch_is_augmented_in_time():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        pixels = torch.zeros((64, 64, 64, 3), dtype=torch.uint8)
+        change = BatchAugmentation(flip=True, shift=4, jitter=0.1)
+        generator = torch.Generator().manual_seed(0)
+        seconds = []
+        for _ in range(3):
+            start = time.process_time()
+            for _ in range(18):
+                change(to_float(pixels), generator)
+            seconds.append(time.process_time() - start)
+    finally:
+        torch.set_num_threads(threads)
+    # 0.25 on an idle core; a loop over images in Python takes over two seconds
+    assert min(seconds) < 1.0
+
+
 def test_dealing_refuses_what_cannot_be():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="must sum to 3"):
         deal_labels([2, 1], [1, 1], np.zeros((2, 2), np.int64), [0], rng)
     with pytest.raises(ValueError, match="without repeating"):
         deal_labels([4], [2, 2], np.zeros((1, 1), np.int64), [0], rng)
+    with pytest.raises(ValueError, match="at least 1"):
+        deal_labels([2, 1], [3, 0], np.zeros((2, 2), np.int64), [0], rng)
+    with pytest.raises(ValueError, match="without a head class"):
+        deal_labels([1, 1], [1, 1], np.zeros((2, 2), np.int64), [0], rng)
+    with pytest.raises(ValueError, match="at most num_classes"):
+        balanced_label_sets(2, [3], rng)
 
 
 def test_balanced_label_sets_are_balanced():
