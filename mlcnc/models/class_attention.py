@@ -32,6 +32,10 @@ class MultiheadClassAttention(nn.Module):
         ValueError: ``dim`` is not a multiple of ``num_heads``.
 
     Source: mlc_nc section 2, steps 2-4; differs from Eq. 3-5, see :class:`CosineClassAttention`.
+
+    Departures: in training the released layer's dropout also scales the value bias of a row by the sum
+        of its surviving weights; here the bias is added whole, its expectation. The key bias has no
+        effect (it cancels in the softmax) and gets a zero gradient.
     """
 
     def __init__(self, in_channels: int, dim: int, *, num_heads: int = 8, dropout: float = 0.1) -> None:
@@ -89,7 +93,6 @@ class MultiheadClassAttention(nn.Module):
             per_class = dropped.view(num_images, heads, num_classes, -1)
             values = torch.einsum("bhck,bkhw->bchw", per_class, per_position)  # (B, C, H, d/H)
         joined = values.reshape(num_images, num_classes, self.dim)
-        # as in the released layer dropout leaves rows that no longer sum to 1; the bias is not scaled so
         class_features = self.out_projection(joined + value_bias)  # (B, C, d)
         attention = weights.view(num_images, heads, num_classes, -1).mean(dim=1)  # (B, C, K)
         return class_features, attention.detach()

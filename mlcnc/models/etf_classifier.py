@@ -25,7 +25,9 @@ class ETFClassifier(nn.Module):
             ``init_only`` - the same start, trained (released code);
             ``block_aligned`` - fixed ETF, vector c almost wholly in block c;
             ``linear`` - random trainable vector and bias per class on f_i^c, no concatenation (Table 3,
-            row without BEC), entries of variance 1/d.
+            row without BEC). Its logits start with the spread of the ETF's, gamma / sqrt(p): with
+            smaller ones the comparison would show the scale and not the classifier.
+        class_feature_norm: typical norm of f_i^c at the start, for ``linear``; None means sqrt(d).
         logit_scale: start of gamma. Its logarithm is learned, so gamma stays positive.
         seed: of the ETF's orientation.
 
@@ -33,6 +35,7 @@ class ETFClassifier(nn.Module):
         weight: (C, C*p), or (C, d) for ``linear``; a buffer where fixed.
 
     Departures: the paper learns gamma itself, from 1; it then hardly moves and logits stay small.
+        Logits are computed in the dtype of the weight, inside autocast too.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class ETFClassifier(nn.Module):
         feature_dim: int,
         *,
         class_feature_dim: int,
+        class_feature_norm: float | None = None,
         kind: Kind = "fixed",
         logit_scale: float = 10.0,
         seed: int = 0,
@@ -56,7 +60,8 @@ class ETFClassifier(nn.Module):
         self.log_logit_scale = nn.Parameter(torch.tensor(math.log(logit_scale)))
         self.bias: nn.Parameter | None = None
         if kind == "linear":
-            start = torch.randn(num_classes, class_feature_dim) / math.sqrt(class_feature_dim)
+            norm = math.sqrt(class_feature_dim) if class_feature_norm is None else class_feature_norm
+            start = torch.randn(num_classes, class_feature_dim) / (norm * math.sqrt(feature_dim))
             self.weight: Tensor = nn.Parameter(start)
             self.bias = nn.Parameter(torch.zeros(num_classes))
             return
@@ -87,8 +92,11 @@ class ETFClassifier(nn.Module):
             projected_features.shape,
             ("B", self.num_classes, self.feature_dim),
         )
-        if self.kind == "linear":
-            logits = torch.einsum("bcd,cd->bc", class_features, self.weight)  # (B, C)
-            return self.logit_scale * logits + (0.0 if self.bias is None else self.bias)
-        concatenated = projected_features.flatten(1)  # (B, C*p)
-        return self.logit_scale * (concatenated @ self.weight.T.to(concatenated.dtype))
+        # bfloat16 would round logits of 10 to steps of 1/16; the product is too small to be worth that
+        with torch.autocast(projected_features.device.type, enabled=False):
+            if self.kind == "linear":
+                features = class_features.to(self.weight.dtype)
+                logits = torch.einsum("bcd,cd->bc", features, self.weight)  # (B, C)
+                return self.logit_scale * logits + (0.0 if self.bias is None else self.bias)
+            concatenated = projected_features.flatten(1).to(self.weight.dtype)  # (B, C*p)
+            return self.logit_scale * (concatenated @ self.weight.T)

@@ -89,11 +89,13 @@ class MLCNCHead(nn.Module):
         if label_embedding is None:
             label_embedding = torch.as_tensor(simplex_etf(num_classes, embedding_dim, seed=seed))
         require_shape("label_embedding", label_embedding.shape, (num_classes, "d"))
+        if query_norm is not None and not 0 < query_norm < float("inf"):
+            raise ValueError(f"query_norm must be a finite number above 0 or None, got {query_norm}")
         dim = int(label_embedding.shape[1])
         norms = label_embedding.norm(dim=1, keepdim=True)
         if not bool((norms > 0).all()) or not bool(torch.isfinite(norms).all()):
             raise ValueError("label_embedding must have finite rows of norm above 0")
-        start = (label_embedding / norms * (query_norm or dim**0.5)).float()
+        start = (label_embedding / norms * (dim**0.5 if query_norm is None else query_norm)).float()
         if embedding_trainable:
             self.label_embedding = nn.Parameter(start)
         else:
@@ -110,6 +112,7 @@ class MLCNCHead(nn.Module):
             num_classes,
             self.projection.out_dim,
             class_feature_dim=dim,
+            class_feature_norm=self._start_norm() if classifier == "linear" else None,
             kind=classifier,
             logit_scale=logit_scale,
             seed=seed + 1,
@@ -140,6 +143,16 @@ class MLCNCHead(nn.Module):
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """Return optimiser groups, see the function of that name."""
         return parameter_groups(self, weight_decay)
+
+    @torch.no_grad()
+    def _start_norm(self) -> float:
+        """Return the root mean square norm of f on a half-normal map, what batch norm and ReLU leave."""
+        generator = torch.Generator().manual_seed(0)
+        shape = (8, self.attention.memory.in_features, 7, 7)
+        feature_map = torch.randn(shape, generator=generator).relu()
+        class_features, _ = self.attention.eval()(feature_map, self.label_embedding)
+        self.attention.train()
+        return float(class_features.square().sum(dim=2).mean().sqrt())
 
 
 class MLCNCNetwork(nn.Module):

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch.testing import assert_close
 
@@ -35,3 +36,35 @@ def test_cumulative_means_run_over_all_epochs_and_travel_in_the_state():
     copy.update(torch.tensor([[[8.0]]]), torch.ones(1, 1))
     copy.end_epoch()
     assert copy.means.item() == 4.0
+
+
+def test_sums_keep_their_precision_inside_autocast():
+    torch.manual_seed(0)
+    features, targets = torch.randn(16, 3, 5), torch.ones(16, 3)
+    inside, outside = ClassMeans(3, 5), ClassMeans(3, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside.update(features, targets)
+    outside.update(features, targets)
+    assert torch.equal(inside.sums, outside.sums)
+
+
+def test_means_do_not_depend_on_how_an_epoch_is_cut_into_batches():
+    torch.manual_seed(1)
+    features, targets = torch.randn(23, 5, 3), (torch.rand(23, 5) < 0.4).float()
+    whole, parts = ClassMeans(5, 3), ClassMeans(5, 3)
+    whole.update(features, targets)
+    for chunk in torch.arange(23).split(7):
+        parts.update(features[chunk], targets[chunk])
+    whole.end_epoch(), parts.end_epoch()
+    assert_close(parts.means, whole.means)
+    expected = torch.stack([features[targets[:, c] == 1, c].mean(dim=0) for c in range(5)])
+    assert_close(whole.means, expected)
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="mode must be"):
+        ClassMeans(3, 2, mode="odd")
+    with pytest.raises(ValueError, match=r"projected_features must have shape \(B, 3, 2\)"):
+        ClassMeans(3, 2).update(torch.zeros(4, 3, 5), torch.zeros(4, 3))
+    with pytest.raises(ValueError, match=r"targets must have shape \(4, 3\) like projected_features"):
+        ClassMeans(3, 2).update(torch.zeros(4, 3, 2), torch.zeros(4, 2))

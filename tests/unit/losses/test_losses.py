@@ -241,3 +241,93 @@ def test_terms_of_weight_zero_leave_the_graph(batch):
 def test_bad_arguments_are_named(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0])
+def test_alignment_is_bounded_in_value_and_slope_for_every_cosine(target):
+    angles = torch.linspace(0, np.pi, 2001, dtype=torch.float64)
+    features = torch.stack([angles.cos(), angles.sin()], dim=1)[:, None].expand(-1, 2, 2).clone()
+    label = torch.tensor([[1.0, 0], [1, 0]], dtype=torch.float64)
+    features.requires_grad_()
+    targets = torch.full((len(angles), 2), target)
+    feature_alignment_loss(features, label, targets).backward()
+    slope = features.grad.norm(dim=2) * targets.numel()  # of one term, before the mean
+    assert float(slope.max()) <= 1e3
+    worst = features.detach()[[-1 if target else 0]]
+    assert float(feature_alignment_loss(worst, label, targets[:1])) == pytest.approx(7.907, abs=1e-3)
+
+
+def test_losses_are_the_same_inside_autocast(batch):
+    names = ("features", "labels", "mu", "means", "logits", "targets")
+    f, e, mu, means, h, y = (batch[name].float() for name in names)
+
+    def values():
+        parts = [feature_alignment_loss(f, e, y), collapse_calibration_loss(mu, means, y), two_way_loss(h, y)]
+        return torch.stack(parts)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = values()
+    assert inside.dtype == torch.float32
+    assert torch.equal(inside, values())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_inputs_give_float32_losses(batch, dtype):
+    output = HeadOutput(
+        logits=batch["logits"].to(dtype),
+        class_features=batch["features"].to(dtype),
+        projected_features=batch["mu"].to(dtype),
+        attention=torch.ones(B, C, 1),
+        label_embedding=batch["labels"].float(),
+        map_size=(1, 1),
+    )
+    parts = MLCNCLoss()(output, batch["targets"], class_means=batch["means"].float())
+    assert {part.dtype for part in parts} == {torch.float32}
+
+
+def test_zero_vectors_have_cosine_zero_and_no_gradient(batch):
+    zero = torch.zeros(2, C, D, requires_grad=True)
+    targets = torch.ones(2, C)
+    aligned = feature_alignment_loss(zero, batch["labels"].float(), targets)
+    assert float(aligned.detach()) == pytest.approx(np.log(2), abs=1e-5)
+    mu = torch.zeros(2, C, P, requires_grad=True)
+    calibrated = collapse_calibration_loss(mu, batch["means"].float(), targets, normalisation="pair")
+    assert float(calibrated.detach()) == pytest.approx(np.log(C), abs=1e-5)
+    (aligned + calibrated).backward()
+    assert float(zero.grad.abs().max()) == 0.0
+    assert float(mu.grad.abs().max()) == 0.0
+
+
+def test_calibration_without_class_means_of_any_size_is_log_of_the_classes(batch):
+    value = collapse_calibration_loss(
+        batch["mu"], torch.zeros_like(batch["means"]), batch["targets"], normalisation="pair"
+    )
+    assert float(value) == pytest.approx(np.log(C))
+
+
+def test_nothing_seen_leaves_calibration_out_and_no_gradient_reaches_the_means(batch):
+    means = batch["means"].clone().requires_grad_()
+    nothing = torch.zeros(C, dtype=torch.bool)
+    assert MLCNCLoss()(output_of(batch), batch["targets"], class_means=means, seen=nothing).calibration is None
+    MLCNCLoss()(output_of(batch), batch["targets"], class_means=means).total.backward()
+    assert means.grad is None
+
+
+def test_gradients_with_settings_off_their_defaults(batch):
+    targets, means = batch["targets"], batch["means"]
+    seen = torch.tensor([True, False, True, True, True])
+    mu, h = (batch[name].clone().requires_grad_() for name in ("mu", "logits"))
+    for normalisation in ("image", "pair"):
+        assert torch.autograd.gradcheck(
+            lambda m, n=normalisation: collapse_calibration_loss(
+                m,
+                means,
+                targets,
+                seen=seen,
+                positive_temperature=0.3,
+                contrast_temperature=0.8,
+                normalisation=n,
+            ),
+            (mu,),
+        )
+    assert torch.autograd.gradcheck(lambda x: two_way_loss(x, targets, two_way_temperature=1.5), (h,))
