@@ -19,18 +19,6 @@ def seconds(work, repeats=5):
     return statistics.median(times)
 
 
-def interleaved(one, two, repeats=5):
-    """Return the median times of two works measured in turn, so that both meet the same machine."""
-    one(), two()
-    first, second = [], []
-    for _ in range(repeats):
-        for work, times in ((one, first), (two, second)):
-            started = time.perf_counter()
-            work()
-            times.append(time.perf_counter() - started)
-    return statistics.median(first), statistics.median(second)
-
-
 @pytest.fixture
 def say(capsys):
     """Print past pytest's capture, so that the figures are seen without -s."""

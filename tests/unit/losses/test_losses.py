@@ -94,17 +94,6 @@ def test_published_values(shared):
     assert checked == 12
 
 
-# the same reference values, kept here so that they are checked without the shared file too;
-# origin: TwoWayMultiLabelLoss run on CPU, T_p = 4 and T_n = 1
-LOGITS_B = [[0.8, -1.3, 2.0, -0.1], [-2.4, 0.5, -0.6, 1.7], [1.5, 0.05, -0.9, -1.2]]
-TARGETS_B = [[1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 0, 1]]
-
-
-def test_two_way_golden():
-    value = two_way_loss(torch.tensor(LOGITS_B, dtype=torch.float64), torch.tensor(TARGETS_B))
-    assert float(value) == pytest.approx(3.14267878, abs=1e-8)
-
-
 def test_gradients(batch):
     def check(function, *names):
         inputs = [batch[name].clone().requires_grad_() for name in names]

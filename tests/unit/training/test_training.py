@@ -230,12 +230,15 @@ def test_a_signal_ends_a_real_run_cleanly(tmp_path, number):
         # a shell starts background jobs with SIGINT ignored, and children inherit that
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    lines = tmp_path / "cut" / "metrics.jsonl"
-    deadline = time.monotonic() + 60
-    while not lines.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    try:
+        lines = tmp_path / "cut" / "metrics.jsonl"
+        deadline = time.monotonic() + 60
+        while not lines.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "mlcnc: stopped" in errors
     assert "Traceback" not in errors
