@@ -8,18 +8,30 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.etf import optimal_angle_degrees
+from mlcnc.analysis.statistics import stored_statistics
+from mlcnc.etf import optimal_angle_degrees, optimal_cosine
 from mlcnc.metrics.geometry import (
     AngleSummary,
     Centring,
     angle_summary,
+    angles_of,
+    cosine_std_floor,
     gram_distance,
     gram_distance_floor,
-    pairwise_angles,
+    pairwise_cosines,
 )
+from mlcnc.metrics.summary import centred_or_none
 from mlcnc.store import Run
 
+CENTRING_WORDS = {
+    "none": "uncentred",
+    "class": "centred by the mean of the class means",
+    "sample": "centred by the mean of all positive features",
+    "all": "centred by the mean of all features, negatives included",
+}
+
 __all__ = [
+    "CENTRING_WORDS",
     "AngleRecord",
     "Centring",
     "ClosestPair",
@@ -45,6 +57,9 @@ class AngleRecord:
         gram: distance of the centred Gram matrix to an ETF's, NaN for label embedding and classifier.
         gram_floor: the smallest value that distance can take in this dimension.
         epoch: from 0.
+        centring: of the vectors.
+        std_floor: about the smallest spread of angles in this dimension, degrees; 0 where an ETF fits.
+        num_features: (C,) features behind each class mean, None for label embedding and classifier.
     """
 
     title: str
@@ -58,6 +73,9 @@ class AngleRecord:
     gram: float
     gram_floor: float
     epoch: int
+    centring: Centring = "none"
+    std_floor: float = 0.0
+    num_features: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,24 +99,29 @@ def class_mean_angles(
         epoch: with stored arrays, from 0.
         split: ``train`` or ``test``.
         space: ``f`` or ``mu``.
-        centring: ``none`` or ``class``.
+        centring: ``none``, ``class``, ``sample`` or ``all``; None is returned for ``all`` where the
+            means of negatives were not stored.
 
     Raises:
         RunFormatError: the file of the epoch is missing or damaged.
     """
-    arrays = run.arrays(epoch)
-    name = f"{split}.{space}/class_means"
-    if name not in arrays:
+    statistics = stored_statistics(run.arrays(epoch), f"{split}.{space}")
+    if statistics is None:
         return None
-    means = arrays.get(name).astype(np.float64)
-    words = "uncentred" if centring == "none" else "centred by their own mean"
+    centred = centred_or_none(statistics, centring)
+    if centred is None:
+        return None
+    number = int(statistics.present.sum())
     return _record(
         run,
         epoch,
-        f"class means of {split} features {space}, {words}",
-        pairwise_angles(means, centring=centring),
-        gram=gram_distance(means),
-        floor=gram_distance_floor(means.shape[0], means.shape[1]),
+        f"class means of {split} features {space}, {CENTRING_WORDS[centring]}",
+        angles_of(pairwise_cosines(centred)),
+        gram=gram_distance(statistics.class_means),
+        floor=gram_distance_floor(number, centred.shape[1]) if number >= 2 else float("nan"),
+        centring=centring,
+        std_floor=_angle_std_floor(number, centred.shape[1]) if centring == "class" else 0.0,
+        num_features=statistics.class_counts,
     )
 
 
@@ -156,7 +179,16 @@ def bucket_of(run: Run) -> dict[int, str]:
 
 
 def _record(
-    run: Run, epoch: int, title: str, angles: NDArray[np.float64], *, gram: float, floor: float
+    run: Run,
+    epoch: int,
+    title: str,
+    angles: NDArray[np.float64],
+    *,
+    gram: float,
+    floor: float,
+    centring: Centring = "none",
+    std_floor: float = 0.0,
+    num_features: NDArray[np.int64] | None = None,
 ) -> AngleRecord:
     counts = np.array(run.info.class_counts)
     order = np.argsort(-counts, kind="stable")
@@ -174,4 +206,15 @@ def _record(
         gram=gram,
         gram_floor=floor,
         epoch=epoch,
+        centring=centring,
+        std_floor=std_floor,
+        num_features=None if num_features is None else tuple(int(num_features[i]) for i in order),
     )
+
+
+def _angle_std_floor(num_classes: int, dim: int) -> float:
+    if num_classes < 2:
+        return 0.0
+    # d angle / d cos = -1/sin, at the ETF's angle
+    slope = 1.0 / np.sqrt(1.0 - optimal_cosine(num_classes) ** 2)
+    return float(np.degrees(cosine_std_floor(num_classes, dim) * slope))

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.analysis.geometry import bucket_of
-from mlcnc.metrics.variability import nc1_per_class, nc1_trace
+from mlcnc.analysis.statistics import stored_statistics
+from mlcnc.metrics.variability import (
+    nc1_per_class,
+    nc1_trace,
+    shuffled_nc1_per_class,
+    shuffled_nc1_trace,
+)
 from mlcnc.store import Run
 
 
@@ -21,7 +27,8 @@ class VariabilityRecord:
         train_counts: (C,) training images.
         sample_counts: (C,) features that entered; few of them make NC1 small by chance alone.
         nc1: (C,) v_c / |m_c - g|^2; NaN where a class has fewer than two features.
-        total: trace ratio over classes.
+        shuffled: (C,) what NC1 would be without any class structure, from the counts alone.
+        total: trace ratio over classes; ``total_shuffled`` without any class structure.
         epoch, split, space: of which.
     """
 
@@ -31,7 +38,9 @@ class VariabilityRecord:
     train_counts: NDArray[np.int64]
     sample_counts: NDArray[np.int64]
     nc1: NDArray[np.float64]
+    shuffled: NDArray[np.float64]
     total: float
+    total_shuffled: float
     epoch: int
     split: str
     space: str
@@ -43,13 +52,10 @@ def class_variability(run: Run, epoch: int, *, split: str, space: str) -> Variab
     Raises:
         RunFormatError: the file of the epoch is missing or damaged.
     """
-    arrays = run.arrays(epoch)
-    prefix = f"{split}.{space}"
-    if f"{prefix}/class_means" not in arrays or f"{prefix}/within_scatter" not in arrays:
+    statistics = stored_statistics(run.arrays(epoch), f"{split}.{space}")
+    if statistics is None:
         return None
-    means = arrays.get(f"{prefix}/class_means").astype(np.float64)
-    counts = arrays.get(f"{prefix}/class_counts")
-    variances = arrays.get(f"{prefix}/within_scatter") / np.where(counts > 0, counts, 1)
+    means, variances, counts = statistics.class_means, statistics.variances, statistics.class_counts
     train_counts = np.array(run.info.class_counts)
     order = np.argsort(-train_counts, kind="stable")
     buckets = bucket_of(run)
@@ -62,7 +68,9 @@ def class_variability(run: Run, epoch: int, *, split: str, space: str) -> Variab
         train_counts=train_counts[order],
         sample_counts=counts[order],
         nc1=values[order],
+        shuffled=shuffled_nc1_per_class(counts)[order],
         total=nc1_trace(means, variances),
+        total_shuffled=shuffled_nc1_trace(counts),
         epoch=epoch,
         split=split,
         space=space,
@@ -77,7 +85,8 @@ def variability_sentence(record: VariabilityRecord) -> str:
     low = defined[int(np.argmin(record.nc1[defined]))]
     high = defined[int(np.argmax(record.nc1[defined]))]
     return (
-        f"{record.run_id}, epoch {record.epoch + 1}: trace ratio {record.total:.2f}; "
+        f"{record.run_id}, epoch {record.epoch + 1}: trace ratio {record.total:.2f} "
+        f"(labels shuffled: {record.total_shuffled:.0f}); "
         f"tightest {record.class_names[low]} ({record.nc1[low]:.2f}, {record.sample_counts[low]} features), "
         f"widest {record.class_names[high]} ({record.nc1[high]:.2f}, {record.sample_counts[high]} features)."
     )

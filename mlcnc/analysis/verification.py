@@ -6,9 +6,20 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mlcnc.analysis.statistics import stored_concatenation, stored_statistics
 from mlcnc.errors import RunFormatError
-from mlcnc.metrics import ClassStatistics, average_precision_bounds, mean_average_precision, space_metrics
+from mlcnc.metrics import (
+    NearestClassAccumulator,
+    average_precision_bounds,
+    between_directions,
+    mean_average_precision,
+    space_metrics,
+)
+from mlcnc.metrics.measurement import concatenated_metrics, duality_metrics
+from mlcnc.metrics.namespace import mean_of_defined
+from mlcnc.metrics.summary import projected_metrics
 from mlcnc.store import ArrayFile, Run
 
 RELATIVE = 2e-3
@@ -40,8 +51,13 @@ class VerificationReport:
 
 
 def verify_run(run: Run) -> VerificationReport:
-    """Recompute average precision from scores, NC1 and angles from class statistics, and class means from
-    sampled features where all positives of a class were sampled.
+    """Recompute what a run logged from what it stored.
+
+    Average precision from scores; NC1, CDNV, angles and minority collapse from class statistics; NC1 by
+    pseudo-inverse from the projected variances, whose directions are checked against the class means; NC3
+    from classifier, label embedding and means; class means and NC4 from sampled features where all
+    positives of a class were sampled. The label-shuffle baseline of NC1 by pseudo-inverse, directional
+    CDNV and multi-label NC hang on features that are not stored and are not checked.
 
     Average precision is checked exactly although scores are stored in float16: rounding keeps their
     order but for ties, so the value must lie between the worst and the best order of tied scores.
@@ -92,14 +108,51 @@ def _verify_spaces(
             prefix = f"{split}.{space}"
             if f"{prefix}/class_means" not in arrays:
                 continue
-            statistics = ClassStatistics(
-                arrays.get(f"{prefix}/class_means").astype(np.float64),
-                arrays.get(f"{prefix}/class_counts"),
-                arrays.get(f"{prefix}/within_scatter"),
-            )
-            for name, value in space_metrics(prefix, statistics, run.info.groups).items():
+            statistics = stored_statistics(arrays, prefix)
+            if statistics is None:
+                continue
+            values = space_metrics(prefix, statistics, run.info.groups)
+            if f"{prefix}/projected_variances" in arrays:
+                singular = arrays.get(f"{prefix}/singular_values")
+                spread = arrays.get(f"{prefix}/projected_variances")
+                values |= projected_metrics(prefix, spread, singular, statistics.class_counts)
+                recomputed = between_directions(statistics).singular_values
+                for index, (stored, found) in enumerate(zip(singular, recomputed, strict=False)):
+                    title = f"epoch {epoch + 1}, {prefix} singular value {index + 1} of the class means"
+                    report.compare(title, float(stored), float(found))
+            for metric, array in (
+                ("nc4_identity_macro", "nc4_identity"),
+                ("nc4_binary_macro", "nc4_binary"),
+                ("multiplicity_share", "multiplicity_share"),
+            ):
+                if f"{prefix}/{array}" in arrays:
+                    stored = arrays.get(f"{prefix}/{array}")
+                    values[f"{prefix}/{metric}"] = mean_of_defined(
+                        stored.mean(axis=0) if stored.ndim == 2 else stored
+                    )
+            for name, value in values.items():
                 if name in line:
                     report.compare(f"epoch {epoch + 1}, {name}", line[name], value)
+        _verify_duality(split, epoch, arrays, line, report)
+
+
+def _verify_duality(
+    split: str, epoch: int, arrays: ArrayFile, line: dict[str, float], report: VerificationReport
+) -> None:
+    f, mu = (stored_statistics(arrays, f"{split}.{space}") for space in ("f", "mu"))
+    if f is None or mu is None:
+        return
+    values: dict[str, float] = {}
+    if "label_embedding/weight" in arrays:
+        used = arrays.get("class_means_used") if "class_means_used" in arrays and split == "train" else None
+        embedding = arrays.get("label_embedding/weight")
+        values |= duality_metrics(split, embedding, f, mu, class_means_used=used)
+    joined = stored_concatenation(arrays, split)
+    if joined is not None and "classifier/weight" in arrays:
+        values |= concatenated_metrics(split, arrays.get("classifier/weight"), joined, mu)
+    for name, value in values.items():
+        if name in line:
+            report.compare(f"epoch {epoch + 1}, {name}", line[name], value)
 
 
 def _verify_samples(run: Run, epoch: int, arrays: ArrayFile, report: VerificationReport) -> None:
@@ -120,5 +173,29 @@ def _verify_samples(run: Run, epoch: int, arrays: ArrayFile, report: Verificatio
                     continue
                 gap = float(np.linalg.norm(rows.mean(axis=0) - means[label]))
                 size = max(float(np.linalg.norm(means[label])), 1e-6)
+                if f"{split}.{space}/nc4_identity" in arrays:
+                    _verify_nearest(rows, label, f"{split}.{space}", name, epoch, arrays, report)
                 title = f"epoch {epoch + 1}, class mean of {name} in {split}.{space} (relative gap)"
                 report.compare(title, 0.0, gap / size)
+
+
+def _verify_nearest(
+    rows: NDArray[np.float64],
+    label: int,
+    prefix: str,
+    name: str,
+    epoch: int,
+    arrays: ArrayFile,
+    report: VerificationReport,
+) -> None:
+    statistics = stored_statistics(arrays, prefix)
+    if statistics is None:
+        return
+    nearest = NearestClassAccumulator(statistics)
+    nearest.update_rows(rows, np.full(len(rows), label))
+    found = float(nearest.compute().identity_per_class[label])
+    stored = float(arrays.get(f"{prefix}/nc4_identity")[label])
+    # features were rounded for storage: one row in the class may change sides
+    slack = 1.0 / len(rows) + 1e-9
+    title = f"epoch {epoch + 1}, NC4 of {name} in {prefix}"
+    report.between(title, stored, found - slack, found + slack)

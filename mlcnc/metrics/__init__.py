@@ -5,23 +5,87 @@ from mlcnc.metrics.average_precision import (
     average_precision_bounds,
     mean_average_precision,
 )
-from mlcnc.metrics.class_statistics import ClassStatistics, ClassStatisticsAccumulator
-from mlcnc.metrics.geometry import AngleSummary, angle_summary, gram_distance, pairwise_angles
-from mlcnc.metrics.measurement import measure_split, space_metrics
-from mlcnc.metrics.variability import nc1_per_class, nc1_trace
+from mlcnc.metrics.class_statistics import ClassStatistics, ClassStatisticsAccumulator, positive_rows
+from mlcnc.metrics.concatenated import (
+    ConcatenatedMeans,
+    ConcatenatedMeansAccumulator,
+    concatenated_duality,
+)
+from mlcnc.metrics.distance_variance import cdnv, debiased_cdnv, directional_cdnv, shuffled_cdnv
+from mlcnc.metrics.geometry import (
+    CENTRINGS,
+    AngleSummary,
+    angle_summary,
+    centre,
+    centred_class_means,
+    cosine_std_floor,
+    cosine_summary,
+    gram_distance,
+    gram_distance_floor,
+    norm_cv,
+    pairwise_angles,
+    pairwise_cosines,
+)
+from mlcnc.metrics.label_shuffle import label_shuffle_baseline
+from mlcnc.metrics.measurement import measure_split
+from mlcnc.metrics.minority import minority_collapse
+from mlcnc.metrics.multiplicity import MultiplicityAccumulator
+from mlcnc.metrics.nearest_class import NearestClassAccumulator, classifier_agreement
+from mlcnc.metrics.pseudo_inverse import ProjectedScatterAccumulator, between_directions, nc1_pinv
+from mlcnc.metrics.self_duality import row_cosines, self_duality
+from mlcnc.metrics.summary import SpaceFeatures, space_metrics
+from mlcnc.metrics.tag_average import TagMeansAccumulator
+from mlcnc.metrics.uniformity import hyperspherical_uniformity
+from mlcnc.metrics.variability import (
+    nc1_per_class,
+    nc1_trace,
+    shuffled_nc1_per_class,
+    shuffled_nc1_trace,
+)
 
 __all__ = [
+    "CENTRINGS",
     "AngleSummary",
     "ClassStatistics",
     "ClassStatisticsAccumulator",
+    "ConcatenatedMeans",
+    "ConcatenatedMeansAccumulator",
+    "MultiplicityAccumulator",
+    "NearestClassAccumulator",
+    "ProjectedScatterAccumulator",
+    "SpaceFeatures",
+    "TagMeansAccumulator",
     "angle_summary",
     "average_precision",
     "average_precision_bounds",
+    "between_directions",
+    "cdnv",
+    "centre",
+    "centred_class_means",
+    "classifier_agreement",
+    "concatenated_duality",
+    "cosine_std_floor",
+    "cosine_summary",
+    "debiased_cdnv",
+    "directional_cdnv",
     "gram_distance",
+    "gram_distance_floor",
+    "hyperspherical_uniformity",
+    "label_shuffle_baseline",
     "mean_average_precision",
     "measure_split",
+    "minority_collapse",
     "nc1_per_class",
+    "nc1_pinv",
     "nc1_trace",
+    "norm_cv",
     "pairwise_angles",
+    "pairwise_cosines",
+    "positive_rows",
+    "row_cosines",
+    "self_duality",
+    "shuffled_cdnv",
+    "shuffled_nc1_per_class",
+    "shuffled_nc1_trace",
     "space_metrics",
 ]

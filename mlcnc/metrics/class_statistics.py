@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_torch_array
+from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
-
-Array = Any
-"""A NumPy array or a torch tensor; the array API has no common static type."""
+from mlcnc.metrics.accumulation import all_reduce_sum
+from mlcnc.metrics.namespace import Array, as_float64, checked_batch, rows_per_chunk, to_numpy
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,16 @@ class ClassStatistics:
         class_counts: (C,) int64, number of positives n_c.
         within_scatter: (C,) float64, sum over positives of ``|x - m_c|^2``; divide by n_c for the
             (population) variance.
+        negative_means: (C, d) float64, mean of the class's feature over the images without it; NaN
+            rows where every image has it; None where only rows of positives were seen.
+        num_images: N, or None where only rows of positives were seen.
     """
 
     class_means: NDArray[np.float64]
     class_counts: NDArray[np.int64]
     within_scatter: NDArray[np.float64]
+    negative_means: NDArray[np.float64] | None = None
+    num_images: int | None = None
 
     @property
     def variances(self) -> NDArray[np.float64]:
@@ -43,9 +47,29 @@ class ClassStatistics:
         empty = counts == 0
         return np.where(empty, np.nan, self.within_scatter / np.where(empty, 1.0, counts))
 
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """(C,) whether the class has a positive; their number is the effective C."""
+        return np.asarray(self.class_counts > 0)
+
+    @property
+    def overall_mean(self) -> NDArray[np.float64] | None:
+        """(d,) mean of every class-wise feature, negatives included: the centre ``all``; or None."""
+        if self.negative_means is None or not self.num_images:
+            return None
+        counts = self.class_counts[:, None].astype(np.float64)
+        negatives = self.num_images - counts
+        total = np.where(counts > 0, counts * self.class_means, 0.0)
+        total += np.where(negatives > 0, negatives * self.negative_means, 0.0)
+        mean: NDArray[np.float64] = total.mean(axis=0) / self.num_images
+        return mean
+
 
 class ClassStatisticsAccumulator:
     """Accumulates :class:`ClassStatistics` over batches of any size and order.
+
+    Feed it either batches of class-wise features (``update``) or rows with one label each
+    (``update_rows``), not both: rows have no negatives.
 
     Args:
         num_classes: C.
@@ -69,6 +93,9 @@ class ClassStatisticsAccumulator:
         self._counts = np.zeros(self.num_classes)
         self._means = np.zeros((self.num_classes, self.dim))
         self._scatter = np.zeros(self.num_classes)
+        self._negatives = np.zeros((self.num_classes, self.dim))
+        self._num_images = np.zeros(())
+        self._num_rows = np.zeros(())
 
     def update(self, class_features: Array, targets: Array) -> None:
         """Add one batch.
@@ -78,36 +105,97 @@ class ClassStatisticsAccumulator:
             targets: (B, C), 1 where the image has the class.
 
         Raises:
-            ValueError: the shapes do not fit each other or this accumulator.
+            ValueError: the shapes do not fit each other or this accumulator, a feature is not finite
+                or a target is not 0 or 1. Nothing of the batch is added then.
         """
         num_images = class_features.shape[0]
         require_shape("class_features", class_features.shape, ("B", self.num_classes, self.dim))
-        require_shape("targets", targets.shape, (num_images, self.num_classes), like="class_features")
+        checked_batch(class_features, targets)
         if num_images == 0:
             return
-        xp = array_namespace(class_features, targets)
-        # about nine cells in ten are negatives: gather the positives first, then one matrix product
-        flat = xp.reshape(class_features, (num_images * self.num_classes, self.dim))
-        positive = xp.nonzero(xp.reshape(targets > 0, (-1,)))[0]  # (n,)
-        rows = xp.astype(xp.take(flat, positive, axis=0), xp.float64)  # (n, d)
-        classes = positive % self.num_classes  # (n,)
-        every_class = xp.arange(self.num_classes, device=device(classes))
-        membership = xp.astype(every_class[:, None] == classes[None, :], xp.float64)  # (C, n)
-        counts = xp.sum(membership, axis=1)  # (C,)
-        means = membership @ rows / xp.where(counts > 0, counts, 1.0)[:, None]  # (C, d)
-        squares = xp.sum((rows - xp.take(means, classes, axis=0)) ** 2, axis=1)  # (n,)
-        self._absorb(_to_numpy(counts), _to_numpy(means), _to_numpy(membership @ squares))
+        rows, labels, _ = positive_rows(class_features, targets)
+        self._absorb_rows(rows, labels)
+        xp = array_namespace(class_features)
+        step = rows_per_chunk(class_features)
+        for start in range(0, num_images, step):
+            _, part = as_float64(class_features[start : start + step])
+            absent = xp.astype(targets[start : start + step] == 0, xp.float64)[:, :, None]  # (b, C, 1)
+            self._negatives += to_numpy(xp.sum(part * absent, axis=0))
+        self._num_images += num_images
+
+    def update_rows(self, features: Array, labels: Array) -> None:
+        """Add rows that belong to one class each (single-label data, or positive pairs).
+
+        Args:
+            features: (n, d) float.
+            labels: (n,) int, class of each row, 0 to C-1.
+
+        Raises:
+            ValueError: the shapes do not fit, a feature is not finite or a label is out of range.
+        """
+        require_shape("features", features.shape, ("n", self.dim))
+        require_shape("labels", labels.shape, (features.shape[0],), like="features")
+        if features.shape[0] == 0:
+            return
+        xp = array_namespace(features)
+        if int(xp.min(labels)) < 0 or int(xp.max(labels)) >= self.num_classes:
+            raise ValueError(f"labels must be 0 to {self.num_classes - 1}, got {int(xp.max(labels))}")
+        if not bool(xp.all(xp.isfinite(features))):
+            raise ValueError("features must be finite, got NaN or infinity; did the training diverge?")
+        self._absorb_rows(features, labels)
+        self._num_rows += features.shape[0]
 
     def merge(self, other: ClassStatisticsAccumulator) -> None:
         """Add what another accumulator has seen, e.g. of another shard."""
         require_shape("other", other._means.shape, (self.num_classes, self.dim), like="this one")
         self._absorb(other._counts, other._means, other._scatter)
+        self._negatives += other._negatives
+        self._num_images += other._num_images
+        self._num_rows += other._num_rows
+
+    def all_reduce(self, group: Any = None) -> None:
+        """Add up over all processes of a torch.distributed group, exactly, in two SUM reductions.
+
+        First counts and sums give the global means, then each process adds the distance of its own
+        means to them to its scatter. Every process calls it once, after its last batch.
+
+        Raises:
+            RuntimeError: torch.distributed is not initialised.
+
+        Source: nc_metrics section 5.2.
+        """
+        counts, sums = self._counts.copy(), self._means * self._counts[:, None]
+        all_reduce_sum([counts, sums, self._negatives, self._num_images, self._num_rows], group)
+        means = sums / np.where(counts > 0, counts, 1.0)[:, None]
+        scatter = self._scatter + self._counts * ((self._means - means) ** 2).sum(axis=1)
+        all_reduce_sum([scatter], group)
+        self._counts, self._means, self._scatter = counts, means, scatter
 
     def compute(self) -> ClassStatistics:
         """Return the statistics of everything seen so far."""
         means = self._means.copy()
         means[self._counts == 0] = np.nan
-        return ClassStatistics(means, self._counts.astype(np.int64), self._scatter.copy())
+        counts = self._counts.astype(np.int64)
+        if self._num_rows or not self._num_images:
+            return ClassStatistics(means, counts, self._scatter.copy())
+        negatives = float(self._num_images) - self._counts
+        absent = np.where(negatives > 0, negatives, np.nan)[:, None]
+        return ClassStatistics(
+            means, counts, self._scatter.copy(), self._negatives / absent, int(self._num_images)
+        )
+
+    def _absorb_rows(self, features: Array, labels: Array) -> None:
+        xp = array_namespace(features)
+        every_class = xp.arange(self.num_classes, device=device(labels))
+        step = rows_per_chunk(features)
+        for start in range(0, features.shape[0], step):
+            _, rows = as_float64(features[start : start + step])  # (n, d)
+            classes = labels[start : start + step]  # (n,)
+            membership = xp.astype(every_class[:, None] == classes[None, :], xp.float64)  # (C, n)
+            counts = xp.sum(membership, axis=1)  # (C,)
+            means = membership @ rows / xp.where(counts > 0, counts, 1.0)[:, None]  # (C, d)
+            squares = xp.sum((rows - xp.take(means, classes, axis=0)) ** 2, axis=1)  # (n,)
+            self._absorb(to_numpy(counts), to_numpy(means), to_numpy(membership @ squares))
 
     def _absorb(
         self,
@@ -123,7 +211,26 @@ class ClassStatisticsAccumulator:
         self._counts = total
 
 
-def _to_numpy(array: Array) -> NDArray[np.float64]:
-    if is_torch_array(array):
-        array = array.detach().cpu().numpy()
-    return np.asarray(array, dtype=np.float64)
+def positive_rows(class_features: Array, targets: Array) -> tuple[Array, Array, Array]:
+    """Return the features of the positive pairs as rows, with class and multiplicity of each.
+
+    Args:
+        class_features: (B, C, d).
+        targets: (B, C), 0 or 1.
+
+    Returns:
+        ``(rows, labels, multiplicity)`` of shapes (n, d), (n,), (n,): row, its class, and how many
+        labels its image has; in the order of images.
+    """
+    xp = array_namespace(class_features, targets)
+    num_images, num_classes, dim = class_features.shape
+    # about nine cells in ten are negatives: gather the positives before any arithmetic
+    flat = xp.reshape(class_features, (num_images * num_classes, dim))
+    positive = xp.nonzero(xp.reshape(targets > 0, (-1,)))[0]  # (n,)
+    labels_per_image = xp.sum(xp.astype(targets > 0, xp.int64), axis=1)  # (B,)
+    images = positive // num_classes
+    return (
+        xp.take(flat, positive, axis=0),
+        positive % num_classes,
+        xp.take(labels_per_image, images, axis=0),
+    )

@@ -1,4 +1,4 @@
-"""NC2, the geometry of the class means: pairwise angles and the distance to a simplex ETF.
+"""NC2, the geometry of the class means: norms, pairwise angles and the distance to a simplex ETF.
 
 Always name the centring beside an angle. Centred by their own mean (``class``), means of equal norm
 have a mean cosine of exactly -1/(C-1) whatever their geometry; only spread, minimum and Gram
@@ -13,11 +13,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.metrics.variability import _numpy
+from mlcnc.errors import require_shape
+from mlcnc.etf import optimal_cosine
+from mlcnc.metrics.namespace import Array, as_float64, checked_means, present_classes, to_numpy
 
-Array = Any
-Centring = Literal["none", "class"]
-CENTRINGS: tuple[Centring, ...] = ("none", "class")
+Centring = Literal["none", "class", "sample", "all"]
+CENTRINGS: tuple[Centring, ...] = ("none", "class", "sample", "all")
+NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -41,41 +43,190 @@ class AngleSummary:
     num_classes: int
 
 
-def centred_class_means(class_means: Array, centring: Centring) -> NDArray[np.float64]:
-    """Return the (C, d) class means minus nothing (``none``) or minus their mean (``class``).
+@dataclass(frozen=True)
+class CosineSummary:
+    """Statistics of the cosines over the pairs i < j of present classes, t = -1/(C-1).
+
+    Attributes:
+        mean, std: over pairs, divisor the number of pairs.
+        deviation: mean of |cos - t|.
+        max_deviation: greatest |cos - t|.
+        coherence: greatest |cos|.
+        num_classes: effective C.
+    """
+
+    mean: float
+    std: float
+    deviation: float
+    max_deviation: float
+    coherence: float
+    num_classes: int
+
+
+def centre(
+    class_means: Array,
+    centring: Centring,
+    *,
+    class_counts: Array | None = None,
+    overall_mean: Array | None = None,
+) -> Array:
+    r"""Return the (d,) reference g from which class means are measured.
+
+    Args:
+        class_means: (C, d), rows of NaN for classes without a positive.
+        centring: ``none`` 0, ``class`` the mean of the class means, ``sample`` the mean of all
+            positive rows, ``all`` the mean of every class-wise feature, negatives included.
+        class_counts: (C,) n_c, needed for ``sample``.
+        overall_mean: (d,), needed for ``all``.
+
+    Returns:
+        (d,) in the namespace of ``class_means``; zeros where no class has a positive.
 
     Raises:
-        ValueError: an unknown centring.
+        ValueError: an unknown centring, or what it needs is missing.
+
+    Formula: $g = 0$, $\frac1C\sum_c m_c$, $\sum_c \frac{n_c}{n} m_c$, or $\frac1{NC}\sum_{i,c} f_i^c$.
+    Convention: empty classes are left out and C is the number of the others.
+    Source: nc_metrics section 0.2.
     """
-    means = _numpy(class_means)
-    if centring == "none":
-        return means
+    xp, means = checked_means(class_means)
+    present = present_classes(means)
+    zero = xp.zeros_like(means[0, :])
+    if centring not in CENTRINGS:
+        raise ValueError(f"centring must be one of {CENTRINGS}, got {centring!r}")
+    if centring == "none" or not bool(xp.any(present)):
+        return zero
     if centring == "class":
-        present = ~np.isnan(means).any(axis=1)
-        return means - means[present].mean(axis=0) if present.any() else means
-    raise ValueError(f"centring must be one of {CENTRINGS}, got {centring!r}")
+        return xp.mean(means[present], axis=0)
+    if centring == "sample":
+        if class_counts is None:
+            raise ValueError("class_counts must be given for centring 'sample', got None")
+        require_shape("class_counts", np.shape(class_counts), (means.shape[0],), like="class_means")
+        counts = xp.asarray(to_numpy(class_counts), device=means.device)[present]
+        return xp.sum(means[present] * counts[:, None], axis=0) / xp.sum(counts)
+    if overall_mean is None:
+        raise ValueError(
+            "overall_mean must be given for centring 'all', got None; it needs the features of "
+            "negatives too, which rows of positives do not have"
+        )
+    require_shape("overall_mean", np.shape(overall_mean), (means.shape[1],), like="class_means")
+    return xp.asarray(to_numpy(overall_mean), device=means.device)
 
 
-def pairwise_angles(class_means: Array, *, centring: Centring) -> NDArray[np.float64]:
-    """Return the (C, C) angles between class means in degrees.
+def centred_class_means(
+    class_means: Array,
+    centring: Centring,
+    *,
+    class_counts: Array | None = None,
+    overall_mean: Array | None = None,
+) -> Array:
+    """Return the (C, d) class means minus their reference; arguments as :func:`centre`."""
+    _, means = checked_means(class_means)
+    return means - centre(means, centring, class_counts=class_counts, overall_mean=overall_mean)
+
+
+def norm_cv(centred_means: Array, *, ddof: int = 0) -> float:
+    r"""Return the coefficient of variation of the norms (equinorm), std/mean.
+
+    Args:
+        centred_means: (C, d) class means minus their reference, or classifier rows; rows of NaN are
+            left out.
+        ddof: 0 is ours, 1 the notebook's of Papyan et al. (larger by sqrt(C/(C-1))).
+
+    Returns:
+        NaN for fewer than two rows or when all norms are 0.
+
+    Formula: $\mathrm{std}_c(\lVert m_c-g\rVert) / \mathrm{mean}_c(\lVert m_c-g\rVert)$
+    Range: [0, sqrt(C-1)]; 0 when all norms are equal.
+    Convention: of the centring of its argument.
+    Source: Papyan, Han and Donoho (2020), NC2 equinorm.
+    """
+    xp, rows = checked_means(centred_means, "centred_means")
+    norms = to_numpy(xp.linalg.vector_norm(rows[present_classes(rows)], axis=1))
+    if len(norms) < 2 or norms.mean() == 0:
+        return NAN
+    return float(norms.std(ddof=ddof) / norms.mean())
+
+
+def pairwise_cosines(centred_means: Array) -> Array:
+    """Return the (C, C) cosines between rows, in [-1, 1]; NaN for rows of NaN or of norm zero."""
+    xp, rows = as_float64(centred_means)
+    norms = xp.linalg.vector_norm(rows, axis=1, keepdims=True)
+    unit = rows / xp.where(norms > 0, norms, xp.full_like(norms, NAN))
+    return xp.clip(unit @ unit.T, -1.0, 1.0)
+
+
+def cosine_summary(cosines: Array) -> CosineSummary:
+    r"""Return mean, spread and distance to the ETF of the cosines over pairs of present classes.
+
+    Args:
+        cosines: (C, C) of :func:`pairwise_cosines`.
+
+    Returns:
+        All NaN where fewer than two classes have one.
+
+    Formula: over i<j with $t=-1/(C-1)$: mean and std of $\cos_{ij}$, mean and max of
+        $|\cos_{ij}-t|$, max of $|\cos_{ij}|$.
+    Range: mean in [t, 1]; std in [0, 1]; deviations in [0, 1-t]; coherence in [0, 1]. At an ETF the
+        mean is t, std and deviations are 0, coherence is -t.
+    Convention: of the centring of the means; effective C; divisor the number of pairs. The mean under
+        centring ``class`` is t for equal norms whatever the geometry.
+    Source: Papyan, Han and Donoho (2020), NC2; nc_metrics section 2.
+    """
+    matrix = to_numpy(cosines)
+    rows, columns = np.triu_indices(len(matrix), k=1)
+    values = matrix[rows, columns]
+    values = values[~np.isnan(values)]
+    num_classes = int((~np.isnan(np.diag(matrix))).sum())
+    if len(values) == 0:
+        return CosineSummary(NAN, NAN, NAN, NAN, NAN, num_classes)
+    gaps = np.abs(values - optimal_cosine(num_classes))
+    return CosineSummary(
+        mean=float(values.mean()),
+        std=float(values.std()),
+        deviation=float(gaps.mean()),
+        max_deviation=float(gaps.max()),
+        coherence=float(np.abs(values).max()),
+        num_classes=num_classes,
+    )
+
+
+def pairwise_angles(
+    class_means: Array,
+    *,
+    centring: Centring,
+    class_counts: Array | None = None,
+    overall_mean: Array | None = None,
+) -> NDArray[np.float64]:
+    r"""Return the (C, C) angles between class means in degrees.
 
     Args:
         class_means: (C, d); rows of NaN for classes without a positive.
-        centring: ``none`` or ``class``.
+        centring: ``none``, ``class``, ``sample`` or ``all``.
+        class_counts: (C,) n_c, needed for ``sample``.
+        overall_mean: (d,), needed for ``all``.
 
     Returns:
-        (C, C) float64 in [0, 180], diagonal 0; NaN for empty classes and for means of norm zero.
+        (C, C) float64, diagonal 0; NaN for empty classes and for means of norm zero.
+
+    Formula: $\arccos \frac{(m_i-g)\cdot(m_j-g)}{\lVert m_i-g\rVert\,\lVert m_j-g\rVert}$
+    Range: [0, 180] degrees; arccos(-1/(C-1)) at a simplex ETF.
+    Convention: the centring is the caller's and must be named beside every angle.
+    Source: Papyan, Han and Donoho (2020), NC2; Figure 3 of MLC-NC (centring ``none``, see figure3).
 
     Example:
         >>> pairwise_angles(np.array([[1.0, 0.0], [0.0, 2.0]]), centring="none")[0, 1].item()
         90.0
     """
-    means = centred_class_means(class_means, centring)
-    norms = np.linalg.norm(means, axis=1, keepdims=True)
-    unit = means / np.where(norms > 0, norms, np.nan)
-    angles: NDArray[np.float64] = np.degrees(np.arccos(np.clip(unit @ unit.T, -1.0, 1.0)))
+    centred = centred_class_means(class_means, centring, class_counts=class_counts, overall_mean=overall_mean)
+    return angles_of(pairwise_cosines(centred))
+
+
+def angles_of(cosines: Array) -> NDArray[np.float64]:
+    """Return the (C, C) angles in degrees of a matrix of cosines, the diagonal exactly 0."""
+    angles: NDArray[np.float64] = np.degrees(np.arccos(np.clip(to_numpy(cosines), -1.0, 1.0)))
     # arccos turns a cosine of 1 - 1e-16 into 1e-8 degrees; the angle with itself is exactly 0
-    np.fill_diagonal(angles, np.where(np.isnan(unit).any(axis=1), np.nan, 0.0))
+    np.fill_diagonal(angles, np.where(np.isnan(np.diag(angles)), np.nan, 0.0))
     return angles
 
 
@@ -83,14 +234,17 @@ def angle_summary(angles: NDArray[np.float64]) -> AngleSummary:
     """Return mean, extremes and spread over the pairs i < j of a (C, C) matrix in degrees.
 
     Pairs with NaN are left out; all values are NaN where no pair is left.
+
+    Range: [0, 180] degrees each.
+    Convention: divisor the number of pairs; the mean of angles is not the angle of the mean cosine.
+    Source: nc_metrics section 2.
     """
     rows, columns = np.triu_indices(len(angles), k=1)
     values = angles[rows, columns]
     usable = ~np.isnan(values)
     num_classes = int((~np.isnan(np.diag(angles))).sum())
     if not usable.any():
-        nan = float("nan")
-        return AngleSummary(nan, nan, nan, nan, None, num_classes)
+        return AngleSummary(NAN, NAN, NAN, NAN, None, num_classes)
     kept = values[usable]
     smallest = int(np.flatnonzero(usable)[int(kept.argmin())])
     return AngleSummary(
@@ -103,30 +257,68 @@ def angle_summary(angles: NDArray[np.float64]) -> AngleSummary:
     )
 
 
-def gram_distance(class_means: Array) -> float:
-    """Return || K/|K|_F - E ||_F, K the Gram matrix of the centred class means, E that of an ETF.
+def gram_distance(
+    class_means: Array,
+    *,
+    centring: Centring = "class",
+    class_counts: Array | None = None,
+    overall_mean: Array | None = None,
+) -> float:
+    r"""Return the distance of the Gram matrix of the class means to that of a simplex ETF.
 
     Args:
-        class_means: (C, d); rows of NaN (empty classes) are left out and C counts the rest.
+        class_means: (C, d) class means or, with centring ``none``, classifier rows; rows of NaN
+            (empty classes) are left out and C counts the rest.
+        centring: of the class means.
+        class_counts, overall_mean: as in :func:`centre`.
 
     Returns:
-        In [0, sqrt(2)]; 0 exactly at a simplex ETF. NaN for fewer than two classes or when all
-        means coincide. Where d < C - 1 the floor is above 0: see :func:`gram_distance_floor`.
+        NaN for fewer than two classes or when all means coincide.
 
-    Source: nc_metrics section 2 (nc2_gram); Zhu et al. (2021).
+    Formula: $\lVert K/\lVert K\rVert_F - E\rVert_F$, $K=(M-g)(M-g)^\top$, $E=(I-\frac1C 11^\top)/\sqrt{C-1}$
+    Range: [0, sqrt 2]; 0 exactly at a simplex ETF. Where d < C - 1 the floor is above 0:
+        :func:`gram_distance_floor`.
+    Convention: rows keep their norms, so unequal norms count; default centring ``class``.
+    Source: Zhu et al. (2021); nc_metrics section 2 (nc2_gram).
     """
-    means = centred_class_means(class_means, "class")
-    means = means[~np.isnan(means).any(axis=1)]
-    num_classes = len(means)
-    gram = means @ means.T
+    _, means = checked_means(class_means)
+    means = centred_class_means(means, centring, class_counts=class_counts, overall_mean=overall_mean)
+    means = means[present_classes(means)]
+    num_classes = means.shape[0]
+    if num_classes < 2:
+        return NAN
+    gram = to_numpy(means @ means.T)
     norm = float(np.linalg.norm(gram))
-    if num_classes < 2 or norm == 0.0:
-        return float("nan")
-    ideal = (np.eye(num_classes) - 1.0 / num_classes) / np.sqrt(num_classes - 1)
-    return float(np.linalg.norm(gram / norm - ideal))
+    if norm == 0.0:
+        return NAN
+    return float(np.linalg.norm(gram / norm - unit_etf_gram(num_classes)))
+
+
+def unit_etf_gram(num_classes: int) -> NDArray[Any]:
+    """Return E, the (C, C) Gram matrix of a simplex ETF scaled to Frobenius norm 1."""
+    return (np.eye(num_classes) - 1.0 / num_classes) / np.sqrt(num_classes - 1)
 
 
 def gram_distance_floor(num_classes: int, dim: int) -> float:
-    """Return the smallest possible :func:`gram_distance` in dimension ``dim``; 0 if an ETF fits."""
+    r"""Return the smallest possible :func:`gram_distance` in dimension ``dim``.
+
+    Formula: $\sqrt{2-2\sqrt{r/(C-1)}}$, $r=\min(d, C-1)$
+    Range: [0, sqrt 2); 0 where a simplex ETF fits (d >= C - 1). 0.9968 for C = 80 and d = 20.
+    Convention: any centring: K has rank at most d, and E is C - 1 equal eigenvalues.
+    Source: nc_metrics section 2.3.
+    """
     rank = min(dim, num_classes - 1)
     return float(np.sqrt(max(0.0, 2.0 - 2.0 * np.sqrt(rank / (num_classes - 1)))))
+
+
+def cosine_std_floor(num_classes: int, dim: int) -> float:
+    r"""Return the smallest possible standard deviation of the cosines at the ETF's mean cosine.
+
+    Formula: $\sqrt{\max(0, \frac{C/r-1}{C-1} - t^2)}$, $r=\min(d,C-1)$, $t=-1/(C-1)$
+    Range: [0, 1); 0 where a simplex ETF fits. 0.1945 for C = 80 and d = 20.
+    Convention: centring ``class`` with equal norms, where the mean cosine is t.
+    Source: the Welch bound on the sum of squared cosines; nc_metrics section 2.3.
+    """
+    rank = min(dim, num_classes - 1)
+    bound = (num_classes / rank - 1) / (num_classes - 1) - optimal_cosine(num_classes) ** 2
+    return float(np.sqrt(max(0.0, bound)))

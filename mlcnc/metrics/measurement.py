@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlcnc.errors import require_shape
 from mlcnc.metrics.average_precision import average_precision, mean_average_precision
-from mlcnc.metrics.class_statistics import Array, ClassStatistics, ClassStatisticsAccumulator
-from mlcnc.metrics.geometry import CENTRINGS, angle_summary, gram_distance, pairwise_angles
-from mlcnc.metrics.variability import nc1_per_class, nc1_trace
+from mlcnc.metrics.class_statistics import ClassStatistics, ClassStatisticsAccumulator
+from mlcnc.metrics.concatenated import ConcatenatedMeans, concatenated_duality
+from mlcnc.metrics.geometry import angle_summary, gram_distance, pairwise_angles
+from mlcnc.metrics.namespace import Array, mean_of_defined, to_numpy
+from mlcnc.metrics.self_duality import row_cosines
+from mlcnc.metrics.summary import SpaceFeatures, centred_or_none, space_metrics, thorough_metrics
+from mlcnc.metrics.tag_average import TagMeansAccumulator
 
 
 def measure_split(
@@ -20,7 +25,10 @@ def measure_split(
     targets: Array,
     groups: Mapping[str, Sequence[int]],
     scores: Array | None = None,
+    logits: Array | None = None,
     spaces: Mapping[str, Array | ClassStatistics] | None = None,
+    features: Mapping[str, SpaceFeatures] | None = None,
+    thorough: bool = True,
 ) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
     """Return what a run stores for one split: scalars by metric name, arrays by array name.
 
@@ -28,61 +36,151 @@ def measure_split(
         split: ``train``, ``validation`` or ``test``.
         targets: (N, C), 1 where the image has the class.
         groups: class indices of ``head``, ``medium`` and ``tail``.
-        scores: (N, C) logits or probabilities, or None.
+        scores: (N, C) logits or probabilities to rank, or None.
+        logits: (N, C), decided at 0 in the binary form of NC4; None takes ``scores``, decided at 0.5
+            where all of them lie within [0, 1] and at 0 elsewhere.
         spaces: per feature space (``f``, ``mu``) the class-wise features (N, C, d) or their
             :class:`ClassStatistics`.
+        features: per space what is needed a second time, where ``spaces`` holds statistics.
+        thorough: also compute what needs the features a second time.
 
     Returns:
         ``(metrics, arrays)``, ready for ``RunWriter.log_epoch``.
 
     Raises:
-        ValueError: shapes do not fit or scores are not finite.
+        ValueError: shapes do not fit, scores or features are not finite, or targets are not 0 or 1.
     """
     metrics: dict[str, float] = {}
     arrays: dict[str, NDArray[Any]] = {}
     if scores is not None:
-        precisions = average_precision(scores, targets)
-        arrays[f"{split}/ap"] = precisions
-        arrays[f"{split}/scores"] = _storable_scores(np.asarray(scores))
-        for name, value in mean_average_precision(precisions, groups).items():
-            metrics[f"{split}/{name}"] = value
+        metrics.update(ranking_metrics(split, scores, targets, groups))
+        arrays[f"{split}/ap"] = average_precision(scores, targets)
+        arrays[f"{split}/scores"] = _storable_scores(to_numpy(scores))
     for space, content in (spaces or {}).items():
+        prefix = f"{split}.{space}"
+        kept = (features or {}).get(space)
         if isinstance(content, ClassStatistics):
             statistics = content
         else:
+            require_shape(f"spaces[{space!r}]", content.shape, ("N", "C", "d"))
             accumulator = ClassStatisticsAccumulator(content.shape[1], content.shape[2])
             accumulator.update(content, targets)
             statistics = accumulator.compute()
-        metrics.update(space_metrics(f"{split}.{space}", statistics, groups))
-        arrays[f"{split}.{space}/class_means"] = statistics.class_means.astype(np.float32)
-        arrays[f"{split}.{space}/class_counts"] = statistics.class_counts
-        arrays[f"{split}.{space}/within_scatter"] = statistics.within_scatter
+            kept = SpaceFeatures.of(content, targets)
+        metrics.update(space_metrics(prefix, statistics, groups))
+        arrays.update(statistics_arrays(prefix, statistics))
+        if thorough and kept is not None:
+            values, parts = thorough_metrics(prefix, statistics, kept, logits=_decided(logits, scores))
+            metrics.update(values)
+            arrays.update(parts)
     return metrics, arrays
 
 
-def space_metrics(
-    prefix: str, statistics: ClassStatistics, groups: Mapping[str, Sequence[int]]
+def ranking_metrics(
+    split: str, scores: Array, targets: Array, groups: Mapping[str, Sequence[int]]
 ) -> dict[str, float]:
-    """Return NC1 (trace, per group) and NC2 (angles by centring, Gram distance) of one space.
+    """Return mAP by bucket of one split, in percent."""
+    values = mean_average_precision(average_precision(scores, targets), groups)
+    return {f"{split}/{name}": value for name, value in values.items()}
+
+
+def statistics_arrays(prefix: str, statistics: ClassStatistics) -> dict[str, NDArray[Any]]:
+    """Return the arrays from which :func:`space_metrics` can be recomputed."""
+    arrays: dict[str, NDArray[Any]] = {
+        f"{prefix}/class_means": statistics.class_means.astype(np.float32),
+        f"{prefix}/class_counts": statistics.class_counts,
+        f"{prefix}/within_scatter": statistics.within_scatter,
+    }
+    if statistics.negative_means is not None:
+        arrays[f"{prefix}/negative_means"] = statistics.negative_means.astype(np.float32)
+        arrays[f"{prefix}/num_images"] = np.array(statistics.num_images, dtype=np.int64)
+    return arrays
+
+
+def duality_metrics(
+    split: str,
+    label_embedding: NDArray[Any],
+    f: ClassStatistics,
+    mu: ClassStatistics,
+    *,
+    class_means_used: NDArray[Any] | None = None,
+) -> dict[str, float]:
+    """Return the duality of f with the label embedding, and the staleness of the class means used.
 
     Args:
-        prefix: split and space, e.g. ``test.mu``; each name is ``<prefix>/<metric>``.
-        statistics: of that split and space.
-        groups: class indices of ``head``, ``medium`` and ``tail``.
+        split: the split measured.
+        label_embedding: (C, d).
+        f, mu: statistics of either space on the split.
+        class_means_used: (C, p) of the calibration loss, zero rows for classes not seen yet; or None.
     """
-    means, variances = statistics.class_means, statistics.variances
-    values = {"nc1_trace": nc1_trace(means, variances), "nc2_gram": gram_distance(means)}
-    per_class = nc1_per_class(means, variances)
-    for group, indices in groups.items():
-        members = per_class[list(indices)]
-        defined = members[~np.isnan(members)]
-        values[f"nc1_{group}"] = float(defined.mean()) if len(defined) else float("nan")
-    for centring in CENTRINGS:
-        summary = angle_summary(pairwise_angles(means, centring=centring))
-        values[f"angle_mean_{centring}"] = summary.mean
-        values[f"angle_min_{centring}"] = summary.minimum
-        values[f"angle_std_{centring}"] = summary.std
-    return {f"{prefix}/{name}": value for name, value in values.items()}
+    metrics: dict[str, float] = {}
+    for centring in ("none", "class"):
+        centred = centred_or_none(f, centring)
+        if centred is not None and centred.shape == label_embedding.shape:
+            cosines = row_cosines(label_embedding, np.nan_to_num(centred))
+            cosines = np.where(f.present, cosines, np.nan)
+            metrics[f"{split}.f/nc3_label_embedding_{centring}"] = mean_of_defined(cosines)
+    if class_means_used is not None and class_means_used.shape == mu.class_means.shape:
+        stale = row_cosines(class_means_used, np.nan_to_num(mu.class_means))
+        metrics[f"{split}.mu/class_means_used_cosine"] = mean_of_defined(stale)
+        defined = stale[~np.isnan(stale)]
+        metrics[f"{split}.mu/class_means_used_cosine_min"] = (
+            float(defined.min()) if len(defined) else float("nan")
+        )
+    return metrics
+
+
+def concatenated_metrics(
+    split: str, classifier_weight: Array, means: ConcatenatedMeans, statistics: ClassStatistics
+) -> dict[str, float]:
+    """Return NC3 of the classifier over concatenated features, and the geometry of ``concat``.
+
+    Args:
+        split: the split measured.
+        classifier_weight: (C, C*p).
+        means: of the concatenated features.
+        statistics: of ``mu`` on the split.
+    """
+    dual = concatenated_duality(classifier_weight, means, statistics)
+    angles = angle_summary(pairwise_angles(means.positive, centring="class"))
+    values = {
+        "mu/nc3_contrast_cosine": dual.contrast_cosine_mean,
+        "mu/nc3_independent_ceiling": mean_of_defined(dual.independent_ceiling),
+        "mu/nc3_own_block_cosine": dual.own_block_cosine_mean,
+        "mu/nc3_own_block_energy": dual.own_block_energy_mean,
+        "mu/nc3_own_logit_gap_share": float(np.nanmedian(dual.own_logit_gap_share))
+        if np.isfinite(dual.own_logit_gap_share).any()
+        else float("nan"),
+        "concat/nc3_cosine": dual.concat.cosine_mean,
+        "concat/nc3_frobenius_squared": dual.concat.frobenius_squared,
+        "concat/nc3_etf_distance": dual.concat.etf_distance,
+        "concat/nc2_gram": gram_distance(means.positive),
+        "concat/angle_min_class": angles.minimum,
+        "concat/angle_std_class": angles.std,
+    }
+    return {f"{split}.{name}": value for name, value in values.items()}
+
+
+def tag_metrics(split: str, image_features: Array, targets: Array) -> dict[str, float]:
+    """Return multi-label NC of image-level features with its coverage, as ``<split>.concat/ncm_...``."""
+    accumulator = TagMeansAccumulator(targets.shape[1], image_features.shape[1])
+    accumulator.update(image_features, targets)
+    found = accumulator.compute()
+    values = {
+        "ncm_ratio": found.ratio,
+        "ncm_residual": found.residual,
+        "ncm_pairs": float(len(found.pairs)),
+        "ncm_coverage": found.num_usable_sets / found.num_tag_sets if found.num_tag_sets else float("nan"),
+    }
+    return {f"{split}.concat/{name}": value for name, value in values.items()}
+
+
+def _decided(logits: Array | None, scores: Array | None) -> Array | None:
+    if logits is not None or scores is None:
+        return logits
+    values = to_numpy(scores)
+    # probabilities are decided at one half, not at 0
+    return scores - 0.5 if values.size and values.min() >= 0 and values.max() <= 1 else scores
 
 
 def _storable_scores(scores: NDArray[Any]) -> NDArray[np.float16]:

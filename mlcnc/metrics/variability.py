@@ -1,46 +1,70 @@
 """NC1, the variability of features within their class, relative to the spread of the class means.
 
-Conventions (nc_metrics: "ours, default"): within- and between-class covariance both weigh every
-class 1/C, divisor n_c, class means centred by their own unweighted mean, classes without a positive
-left out.
+Three choices make an NC1 number, and each function names them: how classes are weighed in the
+within-class covariance (``class``: every class 1/C, ``sample``: every row 1/n), how in the
+between-class covariance, and where the class means are centred. Ours are ``class``, ``class``,
+``class``; the literature's on imbalanced data is usually ``sample``, ``class``, ``class``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from array_api_compat import array_namespace
+from numpy.typing import NDArray
 
-Array = Any
+from mlcnc.metrics.geometry import Centring, centred_class_means
+from mlcnc.metrics.namespace import Array, checked_means, present_classes, ratio, to_numpy
+
+Weights = Literal["class", "sample"]
 
 
-def nc1_trace(class_means: Array, variances: Array) -> float:
-    """Return tr(Sigma_W) / tr(Sigma_B); 0 is complete collapse, invariant to rotation and scale.
+def nc1_trace(
+    class_means: Array,
+    variances: Array,
+    *,
+    class_counts: Array | None = None,
+    within: Weights = "class",
+    between: Weights = "class",
+    centring: Centring = "class",
+) -> float:
+    r"""Return the trace ratio tr(Sigma_W) / tr(Sigma_B).
 
     Args:
         class_means: (C, d), rows of NaN for classes without a positive.
         variances: (C,) mean squared distance to the class mean.
+        class_counts: (C,) n_c; needed for weights or centring by ``sample``.
+        within, between: weights of the classes in either covariance.
+        centring: of the class means in Sigma_B.
 
     Returns:
-        The ratio, in [0, inf]; NaN when fewer than two classes have a positive.
+        NaN when fewer than two classes have a positive or all features coincide; infinity where
+        only the class means coincide.
 
-    Source: Tirer, Huang and Niles-Weed (2023), trace form of Papyan, Han and Donoho (2020).
+    Raises:
+        ValueError: ``class_counts`` is missing, or an unknown weight or centring.
+
+    Formula: $\mathrm{tr}\,\Sigma_W / \mathrm{tr}\,\Sigma_B$, $\Sigma_W = \sum_c w_c \Sigma_c$,
+        $\Sigma_B = \sum_c b_c (m_c-g)(m_c-g)^\top$.
+    Range: [0, inf]; 0 is complete collapse. Invariant to rotation, uniform scale and translation.
+    Convention: population divisor n_c; w_c = b_c = 1/C and g the mean of class means by default.
+    Source: Tirer, Huang and Niles-Weed (2023); trace form of Papyan, Han and Donoho (2020).
 
     Example:
         >>> nc1_trace(np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([0.5, 0.1]))
         0.3
     """
-    present = _present(class_means)
-    if int(present.sum()) < 2:
+    spread, distances, counts = _spread_and_distance(class_means, variances, class_counts, centring)
+    if len(spread) < 2:
         return float("nan")
-    within = float(_numpy(variances)[present].mean())
-    between = float(_squared_distances(class_means)[present].mean())
-    return _ratio(within, between)
+    return ratio(
+        float((class_weights(within, counts, len(spread)) * spread).sum()),
+        float((class_weights(between, counts, len(spread)) * distances).sum()),
+    )
 
 
-def nc1_per_class(class_means: Array, variances: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return v_c / |m_c - g|^2 per class, g the unweighted mean of the class means.
+def nc1_per_class(class_means: Array, variances: Array) -> NDArray[np.float64]:
+    r"""Return v_c / |m_c - g|^2 for every class.
 
     Args:
         class_means: (C, d), rows of NaN for classes without a positive.
@@ -49,40 +73,106 @@ def nc1_per_class(class_means: Array, variances: Array) -> np.ndarray[Any, np.dt
     Returns:
         (C,) float64; NaN for a class without a positive, 0 for one with a single positive (which
         says nothing: never rank head against tail by this number without its class count).
+
+    Formula: $v_c / \lVert m_c - g \rVert^2$, $v_c = \frac1{n_c}\sum_i \lVert x_{ic} - m_c \rVert^2$.
+    Range: [0, inf]; 0 is complete collapse of the class.
+    Convention: population divisor; g the unweighted mean of the class means. Biased low for few
+        features: compare with :func:`shuffled_nc1_per_class`.
+    Source: nc_metrics section 1.3; the per-class quotient of Papyan, Han and Donoho (2020).
     """
-    distances = _squared_distances(class_means)
-    spread = _numpy(variances)
-    present = _present(class_means)
-    return np.array(
-        [
-            _ratio(float(v), float(d)) if here else float("nan")
-            for v, d, here in zip(spread, distances, present, strict=True)
-        ]
-    )
+    present = to_numpy(present_classes(checked_means(class_means)[1])) > 0
+    values = np.full(len(present), np.nan)
+    spread, distances, _ = _spread_and_distance(class_means, variances, None, "class")
+    values[present] = [ratio(float(v), float(d)) for v, d in zip(spread, distances, strict=True)]
+    return values
 
 
-def _ratio(within: float, between: float) -> float:
-    if between == 0.0:
-        return float("nan") if within == 0.0 else float("inf")
-    return within / between
+def shuffled_nc1_per_class(class_counts: Array) -> NDArray[np.float64]:
+    r"""Return what :func:`nc1_per_class` would be for features without any class structure.
+
+    The ratio of the expectations of both parts over all permutations of the rows among the classes.
+    It hangs on the class counts alone, so it needs no permutation.
+
+    Args:
+        class_counts: (C,) n_c.
+
+    Returns:
+        (C,) float64; NaN for an empty class or fewer than two classes with a positive.
+
+    Formula: $\frac{1 - 1/n_c}{(1-2/C)/n_c + C^{-2}\sum_j 1/n_j}$
+    Range: [0, inf); near n_c - 1 when counts are equal. Draw it as a dashed line: NC1 at the line
+        means no collapse at all, and it is far lower for tail classes.
+    Convention: population divisor, centring ``class``, effective C.
+    Source: ours; the covariance of means drawn without replacement (Cochran 1977, section 2).
+    """
+    counts = _numpy_counts(class_counts)
+    result = np.full(len(counts), np.nan)
+    used = counts[counts > 0]
+    if len(used) >= 2:
+        number = len(used)
+        distance = (1 - 2 / number) / used + (1 / used).sum() / number**2
+        result[counts > 0] = (1 - 1 / used) / distance
+    return result
 
 
-def _present(class_means: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    present: np.ndarray[Any, np.dtype[np.bool_]] = ~np.isnan(_numpy(class_means)).any(axis=1)
-    return present
+def shuffled_nc1_trace(class_counts: Array, *, within: Weights = "class") -> float:
+    r"""Return what :func:`nc1_trace` would be for features without any class structure.
+
+    Args:
+        class_counts: (C,) n_c.
+        within: weights of the classes in Sigma_W.
+
+    Returns:
+        NaN for fewer than two classes with a positive.
+
+    Formula: $\sum_c w_c (1-1/n_c) \big/ \big(\frac1C (1-\frac1C) \sum_c 1/n_c\big)$
+    Range: [0, inf).
+    Convention: between-class weights and centring ``class``; ratio of expectations over permutations.
+    Source: ours, as :func:`shuffled_nc1_per_class`.
+
+    Example:
+        >>> round(shuffled_nc1_trace([50, 50]), 6)  # (50 - 1) / (1 - 1/2)
+        98.0
+    """
+    counts = _numpy_counts(class_counts)
+    used = counts[counts > 0]
+    if len(used) < 2:
+        return float("nan")
+    number = len(used)
+    numerator = float((class_weights(within, used, number) * (1 - 1 / used)).sum())
+    return numerator / float((1 - 1 / number) * (1 / used).sum() / number)
 
 
-def _squared_distances(class_means: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
-    means = _numpy(class_means)
-    present = _present(class_means)
-    if not present.any():
-        return np.full(len(means), np.nan)
-    squared: np.ndarray[Any, np.dtype[np.float64]] = ((means - means[present].mean(axis=0)) ** 2).sum(axis=1)
-    return squared
+def class_weights(
+    weights: Weights, class_counts: NDArray[np.float64] | None, number: int
+) -> NDArray[np.float64]:
+    """Return the (C,) weights of the present classes: 1/C each or n_c/n.
+
+    Raises:
+        ValueError: an unknown kind, or ``sample`` without counts.
+    """
+    if weights == "class":
+        return np.full(number, 1.0 / number)
+    if weights != "sample":
+        raise ValueError(f"weights must be 'class' or 'sample', got {weights!r}")
+    if class_counts is None:
+        raise ValueError("class_counts must be given for weights 'sample'; got None")
+    return np.asarray(class_counts / class_counts.sum())
 
 
-def _numpy(array: Array) -> np.ndarray[Any, np.dtype[np.float64]]:
-    xp = array_namespace(array)
-    if xp.__name__.endswith("torch"):
-        array = array.detach().cpu().numpy()
-    return np.asarray(array, dtype=np.float64)
+def _spread_and_distance(
+    class_means: Array, variances: Array, class_counts: Array | None, centring: Centring
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
+    xp, means = checked_means(class_means)
+    present = to_numpy(present_classes(means)) > 0
+    centred = centred_class_means(means, centring, class_counts=class_counts)
+    distances = to_numpy(xp.sum(centred**2, axis=1))[present]
+    counts = None if class_counts is None else _numpy_counts(class_counts)[present]
+    return to_numpy(variances)[present], distances, counts
+
+
+def _numpy_counts(class_counts: Any) -> NDArray[np.float64]:
+    counts = to_numpy(class_counts)
+    if (counts < 0).any():
+        raise ValueError(f"class_counts must not be negative, got {counts.min():g}")
+    return counts

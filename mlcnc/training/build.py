@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
@@ -47,9 +48,9 @@ class Experiment:
     best: dict[str, float] = field(default_factory=dict)
 
     @property
-    def measured_network(self) -> nn.Module:
+    def measured_network(self) -> MLCNCNetwork:
         """The moving average where there is one, else the network itself."""
-        return self.network if self.average is None else self.average.module
+        return self.network if self.average is None else cast(MLCNCNetwork, self.average.module)
 
 
 def build(config: ExperimentConfig) -> Experiment:

@@ -8,7 +8,8 @@ from mlcnc.config import parse
 from mlcnc.store import RunStore
 from mlcnc.training.build import build
 from mlcnc.training.checkpoint import load_checkpoint
-from mlcnc.training.measurement import choose_samples, measure
+from mlcnc.training.measurement import measure
+from mlcnc.training.sample_choice import choose_samples
 
 
 def evaluate(run_id: str, *, runs_root: str | Path = "runs") -> tuple[dict[str, float], int]:

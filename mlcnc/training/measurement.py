@@ -8,7 +8,6 @@ the probe images and the Gram matrices of label embedding and classifier.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,99 +16,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from mlcnc.data import ImageSplit, MultiLabelDataset
+from mlcnc.data import ImageSplit
 from mlcnc.data.transforms import to_float
-from mlcnc.metrics import ClassStatisticsAccumulator, measure_split
+from mlcnc.metrics import (
+    ClassStatistics,
+    ClassStatisticsAccumulator,
+    ConcatenatedMeansAccumulator,
+    SpaceFeatures,
+    gram_distance,
+    measure_split,
+    positive_rows,
+)
+from mlcnc.metrics.measurement import concatenated_metrics, duality_metrics, tag_metrics
 from mlcnc.models import HeadOutput
 from mlcnc.training.build import Experiment
 from mlcnc.training.epoch import autocast, load_batch, to_device
+from mlcnc.training.sample_choice import SPLIT_CODES, SampleChoice
 
 BATCH_SIZE = 256
-THUMBNAIL_SIZE = 32
-SPLIT_CODES = {"train": 0, "test": 1}
-
-
-@dataclass(frozen=True)
-class SampleChoice:
-    """The image-label pairs and probe images a run keeps looking at.
-
-    Attributes:
-        image_index, class_index, split: (S,) pairs; split is 0 for train, 1 for test.
-        probes: (P,) indices into the test split.
-    """
-
-    image_index: NDArray[np.int64]
-    class_index: NDArray[np.int64]
-    split: NDArray[np.uint8]
-    probes: NDArray[np.int64]
-
-
-def choose_samples(dataset: MultiLabelDataset, num_pairs: int, num_probes: int, seed: int) -> SampleChoice:
-    """Choose pairs with every tail positive of train kept and the rest even over classes and splits.
-
-    Args:
-        dataset: with train and test splits.
-        num_pairs: at most so many image-label pairs, tail positives of train first.
-        num_probes: at most so many test images; each class in turn gets one, rarest first.
-        seed: of the choice within a class.
-    """
-    rng = np.random.default_rng([seed, 20])
-    tail = set(dataset.groups["tail"])
-    queues: list[list[tuple[int, int, int]]] = []
-    kept: list[tuple[int, int, int]] = []
-    for name, code in SPLIT_CODES.items():
-        targets = getattr(dataset, name).targets
-        for label in range(dataset.num_classes):
-            rows = rng.permutation(np.flatnonzero(targets[:, label]))
-            pairs = [(code, label, int(row)) for row in rows]
-            if code == 0 and label in tail:
-                kept.extend(pairs)
-            else:
-                queues.append(pairs)
-    depth = max((len(queue) for queue in queues), default=0)
-    in_turn = [queue[level] for level in range(depth) for queue in queues if level < len(queue)]
-    pairs = sorted((kept + in_turn)[:num_pairs])
-    table = np.array(pairs, dtype=np.int64).reshape(-1, 3)
-    return SampleChoice(
-        image_index=table[:, 2],
-        class_index=table[:, 1],
-        split=table[:, 0].astype(np.uint8),
-        probes=_choose_probes(dataset, num_probes, rng),
-    )
-
-
-def sample_arrays(dataset: MultiLabelDataset, choice: SampleChoice) -> dict[str, NDArray[Any]]:
-    """Return what ``samples.safetensors`` holds: pairs, probe images with boxes, thumbnails."""
-    arrays: dict[str, NDArray[Any]] = {
-        "samples/image_index": choice.image_index,
-        "samples/class_index": choice.class_index,
-        "samples/split": choice.split,
-        "test/targets": dataset.test.targets.astype(np.uint8),
-    }
-    if dataset.validation is not None:
-        arrays["validation/targets"] = dataset.validation.targets.astype(np.uint8)
-    if len(choice.probes):
-        arrays["probes/images"] = np.stack([dataset.test.image(int(i)) for i in choice.probes])
-        arrays["probes/image_index"] = choice.probes
-        arrays["probes/split"] = np.ones(len(choice.probes), dtype=np.uint8)
-        arrays["probes/targets"] = dataset.test.targets[choice.probes].astype(np.uint8)
-        boxes = _probe_boxes(dataset.test, choice.probes)
-        if boxes is not None:
-            arrays["probes/boxes"] = boxes
-    if len(choice.image_index):
-        # one small picture for every distinct image among the pairs
-        keys = np.unique(np.stack([choice.split, choice.image_index], axis=1), axis=0)  # (T, 2)
-        splits = [dataset.train, dataset.test]
-        arrays["samples/thumbnails"] = np.stack(
-            [_thumbnail(splits[int(code)].image(int(row))) for code, row in keys]
-        )
-        arrays["samples/thumbnail_split"] = keys[:, 0].astype(np.uint8)
-        arrays["samples/thumbnail_index"] = keys[:, 1].astype(np.int64)
-    return arrays
+FEATURE_BUDGET_BYTES = 512 * 2**20
+"""Class-wise features of one space and split are kept for the second pass up to this size; of larger
+ones the positives only, and the binary form of NC4 is left out."""
 
 
 def measure(
-    experiment: Experiment, choice: SampleChoice, *, with_arrays: bool
+    experiment: Experiment, choice: SampleChoice, *, with_arrays: bool, thorough: bool = True
 ) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
     """Measure train, validation and test with the current (or averaged) weights.
 
@@ -117,6 +48,7 @@ def measure(
         experiment: whose network is measured; its mode is restored afterwards.
         choice: the pairs and probe images whose features and attention are kept.
         with_arrays: also return what an epoch file holds.
+        thorough: also compute the metrics that need the features a second time; always with arrays.
 
     Returns:
         ``(metrics, arrays)`` under their final names. ``seconds_forward`` is the time in the network,
@@ -131,34 +63,44 @@ def measure(
     sampled: list[dict[str, NDArray[Any]]] = []
     forward_seconds = 0.0
     dataset = experiment.dataset
+    thorough = thorough or with_arrays
     for name in ("train", "validation", "test"):
         split = getattr(dataset, name)
         if split is None:
             continue
-        passed = _pass_over(experiment, split, choice if with_arrays else None, name)
+        passed = _pass_over(experiment, split, choice if with_arrays else None, name, keep=thorough)
         forward_seconds += passed.forward_seconds
         split_metrics, split_arrays = measure_split(
             name,
             targets=split.targets,
             groups=dataset.groups,
             scores=None if name == "train" else passed.scores,
+            logits=passed.scores,
             spaces={} if name == "validation" else passed.statistics(),
+            features=passed.features(),
+            thorough=thorough,
         )
         metrics.update(split_metrics)
+        if name != "validation":
+            more, parts = _of_the_head(experiment, name, passed, thorough=thorough)
+            metrics.update(more)
+            split_arrays.update(parts)
         arrays.update(split_arrays)
         if passed.sampled:
             sampled.append(passed.sampled)
         if passed.attention is not None:
             arrays["probes/attention"] = passed.attention
     drift = functional.cosine_similarity(
-        experiment.network.head.label_embedding.detach(), experiment.initial_embedding, dim=1
+        experiment.measured_network.head.label_embedding.detach(), experiment.initial_embedding, dim=1
     )
     metrics["label_embedding/drift_cosine"] = float(drift.mean())
+    weight = experiment.measured_network.head.classifier.weight.detach().float().cpu().numpy()
+    metrics["classifier/etf_drift"] = gram_distance(weight, centring="none")
     if with_arrays:
         for space in ("f", "mu"):
-            parts = [part[space] for part in sampled]
-            if parts:
-                arrays[f"samples/{space}"] = np.concatenate(parts)
+            pieces = [part[space] for part in sampled]
+            if pieces:
+                arrays[f"samples/{space}"] = np.concatenate(pieces)
         arrays.update(_gram_arrays(experiment, drift))
     network.train(was_training)
     metrics["seconds_forward"] = forward_seconds
@@ -171,6 +113,9 @@ class _Pass:
 
     def __init__(self) -> None:
         self.accumulators: dict[str, ClassStatisticsAccumulator] = {}
+        self.concatenated: ConcatenatedMeansAccumulator | None = None
+        self.kept: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        self.positives: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
         self.score_parts: list[NDArray[np.float32]] = []
         self.sampled: dict[str, NDArray[Any]] = {}
         self.attention: NDArray[np.float16] | None = None
@@ -180,12 +125,32 @@ class _Pass:
     def scores(self) -> NDArray[np.float32]:
         return np.concatenate(self.score_parts)
 
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> dict[str, ClassStatistics]:
         return {space: part.compute() for space, part in self.accumulators.items()}
+
+    def keep(self, space: str, features: Tensor, targets: Tensor, num_images: int) -> None:
+        """Keep what the second pass needs: everything where it fits, else the positives."""
+        if features[0].numel() * num_images * features.element_size() <= FEATURE_BUDGET_BYTES:
+            self.kept.setdefault(space, []).append((features.cpu(), targets.cpu()))
+        else:
+            rows, labels, multiplicity = positive_rows(features, targets)
+            self.positives.setdefault(space, []).append((rows.cpu(), labels.cpu(), multiplicity.cpu()))
+
+    def features(self) -> dict[str, SpaceFeatures]:
+        """Return the kept features of every space."""
+        found = {}
+        for space, parts in self.kept.items():
+            features, targets = (torch.cat(part) for part in zip(*parts, strict=True))
+            found[space] = SpaceFeatures.of(features, targets)
+        for space, pairs in self.positives.items():
+            found[space] = SpaceFeatures(*(torch.cat(part) for part in zip(*pairs, strict=True)))
+        return found
 
 
 @torch.no_grad()
-def _pass_over(experiment: Experiment, split: ImageSplit, choice: SampleChoice | None, name: str) -> _Pass:
+def _pass_over(
+    experiment: Experiment, split: ImageSplit, choice: SampleChoice | None, name: str, *, keep: bool
+) -> _Pass:
     gathered = _Pass()
     kept: dict[str, list[tuple[NDArray[np.int64], NDArray[Any]]]] = {"f": [], "mu": []}
     attention: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
@@ -205,7 +170,14 @@ def _pass_over(experiment: Experiment, split: ImageSplit, choice: SampleChoice |
         for space, part in on_host.items():
             if space not in gathered.accumulators:
                 gathered.accumulators[space] = ClassStatisticsAccumulator(*part.shape[1:])
-            gathered.accumulators[space].update(part, targets.to(part.device))
+            labels_here = targets.to(part.device)
+            gathered.accumulators[space].update(part, labels_here)
+            if keep:
+                gathered.keep(space, part, labels_here, len(split))
+            if space == "mu":
+                if gathered.concatenated is None:
+                    gathered.concatenated = ConcatenatedMeansAccumulator(*part.shape[1:])
+                gathered.concatenated.update(part, labels_here)
         if choice is None:
             continue
         wanted = np.flatnonzero(
@@ -245,43 +217,45 @@ def _in_order(parts: list[tuple[NDArray[np.int64], NDArray[Any]]]) -> NDArray[An
     return ordered
 
 
+def _of_the_head(
+    experiment: Experiment, split: str, passed: _Pass, *, thorough: bool
+) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
+    """Return NC3 against label embedding and classifier, staleness and multi-label NC of one split."""
+    head = experiment.measured_network.head
+    statistics = passed.statistics()
+    used = experiment.class_means.means if bool(experiment.class_means.seen.any()) else None
+    metrics = duality_metrics(
+        split,
+        head.label_embedding.detach().float().cpu().numpy(),
+        statistics["f"],
+        statistics["mu"],
+        class_means_used=None if used is None or split != "train" else used.float().cpu().numpy(),
+    )
+    arrays: dict[str, NDArray[Any]] = {}
+    if passed.concatenated is None:
+        return metrics, arrays
+    joined = passed.concatenated.compute()
+    weight = head.classifier.weight.detach().float().cpu().numpy()
+    if weight.shape == joined.positive.shape:
+        metrics.update(concatenated_metrics(split, weight, joined, statistics["mu"]))
+        arrays[f"{split}.concat/positive_means"] = joined.positive.astype(np.float32)
+        arrays[f"{split}.concat/overall_mean"] = joined.overall_mean.astype(np.float32)
+    kept = passed.kept.get("mu")
+    if thorough and kept:
+        features = torch.cat([part for part, _ in kept]).flatten(1)
+        metrics.update(tag_metrics(split, features, torch.cat([part for _, part in kept])))
+    return metrics, arrays
+
+
 def _gram_arrays(experiment: Experiment, drift: Tensor) -> dict[str, NDArray[Any]]:
-    head = experiment.network.head
+    head = experiment.measured_network.head
     embedding = head.label_embedding.detach().float()
     weight = head.classifier.weight.detach().float()
     return {
         "label_embedding/gram": (embedding @ embedding.T).cpu().numpy(),
         "label_embedding/drift_cosine": drift.float().cpu().numpy(),
         "classifier/gram": (weight @ weight.T).cpu().numpy(),
+        "classifier/weight": weight.cpu().numpy(),
+        "label_embedding/weight": embedding.cpu().numpy(),
         "class_means_used": experiment.class_means.means.detach().float().cpu().numpy(),
     }
-
-
-def _choose_probes(dataset: MultiLabelDataset, num_probes: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    order = np.argsort(dataset.class_counts, kind="stable")
-    queues = [rng.permutation(np.flatnonzero(dataset.test.targets[:, label])) for label in order]
-    chosen: list[int] = []
-    for level in range(max((len(queue) for queue in queues), default=0)):
-        for queue in queues:
-            if len(chosen) >= num_probes:
-                return np.sort(np.array(chosen, dtype=np.int64))
-            if level < len(queue) and int(queue[level]) not in chosen:
-                chosen.append(int(queue[level]))
-    return np.sort(np.array(chosen, dtype=np.int64))
-
-
-def _probe_boxes(split: ImageSplit, probes: NDArray[np.int64]) -> NDArray[np.float32] | None:
-    rows = []
-    for probe, index in enumerate(probes):
-        boxes = split.boxes(int(index))
-        if boxes is None:
-            return None
-        rows.append(np.column_stack([np.full(len(boxes), probe), boxes]))
-    return np.concatenate(rows).astype(np.float32) if rows else None
-
-
-def _thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    small = Image.fromarray(image).resize((THUMBNAIL_SIZE, THUMBNAIL_SIZE), Image.Resampling.BOX)
-    return np.asarray(small, dtype=np.uint8)

@@ -17,8 +17,9 @@ from mlcnc.training.build import Experiment, build
 from mlcnc.training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from mlcnc.training.device import device_name
 from mlcnc.training.epoch import EpochProgress, train_epoch
-from mlcnc.training.measurement import SampleChoice, choose_samples, measure, sample_arrays
+from mlcnc.training.measurement import measure
 from mlcnc.training.progress import ProgressBar
+from mlcnc.training.sample_choice import SampleChoice, choose_samples, sample_arrays
 
 MIN_FREE_BYTES = 50 * 2**20
 """A run of the built-in data needs less than this; below it, it would die half-way."""
@@ -119,7 +120,10 @@ def one_epoch(
     started = time.perf_counter()
     metrics = train_epoch(experiment, epoch, report)
     trained = time.perf_counter()
-    measured, arrays = measure(experiment, choice, with_arrays=has_arrays(experiment.config, epoch))
+    last = epoch == training.epochs - 1
+    measured, arrays = measure(
+        experiment, choice, with_arrays=has_arrays(experiment.config, epoch), thorough=last
+    )
     metrics.update(measured)
     metrics["seconds_train"] = trained - started
     metrics["images_per_second"] = experiment.sampler.num_samples / (trained - started)

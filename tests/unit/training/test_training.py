@@ -15,7 +15,8 @@ from mlcnc.training.build import build
 from mlcnc.training.epoch import train_epoch
 from mlcnc.training.evaluation import evaluate
 from mlcnc.training.gallery import gallery, record_gallery
-from mlcnc.training.measurement import choose_samples, measure
+from mlcnc.training.measurement import measure
+from mlcnc.training.sample_choice import choose_samples
 from tests.conftest import ROOT, tiny_config
 
 QUIET = {"say": lambda text: None, "show_progress": False}

@@ -1,0 +1,57 @@
+"""Class statistics as a run stored them, ready for the metrics again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlcnc.metrics import ClassStatistics, ConcatenatedMeans
+from mlcnc.store import ArrayFile
+
+
+def stored_statistics(arrays: ArrayFile, prefix: str) -> ClassStatistics | None:
+    """Return the statistics of one split and space, or None where the epoch did not store them.
+
+    Args:
+        arrays: of one epoch.
+        prefix: split and space, e.g. ``test.mu``.
+
+    Returns:
+        Means in float64 from the float32 of the file; negative means only where they were stored.
+
+    Raises:
+        RunFormatError: the file is damaged.
+    """
+    needed = ("class_means", "class_counts", "within_scatter")
+    if any(f"{prefix}/{name}" not in arrays for name in needed):
+        return None
+    with_negatives = f"{prefix}/negative_means" in arrays and f"{prefix}/num_images" in arrays
+    return ClassStatistics(
+        class_means=arrays.get(f"{prefix}/class_means").astype(np.float64),
+        class_counts=arrays.get(f"{prefix}/class_counts"),
+        within_scatter=arrays.get(f"{prefix}/within_scatter").astype(np.float64),
+        negative_means=arrays.get(f"{prefix}/negative_means").astype(np.float64) if with_negatives else None,
+        num_images=int(arrays.get(f"{prefix}/num_images").reshape(-1)[0]) if with_negatives else None,
+    )
+
+
+def stored_concatenation(arrays: ArrayFile, split: str) -> ConcatenatedMeans | None:
+    """Return the means of concatenated features of one split, or None where they were not stored.
+
+    Raises:
+        RunFormatError: the file is damaged.
+    """
+    prefix = f"{split}.concat"
+    statistics = stored_statistics(arrays, f"{split}.mu")
+    if statistics is None or statistics.num_images is None or f"{prefix}/positive_means" not in arrays:
+        return None
+    positive = arrays.get(f"{prefix}/positive_means").astype(np.float64)
+    overall = arrays.get(f"{prefix}/overall_mean").astype(np.float64)
+    counts = statistics.class_counts.astype(np.float64)[:, None]
+    absent = statistics.num_images - counts
+    negative = statistics.num_images * overall - counts * np.nan_to_num(positive)
+    return ConcatenatedMeans(
+        positive=positive,
+        negative=negative / np.where(absent > 0, absent, np.nan),
+        class_counts=statistics.class_counts,
+        num_images=statistics.num_images,
+    )

@@ -1,0 +1,115 @@
+"""The bridge to the array API: one code for NumPy arrays and torch tensors on any device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, is_torch_array
+from numpy.typing import NDArray
+
+from mlcnc.errors import require_shape
+
+Array = Any
+"""A NumPy array or a torch tensor; the array API has no common static type."""
+
+CHUNK_ELEMENTS = 2**20
+"""Rows are turned into float64 in pieces of about so many numbers (8 MB)."""
+
+
+def as_float64(array: Array) -> tuple[Any, Array]:
+    """Return the array's namespace and the array in float64, on its device.
+
+    A tensor loses its graph; one on a device without float64 (MPS) is moved to the host.
+    """
+    if is_torch_array(array):
+        array = array.detach()
+        if array.device.type == "mps":
+            array = array.cpu()
+    elif not hasattr(array, "dtype"):
+        array = np.asarray(array)
+    xp = array_namespace(array)
+    return xp, xp.astype(array, xp.float64)
+
+
+def to_numpy(array: Array) -> NDArray[np.float64]:
+    """Return a float64 copy on the host."""
+    if is_torch_array(array):
+        array = array.detach().cpu().numpy()
+    return np.asarray(array, dtype=np.float64)
+
+
+def present_classes(class_means: Array) -> Array:
+    """Return (C,) bool: which rows are means of at least one positive, i.e. hold no NaN."""
+    xp = array_namespace(class_means)
+    return ~xp.any(xp.isnan(class_means), axis=1)
+
+
+def checked_means(class_means: Array, name: str = "class_means") -> tuple[Any, Array]:
+    """Return namespace and float64 (C, d) means; rows are finite or NaN throughout.
+
+    Raises:
+        ValueError: not a matrix, or a row holds infinity or NaN in places only.
+    """
+    xp, means = as_float64(class_means)
+    require_shape(name, means.shape, ("C", "d"))
+    undefined = xp.isnan(means)
+    partly = xp.any(undefined, axis=1) & ~xp.all(undefined, axis=1)
+    if bool(xp.any(partly)) or bool(xp.any(xp.isinf(means))):
+        raise ValueError(
+            f"{name} must be finite, or NaN in a whole row for a class without a positive; "
+            "got other non-finite values: did the training diverge?"
+        )
+    return xp, means
+
+
+def checked_batch(class_features: Array, targets: Array) -> None:
+    """Check one batch of class-wise features and its labels.
+
+    Raises:
+        ValueError: a shape does not fit, a feature is not finite or a target is not 0 or 1.
+    """
+    require_shape("class_features", class_features.shape, ("B", "C", "d"))
+    require_shape("targets", targets.shape, class_features.shape[:2], like="class_features")
+    xp = array_namespace(class_features)
+    for start in range(0, class_features.shape[0], step := rows_per_chunk(class_features)):
+        if not bool(xp.all(xp.isfinite(class_features[start : start + step]))):
+            raise ValueError("class_features must be finite, got NaN or infinity; did the training diverge?")
+    check_binary(targets)
+
+
+def check_binary(targets: Array) -> None:
+    """Refuse targets that are not 0 or 1.
+
+    Raises:
+        ValueError: with the first other value.
+    """
+    xp = array_namespace(targets)
+    if xp.isdtype(targets.dtype, "bool"):
+        return
+    other = (targets != 0) & (targets != 1)
+    if bool(xp.any(other)):
+        first = to_numpy(targets[other])[0]
+        raise ValueError(f"targets must be 0 or 1, got {first:g}; turn scores or counts into 0/1 first")
+
+
+def rows_per_chunk(array: Array) -> int:
+    """Return how many entries of the first axis make a piece of :data:`CHUNK_ELEMENTS` numbers."""
+    width = 1
+    for size in array.shape[1:]:
+        width *= int(size)
+    return max(1, CHUNK_ELEMENTS // max(1, width))
+
+
+def ratio(numerator: float, denominator: float) -> float:
+    """Return the quotient; NaN for 0/0, infinity where only the denominator is 0."""
+    if denominator == 0.0:
+        return float("nan") if numerator == 0.0 else float("inf")
+    return numerator / denominator
+
+
+def mean_of_defined(values: Array) -> float:
+    """Return the mean without NaN entries, NaN where none is left."""
+    defined = to_numpy(values).ravel()
+    defined = defined[~np.isnan(defined)]
+    return float(defined.mean()) if len(defined) else float("nan")

@@ -1,0 +1,235 @@
+"""NC4: does the classifier decide as the nearest class mean would?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from array_api_compat import array_namespace, device
+from numpy.typing import NDArray
+
+from mlcnc.errors import require_shape
+from mlcnc.metrics.accumulation import SumAccumulator
+from mlcnc.metrics.class_statistics import ClassStatistics, positive_rows
+from mlcnc.metrics.namespace import (
+    Array,
+    as_float64,
+    checked_batch,
+    mean_of_defined,
+    rows_per_chunk,
+    to_numpy,
+)
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class NearestClassAgreement:
+    """NC4 of class-wise features.
+
+    Attributes:
+        identity: share of positive rows whose nearest class mean is their own class's.
+        identity_per_class: (C,), NaN for empty classes; ``identity_macro`` is its mean.
+        binary_positive, binary_negative: share of positive and of negative cells in which the sign of
+            the logit and the nearer of the class's positive and negative mean agree.
+        binary_balanced: half the sum of both; ``binary_macro`` the mean over classes of their half-sums.
+        binary_all: share over all cells; nine in ten are negatives, so a footnote only.
+        binary_positive_per_class, binary_negative_per_class: (C,).
+    """
+
+    identity: float
+    identity_macro: float
+    identity_per_class: NDArray[np.float64]
+    binary_positive: float
+    binary_negative: float
+    binary_balanced: float
+    binary_macro: float
+    binary_all: float
+    binary_positive_per_class: NDArray[np.float64]
+    binary_negative_per_class: NDArray[np.float64]
+
+
+class NearestClassAccumulator(SumAccumulator):
+    """Counts agreements with the nearest class mean over a second pass.
+
+    Args:
+        statistics: of the split whose means decide (for test features: those of train or of test; say
+            which). The binary form needs its negative means.
+    """
+
+    def __init__(self, statistics: ClassStatistics) -> None:
+        number = len(statistics.class_counts)
+        super().__init__(rows=(number,), own=(number,), cells=(2, number), agreements=(2, number), logits=())
+        self.statistics = statistics
+        present = statistics.present
+        centre = statistics.class_means[present].mean(axis=0) if present.any() else 0.0
+        self._centre = np.zeros(statistics.class_means.shape[1]) + centre
+        self._means = np.where(present[:, None], statistics.class_means - self._centre, 0.0)
+        self._penalty = np.where(present, (self._means**2).sum(axis=1), np.inf)
+
+    def update(self, class_features: Array, targets: Array, logits: Array | None = None) -> None:
+        """Add a batch.
+
+        Args:
+            class_features: (B, C, d).
+            targets: (B, C), 0 or 1.
+            logits: (B, C), decided at 0; None leaves the binary form out.
+
+        Raises:
+            ValueError: a shape does not fit, or logits come without negative means.
+        """
+        require_shape("class_features", class_features.shape, ("B", *self._means.shape))
+        checked_batch(class_features, targets)
+        rows, labels, _ = positive_rows(class_features, targets)
+        self.update_rows(rows, labels)
+        if logits is None:
+            return
+        require_shape("logits", logits.shape, targets.shape, like="targets")
+        negative = self.statistics.negative_means
+        if negative is None:
+            raise ValueError(
+                "statistics must hold negative_means for the binary form; they come from update, "
+                "not from update_rows"
+            )
+        xp = array_namespace(class_features)
+        # |x - m|^2 < |x - q|^2 as a half-space: no difference of two large squares
+        normal = np.nan_to_num(self.statistics.class_means - negative)
+        middle = np.nan_to_num((self.statistics.class_means + negative) / 2)
+        step = rows_per_chunk(class_features)
+        for start in range(0, class_features.shape[0], step):
+            _, part = as_float64(class_features[start : start + step])
+            where = device(part)
+            gap = part - xp.asarray(middle, device=where)[None]
+            nearer = xp.sum(gap * xp.asarray(normal, device=where)[None], axis=2) > 0  # (b, C)
+            agree = nearer == (logits[start : start + step] > 0)
+            positive = targets[start : start + step] > 0
+            for row, cells in enumerate((positive, ~positive)):
+                self._sums["cells"][row] += to_numpy(xp.sum(xp.astype(cells, xp.float64), axis=0))
+                both = xp.astype(agree & cells, xp.float64)
+                self._sums["agreements"][row] += to_numpy(xp.sum(both, axis=0))
+        self._sums["logits"] += 1
+
+    def update_rows(self, features: Array, labels: Array) -> None:
+        """Add rows (n, d) of one class each, labels (n,), to the identity form."""
+        xp = array_namespace(features)
+        step = rows_per_chunk(features)
+        number = len(self._means)
+        for start in range(0, features.shape[0], step):
+            _, rows = as_float64(features[start : start + step])
+            classes = labels[start : start + step]
+            nearest = self._nearest(xp, rows)
+            every_class = xp.arange(number, device=device(rows))
+            membership = xp.astype(every_class[:, None] == classes[None, :], xp.float64)  # (C, n)
+            self._sums["rows"] += to_numpy(xp.sum(membership, axis=1))
+            self._sums["own"] += to_numpy(membership @ xp.astype(nearest == classes, xp.float64))
+
+    def compute(self) -> NearestClassAgreement:
+        r"""Return the agreements, NC4.
+
+        Formula: identity: $[\arg\min_k \lVert f_i^c-m_k\rVert = c]$ over positives (i,c); binary:
+            $[h_{ik}>0] = [\lVert f_i^k-m_k\rVert < \lVert f_i^k-q_k\rVert]$, $q_k$ the negative mean.
+        Range: [0, 1]; 1 is full agreement, 1/C resp. 0.5 is chance.
+        Convention: raw means, Euclidean, ties to the lowest index; threshold 0 on the logit. Read the
+            balanced and macro forms: negatives are nine cells in ten.
+        Source: NC4 of Papyan, Han and Donoho (2020); class-wise forms of nc_metrics section 4.
+        """
+        present = self.statistics.present
+        rows, own = self._sums["rows"] * present, self._sums["own"] * present
+        per_class = _share(own, rows)
+        cells = self._sums["cells"] * self._decidable
+        agreements = self._sums["agreements"] * self._decidable
+        shares = _share(agreements, cells)  # (2, C)
+        positive, negative = (float(_share(agreements[i].sum(), cells[i].sum())) for i in (0, 1))
+        return NearestClassAgreement(
+            identity=float(_share(own.sum(), rows.sum())),
+            identity_macro=mean_of_defined(per_class),
+            identity_per_class=per_class,
+            binary_positive=positive,
+            binary_negative=negative,
+            binary_balanced=(positive + negative) / 2,
+            binary_macro=mean_of_defined(shares.mean(axis=0)),
+            binary_all=float(_share(agreements.sum(), cells.sum())),
+            binary_positive_per_class=shares[0],
+            binary_negative_per_class=shares[1],
+        )
+
+    @property
+    def _decidable(self) -> NDArray[np.bool_]:
+        negative = self.statistics.negative_means
+        both = self.statistics.present.copy()
+        if negative is not None:
+            both &= ~np.isnan(negative).any(axis=1)
+        return both
+
+    def _nearest(self, xp: Array, rows: Array) -> Array:
+        where = device(rows)
+        centred = rows - xp.asarray(self._centre, device=where)
+        means = xp.asarray(self._means, device=where)
+        # |x - m|^2 without |x|^2, which is the same for every class
+        return xp.argmin(xp.asarray(self._penalty, device=where)[None] - 2.0 * centred @ means.T, axis=1)
+
+
+@dataclass(frozen=True)
+class ClassifierAgreement:
+    """NC4 of single-label data.
+
+    Attributes:
+        agreement: share of rows for which classifier and nearest class mean choose the same class.
+        agreement_macro: mean over true classes of that share.
+        nearest_accuracy, classifier_accuracy: share of rows that either gets right.
+    """
+
+    agreement: float
+    agreement_macro: float
+    nearest_accuracy: float
+    classifier_accuracy: float
+
+
+def classifier_agreement(
+    features: Array,
+    labels: Array,
+    statistics: ClassStatistics,
+    classifier_weight: Array,
+    classifier_bias: Array | None = None,
+) -> ClassifierAgreement:
+    r"""Return how often a linear classifier chooses the nearest class mean (single-label NC4).
+
+    Args:
+        features: (n, d).
+        labels: (n,) class of each row.
+        statistics: whose class means decide.
+        classifier_weight: (C, d).
+        classifier_bias: (C,) or None.
+
+    Formula: share of rows with $\arg\max_k (w_k\cdot x+b_k) = \arg\min_k \lVert x-m_k\rVert$
+    Range: [0, 1]; 1 at collapse. The notebook reports the mismatch, 1 minus this.
+    Convention: raw means, Euclidean, bias included, ties to the lowest index, empty classes never nearest.
+    Source: Papyan, Han and Donoho (2020), NC4.
+    """
+    xp, weight = as_float64(classifier_weight)
+    require_shape("classifier_weight", weight.shape, statistics.class_means.shape, like="class_means")
+    if features.shape[0] == 0:
+        return ClassifierAgreement(NAN, NAN, NAN, NAN)
+    helper = NearestClassAccumulator(statistics)
+    nearest_parts, chosen_parts = [], []
+    step = rows_per_chunk(features)
+    for start in range(0, features.shape[0], step):
+        _, rows = as_float64(features[start : start + step])
+        logits = rows @ weight.T
+        if classifier_bias is not None:
+            logits = logits + as_float64(classifier_bias)[1]
+        nearest_parts.append(to_numpy(helper._nearest(xp, rows)))
+        chosen_parts.append(to_numpy(xp.argmax(logits, axis=1)))
+    nearest, chosen, truth = np.concatenate(nearest_parts), np.concatenate(chosen_parts), to_numpy(labels)
+    agree = nearest == chosen
+    return ClassifierAgreement(
+        agreement=float(agree.mean()),
+        agreement_macro=float(np.mean([agree[truth == label].mean() for label in np.unique(truth)])),
+        nearest_accuracy=float((nearest == truth).mean()),
+        classifier_accuracy=float((chosen == truth).mean()),
+    )
+
+
+def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    whole = np.asarray(whole, dtype=np.float64)
+    return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), np.nan)

@@ -1,0 +1,230 @@
+"""The metrics of one feature space under the names a run stores them by."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlcnc.metrics.class_statistics import ClassStatistics, positive_rows
+from mlcnc.metrics.distance_variance import cdnv, debiased_cdnv, directional_cdnv, shuffled_cdnv
+from mlcnc.metrics.geometry import (
+    CENTRINGS,
+    Centring,
+    angle_summary,
+    angles_of,
+    centred_class_means,
+    cosine_summary,
+    gram_distance,
+    norm_cv,
+    pairwise_cosines,
+)
+from mlcnc.metrics.label_shuffle import label_shuffle_baseline
+from mlcnc.metrics.minority import minority_collapse
+from mlcnc.metrics.multiplicity import MultiplicityAccumulator
+from mlcnc.metrics.namespace import Array, mean_of_defined
+from mlcnc.metrics.nearest_class import NearestClassAccumulator
+from mlcnc.metrics.pseudo_inverse import ProjectedScatterAccumulator, between_directions, nc1_pinv
+from mlcnc.metrics.uniformity import hyperspherical_uniformity
+from mlcnc.metrics.variability import (
+    nc1_per_class,
+    nc1_trace,
+    shuffled_nc1_per_class,
+    shuffled_nc1_trace,
+)
+
+NUM_SHUFFLES = 3
+PROJECTED_VALUES = ("nc1_pinv", "nc1_pinv_sample_weighted", "nc1_pinv_rank")
+"""What :func:`projected_metrics` gives: recomputable from stored variances and singular values."""
+
+
+@dataclass(frozen=True)
+class SpaceFeatures:
+    """The features of one space on one split, kept for the second pass.
+
+    Attributes:
+        rows, labels, multiplicity: positive pairs, (n, d), (n,), (n,).
+        class_features: (N, C, d) with negatives, or None where they were too many to keep.
+        targets: (N, C), with ``class_features``.
+    """
+
+    rows: Array
+    labels: Array
+    multiplicity: Array
+    class_features: Array | None = None
+    targets: Array | None = None
+
+    @classmethod
+    def of(cls, class_features: Array, targets: Array) -> SpaceFeatures:
+        """Return the record of a whole split: (N, C, d) features and (N, C) targets."""
+        return cls(*positive_rows(class_features, targets), class_features, targets)
+
+
+def space_metrics(
+    prefix: str, statistics: ClassStatistics, groups: Mapping[str, Sequence[int]]
+) -> dict[str, float]:
+    """Return everything that statistics of one pass give: NC1, CDNV, NC2 and minority collapse.
+
+    Args:
+        prefix: split and space, e.g. ``test.mu``; each name is ``<prefix>/<metric>``. The metrics are
+            explained in docs/metrics.md and listed by :func:`mlcnc.metrics.catalogue.describe`.
+        statistics: of that split and space.
+        groups: class indices of ``head``, ``medium`` and ``tail``.
+
+    Returns:
+        NaN where a metric is undefined, e.g. centring ``all`` without negative means.
+    """
+    means, variances, counts = statistics.class_means, statistics.variances, statistics.class_counts
+    pairs = cdnv(means, variances)
+    debiased = debiased_cdnv(means, variances, counts)
+    values = {
+        "num_classes": float(statistics.present.sum()),
+        "nc1_trace": nc1_trace(means, variances),
+        "nc1_trace_sample_weighted": nc1_trace(means, variances, class_counts=counts, within="sample"),
+        "nc1_trace_shuffled": shuffled_nc1_trace(counts),
+        "cdnv_mean": pairs.mean,
+        "cdnv_max": pairs.maximum,
+        "cdnv_shuffled": mean_of_defined(shuffled_cdnv(counts)),
+        "cdnv_debiased_mean": debiased.mean,
+        "cdnv_debiased_pairs": float(debiased.num_pairs),
+        "nc2_gram": gram_distance(means),
+    }
+    per_class, baseline = nc1_per_class(means, variances), shuffled_nc1_per_class(counts)
+    for group, indices in groups.items():
+        values[f"nc1_{group}"] = mean_of_defined(per_class[list(indices)])
+        values[f"nc1_{group}_shuffled"] = mean_of_defined(baseline[list(indices)])
+    values |= _geometry(statistics, groups)
+    return {f"{prefix}/{name}": value for name, value in values.items()}
+
+
+def thorough_metrics(
+    prefix: str,
+    statistics: ClassStatistics,
+    features: SpaceFeatures,
+    *,
+    logits: Array | None = None,
+    num_shuffles: int = NUM_SHUFFLES,
+) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
+    """Return what needs the features a second time, with the arrays from which it can be recomputed.
+
+    Args:
+        prefix: split and space.
+        statistics: final, of the same features.
+        features: of the whole split.
+        logits: (N, C) for the binary form of NC4, which also needs negatives.
+        num_shuffles: permutations of the label-shuffle baseline.
+
+    Returns:
+        ``(metrics, arrays)``: NC1 by pseudo-inverse with rank and shuffle baseline, directional CDNV,
+        multiplicity share, NC4.
+    """
+    directions = between_directions(statistics)
+    projected = ProjectedScatterAccumulator(statistics, directions)
+    projected.update_rows(features.rows, features.labels)
+    number, dim = statistics.class_means.shape
+    levels = MultiplicityAccumulator(number, dim)
+    levels.update_rows(features.rows, features.labels, features.multiplicity)
+    share = levels.compute()
+    nearest = NearestClassAccumulator(statistics)
+    with_negatives = features.class_features is not None and logits is not None
+    if with_negatives:
+        nearest.update(features.class_features, features.targets, logits)
+    else:
+        nearest.update_rows(features.rows, features.labels)
+    decided = nearest.compute()
+    shuffled = (
+        label_shuffle_baseline(features.rows, features.labels, number, num_shuffles=num_shuffles)
+        if num_shuffles and directions.rank
+        else {"nc1_pinv": np.array([np.nan])}
+    )
+    arrays = {
+        "projected_variances": projected.compute(),
+        "singular_values": directions.singular_values,
+        "multiplicity_share": share.share,
+        "multiplicity_counts": share.counts,
+        "nc4_identity": decided.identity_per_class,
+    }
+    if with_negatives:
+        arrays["nc4_binary"] = np.stack([decided.binary_positive_per_class, decided.binary_negative_per_class])
+    metrics = {
+        "nc1_pinv_shuffled": mean_of_defined(shuffled["nc1_pinv"]),
+        "cdnv_directional_mean": directional_cdnv(
+            statistics.class_means, projected.directional_variances()
+        ).mean,
+        "multiplicity_share": mean_of_defined(share.share),
+        "nc4_identity": decided.identity,
+        "nc4_identity_macro": decided.identity_macro,
+        "nc4_binary_positive": decided.binary_positive,
+        "nc4_binary_negative": decided.binary_negative,
+        "nc4_binary_balanced": decided.binary_balanced,
+        "nc4_binary_macro": decided.binary_macro,
+    }
+    named = {f"{prefix}/{name}": value for name, value in metrics.items()}
+    named |= projected_metrics(
+        prefix, arrays["projected_variances"], directions.singular_values, statistics.class_counts
+    )
+    return named, {f"{prefix}/{name}": array for name, array in arrays.items()}
+
+
+def projected_metrics(
+    prefix: str,
+    projected_variances: NDArray[Any],
+    singular_values: NDArray[Any],
+    class_counts: NDArray[Any],
+) -> dict[str, float]:
+    """Return NC1 by pseudo-inverse, both weightings, and the rank it rests on."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the rank stands beside the value
+        values = (
+            nc1_pinv(projected_variances, singular_values, class_counts),
+            nc1_pinv(projected_variances, singular_values, class_counts, within="sample"),
+            float(len(singular_values)),
+        )
+    return {f"{prefix}/{name}": value for name, value in zip(PROJECTED_VALUES, values, strict=True)}
+
+
+def _geometry(statistics: ClassStatistics, groups: Mapping[str, Sequence[int]]) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for centring in CENTRINGS:
+        centred = centred_or_none(statistics, centring)
+        if centred is None:
+            centred = np.full(statistics.class_means.shape, np.nan)
+        cosines = pairwise_cosines(centred)
+        angles = angle_summary(angles_of(cosines))
+        values[f"angle_mean_{centring}"] = angles.mean
+        values[f"angle_min_{centring}"] = angles.minimum
+        values[f"angle_std_{centring}"] = angles.std
+        if centring in ("none", "class"):
+            values[f"nc2_norm_cv_{centring}"] = norm_cv(centred)
+            values[f"cos_std_{centring}"] = cosine_summary(cosines).std
+            for group in groups:
+                found = minority_collapse(centred, groups[group])
+                values[f"angle_mean_{group}_{centring}"] = found.angle_mean
+                values[f"angle_min_{group}_{centring}"] = found.angle_min
+        if centring == "class":
+            spread = cosine_summary(cosines)
+            energy = hyperspherical_uniformity(centred)
+            values |= {
+                "cos_deviation_class": spread.deviation,
+                "nc2_distance_variance": energy.distance_variance,
+                "nc2_log_energy_gap": energy.log_energy_gap,
+                "nc2_riesz_energy_gap": energy.riesz_energy_gap,
+            }
+    return values
+
+
+def centred_or_none(statistics: ClassStatistics, centring: Centring) -> NDArray[np.float64] | None:
+    """Return the (C, d) centred class means, or None for ``all`` where negatives were not seen."""
+    if centring == "all" and statistics.overall_mean is None:
+        return None
+    centred: NDArray[np.float64] = centred_class_means(
+        statistics.class_means,
+        centring,
+        class_counts=statistics.class_counts,
+        overall_mean=statistics.overall_mean,
+    )
+    return centred
