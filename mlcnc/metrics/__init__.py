@@ -3,14 +3,17 @@
 from mlcnc.metrics.average_precision import (
     average_precision,
     average_precision_bounds,
+    global_map,
     mean_average_precision,
 )
+from mlcnc.metrics.bootstrap import Interval, bootstrap_difference, bootstrap_map
 from mlcnc.metrics.class_statistics import ClassStatistics, ClassStatisticsAccumulator, positive_rows
 from mlcnc.metrics.concatenated import (
     ConcatenatedMeans,
     ConcatenatedMeansAccumulator,
     concatenated_duality,
 )
+from mlcnc.metrics.decisions import f1_scores
 from mlcnc.metrics.distance_variance import cdnv, debiased_cdnv, directional_cdnv, shuffled_cdnv
 from mlcnc.metrics.geometry import (
     CENTRINGS,
@@ -31,6 +34,7 @@ from mlcnc.metrics.measurement import measure_split
 from mlcnc.metrics.minority import minority_collapse
 from mlcnc.metrics.multiplicity import MultiplicityAccumulator
 from mlcnc.metrics.nearest_class import NearestClassAccumulator, classifier_agreement
+from mlcnc.metrics.precision_recall import PrecisionRecallCurve, precision_recall_curves
 from mlcnc.metrics.pseudo_inverse import ProjectedScatterAccumulator, between_directions, nc1_pinv
 from mlcnc.metrics.self_duality import row_cosines, self_duality
 from mlcnc.metrics.summary import SpaceFeatures, space_metrics
@@ -50,8 +54,10 @@ __all__ = [
     "ClassStatisticsAccumulator",
     "ConcatenatedMeans",
     "ConcatenatedMeansAccumulator",
+    "Interval",
     "MultiplicityAccumulator",
     "NearestClassAccumulator",
+    "PrecisionRecallCurve",
     "ProjectedScatterAccumulator",
     "SpaceFeatures",
     "TagMeansAccumulator",
@@ -59,6 +65,8 @@ __all__ = [
     "average_precision",
     "average_precision_bounds",
     "between_directions",
+    "bootstrap_difference",
+    "bootstrap_map",
     "cdnv",
     "centre",
     "centred_class_means",
@@ -68,6 +76,8 @@ __all__ = [
     "cosine_summary",
     "debiased_cdnv",
     "directional_cdnv",
+    "f1_scores",
+    "global_map",
     "gram_distance",
     "gram_distance_floor",
     "hyperspherical_uniformity",
@@ -82,6 +92,7 @@ __all__ = [
     "pairwise_angles",
     "pairwise_cosines",
     "positive_rows",
+    "precision_recall_curves",
     "row_cosines",
     "self_duality",
     "shuffled_cdnv",

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
-from mlcnc.metrics.average_precision import average_precision, mean_average_precision
+from mlcnc.metrics.average_precision import average_precision, global_map, mean_average_precision
 from mlcnc.metrics.class_statistics import ClassStatistics, ClassStatisticsAccumulator
 from mlcnc.metrics.concatenated import ConcatenatedMeans, concatenated_duality
+from mlcnc.metrics.decisions import f1_scores
 from mlcnc.metrics.geometry import angle_summary, gram_distance, pairwise_angles
 from mlcnc.metrics.namespace import Array, mean_of_defined, to_numpy
 from mlcnc.metrics.self_duality import row_cosines
@@ -53,8 +54,12 @@ def measure_split(
     metrics: dict[str, float] = {}
     arrays: dict[str, NDArray[Any]] = {}
     if scores is not None:
-        metrics.update(ranking_metrics(split, scores, targets, groups))
-        arrays[f"{split}/ap"] = average_precision(scores, targets)
+        precisions = average_precision(scores, targets)
+        arrays[f"{split}/ap"] = precisions
+        metrics.update(_named(split, mean_average_precision(precisions, groups)))
+        metrics[f"{split}/g_map"] = global_map(scores, targets)
+        decided = f1_scores(_decided(logits, scores), targets)
+        metrics.update(_named(split, {name: decided[name] for name in ("f1_micro", "f1_macro")}))
         arrays[f"{split}/scores"] = _storable_scores(to_numpy(scores))
     for space, content in (spaces or {}).items():
         prefix = f"{split}.{space}"
@@ -74,14 +79,6 @@ def measure_split(
             metrics.update(values)
             arrays.update(parts)
     return metrics, arrays
-
-
-def ranking_metrics(
-    split: str, scores: Array, targets: Array, groups: Mapping[str, Sequence[int]]
-) -> dict[str, float]:
-    """Return mAP by bucket of one split, in percent."""
-    values = mean_average_precision(average_precision(scores, targets), groups)
-    return {f"{split}/{name}": value for name, value in values.items()}
 
 
 def statistics_arrays(prefix: str, statistics: ClassStatistics) -> dict[str, NDArray[Any]]:
@@ -173,6 +170,10 @@ def tag_metrics(split: str, image_features: Array, targets: Array) -> dict[str, 
         "ncm_coverage": found.num_usable_sets / found.num_tag_sets if found.num_tag_sets else float("nan"),
     }
     return {f"{split}.concat/{name}": value for name, value in values.items()}
+
+
+def _named(prefix: str, values: Mapping[str, float]) -> dict[str, float]:
+    return {f"{prefix}/{name}": value for name, value in values.items()}
 
 
 def _decided(logits: Array | None, scores: Array | None) -> Array | None:
