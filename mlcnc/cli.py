@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
@@ -72,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_runs(commands)
     _add_data(commands)
+    _add_analyze(commands)
     _add_gallery(commands)
     return parser
 
@@ -148,6 +150,29 @@ def _add_data(commands: Any) -> None:
     sheet.add_argument("--size", type=int, default=64, help="side of the images in pixels [64]")
     sheet.add_argument("--seed", type=int, default=0, help="seed of the drawn scenes [0]")
     sheet.set_defaults(command=_data_preview)
+
+
+def _add_analyze(commands: Any) -> None:
+    parser = commands.add_parser(
+        "analyze",
+        help="measure neural collapse of features in a file",
+        description="Measure neural collapse of anyone's features: .npz, .safetensors or .pt with features "
+        "(N, d) or (N, C, d), targets (N, C) of 0 and 1 or (N,) class indices, and optionally "
+        "classifier_weight (C, d), classifier_bias (C,), scores (N, C), class_names. Prints a report and "
+        "writes a run that the dashboard opens.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", help="file of features")
+    parser.add_argument(
+        "--split", choices=("train", "test"), default="test", help="what the features are of [test]"
+    )
+    parser.add_argument("--head-min", type=int, default=100, help="positives from which a class is head [100]")
+    parser.add_argument("--tail-max", type=int, default=20, help="positives below which a class is tail [20]")
+    parser.add_argument("--run-id", help="folder name of the run; default: made from the file's name")
+    parser.add_argument("--no-run", action="store_true", help="only print the report")
+    parser.add_argument("--json", action="store_true", help="print all metrics as JSON")
+    _add_runs_folder(parser)
+    parser.set_defaults(command=_analyze)
 
 
 def _add_gallery(commands: Any) -> None:
@@ -346,6 +371,37 @@ def _data_preview(options: argparse.Namespace) -> int:
         )
     )
     print(f"{path}: {dataset.name}, {dataset.num_classes} classes, images: {sizes}")
+    return 0
+
+
+def _analyze(options: argparse.Namespace) -> int:
+    from mlcnc.analysis.features import analyse_features, read_features, report_text, write_feature_run
+    from mlcnc.store.writer import groups_by_count
+
+    if options.tail_max > options.head_min:
+        raise ConfigError(f"--tail-max {options.tail_max} must not be above --head-min {options.head_min}")
+    file = read_features(options.file)
+    counts = file.targets.sum(axis=0, dtype=int).tolist()
+    groups = groups_by_count(counts, options.head_min, options.tail_max)
+    report = analyse_features(file, groups, split=options.split)
+    if options.json:
+        defined = {name: value if math.isfinite(value) else None for name, value in report.metrics.items()}
+        print(json.dumps(defined, indent=1))
+    else:
+        sizes = ", ".join(f"{name} {len(members)}" for name, members in groups.items())
+        shape = " x ".join(str(size) for size in file.features.shape)
+        print(f"{options.file}: features {shape}, {len(counts)} classes ({sizes})")
+        print(report_text(report, file.class_names))
+    if not options.no_run:
+        run_id = write_feature_run(
+            report,
+            file,
+            options.runs,
+            run_id=options.run_id,
+            source=options.file,
+            thresholds=(options.head_min, options.tail_max),
+        )
+        print(f"run {run_id} written to {options.runs}; open it in the dashboard", file=sys.stderr)
     return 0
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
 from mlcnc.metrics.accumulation import all_reduce_sum
-from mlcnc.metrics.namespace import Array, as_float64, checked_batch, rows_per_chunk, to_numpy
+from mlcnc.metrics.namespace import Array, as_float64, check_finite, checked_batch, rows_per_chunk, to_numpy
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,7 @@ class ClassStatisticsAccumulator:
         xp = array_namespace(features)
         if int(xp.min(labels)) < 0 or int(xp.max(labels)) >= self.num_classes:
             raise ValueError(f"labels must be 0 to {self.num_classes - 1}, got {int(xp.max(labels))}")
-        if not bool(xp.all(xp.isfinite(features))):
-            raise ValueError("features must be finite, got NaN or infinity; did the training diverge?")
+        check_finite(features, "features")
         self._absorb_rows(features, labels)
         self._num_rows += features.shape[0]
 
@@ -194,7 +193,8 @@ class ClassStatisticsAccumulator:
             membership = xp.astype(every_class[:, None] == classes[None, :], xp.float64)  # (C, n)
             counts = xp.sum(membership, axis=1)  # (C,)
             means = membership @ rows / xp.where(counts > 0, counts, 1.0)[:, None]  # (C, d)
-            squares = xp.sum((rows - xp.take(means, classes, axis=0)) ** 2, axis=1)  # (n,)
+            gaps = rows - xp.take(means, classes, axis=0)  # (n, d)
+            squares = xp.vecdot(gaps, gaps)  # (n,)
             self._absorb(to_numpy(counts), to_numpy(means), to_numpy(membership @ squares))
 
     def _absorb(

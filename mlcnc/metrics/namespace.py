@@ -71,11 +71,21 @@ def checked_batch(class_features: Array, targets: Array) -> None:
     """
     require_shape("class_features", class_features.shape, ("B", "C", "d"))
     require_shape("targets", targets.shape, class_features.shape[:2], like="class_features")
-    xp = array_namespace(class_features)
-    for start in range(0, class_features.shape[0], step := rows_per_chunk(class_features)):
-        if not bool(xp.all(xp.isfinite(class_features[start : start + step]))):
-            raise ValueError("class_features must be finite, got NaN or infinity; did the training diverge?")
+    check_finite(class_features, "class_features")
     check_binary(targets)
+
+
+def check_finite(features: Array, name: str) -> None:
+    """Refuse NaN and infinity, a piece at a time.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    xp = array_namespace(features)
+    step = rows_per_chunk(features)
+    for start in range(0, features.shape[0], step):
+        if not bool(xp.all(xp.isfinite(features[start : start + step]))):
+            raise ValueError(f"{name} must be finite, got NaN or infinity; did the training diverge?")
 
 
 def check_binary(targets: Array) -> None:

@@ -114,7 +114,7 @@ class RunWriter:
             seed=seed,
             class_names=list(class_names),
             class_counts=counts,
-            groups=_groups(counts, head_min, tail_max)
+            groups=groups_by_count(counts, head_min, tail_max)
             if groups is None
             else {key: [int(i) for i in members] for key, members in groups.items()},
             group_thresholds=GroupThresholds(head_min=head_min, tail_max=tail_max),
@@ -295,7 +295,8 @@ def _running(device: str, num_epochs: int | None) -> RunStatus:
     )
 
 
-def _groups(counts: list[int], head_min: int, tail_max: int) -> dict[str, list[int]]:
+def groups_by_count(counts: list[int], head_min: int, tail_max: int) -> dict[str, list[int]]:
+    """Return the class indices of head (from ``head_min`` on), medium and tail (below ``tail_max``)."""
     every = range(len(counts))
     return {
         "head": [c for c in every if counts[c] >= head_min],
