@@ -1,4 +1,4 @@
-"""Write docs/metrics.md from the docstrings and docs/figure3.md from the recorded runs: python docs/generate.py"""
+"""Write docs/metrics.md from the docstrings and docs/figure3.md from the recorded runs."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ def parts_of(function: Callable[..., Any]) -> dict[str, str]:
 
 def plain(text: str) -> str:
     """Turn roles of the docstrings into code."""
+    text = re.sub(r"``([^`]+)``", r"`\1`", text)
     return re.sub(r":(?:func|class|mod):`~?([\w.]+)`", lambda match: f"`{match[1].rsplit('.', 1)[-1]}`", text)
 
 

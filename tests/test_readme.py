@@ -87,6 +87,17 @@ def test_the_piece_example_runs():
     assert space["head"].projection.weight.grad is not None
 
 
+def test_the_metrics_example_runs():
+    from mlcnc.metrics import ClassStatisticsAccumulator
+
+    example = next(block for block in blocks("python") if "other_shard" in block)
+    rng = np.random.default_rng(0)
+    batches = [(rng.normal(size=(9, 20, 128)), (rng.random((9, 20)) < 0.3).astype(int)) for _ in range(4)]
+    other = ClassStatisticsAccumulator(20, 128)
+    other.update(*batches[0])
+    exec(compile(example, "README.md", "exec"), {"batches": batches, "other_shard": other})
+
+
 def test_the_table_of_recorded_runs_is_what_the_runs_say():
     from mlcnc.analysis.comparison import seed_groups
     from mlcnc.analysis.runs import run_rows

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from app.figures.style import OPTIMUM_COLOUR, embedding_colour, finished, run_colour
+from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, embedding_colour, finished, run_colour
 from mlcnc.analysis.comparison import SeedGroup
 from mlcnc.analysis.curves import Band, Curve
 from mlcnc.analysis.runs import BUCKETS, RunRow
@@ -50,9 +50,14 @@ def bucket_bars(groups: Sequence[SeedGroup]) -> go.Figure:
 
 
 def metric_curves(
-    curves: Sequence[tuple[RunRow, Curve]], label: str, *, log: bool, optimum: float | None = None
+    curves: Sequence[tuple[RunRow, Curve]],
+    label: str,
+    *,
+    log: bool,
+    optimum: float | None = None,
+    baseline: float | None = None,
 ) -> go.Figure:
-    """Return one line a run over epochs; the optimum, where there is one, is a dashed line."""
+    """Return one line a run over epochs; optimum and shuffle baseline, where there are, are dashed lines."""
     figure = go.Figure()
     for row, item in curves:
         figure.add_scatter(
@@ -66,6 +71,13 @@ def metric_curves(
                 "width": 2,
             },
             hovertemplate="epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
+        )
+    if baseline is not None:
+        figure.add_hline(
+            y=baseline,
+            line={"dash": "dash", "color": NEUTRAL},
+            annotation_text=f"labels shuffled {baseline:.3g}",
+            annotation_position="top right",
         )
     return _axes(figure, label, log, optimum)
 
@@ -106,7 +118,7 @@ def _axes(figure: go.Figure, label: str, log: bool, optimum: float | None) -> go
         figure.add_hline(
             y=optimum,
             line={"dash": "dash", "color": OPTIMUM_COLOUR},
-            annotation_text=f"ETF {optimum:.1f}",
+            annotation_text=f"optimum {optimum:.4g}",
             annotation_position="bottom right",
         )
     return finished(figure, height=360)

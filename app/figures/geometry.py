@@ -81,7 +81,8 @@ def angle_histogram(record: AngleRecord) -> go.Figure:
         annotation_text=f"ETF {record.optimum:.1f}°",
         annotation_position="top left",
     )
-    figure.update_xaxes(title="angle between two classes (°)", range=[0, 180])
+    words = "uncentred" if record.centring == "none" else f"centring {record.centring}"
+    figure.update_xaxes(title=f"angle between two classes (°), {words}", range=[0, 180])
     figure.update_yaxes(title="pairs of classes")
     return finished(figure, height=240, legend=False)
 

@@ -6,16 +6,10 @@ from app.figures.comparison import bucket_bars, metric_bands, metric_curves
 from app.widgets.controls import how_to_read
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from mlcnc.analysis.comparison import seed_groups, verdict
-from mlcnc.analysis.curves import band, curve, metric_names, metric_optimum
+from mlcnc.analysis.curves import band, curve, metric_label, metric_names, metric_optimum
 from mlcnc.analysis.runs import BUCKETS
 
 DEFAULTS = ("test/map_total", "test/map_tail", "test.f/nc1_trace", "test.f/angle_min_class")
-LABELS = {
-    "test/map_total": "test mAP, all classes (%)",
-    "test/map_tail": "test mAP, tail classes (%)",
-    "test.f/nc1_trace": "NC1 trace ratio, test f",
-    "test.f/angle_min_class": "smallest centred angle, test f (°)",
-}
 
 st.title("What does the label embedding change?")
 selected = selection()
@@ -46,7 +40,13 @@ st.subheader("Over epochs")
 names = metric_names([run for run, _ in selected.picked])
 defaults = [name for name in DEFAULTS if name in names] or names[:2]
 wanted = st.multiselect(
-    "Metrics", names, default=defaults, key="metrics", bind="query-params", max_selections=6
+    "Metrics",
+    names,
+    default=defaults,
+    key="metrics",
+    bind="query-params",
+    max_selections=6,
+    help="split.space/metric; docs/metrics.md has formula, range and convention of each",
 )
 left, right = st.columns(2)
 together = left.toggle("Mean and range over seeds", value=True, key="bands", bind="query-params")
@@ -54,8 +54,8 @@ log = right.toggle("Logarithmic axis for NC1", value=True, key="log", bind="quer
 by_id = {run.run_id: run for run in selected.runs}
 panels = st.columns(2)
 for index, name in enumerate(wanted):
-    label = LABELS.get(name, name)
-    logarithmic = log and "nc1" in name
+    label = metric_label(name)
+    logarithmic = log and ("nc1" in name or "cdnv" in name)
     optimum = metric_optimum(selected.picked[0][0], name)
     if together:
         bands = [(g, band([curve(by_id[row.run_id], name) for row in g.rows])) for g in groups]

@@ -82,14 +82,17 @@ for column, run in zip(st.columns(len(shown)), shown, strict=True):
             continue
         if record is None:
             st.info(
-                "This run stored no such arrays, so there are no angles to show; "
+                "This run stored no features of negatives, which centring 'all' needs; choose another centring."
+                if centring == "all" and run.array_epochs()
+                else "This run stored no such arrays, so there are no angles to show; "
                 "train with --training.arrays_every 5 to keep them."
             )
             continue
         st.markdown(geometry_sentence(record))
         if record.gram == record.gram:
             floor = f", at best {record.gram_floor:.2f} in this dimension" if record.gram_floor > 0 else ""
-            st.caption(f"Gram distance to an ETF {record.gram:.3f} (0 is an ETF, 1.41 the most){floor}.")
+            of = "of class-centred class means" if subject == subjects[0] else "uncentred"
+            st.caption(f"Gram distance to an ETF, {of}: {record.gram:.3f} (0 is an ETF, 1.41 the most){floor}.")
         st.plotly_chart(
             angle_matrix(record),
             key=f"matrix_{run.run_id}",
@@ -107,6 +110,11 @@ for column, run in zip(st.columns(len(shown)), shown, strict=True):
                     {
                         "closest pair": f"{pair.first} · {pair.second}",
                         "training images": f"{pair.first_count} · {pair.second_count}",
+                        **(
+                            {}
+                            if pair.first_features is None
+                            else {"features": f"{pair.first_features} · {pair.second_features}"}
+                        ),
                         "angle": pair.angle,
                     }
                     for pair in closest_pairs(record)
@@ -121,6 +129,7 @@ how_to_read(
     "the angle of a simplex ETF, **blue** too close, **brown** too far apart; the scale is the same for every "
     "run.\n\nThe **mean** angle of class-centred means is no evidence: such means sum to zero, and with equal "
     "norms their mean cosine is that of an ETF whatever the geometry. Read the smallest angle, the spread and "
-    "the Gram distance instead. Uncentred angles move with a direction that all class means share."
+    "the Gram distance instead. Uncentred angles move with a direction that all class means share.\n\nA mean "
+    "of few features is noise in part: look at the number of features of a pair before believing its angle."
 )
 show_problems(selected.problems, selected.picked)

@@ -41,10 +41,19 @@ st.markdown(
     if lasts
     else f"None of the picked runs logged {metric}."
 )
+shuffled = [curve(run, f"{metric}_shuffled") for run, _ in selected.picked]
+levels = {
+    round(float(item.values[-1]), 6) for item in shuffled if len(item.values) and is_number(item.values[-1])
+}
+# one line only where all picked runs have the same class counts
+baseline = levels.pop() if len(levels) == 1 else None
 if lasts:
     st.plotly_chart(
         metric_curves(
-            [(row, item) for row, item in pairs if len(item.epochs)], f"NC1 {bucket} (log)", log=True
+            [(row, item) for row, item in pairs if len(item.epochs)],
+            f"NC1 {bucket} (log), centring class",
+            log=True,
+            baseline=baseline,
         ),
         key="nc1_curves",
         alt=f"NC1 {bucket} on {split} features {space} over epochs, one line a run",
@@ -71,7 +80,9 @@ how_to_read(
     "NC1 of a class is the mean squared distance of its features to their mean, over the squared distance of "
     "that mean to the mean of all class means. Circles are head, squares medium, triangles tail classes.\n\n"
     "**Few features look collapsed by chance**: a mean of n features takes up variance, so on train a class "
-    "of 4 shows far less NC1 than one of 700 even without any collapse. Compare classes on the test split, "
-    "where counts are near-balanced, and hover to see how many features entered."
+    "of 4 shows far less NC1 than one of 700 even without any collapse. The **dashed line** is what each class "
+    "would show with labels shuffled, from its number of features alone: read a class by its distance to that "
+    "line, and compare classes on the test split, where counts are near-balanced. CDNV needs no centre; its "
+    "debiased form takes the bias of small classes out and leaves out pairs it cannot judge."
 )
 show_problems(selected.problems, selected.picked)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import streamlit as st
 
-from mlcnc.analysis.geometry import Centring
+from mlcnc.analysis.geometry import CENTRINGS, Centring
 
 Split = Literal["train", "test"]
 Space = Literal["f", "mu"]
@@ -35,18 +35,22 @@ def pick_space() -> Space:
 
 
 def pick_centring() -> Centring:
-    """Ask whether class means are centred before angles are taken."""
+    """Ask what is subtracted from the class means before angles are taken."""
     chosen = st.segmented_control(
         "Centring",
-        ["class", "none"],
+        ["class", "none", "sample", "all"],
         default="class",
         required=True,
         key="centring",
         bind="query-params",
-        help="class: minus the mean of all class means, the test for an ETF. none: raw class means, the "
-        "reading of Figure 3 of the paper that its numbers fit.",
+        help="What is subtracted from the class means. class: the mean of all class means, the test for an "
+        "ETF. none: nothing, the reading of Figure 3 of the paper that its numbers fit. sample: the mean of "
+        "all positive features. all: the mean of all features, negatives included. See docs/figure3.md.",
     )
-    return "none" if chosen == "none" else "class"
+    for centring in CENTRINGS:
+        if chosen == centring:
+            return centring
+    return "class"
 
 
 def pick_epoch(stored: list[int], label: str = "Epoch") -> int | None:

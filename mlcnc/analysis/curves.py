@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.etf import optimal_angle_degrees
+from mlcnc.metrics.catalogue import describe
+from mlcnc.metrics.catalogue import metric_optimum as optimum_of
 from mlcnc.store import Run
 
 
@@ -66,15 +67,24 @@ def band(curves: Sequence[Curve]) -> Band:
 
 
 def metric_optimum(run: Run, metric: str) -> float | None:
-    """Return the value an exact simplex ETF would have, drawn as a line; None where there is none to draw.
+    """Return the value at collapse onto a simplex ETF, drawn as a line; None where there is none to draw.
 
-    Angles have arccos(-1/(C-1)); a spread of angles has 0, as the Gram distance; NC1 has 0, which a
-    logarithmic axis cannot show.
+    Of percentages, and of 0 on the logarithmic axis of NC1 and CDNV, nothing is drawn.
     """
     name = metric.split("/")[-1]
-    if name.startswith(("angle_mean", "angle_min")):
-        return optimal_angle_degrees(len(run.info.class_names))
-    return 0.0 if name.startswith("angle_std") or name == "nc2_gram" else None
+    if name.startswith(("nc1", "cdnv", "map", "g_map", "f1")):
+        return None
+    return optimum_of(metric, len(run.info.class_names))
+
+
+def metric_label(metric: str) -> str:
+    """Return what a metric is, for the axis of a chart: title, unit, split and space."""
+    info = describe(metric)
+    if info is None:
+        return metric
+    where = f"{info.split} {info.space}".strip()
+    unit = f" ({info.unit})" if info.unit else ""
+    return f"{info.title}{unit}" + (f", {where}" if where else "")
 
 
 def metric_names(runs: Sequence[Run]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -410,7 +411,10 @@ def _read_pt(path: Path) -> dict[str, NDArray[Any]]:
     import torch
 
     try:
-        tree = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # about pickle protocols; what it refuses to load is an error of its own
+            warnings.simplefilter("ignore", UserWarning)
+            tree = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(

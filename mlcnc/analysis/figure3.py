@@ -61,7 +61,7 @@ def shared_direction(mean_angle_degrees: float, num_classes: int) -> float:
     Returns:
         0 at the ETF's own angle, NaN beyond it.
 
-    Source: nc_metrics section 2.2: cos = (b^2 + t) / (b^2 + 1), t = -1/(C-1).
+    Source: ours: cos = (b^2 + t) / (b^2 + 1), t = -1/(C-1).
 
     Example:
         >>> round(shared_direction(78.0, 20), 2), round(shared_direction(43.0, 20), 2)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlcnc.analysis.statistics import stored_statistics
 from mlcnc.etf import optimal_angle_degrees, optimal_cosine
 from mlcnc.metrics.geometry import (
+    CENTRINGS,
     AngleSummary,
     Centring,
     angle_summary,
@@ -19,6 +20,7 @@ from mlcnc.metrics.geometry import (
     gram_distance,
     gram_distance_floor,
     pairwise_cosines,
+    unit_etf_gram,
 )
 from mlcnc.metrics.summary import centred_or_none
 from mlcnc.store import Run
@@ -31,6 +33,7 @@ CENTRING_WORDS = {
 }
 
 __all__ = [
+    "CENTRINGS",
     "CENTRING_WORDS",
     "AngleRecord",
     "Centring",
@@ -54,7 +57,8 @@ class AngleRecord:
         class_names, class_counts, buckets: (C,) in that order.
         optimum: arccos(-1/(C-1)) in degrees.
         summary: over pairs; its ``closest_pair`` indexes the ordered classes.
-        gram: distance of the centred Gram matrix to an ETF's, NaN for label embedding and classifier.
+        gram: distance of the Gram matrix to an ETF's; centred by ``class`` for class means, uncentred for
+            label embedding and classifier.
         gram_floor: the smallest value that distance can take in this dimension.
         epoch: from 0.
         centring: of the vectors.
@@ -80,13 +84,15 @@ class AngleRecord:
 
 @dataclass(frozen=True)
 class ClosestPair:
-    """Two classes with a small angle."""
+    """Two classes with a small angle; training images and, for class means, features behind each mean."""
 
     first: str
     second: str
     first_count: int
     second_count: int
     angle: float
+    first_features: int | None = None
+    second_features: int | None = None
 
 
 def class_mean_angles(
@@ -140,7 +146,11 @@ def gram_angles(run: Run, epoch: int, subject: Literal["label embedding", "class
     cosines = gram / np.where(norms > 0, norms, np.nan)[:, None] / np.where(norms > 0, norms, np.nan)[None, :]
     angles = np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
     np.fill_diagonal(angles, np.where(norms > 0, 0.0, np.nan))
-    return _record(run, epoch, f"{subject} vectors, uncentred", angles, gram=float("nan"), floor=0.0)
+    size = float(np.linalg.norm(gram))
+    number = len(gram)
+    # the Gram matrix is enough: the vectors themselves need not be stored
+    distance = float(np.linalg.norm(gram / size - unit_etf_gram(number))) if size > 0 and number > 1 else np.nan
+    return _record(run, epoch, f"{subject} vectors, uncentred", angles, gram=distance, floor=0.0)
 
 
 def closest_pairs(record: AngleRecord, number: int = 10) -> list[ClosestPair]:
@@ -155,6 +165,8 @@ def closest_pairs(record: AngleRecord, number: int = 10) -> list[ClosestPair]:
             record.class_counts[rows[i]],
             record.class_counts[columns[i]],
             float(values[i]),
+            None if record.num_features is None else record.num_features[rows[i]],
+            None if record.num_features is None else record.num_features[columns[i]],
         )
         for i in ranked
     ]
@@ -166,10 +178,15 @@ def geometry_sentence(record: AngleRecord) -> str:
     if summary.closest_pair is None:
         return "Fewer than two classes have a class mean, so there is no angle to show."
     first, second = (record.class_names[index] for index in summary.closest_pair)
+    counts = ""
+    if record.num_features is not None:
+        own = [record.num_features[index] for index in summary.closest_pair]
+        counts = f" (from {own[0]} and {own[1]} features)"
+    least = f"at best about {record.std_floor:.1f}° here" if record.std_floor > 0 else "ETF: 0°"
     return (
-        f"{summary.num_classes} classes: the closest pair, {first} and {second}, is {summary.minimum:.1f}° "
-        f"apart where an ETF has {record.optimum:.1f}°; angles spread by {summary.std:.1f}° (ETF: 0°), "
-        f"mean {summary.mean:.1f}°."
+        f"{summary.num_classes} classes: the closest pair, {first} and {second}{counts}, is "
+        f"{summary.minimum:.1f}° apart where an ETF has {record.optimum:.1f}°; angles spread by "
+        f"{summary.std:.1f}° ({least}), mean {summary.mean:.1f}°."
     )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlcnc.analysis.geometry import bucket_of
 from mlcnc.analysis.statistics import stored_statistics
+from mlcnc.metrics.distance_variance import debiased_cdnv
 from mlcnc.metrics.variability import (
     nc1_per_class,
     nc1_trace,
@@ -29,6 +30,7 @@ class VariabilityRecord:
         nc1: (C,) v_c / |m_c - g|^2; NaN where a class has fewer than two features.
         shuffled: (C,) what NC1 would be without any class structure, from the counts alone.
         total: trace ratio over classes; ``total_shuffled`` without any class structure.
+        debiased_cdnv: mean over the ``debiased_pairs`` usable of ``num_pairs`` pairs.
         epoch, split, space: of which.
     """
 
@@ -41,6 +43,9 @@ class VariabilityRecord:
     shuffled: NDArray[np.float64]
     total: float
     total_shuffled: float
+    debiased_cdnv: float
+    debiased_pairs: int
+    num_pairs: int
     epoch: int
     split: str
     space: str
@@ -56,6 +61,7 @@ def class_variability(run: Run, epoch: int, *, split: str, space: str) -> Variab
     if statistics is None:
         return None
     means, variances, counts = statistics.class_means, statistics.variances, statistics.class_counts
+    debiased = debiased_cdnv(means, variances, counts)
     train_counts = np.array(run.info.class_counts)
     order = np.argsort(-train_counts, kind="stable")
     buckets = bucket_of(run)
@@ -71,6 +77,9 @@ def class_variability(run: Run, epoch: int, *, split: str, space: str) -> Variab
         shuffled=shuffled_nc1_per_class(counts)[order],
         total=nc1_trace(means, variances),
         total_shuffled=shuffled_nc1_trace(counts),
+        debiased_cdnv=debiased.mean,
+        debiased_pairs=debiased.num_pairs,
+        num_pairs=int(statistics.present.sum()) * (int(statistics.present.sum()) - 1) // 2,
         epoch=epoch,
         split=split,
         space=space,
@@ -88,5 +97,6 @@ def variability_sentence(record: VariabilityRecord) -> str:
         f"{record.run_id}, epoch {record.epoch + 1}: trace ratio {record.total:.2f} "
         f"(labels shuffled: {record.total_shuffled:.0f}); "
         f"tightest {record.class_names[low]} ({record.nc1[low]:.2f}, {record.sample_counts[low]} features), "
-        f"widest {record.class_names[high]} ({record.nc1[high]:.2f}, {record.sample_counts[high]} features)."
+        f"widest {record.class_names[high]} ({record.nc1[high]:.2f}, {record.sample_counts[high]} features); "
+        f"debiased CDNV {record.debiased_cdnv:.2f} over {record.debiased_pairs} of {record.num_pairs} pairs."
     )

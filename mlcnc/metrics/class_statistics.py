@@ -161,7 +161,7 @@ class ClassStatisticsAccumulator:
         Raises:
             RuntimeError: torch.distributed is not initialised.
 
-        Source: nc_metrics section 5.2.
+        Source: the parallel update of Chan, Golub and LeVeque (1979), by sums only.
         """
         counts, sums = self._counts.copy(), self._means * self._counts[:, None]
         all_reduce_sum([counts, sums, self._negatives, self._num_images, self._num_rows], group)

@@ -140,7 +140,7 @@ def concatenated_duality(
     Range: cosines [-1, 1]; energy [0, 1]; the gap share is unbounded. Full duality (1) is out of reach
         for a random ETF unless other blocks move with the label: see ``independent_ceiling``.
     Convention: no centring in contrast and own-block forms; ``concat`` centred by ``class``.
-    Source: nc_metrics section 3.1 (ours), on Eq. 10 of MLC-NC.
+    Source: ours, on Eq. 10 of MLC-NC.
     """
     weight = to_numpy(classifier_weight)
     require_shape("classifier_weight", weight.shape, means.positive.shape, like="concatenated means")

@@ -73,7 +73,7 @@ def debiased_cdnv(class_means: Array, variances: Array, class_counts: Array) -> 
     Range: [0, inf). Numerator and denominator are unbiased, their ratio nearly so.
     Convention: sample divisor n_c - 1. Pairs that drop out are the least separated ones, so a mean over
         few pairs is optimistic: read it with ``num_pairs``.
-    Source: nc_metrics section 1 (ours); unbiased variance and distance of two means.
+    Source: ours; unbiased variance and distance of two means.
     """
     squared = squared_distances(class_means)
     counts = to_numpy(class_counts)
@@ -97,7 +97,7 @@ def shuffled_cdnv(class_counts: Array) -> NDArray[np.float64]:
     Formula: $\frac{(1-1/n_i)+(1-1/n_j)}{2(1/n_i+1/n_j)}$
     Range: [0, inf); (N-1)/2 for two classes of N features.
     Convention: ratio of expectations over permutations of the rows among the classes.
-    Source: ours; nc_metrics section 1 gives the case of equal counts.
+    Source: ours, as :func:`shuffled_nc1_per_class`.
     """
     counts = to_numpy(class_counts)
     share = 1.0 / np.where(counts > 0, counts, np.nan)

@@ -87,7 +87,7 @@ def centre(
 
     Formula: $g = 0$, $\frac1C\sum_c m_c$, $\sum_c \frac{n_c}{n} m_c$, or $\frac1{NC}\sum_{i,c} f_i^c$.
     Convention: empty classes are left out and C is the number of the others.
-    Source: nc_metrics section 0.2.
+    Source: Papyan, Han and Donoho (2020) for ``class``; the others as published codes have them.
     """
     xp, means = checked_means(class_means)
     present = present_classes(means)
@@ -171,7 +171,7 @@ def cosine_summary(cosines: Array) -> CosineSummary:
         mean is t, std and deviations are 0, coherence is -t.
     Convention: of the centring of the means; effective C; divisor the number of pairs. The mean under
         centring ``class`` is t for equal norms whatever the geometry.
-    Source: Papyan, Han and Donoho (2020), NC2; nc_metrics section 2.
+    Source: Papyan, Han and Donoho (2020), NC2.
     """
     matrix = to_numpy(cosines)
     rows, columns = np.triu_indices(len(matrix), k=1)
@@ -237,7 +237,7 @@ def angle_summary(angles: NDArray[np.float64]) -> AngleSummary:
 
     Range: [0, 180] degrees each.
     Convention: divisor the number of pairs; the mean of angles is not the angle of the mean cosine.
-    Source: nc_metrics section 2.
+    Source: Papyan, Han and Donoho (2020), NC2 equiangularity.
     """
     rows, columns = np.triu_indices(len(angles), k=1)
     values = angles[rows, columns]
@@ -279,7 +279,7 @@ def gram_distance(
     Range: [0, sqrt 2]; 0 exactly at a simplex ETF. Where d < C - 1 the floor is above 0:
         :func:`gram_distance_floor`.
     Convention: rows keep their norms, so unequal norms count; default centring ``class``.
-    Source: Zhu et al. (2021); nc_metrics section 2 (nc2_gram).
+    Source: Zhu et al. (2021).
     """
     _, means = checked_means(class_means)
     means = centred_class_means(means, centring, class_counts=class_counts, overall_mean=overall_mean)
@@ -305,7 +305,7 @@ def gram_distance_floor(num_classes: int, dim: int) -> float:
     Formula: $\sqrt{2-2\sqrt{r/(C-1)}}$, $r=\min(d, C-1)$
     Range: [0, sqrt 2); 0 where a simplex ETF fits (d >= C - 1). 0.9968 for C = 80 and d = 20.
     Convention: any centring: K has rank at most d, and E is C - 1 equal eigenvalues.
-    Source: nc_metrics section 2.3.
+    Source: ours; the best approximation of E by a matrix of rank r.
     """
     rank = min(dim, num_classes - 1)
     return float(np.sqrt(max(0.0, 2.0 - 2.0 * np.sqrt(rank / (num_classes - 1)))))
@@ -317,7 +317,7 @@ def cosine_std_floor(num_classes: int, dim: int) -> float:
     Formula: $\sqrt{\max(0, \frac{C/r-1}{C-1} - t^2)}$, $r=\min(d,C-1)$, $t=-1/(C-1)$
     Range: [0, 1); 0 where a simplex ETF fits. 0.1945 for C = 80 and d = 20.
     Convention: centring ``class`` with equal norms, where the mean cosine is t.
-    Source: the Welch bound on the sum of squared cosines; nc_metrics section 2.3.
+    Source: the Welch bound on the sum of squared cosines.
     """
     rank = min(dim, num_classes - 1)
     bound = (num_classes / rank - 1) / (num_classes - 1) - optimal_cosine(num_classes) ** 2

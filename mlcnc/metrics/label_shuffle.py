@@ -37,7 +37,7 @@ def label_shuffle_baseline(
     Range: as the metric; a value at the baseline means that labels explain nothing of the features.
     Convention: class-weighted, centring ``class``. The expectations of trace and CDNV hang on the
         counts alone: :func:`shuffled_nc1_trace`, :func:`shuffled_cdnv`.
-    Source: nc_metrics section 1 (ours).
+    Source: ours.
     """
     if num_shuffles < 1:
         raise ValueError(f"num_shuffles must be at least 1, got {num_shuffles}")

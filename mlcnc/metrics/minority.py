@@ -43,7 +43,7 @@ def minority_collapse(centred_rows: Array, members: Sequence[int]) -> MinorityCo
         only, with the head apart, is minority collapse.
     Convention: show centrings ``none`` and ``class`` both; never centre by the group's own mean. The
         rows of a fixed classifier are constant by construction: a check, not a result.
-    Source: Fang et al. (2021), minority collapse; nc_metrics section 4.
+    Source: Fang et al. (2021), minority collapse.
     """
     _, rows = checked_means(centred_rows, "centred_rows")
     cosines = to_numpy(pairwise_cosines(rows))[np.ix_(list(members), list(members))]

@@ -71,7 +71,7 @@ class MultiplicityAccumulator:
         Formula: $\eta^2_c = \sum_k \frac{n_{ck}}{n_c}\lVert m_{ck}-m_c\rVert^2 / v_c$
         Range: [0, 1]; 0 where a class looks the same alone and in a crowd.
         Convention: exact split of the population variance; NaN where v_c is 0 or the class empty.
-        Source: nc_metrics section 1 (ours); the correlation ratio of analysis of variance.
+        Source: ours; the correlation ratio of analysis of variance.
         """
         cells = self._cells.compute()
         shape = (self.num_classes, self.max_multiplicity)

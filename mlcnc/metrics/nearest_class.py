@@ -131,7 +131,7 @@ class NearestClassAccumulator(SumAccumulator):
         Range: [0, 1]; 1 is full agreement, 1/C resp. 0.5 is chance.
         Convention: raw means, Euclidean, ties to the lowest index; threshold 0 on the logit. Read the
             balanced and macro forms: negatives are nine cells in ten.
-        Source: NC4 of Papyan, Han and Donoho (2020); class-wise forms of nc_metrics section 4.
+        Source: NC4 of Papyan, Han and Donoho (2020); class-wise forms ours.
         """
         present = self.statistics.present
         rows, own = self._sums["rows"] * present, self._sums["own"] * present

@@ -62,7 +62,7 @@ def between_directions(
     Formula: $B = PSQ^\top$, row c of $B$ is $\sqrt{b_c}\,(m_c-g)$; kept are
         $\sigma > 8\max(C,d)\,\epsilon\,\sigma_1$.
     Convention: the cut is on singular values of B, not on eigenvalues of Sigma_B, in float64.
-    Source: nc_metrics sections 5.3 and 5.4.
+    Source: ours; thin singular value decomposition.
     """
     present = statistics.present
     number = int(present.sum())
@@ -211,7 +211,7 @@ def nc1_pinv(
     Convention: divided by the effective C; weights and centring are those of its inputs, by default
         ``class`` throughout. Invariant to rotation, uniform scale and translation, not to general
         linear maps.
-    Source: Papyan, Han and Donoho (2020), NC1; low-rank form of nc_metrics section 5.3.
+    Source: Papyan, Han and Donoho (2020), NC1; low-rank form ours.
     """
     spread, singular = to_numpy(projected_variances), to_numpy(singular_values)
     counts = to_numpy(class_counts)

@@ -107,7 +107,7 @@ def row_cosines(first: Array, second: Array) -> NDArray[np.float64]:
     Range: [-1, 1]; 1 where both point the same way.
     Convention: label-embedding duality is taken uncentred (as Eq. 6 is) and centred by ``class``;
         staleness uncentred.
-    Source: nc_metrics sections 3.1 and 4 (ours); Eq. 6 and Eq. 8-9 of MLC-NC.
+    Source: ours; Eq. 6 and Eq. 8-9 of MLC-NC.
     """
     a, b = to_numpy(first), to_numpy(second)
     require_shape("second", b.shape, a.shape, like="first")

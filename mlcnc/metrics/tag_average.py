@@ -97,7 +97,7 @@ class TagMeansAccumulator:
         Range: NC_m [0, inf), 0 collapse, near 1 chance; residual [0, 1].
         Convention: uncentred image-level features; single means from images with one label only; a set
             is usable only if all its classes have one.
-        Source: Li et al. (ICML 2024), NC_m; residual ours (nc_metrics section 4).
+        Source: Li et al. (ICML 2024), NC_m; residual ours.
         """
         means = {tags: total / self._counts[tags] for tags, total in self._sums.items()}
         single = {tags[0]: mean for tags, mean in means.items() if len(tags) == 1}

@@ -52,7 +52,7 @@ def hyperspherical_uniformity(centred_means: Array, *, power: float = 1.0) -> Un
         $\log(1/D)$, mean of $D^{-s}$; at the simplex $D^*=\sqrt{2C/(C-1)}$.
     Range: D in [0, 2]; log energy >= -log(2C/(C-1))/2 and Riesz energy >= D*^-s where C <= d + 1.
     Convention: of the centring of its argument (ours ``class``); s = 1; divisor the number of pairs.
-    Source: W. Liu et al. (2023), hyperspherical uniformity gap; nc_metrics section 2.4.
+    Source: W. Liu et al. (2023), hyperspherical uniformity gap.
     """
     if not power > 0:
         raise ValueError(f"power must be above 0, got {power}; 1 is the usual choice")

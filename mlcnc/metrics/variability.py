@@ -78,7 +78,7 @@ def nc1_per_class(class_means: Array, variances: Array) -> NDArray[np.float64]:
     Range: [0, inf]; 0 is complete collapse of the class.
     Convention: population divisor; g the unweighted mean of the class means. Biased low for few
         features: compare with :func:`shuffled_nc1_per_class`.
-    Source: nc_metrics section 1.3; the per-class quotient of Papyan, Han and Donoho (2020).
+    Source: the per-class quotient of Papyan, Han and Donoho (2020).
     """
     present = to_numpy(present_classes(checked_means(class_means)[1])) > 0
     values = np.full(len(present), np.nan)

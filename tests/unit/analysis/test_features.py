@@ -1,0 +1,142 @@
+"""Anyone's features: every file kind, the run the dashboard opens, and clear refusals."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from mlcnc.analysis.features import analyse_features, read_features, report_text
+from mlcnc.analysis.geometry import class_mean_angles, gram_angles
+from mlcnc.analysis.variability import class_variability
+from mlcnc.analysis.verification import verify_run
+from mlcnc.cli import main
+from mlcnc.metrics import ClassStatisticsAccumulator, average_precision, nc1_trace
+from mlcnc.store import RunStore
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    labels = np.concatenate([np.arange(4), rng.choice(4, 150, p=[0.6, 0.25, 0.1, 0.05])])
+    features = (rng.normal(size=(154, 9)) + 3 * rng.normal(size=(4, 9))[labels]).astype(np.float32)
+    return {
+        "features": features, "targets": labels, "classifier_weight": rng.normal(size=(4, 9)).astype(np.float32),
+        "classifier_bias": np.zeros(4, dtype=np.float32), "scores": rng.normal(size=(154, 4)).astype(np.float32),
+    }  # fmt: skip
+
+
+def written(folder, kind, arrays):
+    path = folder / f"mine.{kind}"
+    if kind == "npz":
+        np.savez(path, class_names=np.array(["a", "b", "c", "d"]), **arrays)
+    elif kind == "safetensors":
+        save_file(arrays, path)
+    else:
+        torch.save({name: torch.tensor(array) for name, array in arrays.items()}, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors", "pt"])
+def test_every_kind_of_file_gives_a_run_that_opens(tmp_path, capsys, arrays, kind):
+    path = written(tmp_path, kind, arrays)
+    assert main(["analyze", str(path), "--runs", str(tmp_path / "runs"), "--tail-max", "10"]) == 0
+    text = capsys.readouterr().out
+    run = RunStore(tmp_path / "runs").open("features-mine")
+    line = run.metrics()[0]
+    accumulator = ClassStatisticsAccumulator(4, 9)
+    accumulator.update_rows(arrays["features"], arrays["targets"])
+    statistics = accumulator.compute()
+    expected = nc1_trace(statistics.class_means, statistics.variances)
+    assert line["test.f/nc1_trace"] == pytest.approx(expected)
+    assert f"{expected:.4g}" in text
+    onehot = np.eye(4)[arrays["targets"]]
+    assert line["test/map_total"] == pytest.approx(100 * average_precision(arrays["scores"], onehot).mean())
+    assert 0 <= line["test.f/nc4_agreement"] <= 1
+    assert run.status.state == "finished"
+    assert run.info.class_counts == np.bincount(arrays["targets"]).tolist()
+    assert verify_run(run).problems == []
+    assert class_mean_angles(run, 0, split="test", space="f", centring="class") is not None
+    assert class_mean_angles(run, 0, split="test", space="f", centring="all") is None
+    assert gram_angles(run, 0, "classifier") is not None
+    assert class_variability(run, 0, split="test", space="f") is not None
+    assert main(["analyze", str(path), "--runs", str(tmp_path / "runs")]) == 0
+    assert "features-mine-2" in capsys.readouterr().err
+
+
+def test_class_wise_and_multi_label_features(tmp_path, capsys):
+    rng = np.random.default_rng(1)
+    targets = (rng.random((80, 5)) < 0.4).astype(np.uint8)
+    targets[:10] = np.tile(np.eye(5, dtype=np.uint8), (2, 1))
+    features = rng.normal(size=(80, 5, 6)) + targets[:, :, None]
+    np.savez(tmp_path / "wise.npz", class_features=features, labels=targets, logits=features.sum(axis=2))
+    assert main(["analyze", str(tmp_path / "wise.npz"), "--no-run", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["test.f/nc4_binary_macro"] > 0.5
+    assert values["test.f/angle_min_all"] > 0
+    np.savez(tmp_path / "images.npz", features=features[:, 0], targets=targets)
+    file = read_features(tmp_path / "images.npz")
+    report = analyse_features(file, {"head": [0, 1, 2, 3, 4], "medium": [], "tail": []})
+    assert not file.single_label
+    values = {line.name: line for line in report.lines}
+    assert values["test.f/ncm_ratio"].value > 0
+    assert values["test.f/nc1_tail"].reason == "the group needs a class with a positive"
+    text = report_text(report, file.class_names)
+    assert "not defined here:" in text
+    assert "closest pair of classes" in text
+    assert not [line for line in report.lines if not np.isfinite(line.value) and not line.reason]
+
+
+def spoiled(arrays, **changes):
+    return {name: array for name, array in {**arrays, **changes}.items() if array is not None}
+
+
+BAD = [
+    ({"features": None}, "has no array features"),
+    ({"targets": np.zeros(3, dtype=int)}, "targets must have 154 rows like features, got 3"),
+    ({"targets": np.full((154, 4), 0.5)}, "targets of shape"),
+    ({"targets": np.zeros(154)}, "class indices"),
+    ({"targets": np.zeros((154, 1), dtype=int)}, "two classes or more"),
+    ({"classifier_weight": np.zeros((4, 3))}, "classifier_weight in bad.npz must have shape"),
+    ({"scores": np.zeros((154, 3))}, "scores in bad.npz must have shape"),
+    ({"features": np.full((154, 9), np.nan)}, "must be finite"),
+    ({"features": np.zeros((154, 7, 9))}, "features must have"),
+    ({"features": np.zeros(154)}, "features must be numbers of shape"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), BAD)
+def test_files_that_do_not_fit_are_refused_and_write_nothing(tmp_path, capsys, arrays, changes, words):
+    if "targets" in changes and changes["targets"].ndim == 2 and changes["targets"].shape[1] == 1:
+        arrays = {name: arrays[name] for name in ("features", "targets")}
+    if changes.get("features") is not None and changes["features"].ndim == 3:
+        arrays = spoiled(arrays, targets=np.zeros((154, 4), dtype=int), classifier_weight=None)
+    np.savez(tmp_path / "bad.npz", **spoiled(arrays, **changes))
+    assert main(["analyze", str(tmp_path / "bad.npz"), "--runs", str(tmp_path / "runs")]) == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+class Trap:
+    def __reduce__(self):
+        return (open, ("trapped", "w"))
+
+
+def test_nothing_in_a_file_is_executed(tmp_path, capsys, monkeypatch, arrays):
+    monkeypatch.chdir(tmp_path)
+    with open("evil.pt", "wb") as stream:
+        pickle.dump({"features": Trap()}, stream)
+    np.savez("evil.npz", features=np.array([Trap()], dtype=object), targets=arrays["targets"])
+    torch.save({"features": torch.zeros(2), "targets": Trap()}, "trap.pt")
+    (tmp_path / "short.safetensors").write_bytes(b"\x00" * 5)
+    (tmp_path / "notes.txt").write_text("hello")
+    for name in ("evil.pt", "evil.npz", "trap.pt", "short.safetensors", "notes.txt", "missing.npz"):
+        assert main(["analyze", name, "--no-run"]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("mlcnc: ")
+        assert "Traceback" not in error
+    assert not (tmp_path / "trapped").exists()
+    assert main(["analyze", "notes.txt", "--tail-max", "200"]) == 1
+    assert "--tail-max 200 must not be above" in capsys.readouterr().err
