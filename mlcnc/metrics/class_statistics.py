@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
 from mlcnc.metrics.accumulation import all_reduce_sum
-from mlcnc.metrics.namespace import Array, as_float64, check_finite, checked_batch, rows_per_chunk, to_numpy
+from mlcnc.metrics.namespace import (
+    Array,
+    as_float64,
+    check_finite,
+    checked_batch,
+    like,
+    rows_per_chunk,
+    to_numpy,
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ class ClassStatisticsAccumulator:
         """
         num_images = class_features.shape[0]
         require_shape("class_features", class_features.shape, ("B", self.num_classes, self.dim))
-        checked_batch(class_features, targets)
+        targets = checked_batch(class_features, targets)
         if num_images == 0:
             return
         rows, labels, _ = positive_rows(class_features, targets)
@@ -137,6 +145,7 @@ class ClassStatisticsAccumulator:
         require_shape("labels", labels.shape, (features.shape[0],), like="features")
         if features.shape[0] == 0:
             return
+        labels = like(features, labels)
         xp = array_namespace(features)
         if int(xp.min(labels)) < 0 or int(xp.max(labels)) >= self.num_classes:
             raise ValueError(f"labels must be 0 to {self.num_classes - 1}, got {int(xp.max(labels))}")
@@ -189,7 +198,7 @@ class ClassStatisticsAccumulator:
         step = rows_per_chunk(features)
         for start in range(0, features.shape[0], step):
             _, rows = as_float64(features[start : start + step])  # (n, d)
-            classes = labels[start : start + step]  # (n,)
+            classes = xp.astype(labels[start : start + step], xp.int64)  # (n,)
             membership = xp.astype(every_class[:, None] == classes[None, :], xp.float64)  # (C, n)
             counts = xp.sum(membership, axis=1)  # (C,)
             means = membership @ rows / xp.where(counts > 0, counts, 1.0)[:, None]  # (C, d)
@@ -222,7 +231,8 @@ def positive_rows(class_features: Array, targets: Array) -> tuple[Array, Array, 
         ``(rows, labels, multiplicity)`` of shapes (n, d), (n,), (n,): row, its class, and how many
         labels its image has; in the order of images.
     """
-    xp = array_namespace(class_features, targets)
+    targets = like(class_features, targets)
+    xp = array_namespace(class_features)
     num_images, num_classes, dim = class_features.shape
     # about nine cells in ten are negatives: gather the positives before any arithmetic
     flat = xp.reshape(class_features, (num_images * num_classes, dim))

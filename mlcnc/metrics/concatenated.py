@@ -68,7 +68,7 @@ class ConcatenatedMeansAccumulator(SumAccumulator):
     def update(self, class_features: Array, targets: Array) -> None:
         """Add a batch: (B, C, p) projected features and (B, C) targets of 0 or 1."""
         require_shape("class_features", class_features.shape, ("B", self.num_classes, self.dim))
-        checked_batch(class_features, targets)
+        targets = checked_batch(class_features, targets)
         xp = array_namespace(class_features)
         step = rows_per_chunk(class_features)
         for start in range(0, class_features.shape[0], step):

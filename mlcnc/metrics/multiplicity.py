@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
 from mlcnc.metrics.class_statistics import ClassStatisticsAccumulator, positive_rows
-from mlcnc.metrics.namespace import Array, checked_batch
+from mlcnc.metrics.namespace import Array, checked_batch, like
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,13 @@ class MultiplicityAccumulator:
     def update(self, class_features: Array, targets: Array) -> None:
         """Add a batch: (B, C, d) features and (B, C) targets of 0 or 1."""
         require_shape("class_features", class_features.shape, ("B", self.num_classes, self._cells.dim))
-        checked_batch(class_features, targets)
+        targets = checked_batch(class_features, targets)
         self.update_rows(*positive_rows(class_features, targets))
 
     def update_rows(self, features: Array, labels: Array, multiplicity: Array) -> None:
         """Add positive rows (n, d) with class (n,) and number of labels of their image (n,)."""
         if features.shape[0]:
+            labels, multiplicity = like(features, labels), like(features, multiplicity)
             xp = array_namespace(features)
             level = xp.clip(multiplicity, 1, self.max_multiplicity) - 1
             self._cells.update_rows(features, labels * self.max_multiplicity + level)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_torch_array
+from array_api_compat import array_namespace, device, is_torch_array
 from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
@@ -63,16 +63,30 @@ def checked_means(class_means: Array, name: str = "class_means") -> tuple[Any, A
     return xp, means
 
 
-def checked_batch(class_features: Array, targets: Array) -> None:
-    """Check one batch of class-wise features and its labels.
+def checked_batch(class_features: Array, targets: Array) -> Array:
+    """Check one batch of class-wise features and its labels, and return the labels beside the features.
+
+    Returns:
+        ``targets`` in the namespace and on the device of ``class_features``.
 
     Raises:
         ValueError: a shape does not fit, a feature is not finite or a target is not 0 or 1.
     """
     require_shape("class_features", class_features.shape, ("B", "C", "d"))
     require_shape("targets", targets.shape, class_features.shape[:2], like="class_features")
+    targets = like(class_features, targets)
     check_finite(class_features, "class_features")
     check_binary(targets)
+    return targets
+
+
+def like(array: Array, other: Array) -> Array:
+    """Return ``other`` as an array of the kind and on the device of ``array``, its dtype kept."""
+    if is_torch_array(array) == is_torch_array(other):
+        return other.to(array.device) if is_torch_array(array) else other
+    xp = array_namespace(array)
+    values = other.detach().cpu().numpy() if is_torch_array(other) else np.asarray(other)
+    return xp.asarray(values, device=device(array))
 
 
 def check_finite(features: Array, name: str) -> None:

@@ -15,6 +15,7 @@ from mlcnc.metrics.namespace import (
     Array,
     as_float64,
     checked_batch,
+    like,
     mean_of_defined,
     rows_per_chunk,
     to_numpy,
@@ -79,11 +80,12 @@ class NearestClassAccumulator(SumAccumulator):
             ValueError: a shape does not fit, or logits come without negative means.
         """
         require_shape("class_features", class_features.shape, ("B", *self._means.shape))
-        checked_batch(class_features, targets)
+        targets = checked_batch(class_features, targets)
         rows, labels, _ = positive_rows(class_features, targets)
         self.update_rows(rows, labels)
-        if logits is None:
+        if logits is None or class_features.shape[0] == 0:
             return
+        logits = like(class_features, logits)
         require_shape("logits", logits.shape, targets.shape, like="targets")
         negative = self.statistics.negative_means
         if negative is None:
@@ -111,12 +113,13 @@ class NearestClassAccumulator(SumAccumulator):
 
     def update_rows(self, features: Array, labels: Array) -> None:
         """Add rows (n, d) of one class each, labels (n,), to the identity form."""
+        labels = like(features, labels)
         xp = array_namespace(features)
         step = rows_per_chunk(features)
         number = len(self._means)
         for start in range(0, features.shape[0], step):
             _, rows = as_float64(features[start : start + step])
-            classes = labels[start : start + step]
+            classes = xp.astype(labels[start : start + step], xp.int64)
             nearest = self._nearest(xp, rows)
             every_class = xp.arange(number, device=device(rows))
             membership = xp.astype(every_class[:, None] == classes[None, :], xp.float64)  # (C, n)
@@ -158,7 +161,8 @@ class NearestClassAccumulator(SumAccumulator):
         negative = self.statistics.negative_means
         both = self.statistics.present.copy()
         if negative is not None:
-            both &= ~np.isnan(negative).any(axis=1)
+            # where both means coincide neither is nearer
+            both &= (np.nan_to_num(self.statistics.class_means - negative) != 0).any(axis=1)
         return both
 
     def _nearest(self, xp: Array, rows: Array) -> Array:

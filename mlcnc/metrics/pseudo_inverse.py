@@ -18,7 +18,7 @@ from mlcnc.errors import require_shape
 from mlcnc.metrics.accumulation import SumAccumulator
 from mlcnc.metrics.class_statistics import ClassStatistics, positive_rows
 from mlcnc.metrics.geometry import Centring, centred_class_means
-from mlcnc.metrics.namespace import Array, as_float64, checked_batch, rows_per_chunk, to_numpy
+from mlcnc.metrics.namespace import Array, as_float64, checked_batch, like, rows_per_chunk, to_numpy
 from mlcnc.metrics.variability import Weights, class_weights
 
 ILL_CONDITIONED = 1e-6
@@ -125,7 +125,7 @@ class ProjectedScatterAccumulator(SumAccumulator):
 
     def update(self, class_features: Array, targets: Array) -> None:
         """Add the positives of a batch: (B, C, d) features and (B, C) targets of 0 or 1."""
-        checked_batch(class_features, targets)
+        targets = checked_batch(class_features, targets)
         rows, labels, _ = positive_rows(class_features, targets)
         self.update_rows(rows, labels)
 
@@ -135,12 +135,13 @@ class ProjectedScatterAccumulator(SumAccumulator):
         require_shape("labels", labels.shape, (features.shape[0],), like="features")
         if features.shape[0] == 0 or self.directions.rank == 0:
             return
+        labels = like(features, labels)
         xp = array_namespace(features)
         step = rows_per_chunk(features)
         number = len(self._means)
         for start in range(0, features.shape[0], step):
             _, rows = as_float64(features[start : start + step])
-            classes = labels[start : start + step]
+            classes = xp.astype(labels[start : start + step], xp.int64)
             where = device(rows)
             means = xp.asarray(self._means, device=where)
             frame = xp.asarray(self.directions.directions, device=where)

@@ -24,6 +24,7 @@ def nc1_trace(
     variances: Array,
     *,
     class_counts: Array | None = None,
+    overall_mean: Array | None = None,
     within: Weights = "class",
     between: Weights = "class",
     centring: Centring = "class",
@@ -34,6 +35,7 @@ def nc1_trace(
         class_means: (C, d), rows of NaN for classes without a positive.
         variances: (C,) mean squared distance to the class mean.
         class_counts: (C,) n_c; needed for weights or centring by ``sample``.
+        overall_mean: (d,), needed for centring ``all``.
         within, between: weights of the classes in either covariance.
         centring: of the class means in Sigma_B.
 
@@ -54,7 +56,9 @@ def nc1_trace(
         >>> nc1_trace(np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([0.5, 0.1]))
         0.3
     """
-    spread, distances, counts = _spread_and_distance(class_means, variances, class_counts, centring)
+    spread, distances, counts = _spread_and_distance(
+        class_means, variances, class_counts, centring, overall_mean
+    )
     if len(spread) < 2:
         return float("nan")
     return ratio(
@@ -161,11 +165,15 @@ def class_weights(
 
 
 def _spread_and_distance(
-    class_means: Array, variances: Array, class_counts: Array | None, centring: Centring
+    class_means: Array,
+    variances: Array,
+    class_counts: Array | None,
+    centring: Centring,
+    overall_mean: Array | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
     xp, means = checked_means(class_means)
     present = to_numpy(present_classes(means)) > 0
-    centred = centred_class_means(means, centring, class_counts=class_counts)
+    centred = centred_class_means(means, centring, class_counts=class_counts, overall_mean=overall_mean)
     distances = to_numpy(xp.sum(centred**2, axis=1))[present]
     counts = None if class_counts is None else _numpy_counts(class_counts)[present]
     return to_numpy(variances)[present], distances, counts

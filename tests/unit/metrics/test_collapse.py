@@ -61,14 +61,9 @@ def test_nc1_under_every_convention(case, parts, within, between, centring):
     features, targets, _ = case
     statistics, rows, as_array = parts
     conventions = {"within": within, "between": between, "centring": centring}
-    if centring != "all":
-        actual = nc1_trace(
-            as_array(statistics.class_means),
-            statistics.variances,
-            class_counts=statistics.class_counts,
-            **conventions,
-        )
-        assert actual == pytest.approx(reference.nc1_trace(rows, **conventions), rel=1e-10)
+    given = {"class_counts": statistics.class_counts, "overall_mean": statistics.overall_mean}
+    actual = nc1_trace(as_array(statistics.class_means), statistics.variances, **given, **conventions)
+    assert actual == pytest.approx(reference.nc1_trace(rows, features=features, **conventions), rel=1e-10)
     directions = between_directions(statistics, between=between, centring=centring)
     second = ProjectedScatterAccumulator(statistics, directions)
     second.update(as_array(features), as_array(targets))
@@ -348,6 +343,41 @@ def test_bad_batches_are_refused_and_leave_nothing_behind(case, as_array, spoil,
         ):
             with pytest.raises(ValueError, match=words):
                 other.update(as_array(bad[0]), as_array(bad[1]))
+
+
+def test_odd_kinds_of_arrays_are_taken_as_they_are(case):
+    """Tensors with a graph, half precision, integers, booleans, NumPy targets beside tensors."""
+    features, targets, _ = case
+    exact = statistics_of(features, targets)
+    kinds = [
+        (torch.tensor(features, requires_grad=True), torch.tensor(targets).bool(), 1e-12),
+        (torch.tensor(features), targets, 1e-12),
+        (features, torch.tensor(targets), 1e-12),
+        (features.astype(np.float16), targets.astype(bool), 5e-3),
+        (torch.tensor(features).bfloat16(), torch.tensor(targets).float(), 3e-2),
+        ((1000 * features).astype(np.int64), targets, None),
+    ]
+    for some, labels, tolerance in kinds:
+        found = statistics_of(some, labels)
+        scale = 1000.0 if tolerance is None else 1.0
+        np.testing.assert_allclose(found.class_means / scale, exact.class_means, atol=tolerance or 1e-3)
+        nearest = NearestClassAccumulator(found)
+        nearest.update(some, labels, features.sum(axis=2))
+        assert 0 < nearest.compute().binary_macro < 1
+    for kind in (np.uint8, np.int32):
+        accumulator = ClassStatisticsAccumulator(5, 11)
+        accumulator.update_rows(torch.tensor(features[:, 0]), targets.argmax(axis=1).astype(kind))
+        assert accumulator.compute().class_counts.sum() == 37
+
+
+def test_no_image_and_constant_features_decide_nothing(case):
+    features, targets, _ = case
+    for some, labels in ((features[:0], targets[:0]), (0 * features + 1, targets)):
+        nearest = NearestClassAccumulator(statistics_of(some, labels))
+        nearest.update(some, labels, features[: len(some)].sum(axis=2))
+        found = nearest.compute()
+        assert np.isnan(found.binary_macro)
+        assert np.isnan(found.binary_positive)
 
 
 def test_bad_arguments_name_themselves(case):
