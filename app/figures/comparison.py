@@ -72,12 +72,16 @@ def metric_curves(
             },
             hovertemplate="epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
         )
-    if baseline is not None:
-        figure.add_hline(
-            y=baseline,
-            line={"dash": "dash", "color": NEUTRAL},
-            annotation_text=f"labels shuffled {baseline:.3g}",
-            annotation_position="top right",
+    epochs = [epoch for _, item in curves for epoch in item.epochs]
+    if baseline is not None and epochs:
+        # a trace, not a shape: annotations of shapes are misplaced on a logarithmic axis
+        figure.add_scatter(
+            name=f"labels shuffled ({baseline:.3g}): no collapse at all",
+            x=[min(epochs), max(epochs)],
+            y=[baseline, baseline],
+            mode="lines",
+            line={"dash": "dash", "color": NEUTRAL, "width": 1.5},
+            hovertemplate="%{y:.3g} with labels shuffled<extra></extra>",
         )
     return _axes(figure, label, log, optimum)
 

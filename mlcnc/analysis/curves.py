@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.metrics.catalogue import describe
+from mlcnc.metrics.catalogue import describe, metric_floor
 from mlcnc.metrics.catalogue import metric_optimum as optimum_of
 from mlcnc.store import Run
 
@@ -67,14 +67,20 @@ def band(curves: Sequence[Curve]) -> Band:
 
 
 def metric_optimum(run: Run, metric: str) -> float | None:
-    """Return the value at collapse onto a simplex ETF, drawn as a line; None where there is none to draw.
+    """Return the best possible value, drawn as a line: that of a simplex ETF, or the floor where none fits.
 
-    Of percentages, and of 0 on the logarithmic axis of NC1 and CDNV, nothing is drawn.
+    None where there is nothing to draw: of percentages, and of 0 on the logarithmic axis of NC1 and CDNV.
     """
     name = metric.split("/")[-1]
     if name.startswith(("nc1", "cdnv", "map", "g_map", "f1")):
         return None
-    return optimum_of(metric, len(run.info.class_names))
+    number = len(run.info.class_names)
+    model = run.info.config.get("model")
+    settings = model if isinstance(model, dict) else {}
+    space = metric.split("/")[0].rpartition(".")[2]
+    dim = settings.get({"f": "embedding_dim", "mu": "projection_dim"}.get(space, ""))
+    floor = metric_floor(metric, number, dim) if isinstance(dim, int) else None
+    return optimum_of(metric, number) if floor is None else floor
 
 
 def metric_label(metric: str) -> str:

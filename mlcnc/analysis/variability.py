@@ -87,16 +87,26 @@ def class_variability(run: Run, epoch: int, *, split: str, space: str) -> Variab
 
 
 def variability_sentence(record: VariabilityRecord) -> str:
-    """Return which class varies most and least around its mean, with counts."""
-    defined = np.flatnonzero(np.isfinite(record.nc1))
+    """Return which class varies most and least around its mean, against what its count gives by chance.
+
+    Classes are ranked by NC1 over its shuffle baseline: raw NC1 is low for classes of few features.
+    """
+    relative = record.nc1 / np.where(record.shuffled > 0, record.shuffled, np.nan)
+    defined = np.flatnonzero(np.isfinite(relative))
     if len(defined) == 0:
         return "No class has two features or more, so NC1 is undefined."
-    low = defined[int(np.argmin(record.nc1[defined]))]
-    high = defined[int(np.argmax(record.nc1[defined]))]
+    low = defined[int(np.argmin(relative[defined]))]
+    high = defined[int(np.argmax(relative[defined]))]
+
+    def of(index: int) -> str:
+        return (
+            f"{record.class_names[index]} ({record.nc1[index]:.2f}, {record.shuffled[index]:.0f} by chance, "
+            f"{record.sample_counts[index]} features)"
+        )
+
     return (
-        f"{record.run_id}, epoch {record.epoch + 1}: trace ratio {record.total:.2f} "
-        f"(labels shuffled: {record.total_shuffled:.0f}); "
-        f"tightest {record.class_names[low]} ({record.nc1[low]:.2f}, {record.sample_counts[low]} features), "
-        f"widest {record.class_names[high]} ({record.nc1[high]:.2f}, {record.sample_counts[high]} features); "
-        f"debiased CDNV {record.debiased_cdnv:.2f} over {record.debiased_pairs} of {record.num_pairs} pairs."
+        f"{record.run_id}, epoch {record.epoch + 1}: trace ratio {record.total:.2f}, "
+        f"{record.total_shuffled:.0f} with labels shuffled; against chance, tightest {of(int(low))}, "
+        f"widest {of(int(high))}; debiased CDNV {record.debiased_cdnv:.2f} over {record.debiased_pairs} "
+        f"of {record.num_pairs} pairs."
     )

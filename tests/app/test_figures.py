@@ -101,3 +101,50 @@ def test_seeds_are_shades_of_the_colour_of_their_embedding(runs):
     colours = {row.run_id: run_colour(row) for row in run_rows(runs.values())}
     assert colours["etf-s0"] == EMBEDDING_COLOURS["etf"]
     assert len(set(colours.values())) == len(colours)
+
+
+def test_the_shuffle_baseline_is_drawn_dashed_in_both_charts(trained):
+    from app.figures.comparison import metric_curves
+    from app.figures.variability import class_dots
+    from mlcnc.analysis.curves import curve
+    from mlcnc.analysis.runs import run_row
+    from mlcnc.analysis.variability import class_variability
+    from mlcnc.metrics import shuffled_nc1_per_class
+    from mlcnc.store import RunStore
+
+    run = RunStore(trained).open("tiny")
+    row, record = run_row(run), class_variability(run, 2, split="train", space="f")
+    dashed = [trace for trace in class_dots([(row, record), (row, record)]).data if trace.mode == "lines"]
+    assert len(dashed) == 1
+    assert dashed[0].line.dash == "dash"
+    expected = shuffled_nc1_per_class(record.sample_counts)
+    np.testing.assert_allclose(np.array(dashed[0].y, dtype=float), np.where(expected > 0, expected, np.nan))
+    item = curve(run, "train.f/nc1_trace")
+    figure = metric_curves([(row, item)], "NC1", log=True, baseline=12.5)
+    line = figure.data[-1]
+    assert list(line.y) == [12.5, 12.5]
+    assert list(line.x) == [1, 3]
+    assert line.line.dash == "dash"
+
+
+def test_every_centring_names_itself_on_the_axis(trained):
+    from app.figures.geometry import angle_histogram
+    from mlcnc.analysis.geometry import CENTRINGS, class_mean_angles, closest_pairs, geometry_sentence
+    from mlcnc.store import RunStore
+
+    run = RunStore(trained).open("tiny")
+    for centring in CENTRINGS:
+        record = class_mean_angles(run, 2, split="train", space="mu", centring=centring)
+        title = angle_histogram(record).layout.xaxis.title.text
+        assert ("uncentred" if centring == "none" else f"centring {centring}") in title
+        assert record.summary.minimum == pytest.approx(
+            run.metrics()[2][f"train.mu/angle_min_{centring}"], abs=1e-3
+        )
+        pair = closest_pairs(record)[0]
+        assert pair.first_features is not None
+        assert f"(from {pair.first_features} and {pair.second_features} features)" in geometry_sentence(record)
+    # 20 classes in 7 dimensions: no ETF fits, and the page says what is the least
+    centred = class_mean_angles(run, 2, split="train", space="mu", centring="class")
+    assert centred.std_floor > 10
+    assert centred.gram_floor > 0.5
+    assert "at best about" in geometry_sentence(centred)

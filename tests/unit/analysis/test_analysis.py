@@ -136,3 +136,26 @@ def test_nearest_stored_epoch(trained):
     assert nearest_array_epoch(run, None) == 2
     assert nearest_array_epoch(run, 1) == 1
     assert nearest_array_epoch(run, 50) == 2
+
+
+def test_the_line_of_a_curve_is_the_floor_where_no_etf_fits(trained):
+    from mlcnc.analysis.curves import metric_label, metric_optimum
+    from mlcnc.metrics import gram_distance_floor
+
+    run = RunStore(trained).open("tiny")  # 20 classes, f in 24 dimensions, mu in 7
+    assert metric_optimum(run, "test.f/nc2_gram") == 0.0
+    assert metric_optimum(run, "test.mu/nc2_gram") == gram_distance_floor(20, 7)
+    assert metric_optimum(run, "test.mu/angle_min_class") == pytest.approx(93.017, abs=1e-3)
+    assert metric_optimum(run, "test/map_total") is None
+    assert metric_label("test.f/angle_min_none") == "smallest angle of class means, uncentred (°), test f"
+    assert metric_label("train/loss") == "train/loss"
+
+
+def test_classes_are_ranked_against_chance_not_by_raw_nc1(trained):
+    from mlcnc.analysis.variability import class_variability, variability_sentence
+
+    record = class_variability(RunStore(trained).open("tiny"), 2, split="train", space="f")
+    relative = record.nc1 / record.shuffled
+    tightest = record.class_names[int(np.nanargmin(relative))]
+    assert f"tightest {tightest} (" in variability_sentence(record)
+    assert "by chance" in variability_sentence(record)
