@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
@@ -194,30 +194,37 @@ class ClassStatisticsAccumulator:
 
     def _absorb_rows(self, features: Array, labels: Array) -> None:
         xp = array_namespace(features)
-        every_class = xp.arange(self.num_classes, device=device(labels))
+        labels = xp.astype(labels, xp.int64)
+        # class after class, so that each piece holds few classes and its matrix product is small
+        order = xp.argsort(labels, stable=True)
         step = rows_per_chunk(features)
         for start in range(0, features.shape[0], step):
-            _, rows = as_float64(features[start : start + step])  # (n, d)
-            classes = xp.astype(labels[start : start + step], xp.int64)  # (n,)
-            membership = xp.astype(every_class[:, None] == classes[None, :], xp.float64)  # (C, n)
-            counts = xp.sum(membership, axis=1)  # (C,)
-            means = membership @ rows / xp.where(counts > 0, counts, 1.0)[:, None]  # (C, d)
-            gaps = rows - xp.take(means, classes, axis=0)  # (n, d)
-            squares = xp.vecdot(gaps, gaps)  # (n,)
-            self._absorb(to_numpy(counts), to_numpy(means), to_numpy(membership @ squares))
+            index = order[start : start + step]
+            _, rows = as_float64(xp.take(features, index, axis=0))  # (n, d)
+            classes = xp.take(labels, index, axis=0)  # (n,), rising
+            here = xp.unique_values(classes)  # (u,)
+            place = xp.searchsorted(here, classes)  # (n,)
+            membership = xp.astype(here[:, None] == classes[None, :], xp.float64)  # (u, n)
+            counts = xp.sum(membership, axis=1)  # (u,)
+            means = membership @ rows / counts[:, None]  # (u, d)
+            gaps = rows - xp.take(means, place, axis=0)  # (n, d)
+            squares = membership @ xp.vecdot(gaps, gaps)  # (u,)
+            self._absorb(to_numpy(counts), to_numpy(means), to_numpy(squares), to_numpy(here).astype(np.int64))
 
     def _absorb(
         self,
         counts: NDArray[np.float64],
         means: NDArray[np.float64],
         scatter: NDArray[np.float64],
+        classes: NDArray[np.int64] | slice = slice(None),
     ) -> None:
-        total = self._counts + counts
+        own = self._counts[classes]
+        total = own + counts
         divisor = np.where(total > 0, total, 1.0)
-        delta = means - self._means  # (C, d)
-        self._scatter += scatter + (delta**2).sum(axis=1) * self._counts * counts / divisor
-        self._means += delta * (counts / divisor)[:, None]
-        self._counts = total
+        delta = means - self._means[classes]  # (u, d)
+        self._scatter[classes] += scatter + (delta**2).sum(axis=1) * own * counts / divisor
+        self._means[classes] += delta * (counts / divisor)[:, None]
+        self._counts[classes] = total
 
 
 def positive_rows(class_features: Array, targets: Array) -> tuple[Array, Array, Array]:
