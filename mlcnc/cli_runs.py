@@ -1,0 +1,185 @@
+"""The commands on what is there already: list, show, verify and delete runs, analyze a file of features."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from typing import Any
+
+from mlcnc.config import ExperimentConfig
+from mlcnc.errors import ConfigError
+from mlcnc.store import Run, RunProblem, RunStore
+
+
+def add_runs(commands: Any) -> None:
+    """Add ``mlcnc runs``."""
+    parser = commands.add_parser("runs", help="list, show, verify or delete runs")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="one line a run")
+    add_runs_folder(listing)
+    listing.set_defaults(command=_runs_list)
+    show = actions.add_parser("show", help="settings, state and results of a run")
+    show.add_argument("run_id")
+    add_runs_folder(show)
+    show.set_defaults(command=_runs_show)
+    verify = actions.add_parser("verify", help="recompute stored metrics from stored features and scores")
+    verify.add_argument("run_ids", nargs="*", metavar="run_id", help="default: all runs")
+    add_runs_folder(verify)
+    verify.set_defaults(command=_runs_verify)
+    delete = actions.add_parser("delete", help="delete a run folder")
+    delete.add_argument("run_id")
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+    delete.add_argument("--force", action="store_true", help="even while it is being written")
+    add_runs_folder(delete)
+    delete.set_defaults(command=_runs_delete)
+
+
+def add_analyze(commands: Any) -> None:
+    """Add ``mlcnc analyze``."""
+    parser = commands.add_parser(
+        "analyze",
+        help="measure neural collapse of features in a file",
+        description="Measure neural collapse of anyone's features: .npz, .safetensors or .pt with features "
+        "(N, d) or (N, C, d), targets (N, C) of 0 and 1 or (N,) class indices, and optionally "
+        "classifier_weight (C, d), classifier_bias (C,), scores (N, C), class_names. Prints a report and "
+        "writes a run that the dashboard opens.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", help="file of features")
+    parser.add_argument(
+        "--split", choices=("train", "test"), default="test", help="what the features are of [test]"
+    )
+    parser.add_argument("--head-min", type=int, default=100, help="positives from which a class is head [100]")
+    parser.add_argument("--tail-max", type=int, default=20, help="positives below which a class is tail [20]")
+    parser.add_argument("--run-id", help="folder name of the run; default: made from the file's name")
+    parser.add_argument("--no-run", action="store_true", help="only print the report")
+    parser.add_argument("--json", action="store_true", help="print all metrics as JSON")
+    add_runs_folder(parser)
+    parser.set_defaults(command=_analyze)
+
+
+def add_runs_folder(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where runs are."""
+    parser.add_argument(
+        "--runs",
+        default=os.environ.get("MLCNC_RUNS", "runs"),
+        metavar="FOLDER",
+        help="where runs are [MLCNC_RUNS, else runs]",
+    )
+
+
+GROUPS = ("total", "head", "medium", "tail")
+
+
+def _runs_list(options: argparse.Namespace) -> int:
+    found = list(RunStore(options.runs).scan())
+    if not found:
+        print(f"no runs in {options.runs}; start one with: mlcnc train")
+        return 0
+    width = max(len(item.run_id) for item in found)
+    print(f"{'run':{width}}  {'state':8}  epochs  mAP total/head/medium/tail of the best validation epoch")
+    for item in found:
+        if isinstance(item, RunProblem):
+            print(f"{item.run_id:{width}}  broken    {item.text}")
+        else:
+            print(f"{item.run_id:{width}}  {item.status.state:8}  {len(item.metrics()):6}  {_result(item)}")
+    return 0
+
+
+def _result(run: Run) -> str:
+    best = run.best_epoch()
+    lines = {int(line["epoch"]): line for line in run.metrics()}
+    if best is None:
+        return "-"
+    values = [lines[best].get(f"test/map_{group}", float("nan")) for group in GROUPS]
+    return " / ".join(f"{value:.1f}" for value in values) + f"  (epoch {best + 1})"
+
+
+def _runs_show(options: argparse.Namespace) -> int:
+    run = RunStore(options.runs).open(options.run_id)
+    info, status = run.info, run.status
+    print(f"{run.name} ({run.run_id}), {status.state}, {len(run.metrics())} of {status.num_epochs} epochs")
+    print(f"created {info.created_at} on {info.device}, seed {info.seed}, commit {info.git_commit}")
+    print(f"{len(info.class_names)} classes; train/validation/test images: ", end="")
+    print(f"{info.num_train}/{info.num_validation}/{info.num_test}")
+    print(f"test mAP {_result(run)}")
+    if status.error is not None:
+        print(f"failed with {status.error.type}: {status.error.message}")
+    for warning in run.warnings:
+        print(f"warning: {warning}")
+    print("settings that differ from the defaults:")
+    defaults = ExperimentConfig().model_dump()
+    for name, value in _flat(info.config):
+        if value != dict(_flat(defaults)).get(name):
+            print(f"  {name} = {value}")
+    return 0
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, value in tree.items():
+        rows += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
+    return rows
+
+
+def _runs_verify(options: argparse.Namespace) -> int:
+    from mlcnc.analysis.verification import verify_run
+
+    store = RunStore(options.runs)
+    failed = 0
+    for run_id in options.run_ids or store.run_ids():
+        report = verify_run(store.open(run_id))
+        verdict = "differs" if report.problems else "agrees"
+        print(f"{run_id}: {report.num_checks} values recomputed, {verdict}")
+        for problem in report.problems:
+            print(f"  {problem}")
+        failed += bool(report.problems)
+    return 1 if failed else 0
+
+
+def _runs_delete(options: argparse.Namespace) -> int:
+    store = RunStore(options.runs)
+    store.open(options.run_id) if not options.force else None
+    if not options.yes:
+        if not sys.stdin.isatty():
+            raise ConfigError("deleting asks first, and there is no terminal to ask; give --yes")
+        if input(f"delete run {options.run_id} in {options.runs}? [y/N] ").strip().lower() != "y":
+            print("kept")
+            return 0
+    store.delete(options.run_id, force=options.force)
+    print(f"deleted {options.run_id}")
+    return 0
+
+
+def _analyze(options: argparse.Namespace) -> int:
+    from mlcnc.analysis.features import analyse_features, read_features, report_text, write_feature_run
+    from mlcnc.store.writer import groups_by_count
+
+    if options.tail_max > options.head_min:
+        raise ConfigError(f"--tail-max {options.tail_max} must not be above --head-min {options.head_min}")
+    file = read_features(options.file)
+    counts = file.targets.sum(axis=0, dtype=int).tolist()
+    groups = groups_by_count(counts, options.head_min, options.tail_max)
+    report = analyse_features(file, groups, split=options.split)
+    if options.json:
+        defined = {name: value if math.isfinite(value) else None for name, value in report.metrics.items()}
+        print(json.dumps(defined, indent=1))
+    else:
+        sizes = ", ".join(f"{name} {len(members)}" for name, members in groups.items())
+        shape = " x ".join(str(size) for size in file.features.shape)
+        print(f"{options.file}: features {shape}, {len(counts)} classes ({sizes})")
+        print(report_text(report, file.class_names))
+    if not options.no_run:
+        run_id = write_feature_run(
+            report,
+            file,
+            options.runs,
+            run_id=options.run_id,
+            source=options.file,
+            thresholds=(options.head_min, options.tail_max),
+        )
+        print(f"run {run_id} written to {options.runs}; open it in the dashboard", file=sys.stderr)
+    return 0
