@@ -155,7 +155,8 @@ def _runs_delete(options: argparse.Namespace) -> int:
 
 
 def _analyze(options: argparse.Namespace) -> int:
-    from mlcnc.analysis.features import analyse_features, read_features, report_text, write_feature_run
+    from mlcnc.analysis.feature_file import read_features
+    from mlcnc.analysis.features import analyse_features, report_text, write_feature_run
     from mlcnc.store.writer import groups_by_count
 
     if options.tail_max > options.head_min:

@@ -186,6 +186,20 @@ def slim(root):
     write_run(root, "slim", slim=True).finish()
 
 
+def analyzed(root):
+    """A file of features as ``mlcnc analyze`` writes it: no scores, no negatives, one epoch."""
+    from mlcnc.analysis.feature_file import read_features
+    from mlcnc.analysis.features import analyse_features, write_feature_run
+
+    rng = np.random.default_rng(0)
+    labels = np.arange(6).repeat(9)
+    root.mkdir()
+    np.savez(root / "mine.npz", features=rng.normal(size=(54, 7)) + labels[:, None], targets=labels)
+    file = read_features(root / "mine.npz")
+    report = analyse_features(file, {"head": [0, 1], "medium": [2, 3], "tail": [4, 5]})
+    write_feature_run(report, file, root, run_id="mine", source="mine.npz", thresholds=(100, 20))
+
+
 def many_classes(root):
     write_run(root, "coco", classes=[f"class {i}" for i in range(80)]).finish()
 
@@ -194,7 +208,7 @@ CATALOGUE = {
     maker.__name__: maker
     for maker in (
         none, one, full, running, no_epoch, lost, failed, broken, newer, damaged_arrays, damaged_samples,
-        half_line, nothing_but_loss, nan, no_validation, slim, many_classes,
+        half_line, nothing_but_loss, nan, no_validation, slim, many_classes, analyzed,
     )
 }  # fmt: skip
 

@@ -51,6 +51,10 @@ def test_no_situation_breaks_a_page(opened, page, situation):
         ("half_line", "compare", "half-written"),
         ("no_validation", "overview", "No validation mAP, so the last epoch is shown: blind"),
         ("slim", "geometry", "stored no such arrays"),
+        ("analyzed", "geometry", "(from 9 and 9 features)"),
+        ("analyzed", "variability", "debiased CDNV"),
+        ("analyzed", "attention", "mine.npz stored no attention"),
+        ("analyzed", "overview", "No run has a test mAP yet"),
         ("slim", "attention", "slim stored no attention"),
         ("slim", "variability", "slim stored no class statistics"),
         ("nothing_but_loss", "variability", "None of the picked runs logged test.f/nc1_trace"),
@@ -114,3 +118,18 @@ def test_runs_folder_comes_from_the_command_line(monkeypatch, tmp_path):
     for arguments in (["--runs", "elsewhere"], ["--runs=elsewhere"]):
         monkeypatch.setattr("sys.argv", ["main.py", *arguments])
         assert str(runs_root()) == "elsewhere"
+
+
+def test_a_centring_that_needs_negatives_says_so_where_there_are_none(monkeypatch, catalogue):
+    monkeypatch.setenv("MLCNC_RUNS", str(catalogue("analyzed")))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    said = {
+        "all": "stored no features of negatives",
+        "sample": "centred by the mean of all positive features",
+    }
+    for centring, sentence in said.items():
+        page = AppTest.from_file(str(ROOT / "app" / "views" / "geometry.py"), default_timeout=30)
+        page.query_params["centring"] = centring
+        shown = page.run()
+        assert not shown.exception
+        assert sentence in words(shown)

@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from mlcnc.analysis.features import analyse_features, read_features, report_text
+from mlcnc.analysis.feature_file import read_features
+from mlcnc.analysis.features import analyse_features, report_text
 from mlcnc.analysis.geometry import class_mean_angles, gram_angles
 from mlcnc.analysis.variability import class_variability
 from mlcnc.analysis.verification import verify_run
