@@ -32,8 +32,9 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
     except BaseException as error:
         if path.parent.is_dir():
             aside.unlink(missing_ok=True)
-        if not isinstance(error, Exception):
-            raise  # Ctrl-C
+        interruption = _interruption(error)
+        if interruption is not None:
+            raise interruption from None
         # safetensors wraps the system's error in one of its own
         raise store_error(path, error) from error
 
@@ -73,13 +74,23 @@ def append_line(path: Path, tree: dict[str, Any]) -> None:
         raise store_error(path, error) from error
 
 
-def store_error(path: Path, error: Exception) -> StoreError:
+def store_error(path: Path, error: BaseException) -> StoreError:
     """Return one sentence for an error of the file system."""
     reason = getattr(error, "strerror", None) or str(error)
     return StoreError(
         f"{path.name} of run {path.parent.name} could not be written: {reason}; "
         "what was logged before is intact. Free some space or choose another runs folder"
     )
+
+
+def _interruption(error: BaseException) -> BaseException | None:
+    """Return the Ctrl-C behind an error: torch's writer, when interrupted, raises an error of its own."""
+    link: BaseException | None = error
+    while link is not None:
+        if not isinstance(link, Exception):
+            return link
+        link = link.__context__
+    return None
 
 
 def _write_all(path: Path, content: bytes) -> None:

@@ -6,13 +6,13 @@ and the epoch's number.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mlcnc.errors import RunFormatError, StoreError
+from mlcnc.store.files import replace_file
 from mlcnc.training.build import Experiment
 
 FILE_NAME = Path("checkpoints") / "last.pt"
@@ -25,7 +25,6 @@ def save_checkpoint(experiment: Experiment, run_folder: Path, next_epoch: int) -
         StoreError: the disk is full or the folder cannot be written.
     """
     path = run_folder / FILE_NAME
-    aside = path.with_suffix(f".{os.getpid()}.tmp")
     state = {
         "next_epoch": next_epoch,
         "network": experiment.network.state_dict(),
@@ -37,16 +36,9 @@ def save_checkpoint(experiment: Experiment, run_folder: Path, next_epoch: int) -
         "best": experiment.best,
     }
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as stream:
-            torch.save(state, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(aside, path)
-    except (OSError, RuntimeError) as error:
-        # torch reports a full disk as RuntimeError from its zip writer
-        aside.unlink(missing_ok=True)
-        raise StoreError(f"the checkpoint {path} could not be written: {error}") from error
+        replace_file(path, lambda aside: torch.save(state, aside))
+    except StoreError as error:
+        raise StoreError(f"the checkpoint {path} could not be written: {error.__cause__}") from error
 
 
 def load_checkpoint(experiment: Experiment, run_folder: Path) -> int:

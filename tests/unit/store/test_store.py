@@ -338,3 +338,25 @@ def test_killed_writers_leave_readable_runs_with_every_logged_epoch(tmp_path):
         status["heartbeat_at"] = "2001-01-01T00:00:00+00:00"
         (run.folder / "status.json").write_text(json.dumps(status))
         assert run.status.state == "lost"
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_ctrl_c_inside_a_write_stays_ctrl_c(tmp_path, masked):
+    """torch's zip writer raises a RuntimeError of its own while an interruption passes through it."""
+    from mlcnc.store.files import replace_file
+
+    path = tmp_path / "last.pt"
+    path.write_text("old")
+
+    def write(aside):
+        aside.write_text("half")
+        try:
+            raise KeyboardInterrupt
+        finally:
+            if masked:
+                raise RuntimeError("unexpected pos 64 vs 0")
+
+    with pytest.raises(KeyboardInterrupt):
+        replace_file(path, write)
+    assert path.read_text() == "old"
+    assert [item.name for item in tmp_path.iterdir()] == ["last.pt"]
