@@ -36,7 +36,7 @@ SECTIONS = {
         "bootstrap_map", "bootstrap_difference",
     ],
 }  # fmt: skip
-FIELDS = ("Formula", "Range", "Convention", "Source")
+FIELDS = ("Formula", "Range", "Convention", "Returns", "Source")
 
 
 def function_of(name: str) -> Callable[..., Any]:
@@ -53,7 +53,7 @@ def parts_of(function: Callable[..., Any]) -> dict[str, str]:
     summary = " ".join(text.split("\n\n")[0].split())
     found = {"Summary": summary}
     for field in FIELDS:
-        match = re.search(rf"^{field}: (.*?)(?=^\S|\Z)", text, flags=re.S | re.M)
+        match = re.search(rf"^{field}:\s(.*?)(?=^\S|\Z)", text, flags=re.S | re.M)
         if match:
             found[field] = plain(" ".join(match.group(1).split()))
     return found

@@ -18,6 +18,7 @@ from mlcnc.metrics import (
     ClassStatisticsAccumulator,
     SpaceFeatures,
     angle_summary,
+    between_directions,
     centred_class_means,
     classifier_agreement,
     gram_distance,
@@ -36,7 +37,7 @@ class ReportLine:
 
     Attributes:
         name: full metric name.
-        value: NaN where undefined; ``reason`` says why.
+        value: NaN where undefined; ``reason`` says why, or what makes a defined value doubtful.
         title, conventions: what it is and which choices are in it.
         optimum: at collapse onto an ETF, None where there is none.
         floor: the least possible value in this dimension, where above the optimum.
@@ -148,7 +149,8 @@ def report_text(report: FeatureReport, class_names: Sequence[str]) -> str:
         best = "" if line.optimum is None else f"{line.optimum:.4g}"
         best = f">= {line.floor:.3g}" if line.floor is not None else best
         choices = f"  [{line.conventions}]" if line.conventions else ""
-        rows.append(f"  {line.value:10.4g}  {best:>9}  {line.title}{choices}")
+        caution = f" - caution: {line.reason}" if line.reason else ""
+        rows.append(f"  {line.value:10.4g}  {best:>9}  {line.title}{choices}{caution}")
     closest = angle_summary(pairwise_angles(statistics.class_means, centring="class")).closest_pair
     if closest is not None:
         rows += [
@@ -220,6 +222,7 @@ def _analysed(file: FeatureFile, groups: Mapping[str, Sequence[int]], split: str
             file.classifier_weight.astype(np.float64) @ file.classifier_weight.T.astype(np.float64)
         ).astype(np.float32)
     metrics |= extra
+    doubtful = between_directions(statistics).reason
     lines = []
     for name, value in metrics.items():
         info = describe(name)
@@ -234,7 +237,8 @@ def _analysed(file: FeatureFile, groups: Mapping[str, Sequence[int]], split: str
                 conventions=replace(info, split="", space="").conventions,
                 optimum=metric_optimum(name, number),
                 floor=metric_floor(name, number, dim),
-                reason=reason_undefined(name, value, statistics),
+                reason=reason_undefined(name, value, statistics)
+                or (doubtful if "/nc1_pinv" in name and not name.endswith("_rank") else ""),
             )
         )
     return FeatureReport(tuple(lines), metrics, arrays, statistics, split)
