@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,27 @@ def rows_per_chunk(array: Array) -> int:
     for size in array.shape[1:]:
         width *= int(size)
     return max(1, CHUNK_ELEMENTS // max(1, width))
+
+
+def pieces(features: Array, labels: Array, num_classes: int) -> Iterator[tuple[Array, Array, Array]]:
+    """Yield rows in float64 with their classes, a piece of about :data:`CHUNK_ELEMENTS` at a time.
+
+    Args:
+        features: (n, d).
+        labels: (n,) int.
+        num_classes: C.
+
+    Yields:
+        ``(rows, classes, membership)``: (b, d), (b,) and (C, b), 1 where a row is of a class.
+    """
+    labels = like(features, labels)
+    xp = array_namespace(features)
+    step = rows_per_chunk(features)
+    for start in range(0, features.shape[0], step):
+        _, rows = as_float64(features[start : start + step])
+        classes = xp.astype(labels[start : start + step], xp.int64)
+        every_class = xp.arange(num_classes, device=device(rows))
+        yield rows, classes, xp.astype(every_class[:, None] == classes[None, :], xp.float64)
 
 
 def ratio(numerator: float, denominator: float) -> float:

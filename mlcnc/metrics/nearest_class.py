@@ -17,6 +17,7 @@ from mlcnc.metrics.namespace import (
     checked_batch,
     like,
     mean_of_defined,
+    pieces,
     rows_per_chunk,
     to_numpy,
 )
@@ -113,16 +114,9 @@ class NearestClassAccumulator(SumAccumulator):
 
     def update_rows(self, features: Array, labels: Array) -> None:
         """Add rows (n, d) of one class each, labels (n,), to the identity form."""
-        labels = like(features, labels)
         xp = array_namespace(features)
-        step = rows_per_chunk(features)
-        number = len(self._means)
-        for start in range(0, features.shape[0], step):
-            _, rows = as_float64(features[start : start + step])
-            classes = xp.astype(labels[start : start + step], xp.int64)
+        for rows, classes, membership in pieces(features, labels, len(self._means)):
             nearest = self._nearest(xp, rows)
-            every_class = xp.arange(number, device=device(rows))
-            membership = xp.astype(every_class[:, None] == classes[None, :], xp.float64)  # (C, n)
             self._sums["rows"] += to_numpy(xp.sum(membership, axis=1))
             self._sums["own"] += to_numpy(membership @ xp.astype(nearest == classes, xp.float64))
 

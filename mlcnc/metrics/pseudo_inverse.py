@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from mlcnc.errors import require_shape
 from mlcnc.metrics.accumulation import SumAccumulator
 from mlcnc.metrics.class_statistics import ClassStatistics, positive_rows
+from mlcnc.metrics.distance_variance import squared_distances
 from mlcnc.metrics.geometry import Centring, centred_class_means
-from mlcnc.metrics.namespace import Array, as_float64, checked_batch, like, rows_per_chunk, to_numpy
+from mlcnc.metrics.namespace import Array, checked_batch, pieces, to_numpy
 from mlcnc.metrics.variability import Weights, class_weights
 
 ILL_CONDITIONED = 1e-6
@@ -121,7 +122,9 @@ class ProjectedScatterAccumulator(SumAccumulator):
         self.directions = directions
         known = np.nan_to_num(statistics.class_means)
         self._means = known
-        self._coordinates = known @ directions.directions  # (C, r), of every class mean
+        # centred, so that a large common offset costs no digits in their differences
+        centred = np.nan_to_num(centred_class_means(statistics.class_means, "class"))
+        self._coordinates = centred @ directions.directions  # (C, r), of every class mean
 
     def update(self, class_features: Array, targets: Array) -> None:
         """Add the positives of a batch: (B, C, d) features and (B, C) targets of 0 or 1."""
@@ -135,20 +138,13 @@ class ProjectedScatterAccumulator(SumAccumulator):
         require_shape("labels", labels.shape, (features.shape[0],), like="features")
         if features.shape[0] == 0 or self.directions.rank == 0:
             return
-        labels = like(features, labels)
         xp = array_namespace(features)
-        step = rows_per_chunk(features)
-        number = len(self._means)
-        for start in range(0, features.shape[0], step):
-            _, rows = as_float64(features[start : start + step])
-            classes = xp.astype(labels[start : start + step], xp.int64)
+        for rows, classes, membership in pieces(features, labels, len(self._means)):
             where = device(rows)
             means = xp.asarray(self._means, device=where)
             frame = xp.asarray(self.directions.directions, device=where)
             coordinates = xp.asarray(self._coordinates, device=where)
             projected = (rows - xp.take(means, classes, axis=0)) @ frame  # (n, r)
-            every_class = xp.arange(number, device=where)
-            membership = xp.astype(every_class[:, None] == classes[None, :], xp.float64)  # (C, n)
             self._sums["scatter"] += to_numpy(membership @ projected**2)
             # along m_j - m_i: the difference of the inner products with m_j and with m_i
             inner = projected @ coordinates.T  # (n, C)
@@ -165,9 +161,7 @@ class ProjectedScatterAccumulator(SumAccumulator):
         Exact for centrings ``class`` and ``sample`` at full rank, where the directions span every
         difference of two means.
         """
-        lengths = ((self._coordinates[:, None] - self._coordinates[None]) ** 2).sum(axis=2)
-        lengths[~self.statistics.present] = np.nan
-        lengths[:, ~self.statistics.present] = np.nan
+        lengths = squared_distances(self.statistics.class_means)
         return self._sums["along"] / self._divisor / np.where(lengths > 0, lengths, np.nan)
 
     def nc1_pinv(self, *, within: Weights = "class") -> float:
