@@ -77,7 +77,7 @@ def metric_curves(
         # a trace, not a shape: annotations of shapes are misplaced on a logarithmic axis
         figure.add_scatter(
             name=f"labels shuffled ({baseline:.3g}): no collapse at all",
-            x=[min(epochs), max(epochs)],
+            x=[min(epochs), max(epochs)] if min(epochs) < max(epochs) else [epochs[0] - 0.5, epochs[0] + 0.5],
             y=[baseline, baseline],
             mode="lines",
             line={"dash": "dash", "color": NEUTRAL, "width": 1.5},

@@ -308,6 +308,8 @@ def gram_distance_floor(num_classes: int, dim: int) -> float:
     Source: ours; the best approximation of E by a matrix of rank r.
     """
     rank = min(dim, num_classes - 1)
+    if rank == num_classes - 1:
+        return 0.0
     return float(np.sqrt(max(0.0, 2.0 - 2.0 * np.sqrt(rank / (num_classes - 1)))))
 
 
@@ -320,5 +322,7 @@ def cosine_std_floor(num_classes: int, dim: int) -> float:
     Source: the Welch bound on the sum of squared cosines.
     """
     rank = min(dim, num_classes - 1)
+    if rank == num_classes - 1:
+        return 0.0
     bound = (num_classes / rank - 1) / (num_classes - 1) - optimal_cosine(num_classes) ** 2
     return float(np.sqrt(max(0.0, bound)))

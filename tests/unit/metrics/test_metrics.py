@@ -20,7 +20,7 @@ from mlcnc.metrics import (
     nc1_trace,
     pairwise_angles,
 )
-from mlcnc.metrics.geometry import gram_distance_floor
+from mlcnc.metrics.geometry import cosine_std_floor, gram_distance_floor
 
 
 def features(seed=0, images=53, classes=7, dim=5):
@@ -145,6 +145,7 @@ def test_the_mean_centred_angle_says_nothing_about_means_of_equal_norm():
 
 @pytest.mark.parametrize(("classes", "floor"), [(80, 0.9968), (200, 1.1687), (20, 0.0)])
 def test_gram_floor(classes, floor):
+    assert (cosine_std_floor(classes, 20) > 0) == (floor > 0)
     assert gram_distance_floor(classes, 20) == pytest.approx(floor, abs=1e-4)
 
 
@@ -222,3 +223,12 @@ def test_measuring_takes_features_of_any_loop():
     assert np.isnan(metrics["test/map_medium"])
     assert arrays["test.f/class_counts"].tolist() == targets.sum(axis=0).tolist()
     assert arrays["test/scores"].dtype == np.float16
+
+
+@pytest.mark.parametrize(("classes", "floor"), [(80, 0.1945), (200, 0.2126), (10, 0.0)])
+def test_cosine_floor_is_reached_by_the_best_frames_only(classes, floor):
+    """The published floors at p = 20; random directions stay above them."""
+    assert cosine_std_floor(classes, 20) == pytest.approx(floor, abs=1e-4)
+    rows = np.random.default_rng(0).normal(size=(classes, 20))
+    cosines = np.corrcoef(rows)[np.triu_indices(classes, 1)]
+    assert cosines.std() > cosine_std_floor(classes, 20)
