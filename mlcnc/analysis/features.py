@@ -23,6 +23,7 @@ from mlcnc.metrics import (
     classifier_agreement,
     gram_distance,
     measure_split,
+    minority_collapse,
     pairwise_angles,
     self_duality,
 )
@@ -217,7 +218,7 @@ def _analysed(file: FeatureFile, groups: Mapping[str, Sequence[int]], split: str
         features={"f": kept},
     )
     if file.classifier_weight is not None and file.features.ndim == 2:
-        extra |= _classifier_metrics(prefix, file, statistics)
+        extra |= _classifier_metrics(prefix, file, statistics, groups)
         arrays["classifier/gram"] = (
             file.classifier_weight.astype(np.float64) @ file.classifier_weight.T.astype(np.float64)
         ).astype(np.float32)
@@ -244,7 +245,9 @@ def _analysed(file: FeatureFile, groups: Mapping[str, Sequence[int]], split: str
     return FeatureReport(tuple(lines), metrics, arrays, statistics, split)
 
 
-def _classifier_metrics(prefix: str, file: FeatureFile, statistics: ClassStatistics) -> dict[str, float]:
+def _classifier_metrics(
+    prefix: str, file: FeatureFile, statistics: ClassStatistics, groups: Mapping[str, Sequence[int]]
+) -> dict[str, float]:
     weight = file.classifier_weight
     assert weight is not None
     dual = self_duality(
@@ -256,13 +259,17 @@ def _classifier_metrics(prefix: str, file: FeatureFile, statistics: ClassStatist
         "nc3_etf_distance": dual.etf_distance,
         "nc3_classifier_gram": gram_distance(weight, centring="none"),
     }
+    for group, members in groups.items():
+        found = minority_collapse(weight, members)
+        metrics = {"mean": found.angle_mean, "min": found.angle_min}
+        values |= {f"nc3_classifier_angle_{kind}_{group}": angle for kind, angle in metrics.items()}
     if file.single_label:
         labels = file.targets.argmax(axis=1)
-        found = classifier_agreement(file.features, labels, statistics, weight, file.classifier_bias)
+        decided = classifier_agreement(file.features, labels, statistics, weight, file.classifier_bias)
         values |= {
-            "nc4_agreement": found.agreement,
-            "nc4_agreement_macro": found.agreement_macro,
-            "nearest_accuracy": found.nearest_accuracy,
-            "classifier_accuracy": found.classifier_accuracy,
+            "nc4_agreement": decided.agreement,
+            "nc4_agreement_macro": decided.agreement_macro,
+            "nearest_accuracy": decided.nearest_accuracy,
+            "classifier_accuracy": decided.classifier_accuracy,
         }
     return {f"{prefix}/{name}": value for name, value in values.items()}

@@ -205,6 +205,10 @@ def _table() -> dict[str, MetricInfo]:
     found = {row[0]: MetricInfo(*row, function) for function, rows in _BY_FUNCTION.items() for row in rows}
     words = {"none": "uncentred", "class": "centred", "sample": "sample-centred", "all": "all-centred"}
     for group in GROUPS:
+        for kind, title in (("mean", "mean angle"), ("min", "smallest angle")):
+            for name in (f"angle_{kind}_{group}", f"nc3_classifier_angle_{kind}_{group}"):
+                text = f"{title} among classifier vectors of {group} classes"
+                found[name] = MetricInfo(name, text, "°", "angle", "", "none", "minority_collapse")
         found[f"map_{group}"] = MetricInfo(
             f"map_{group}", f"mAP, {group} classes", "%", "100", "class", "", "mean_average_precision"
         )

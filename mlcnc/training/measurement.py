@@ -25,6 +25,7 @@ from mlcnc.metrics import (
     SpaceFeatures,
     gram_distance,
     measure_split,
+    minority_collapse,
     positive_rows,
 )
 from mlcnc.metrics.measurement import concatenated_metrics, duality_metrics, tag_metrics
@@ -96,6 +97,10 @@ def measure(
     metrics["label_embedding/drift_cosine"] = float(drift.mean())
     weight = experiment.measured_network.head.classifier.weight.detach().float().cpu().numpy()
     metrics["classifier/etf_drift"] = gram_distance(weight, centring="none")
+    for group, members in dataset.groups.items():
+        found = minority_collapse(weight, members)
+        metrics[f"classifier/angle_mean_{group}"] = found.angle_mean
+        metrics[f"classifier/angle_min_{group}"] = found.angle_min
     if with_arrays:
         for space in ("f", "mu"):
             pieces = [part[space] for part in sampled]

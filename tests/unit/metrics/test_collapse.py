@@ -295,6 +295,33 @@ def test_undefined_values_are_nan_with_a_reason():
     assert empty.num_usable_sets == 0
 
 
+def test_one_class_one_image_and_no_image_are_nan_throughout(case):
+    from mlcnc.metrics import SpaceFeatures, space_metrics
+    from mlcnc.metrics.summary import thorough_metrics
+
+    features, targets, _ = case
+    for some, labels in (
+        (features[:, :1], targets[:, :1]),
+        (features[:1], targets[:1]),
+        (features[:0], targets[:0]),
+    ):
+        statistics = statistics_of(some, labels)
+        values = space_metrics("s", statistics, {"tail": [0]})
+        more, _ = thorough_metrics("s", statistics, SpaceFeatures.of(some, labels), logits=some.sum(axis=2))
+        for name in (
+            "nc1_trace",
+            "cdnv_mean",
+            "cdnv_debiased_mean",
+            "nc2_gram",
+            "angle_min_class",
+            "angle_min_tail_class",
+            "nc2_norm_cv_class",
+        ):
+            assert np.isnan(values[f"s/{name}"]), name
+        for name in ("nc1_pinv", "nc1_pinv_shuffled", "cdnv_directional_mean"):
+            assert np.isnan(more[f"s/{name}"]), name
+
+
 def test_two_classes_and_an_empty_one_equal_the_case_without_it(case):
     features, targets, _ = case
     with_empty = (
