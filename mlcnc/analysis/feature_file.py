@@ -102,6 +102,8 @@ def _as_targets(
     if len(targets) != len(features):
         raise DataError(f"targets must have {len(features)} rows like features, got {len(targets)}")
     if targets.ndim == 1:
+        if targets.dtype.kind == "f" and np.isfinite(targets).all() and (targets == np.floor(targets)).all():
+            targets = targets.astype(np.int64)  # class indices that were saved as floats
         if targets.dtype.kind not in "iu" or (len(targets) and targets.min() < 0):
             raise DataError("targets of shape (N,) must be class indices from 0, got other numbers")
         number = int(targets.max()) + 1 if len(targets) else 0
@@ -141,7 +143,7 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as stream:
             return {name: stream[name] for name in stream.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"{path.name} cannot be read as .npz: {error}") from None
 
 

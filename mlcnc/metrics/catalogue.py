@@ -311,7 +311,7 @@ def reason_undefined(name: str, value: float, statistics: ClassStatistics) -> st
         return "no observed label pair has both classes alone in an image too"
     if re.search(r"_(head|medium|tail)(_|$)", metric):
         needed = "two classes" if metric.startswith("angle") else "a class"
-        return f"the group needs {needed} with a positive"
+        return f"the group needs {needed} with a positive and a mean apart from the centre"
     if not np.nansum(statistics.within_scatter) or metric.startswith(("nc1_pinv", "angle", "nc2", "cos")):
         return "class means coincide"
     return "not defined for these features"
