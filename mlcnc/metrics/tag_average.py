@@ -136,4 +136,6 @@ def _residual(mean: NDArray[np.float64], total: NDArray[np.float64] | int) -> fl
     size, length = float(mean @ mean), float(np.dot(total, total))
     if size == 0.0 or length == 0.0:
         return float("nan")
-    return max(0.0, 1.0 - float(mean @ np.asarray(total)) ** 2 / (size * length))
+    # from the difference itself: 1 - cos^2 has no digit left near collapse
+    gap = mean - float(mean @ np.asarray(total)) / length * np.asarray(total)
+    return float(gap @ gap) / size

@@ -450,3 +450,12 @@ def test_rows_and_batches_give_the_same_statistics(case, as_array):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert whole.overall_mean == pytest.approx(features.mean(axis=(0, 1)))
+
+
+def test_the_tag_residual_keeps_its_digits_near_collapse():
+    """Means of pairs 1e-9 off the line: 1 - cos^2 would be 0 or noise."""
+    singles = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    pair = singles.sum(axis=0) + np.array([0.0, 0.0, 1e-9])
+    accumulator = TagMeansAccumulator(2, 3)
+    accumulator.update(np.vstack([singles, pair]), np.array([[1, 0], [0, 1], [1, 1]]))
+    assert accumulator.compute().residual == pytest.approx(1e-18 / 2, rel=1e-6)
