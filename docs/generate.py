@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from mlcnc import metrics
+from mlcnc.analysis.figure3 import Centred, centred_angles, shared_direction
+from mlcnc.etf import optimal_angle_degrees
+from mlcnc.metrics.catalogue import CATALOGUE, SPACES
+from mlcnc.store import RunStore
 
-from mlcnc import metrics  # noqa: E402  # the project joins the path before its modules are imported
-from mlcnc.analysis.figure3 import Centred, centred_angles, shared_direction  # noqa: E402
-from mlcnc.etf import optimal_angle_degrees  # noqa: E402
-from mlcnc.metrics.catalogue import CATALOGUE, SPACES  # noqa: E402
-from mlcnc.store import RunStore  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 SECTIONS = {
     "NC1: variability within classes": [
@@ -48,7 +46,7 @@ def function_of(name: str) -> Callable[..., Any]:
 
 
 def parts_of(function: Callable[..., Any]) -> dict[str, str]:
-    """Return the summary and the fields of a docstring; raises KeyError-free, missing fields are absent."""
+    """Return the summary and the fields of a docstring; missing fields are absent."""
     text = inspect.getdoc(function) or ""
     summary = " ".join(text.split("\n\n")[0].split())
     found = {"Summary": summary}

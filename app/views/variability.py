@@ -6,7 +6,7 @@ from app.figures.comparison import metric_curves
 from app.figures.variability import class_dots
 from app.widgets.controls import how_to_read, pick_epoch, pick_space, pick_split
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
-from mlcnc.analysis.curves import curve
+from mlcnc.analysis.curves import common_last_value, curve
 from mlcnc.analysis.runs import is_number, nearest_array_epoch
 from mlcnc.analysis.variability import class_variability, variability_sentence
 from mlcnc.errors import RunFormatError
@@ -41,12 +41,7 @@ st.markdown(
     if lasts
     else f"None of the picked runs logged {metric}."
 )
-shuffled = [curve(run, f"{metric}_shuffled") for run, _ in selected.picked]
-levels = {
-    round(float(item.values[-1]), 6) for item in shuffled if len(item.values) and is_number(item.values[-1])
-}
-# one line only where all picked runs have the same class counts
-baseline = levels.pop() if len(levels) == 1 else None
+baseline = common_last_value([curve(run, f"{metric}_shuffled") for run, _ in selected.picked])
 if lasts:
     st.plotly_chart(
         metric_curves(

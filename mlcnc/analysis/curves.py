@@ -66,6 +66,16 @@ def band(curves: Sequence[Curve]) -> Band:
     return Band(common, stacked.mean(axis=0), stacked.min(axis=0), stacked.max(axis=0), len(usable))
 
 
+def common_last_value(curves: Sequence[Curve]) -> float | None:
+    """Return the last value that all curves with one share, or None where they differ or none has one.
+
+    The shuffle baseline of NC1 is such a value: one line serves all runs of the same class counts.
+    """
+    lasts = {round(float(item.values[-1]), 6) for item in curves if len(item.values)}
+    finite = {value for value in lasts if np.isfinite(value)}
+    return finite.pop() if len(finite) == 1 else None
+
+
 def metric_optimum(run: Run, metric: str) -> float | None:
     """Return the best possible value, drawn as a line: that of a simplex ETF, or the floor where none fits.
 

@@ -74,7 +74,7 @@ def read_features(path: str | Path) -> FeatureFile:
     if features.ndim not in (2, 3) or features.dtype.kind not in "fiu":
         raise DataError(f"features must be numbers of shape (N, d) or (N, C, d), got {features.shape}")
     names = arrays["class_names"]
-    targets, single = _as_targets(path, features, targets, arrays["classifier_weight"], names)
+    targets, single = _as_targets(features, targets, arrays["classifier_weight"], names)
     number = targets.shape[1]
     if number < 2:
         raise DataError(f"targets must have two classes or more, got {number}: one class has no geometry")
@@ -93,7 +93,6 @@ def read_features(path: str | Path) -> FeatureFile:
 
 
 def _as_targets(
-    path: Path,
     features: NDArray[Any],
     targets: NDArray[Any],
     weight: NDArray[Any] | None,

@@ -29,7 +29,7 @@ from mlcnc.metrics import (
 )
 from mlcnc.metrics.catalogue import describe, metric_floor, metric_optimum, reason_undefined
 from mlcnc.metrics.measurement import tag_metrics
-from mlcnc.store import RunStore, RunWriter, new_run_id
+from mlcnc.store import RunWriter, new_run_id
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,6 @@ def write_feature_run(
     """
     stem = re.sub(r"[^a-z0-9]+", "-", Path(source).stem.lower()).strip("-")[:40] or "features"
     run_id = run_id or new_run_id(runs_root, f"features-{stem}")
-    RunStore(runs_root)
     counts = file.targets.sum(axis=0, dtype=np.int64).tolist()
     with RunWriter.create(
         runs_root,

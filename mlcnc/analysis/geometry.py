@@ -17,10 +17,10 @@ from mlcnc.metrics.geometry import (
     angle_summary,
     angles_of,
     cosine_std_floor,
+    distance_of_gram,
     gram_distance,
     gram_distance_floor,
     pairwise_cosines,
-    unit_etf_gram,
 )
 from mlcnc.metrics.summary import centred_or_none
 from mlcnc.store import Run
@@ -146,10 +146,8 @@ def gram_angles(run: Run, epoch: int, subject: Literal["label embedding", "class
     cosines = gram / np.where(norms > 0, norms, np.nan)[:, None] / np.where(norms > 0, norms, np.nan)[None, :]
     angles = np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
     np.fill_diagonal(angles, np.where(norms > 0, 0.0, np.nan))
-    size = float(np.linalg.norm(gram))
-    number = len(gram)
     # the Gram matrix is enough: the vectors themselves need not be stored
-    distance = float(np.linalg.norm(gram / size - unit_etf_gram(number))) if size > 0 and number > 1 else np.nan
+    distance = distance_of_gram(gram)
     return _record(run, epoch, f"{subject} vectors, uncentred", angles, gram=distance, floor=0.0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,8 +159,6 @@ def _summary(matrix: NDArray[np.float64], class_means: Array) -> DistanceVarianc
     present = ~np.isnan(to_numpy(class_means)).any(axis=1)
     values = matrix[np.triu_indices(len(matrix), k=1)]
     values = values[~np.isnan(values)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # infinite entries make an infinite mean
-        mean = float(values.mean()) if len(values) else float("nan")
+    mean = float(values.mean()) if len(values) else float("nan")
     maximum = float(values.max()) if len(values) else float("nan")
     return DistanceVariance(matrix, mean, maximum, len(values), int(present.sum()))

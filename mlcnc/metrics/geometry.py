@@ -284,14 +284,15 @@ def gram_distance(
     _, means = checked_means(class_means)
     means = centred_class_means(means, centring, class_counts=class_counts, overall_mean=overall_mean)
     means = means[present_classes(means)]
-    num_classes = means.shape[0]
-    if num_classes < 2:
-        return NAN
-    gram = to_numpy(means @ means.T)
+    return distance_of_gram(to_numpy(means @ means.T))
+
+
+def distance_of_gram(gram: NDArray[np.float64]) -> float:
+    """Return :func:`gram_distance` of a (C, C) Gram matrix; NaN for fewer than two rows or a zero matrix."""
     norm = float(np.linalg.norm(gram))
-    if norm == 0.0:
+    if len(gram) < 2 or norm == 0.0:
         return NAN
-    return float(np.linalg.norm(gram / norm - unit_etf_gram(num_classes)))
+    return float(np.linalg.norm(gram / norm - unit_etf_gram(len(gram))))
 
 
 def unit_etf_gram(num_classes: int) -> NDArray[Any]:
