@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from mlcnc.analysis.intervals import Interval, map_difference
 from mlcnc.analysis.runs import Choice, RunRow, run_row
 from mlcnc.errors import StoreError
 from mlcnc.store import Run, RunProblem, RunStore
@@ -61,3 +62,22 @@ def rows_of(runs: list[Run], choice: Choice) -> tuple[list[RunRow], list[RunProb
 @st.cache_data(max_entries=1000, show_spinner=False)
 def _cached_row(folder: str, identity: tuple[tuple[str, int, int], ...], choice: Choice, state: str) -> RunRow:
     return run_row(Run(Path(folder)), choice)
+
+
+def difference_interval(first: tuple[Run, int], second: tuple[Run, int], bucket: str) -> Interval | None:
+    """Return the paired bootstrap interval of a difference in mAP, drawn again only when a file changed."""
+    (one, epoch), (two, other) = first, second
+    found = _cached_difference(str(one.folder), one.identity(), epoch, str(two.folder), two.identity(), other)
+    return None if found is None else found.get(f"map_{bucket}")
+
+
+@st.cache_data(max_entries=100, show_spinner="Resampling test images")
+def _cached_difference(
+    first: str,
+    first_identity: tuple[tuple[str, int, int], ...],
+    first_epoch: int,
+    second: str,
+    second_identity: tuple[tuple[str, int, int], ...],
+    second_epoch: int,
+) -> dict[str, Interval] | None:
+    return map_difference((Run(Path(first)), first_epoch), (Run(Path(second)), second_epoch))

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from mlcnc.metrics import Interval, bootstrap_difference, bootstrap_map
 from mlcnc.store import Run
 
+__all__ = ["Interval", "difference_sentence", "map_difference", "map_intervals"]
+
 
 def map_intervals(
     run: Run, epoch: int, *, split: str = "test", num_resamples: int = 1000

@@ -1,0 +1,44 @@
+"""What every class gains or loses between two runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.figures.style import BUCKET_COLOURS, BUCKET_MARKS, NEUTRAL, finished
+from mlcnc.analysis.class_differences import ClassDifferences
+
+
+def difference_dots(record: ClassDifferences, first: str, second: str) -> go.Figure:
+    """Return a dot a class, most frequent first; above 0 the first run has the higher AP."""
+    labels = np.array(
+        [f"{name} ({n})" for name, n in zip(record.class_names, record.train_counts, strict=True)]
+    )
+    buckets = np.array(record.buckets)
+    figure = go.Figure()
+    for bucket in dict.fromkeys(record.buckets):
+        members = buckets == bucket
+        figure.add_scatter(
+            name=bucket,
+            x=labels[members],
+            y=record.difference[members],
+            mode="markers",
+            marker={
+                "color": BUCKET_COLOURS.get(bucket, NEUTRAL),
+                "symbol": BUCKET_MARKS.get(bucket, "diamond"),
+                "size": 11,
+                "line": {"width": 1, "color": NEUTRAL},
+            },
+            customdata=np.stack([record.first, record.second], axis=1)[members],
+            hovertemplate="%{x}: %{y:+.1f} points (%{customdata[0]:.1f} against %{customdata[1]:.1f} %)"
+            "<extra>%{fullData.name}</extra>",
+        )
+    figure.add_hline(y=0, line={"color": NEUTRAL, "width": 1.5})
+    figure.update_xaxes(
+        title="class (training images), most frequent first",
+        tickangle=60,
+        categoryorder="array",
+        categoryarray=labels,
+    )
+    figure.update_yaxes(title=f"AP of {first} minus {second} (points)")
+    return finished(figure, height=420)
