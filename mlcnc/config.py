@@ -130,6 +130,9 @@ class TrainingConfig(_Section):
     )
     num_sample_pairs: int = Field(600, ge=0, le=4000, description="image-label pairs whose features are stored")
     num_probes: int = Field(24, ge=0, le=200, description="images whose attention is stored")
+    num_pictures: int = Field(
+        2000, ge=0, le=20000, description="small pictures kept for the dashboard, sampled images first"
+    )
     checkpoint: bool = Field(True, description="write checkpoints/last.pt after every epoch")
 
     @model_validator(mode="after")

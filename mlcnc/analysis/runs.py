@@ -129,6 +129,7 @@ _NOT_TRAINING = (
     "arrays_every",
     "num_sample_pairs",
     "num_probes",
+    "num_pictures",
     "checkpoint",
     "device",
     "num_threads",

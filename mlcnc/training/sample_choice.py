@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from mlcnc.data import ImageSplit, MultiLabelDataset
 
-THUMBNAIL_SIZE = 32
 SPLIT_CODES = {"train": 0, "test": 1}
 
 
@@ -64,7 +63,7 @@ def choose_samples(dataset: MultiLabelDataset, num_pairs: int, num_probes: int, 
 
 
 def sample_arrays(dataset: MultiLabelDataset, choice: SampleChoice) -> dict[str, NDArray[Any]]:
-    """Return what ``samples.safetensors`` holds: pairs, probe images with boxes, thumbnails."""
+    """Return what ``samples.safetensors`` holds beside pictures: pairs, targets, probe images with boxes."""
     arrays: dict[str, NDArray[Any]] = {
         "samples/image_index": choice.image_index,
         "samples/class_index": choice.class_index,
@@ -81,15 +80,6 @@ def sample_arrays(dataset: MultiLabelDataset, choice: SampleChoice) -> dict[str,
         boxes = _probe_boxes(dataset.test, choice.probes)
         if boxes is not None:
             arrays["probes/boxes"] = boxes
-    if len(choice.image_index):
-        # one small picture for every distinct image among the pairs
-        keys = np.unique(np.stack([choice.split, choice.image_index], axis=1), axis=0)  # (T, 2)
-        splits = [dataset.train, dataset.test]
-        arrays["samples/thumbnails"] = np.stack(
-            [_thumbnail(splits[int(code)].image(int(row))) for code, row in keys]
-        )
-        arrays["samples/thumbnail_split"] = keys[:, 0].astype(np.uint8)
-        arrays["samples/thumbnail_index"] = keys[:, 1].astype(np.int64)
     return arrays
 
 
@@ -114,10 +104,3 @@ def _probe_boxes(split: ImageSplit, probes: NDArray[np.int64]) -> NDArray[np.flo
             return None
         rows.append(np.column_stack([np.full(len(boxes), probe), boxes]))
     return np.concatenate(rows).astype(np.float32) if rows else None
-
-
-def _thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    small = Image.fromarray(image).resize((THUMBNAIL_SIZE, THUMBNAIL_SIZE), Image.Resampling.BOX)
-    return np.asarray(small, dtype=np.uint8)

@@ -18,6 +18,7 @@ from mlcnc.training.checkpoint import has_checkpoint, load_checkpoint, save_chec
 from mlcnc.training.device import device_name
 from mlcnc.training.epoch import EpochProgress, train_epoch
 from mlcnc.training.measurement import measure
+from mlcnc.training.pictures import picture_arrays
 from mlcnc.training.progress import ProgressBar
 from mlcnc.training.sample_choice import SampleChoice, choose_samples, sample_arrays
 
@@ -102,7 +103,8 @@ def run_epochs(experiment: Experiment, writer: RunWriter, first: int, show_progr
             experiment.dataset, training.num_sample_pairs, training.num_probes, training.seed
         )
         if training.arrays_every and first == 0:
-            writer.log_samples(sample_arrays(experiment.dataset, choice))
+            pictures = picture_arrays(experiment.dataset, choice, training.num_pictures)
+            writer.log_samples(sample_arrays(experiment.dataset, choice) | pictures)
         for epoch in range(first, training.epochs):
             one_epoch(experiment, writer, choice, epoch, bar.on_batch)
             bar.on_epoch(epoch, experiment.best)
