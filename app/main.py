@@ -10,19 +10,35 @@ PROJECT = str(Path(__file__).resolve().parent.parent)
 if PROJECT not in sys.path:
     sys.path.insert(0, PROJECT)
 
+from app.timing import timed
+from app.widgets.copy_link import copy_link
 from app.widgets.run_picker import show_picker
 
 st.set_page_config(page_title="mlcnc", page_icon=str(Path(__file__).with_name("icon.svg")), layout="wide")
 page = st.navigation(
-    [
-        st.Page("views/overview.py", title="Overview", icon=":material/table_chart:", default=True),
-        st.Page("views/compare.py", title="Compare", icon=":material/bar_chart:", url_path="compare"),
-        st.Page("views/geometry.py", title="Geometry", icon=":material/hub:", url_path="geometry"),
-        st.Page(
-            "views/variability.py", title="Variability", icon=":material/scatter_plot:", url_path="variability"
-        ),
-        st.Page("views/attention.py", title="Attention", icon=":material/visibility:", url_path="attention"),
-    ]
+    {
+        "See": [
+            st.Page("views/overview.py", title="Overview", icon=":material/table_chart:", default=True),
+            st.Page("views/compare.py", title="Compare", icon=":material/bar_chart:", url_path="compare"),
+            st.Page("views/geometry.py", title="Geometry", icon=":material/hub:", url_path="geometry"),
+            st.Page(
+                "views/variability.py",
+                title="Variability",
+                icon=":material/scatter_plot:",
+                url_path="variability",
+            ),
+            st.Page("views/map.py", title="Feature map", icon=":material/grain:", url_path="map"),
+            st.Page(
+                "views/images.py", title="Images and attention", icon=":material/visibility:", url_path="images"
+            ),
+        ],
+        "Understand": [
+            st.Page("views/learn.py", title="Learn", icon=":material/school:", url_path="learn"),
+        ],
+    }
 )
 show_picker()
-page.run()
+with st.sidebar:
+    copy_link()
+with timed(page.title):
+    page.run()

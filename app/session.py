@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
 
 import streamlit as st
 
-from mlcnc.analysis.intervals import Interval, map_difference
 from mlcnc.analysis.runs import Choice, RunRow, run_row
 from mlcnc.errors import StoreError
 from mlcnc.store import Run, RunProblem, RunStore
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 RUNS_KEY = "r"
 CHOICE_KEY = "at"
@@ -64,20 +68,27 @@ def _cached_row(folder: str, identity: tuple[tuple[str, int, int], ...], choice:
     return run_row(Run(Path(folder)), choice)
 
 
-def difference_interval(first: tuple[Run, int], second: tuple[Run, int], bucket: str) -> Interval | None:
-    """Return the paired bootstrap interval of a difference in mAP, drawn again only when a file changed."""
-    (one, epoch), (two, other) = first, second
-    found = _cached_difference(str(one.folder), one.identity(), epoch, str(two.folder), two.identity(), other)
-    return None if found is None else found.get(f"map_{bucket}")
+def remembered(function: Callable[P, R], *args: P.args, **settings: P.kwargs) -> R:
+    """Return what an analysis function gives, computed again only when a file of its runs changed.
+
+    Args:
+        function: of ``mlcnc.analysis``, a pure function of runs and plain values.
+        args, settings: its arguments; runs may also stand inside tuples.
+
+    Raises:
+        MlcncError: what the function raises; errors are not remembered.
+    """
+    name = f"{function.__module__}.{function.__qualname__}"
+    return cast(R, _remembered(name, args, tuple(sorted(settings.items())), function))
 
 
-@st.cache_data(max_entries=100, show_spinner="Resampling test images")
-def _cached_difference(
-    first: str,
-    first_identity: tuple[tuple[str, int, int], ...],
-    first_epoch: int,
-    second: str,
-    second_identity: tuple[tuple[str, int, int], ...],
-    second_epoch: int,
-) -> dict[str, Interval] | None:
-    return map_difference((Run(Path(first)), first_epoch), (Run(Path(second)), second_epoch))
+@st.cache_data(
+    max_entries=2000,
+    max_size="256MB",
+    show_spinner=False,
+    hash_funcs={Run: lambda run: (str(run.folder), run.identity())},
+)
+def _remembered(
+    name: str, args: tuple[Any, ...], settings: tuple[tuple[str, Any], ...], _function: Callable[..., Any]
+) -> Any:
+    return _function(*args, **dict(settings))

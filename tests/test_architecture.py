@@ -20,7 +20,8 @@ ALLOWED = {
     "store": {"errors", "config"},
     "training": {"errors", "config", "etf", "class_means", "losses", "data", "metrics", "models", "store"},
     "analysis": {"errors", "config", "store", "etf", "metrics"},
-    "app": {"config", "store", "analysis", "launch", "errors"},
+    "toys": {"errors", "etf", "metrics"},
+    "app": {"config", "store", "analysis", "toys", "launch", "errors"},
 }
 FORBIDDEN = {"mlcnc": {"streamlit", "plotly"}, "app": {"torch", "torchvision", "umap"}}
 

@@ -5,14 +5,14 @@ import streamlit as st
 
 from app.figures.class_differences import difference_dots
 from app.figures.comparison import bucket_bars, metric_bands, metric_curves
-from app.session import difference_interval
+from app.session import remembered
 from app.widgets.controls import how_to_read
 from app.widgets.downloads import offer_downloads
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from mlcnc.analysis.class_differences import class_difference_sentence, class_differences
 from mlcnc.analysis.comparison import seed_groups, verdict
 from mlcnc.analysis.curves import band, curve, metric_label, metric_names, metric_optimum
-from mlcnc.analysis.intervals import difference_sentence
+from mlcnc.analysis.intervals import difference_sentence, map_difference
 from mlcnc.analysis.runs import BUCKETS, nearest_array_epoch
 from mlcnc.analysis.settings import setting_table
 from mlcnc.errors import RunFormatError
@@ -79,7 +79,8 @@ else:
     chosen = {run.run_id: (run, nearest_array_epoch(run, row.epoch) or 0) for run, row in stored}
     try:
         record = class_differences(chosen[a], chosen[b])
-        interval = difference_interval(chosen[a], chosen[b], bucket or "total")
+        found = remembered(map_difference, chosen[a], chosen[b])
+        interval = None if found is None else found.get(f"map_{bucket}")
     except RunFormatError as error:
         st.warning(str(error))
     else:

@@ -65,7 +65,7 @@ def pick_epoch(stored: list[int], label: str = "Epoch") -> int | None:
     return int(chosen) - 1 if isinstance(chosen, int) else stored[-1]
 
 
-def how_to_read(text: str) -> None:
+def how_to_read(text: str, *, key: str | None = None) -> None:
     """Offer an explanation behind a button."""
-    with st.popover("How to read this", icon=":material/help:"):
+    with st.popover("How to read this", icon=":material/help:", key=key):
         st.markdown(text)

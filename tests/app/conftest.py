@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import numpy as np
 import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 from mlcnc.metrics import measure_split
 from mlcnc.store import RunWriter
+from tests.conftest import ROOT
 
 CLASSES = ["person", "chair", "dog", "bus", "cow"]
 COUNTS = [500, 120, 40, 12, 4]
+
+
+def pictures(number):
+    """Return one grey picture for every test image, brighter from image to image."""
+    encoded = []
+    for index in range(number):
+        stream = io.BytesIO()
+        Image.new("RGB", (8, 8), (2 * index,) * 3).save(stream, "WEBP", lossless=True)
+        encoded.append(stream.getvalue())
+    return {
+        "pictures/split": np.ones(number, np.uint8),
+        "pictures/index": np.arange(number),
+        "pictures/ends": np.cumsum([len(part) for part in encoded]),
+        "pictures/bytes": np.frombuffer(b"".join(encoded), np.uint8),
+    }
 
 
 def write_run(
@@ -34,6 +53,7 @@ def write_run(
     rng = np.random.default_rng([seed, len(run_id)])
     targets = (rng.random((90, number)) < 0.3).astype(np.uint8)
     targets[:number] = np.eye(number, dtype=np.uint8)
+    rows, labels = np.nonzero(targets[:30])
     config = {
         "data": {"dataset": "toy-lt"},
         "model": {
@@ -65,6 +85,10 @@ def write_run(
                 "probes/image_index": np.arange(2),
                 "probes/targets": targets[:2],
                 "probes/boxes": np.array([[0, 0, 0, 0, 8, 8]], np.float32),
+                "samples/image_index": rows,
+                "samples/class_index": labels,
+                "samples/split": np.arange(len(rows)) % 2,
+                **pictures(len(targets)),
             }
         )
     for epoch in range(epochs):
@@ -86,6 +110,8 @@ def write_run(
             )
             metrics.update(found)
             arrays.update(stored)
+        for space, features_of_space in spaces.items():
+            arrays[f"samples/{space}"] = features_of_space[rows, labels].astype(np.float32)
         arrays["label_embedding/gram"] = np.eye(number)
         arrays["classifier/gram"] = np.eye(number)
         attention = np.zeros((2, number, 4, 4))
@@ -225,3 +251,18 @@ def catalogue(tmp_path_factory):
         return made[name]
 
     return folder
+
+
+@pytest.fixture
+def opened(monkeypatch, catalogue):
+    def open_page(page, situation):
+        monkeypatch.setenv("MLCNC_RUNS", str(catalogue(situation)))
+        monkeypatch.setattr("sys.argv", ["streamlit"])
+        return AppTest.from_file(str(ROOT / "app" / "views" / f"{page}.py"), default_timeout=30).run()
+
+    return open_page
+
+
+def words(page):
+    kinds = (page.markdown, page.info, page.warning, page.caption, page.title, page.subheader)
+    return " ".join(str(element.value) for kind in kinds for element in kind)

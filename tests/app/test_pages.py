@@ -6,25 +6,10 @@ from streamlit.testing.v1 import AppTest
 from mlcnc.analysis.comparison import seed_groups, verdict
 from mlcnc.analysis.runs import run_rows
 from mlcnc.store import RunStore
-from tests.app.conftest import CATALOGUE
+from tests.app.conftest import CATALOGUE, words
 from tests.conftest import ROOT
 
-PAGES = ("overview", "compare", "geometry", "variability", "attention")
-
-
-@pytest.fixture
-def opened(monkeypatch, catalogue):
-    def open_page(page, situation):
-        monkeypatch.setenv("MLCNC_RUNS", str(catalogue(situation)))
-        monkeypatch.setattr("sys.argv", ["streamlit"])
-        return AppTest.from_file(str(ROOT / "app" / "views" / f"{page}.py"), default_timeout=30).run()
-
-    return open_page
-
-
-def words(page):
-    kinds = (page.markdown, page.info, page.warning, page.caption, page.title, page.subheader)
-    return " ".join(str(element.value) for kind in kinds for element in kind)
+PAGES = ("overview", "compare", "geometry", "variability", "images", "map", "learn")
 
 
 @pytest.mark.parametrize("situation", CATALOGUE)
@@ -47,15 +32,15 @@ def test_no_situation_breaks_a_page(opened, page, situation):
         ("broken", "overview", "garbled cannot be read: run.json of run garbled is damaged"),
         ("newer", "overview", "upgrade mlcnc"),
         ("damaged_arrays", "geometry", "is damaged"),
-        ("damaged_samples", "attention", "is damaged"),
+        ("damaged_samples", "images", "is damaged"),
         ("half_line", "compare", "half-written"),
         ("no_validation", "overview", "No validation mAP, so the last epoch is shown: blind"),
         ("slim", "geometry", "stored no such arrays"),
         ("analyzed", "geometry", "(from 9 and 9 features)"),
         ("analyzed", "variability", "debiased CDNV"),
-        ("analyzed", "attention", "mine.npz stored no attention"),
+        ("analyzed", "images", "mine.npz stored no attention"),
         ("analyzed", "overview", "No run has a test mAP yet"),
-        ("slim", "attention", "slim stored no attention"),
+        ("slim", "images", "slim stored no attention"),
         ("slim", "variability", "slim stored no class statistics"),
         ("nothing_but_loss", "variability", "None of the picked runs logged test.f/nc1_trace"),
         ("nothing_but_loss", "overview", "No run has a test mAP yet"),
@@ -91,7 +76,7 @@ def test_geometry_follows_its_controls(opened, catalogue):
 def test_attention_says_how_much_lies_on_the_object(opened):
     # the toy map puts everything into the upper left quarter, which is the object's box
     assert "100 % of its attention lies inside the object's box, where even attention would put 25 %" in words(
-        opened("attention", "one")
+        opened("images", "one")
     )
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from urllib.parse import urlparse
 
 import pytest
 
@@ -62,6 +63,36 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page that fails its test on a script error, an error in the console, or a request to another machine."""
+    context = browser.new_context(viewport={"width": 1300, "height": 1000}, accept_downloads=True)
+    opened = context.new_page()
+    opened.set_default_timeout(30_000)
+    problems, hosts = [], set()
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+    opened.on("request", lambda request: hosts.add(urlparse(request.url).hostname))
+    yield opened
+    context.close()
+    assert not problems
+    assert hosts <= {"localhost", None}, "a page reached out to another machine"
+
+
+def drawn(page):
+    """Wait until a Plotly chart is drawn."""
+    page.wait_for_selector(".js-plotly-plot .main-svg")
+
+
+@pytest.fixture(scope="session")
+def gallery_address():
+    """Serve the dashboard over the recorded runs, as a new user sees it."""
+    process, url = serve(ROOT / "app" / "main.py", "--runs", str(ROOT / "runs"))
+    yield url
+    process.terminate()
+    process.wait(timeout=20)
 
 
 @pytest.fixture(scope="session")

@@ -1,41 +1,23 @@
 """The pages in headless Chromium: they draw, stay on this machine, and share by their address."""
 
-from urllib.parse import urlparse
-
 import pytest
 
+from tests.browser.conftest import drawn
+
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-PAGES = ("", "compare", "geometry", "variability", "attention")
-
-
-@pytest.fixture
-def page(browser):
-    context = browser.new_context(viewport={"width": 1300, "height": 1000})
-    opened = context.new_page()
-    opened.set_default_timeout(30_000)
-    yield opened
-    context.close()
-
-
-def drawn(page):
-    page.wait_for_selector(".js-plotly-plot .main-svg")
+PAGES = ("", "compare", "geometry", "variability", "images")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_draws_in_both_themes(page, address, path, theme, tmp_path):
-    problems, hosts = [], set()
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda request: hosts.add(urlparse(request.url).hostname))
     page.emulate_media(color_scheme=theme)
     page.goto(f"{address}/{path}")
     drawn(page)
     assert page.locator("[data-testid=stException]").count() == 0
     assert page.get_by_role("heading", level=1).inner_text().endswith("?")
     page.screenshot(path=tmp_path / f"{path or 'overview'}-{theme}.png")
-    assert not problems
-    page.wait_for_timeout(500)
-    assert hosts <= {"localhost", None}, "a page reached out to another machine"
+    page.wait_for_timeout(500)  # late requests and errors
 
 
 def test_an_address_opens_the_same_view_elsewhere(page, browser, address):

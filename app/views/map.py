@@ -1,0 +1,5 @@
+"""Where do images sit, and who is misplaced?"""
+
+import streamlit as st
+
+st.title("Where do images sit, and who is misplaced?")

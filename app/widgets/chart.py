@@ -1,0 +1,51 @@
+"""A chart with what a reader needs beside it: how to read it, its numbers and the chart to take away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.widgets.controls import how_to_read
+from app.widgets.downloads import EXPORT, offer_downloads
+
+
+def show_chart(
+    figure: go.Figure,
+    *,
+    key: str,
+    title: str,
+    alt: str,
+    reading: str,
+    frame: pd.DataFrame,
+    on_select: Any = None,
+    selection_mode: Sequence[Literal["points", "box", "lasso"]] = ("box", "lasso"),
+) -> Any:
+    """Draw a chart, and below it the buttons *How to read this* and *Download*.
+
+    Args:
+        figure: as drawn.
+        key: unique on the page; also the name of downloaded files.
+        title: of the exported chart.
+        alt: what a reader who does not see the chart learns from it: the takeaway in words.
+        reading: Markdown; what marks, axes, optimum and missing values mean.
+        frame: the plotted numbers, as the CSV holds them.
+        on_select: ``"rerun"`` or a callback where points can be selected; None where not.
+        selection_mode: how points are selected.
+
+    Returns:
+        Streamlit's selection where ``on_select`` is given, else None.
+    """
+    settings: dict[str, Any] = {"key": key, "alt": alt, "config": EXPORT}
+    event = None
+    if on_select is None:
+        st.plotly_chart(figure, **settings)
+    else:
+        event = st.plotly_chart(figure, on_select=on_select, selection_mode=selection_mode, **settings)
+    with st.container(horizontal=True):
+        how_to_read(reading, key=f"read_{key}")
+        offer_downloads(key, title, figure, frame)
+    return event
