@@ -16,7 +16,7 @@ from mlcnc.training.trainer import train
 WIDTH = {"embedding_dim": 300, "num_heads": 10}
 """Of every pictogram-lt run: GloVe's dimension, so that the three embeddings differ in kind only."""
 
-FULL = {"arrays_every": 8, "num_sample_pairs": 400, "num_probes": 48}
+FULL = {"arrays_every": 8, "num_sample_pairs": 400, "num_probes": 36}
 SLIM = {"arrays_every": 0}
 
 
