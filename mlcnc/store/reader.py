@@ -6,11 +6,11 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,13 @@ from safetensors import SafetensorError, safe_open
 
 from mlcnc.errors import RunFormatError, RunNotFoundError, StoreError
 from mlcnc.store.files import write_json
+from mlcnc.store.layouts import StoredLayout, read_layout
 from mlcnc.store.liveness import true_state
+from mlcnc.store.metrics_file import read_metrics
 from mlcnc.store.schema import RUN_ID, RunInfo, RunStatus, checked_run_id, parse_info
 
 _EPOCH_FILE = re.compile(r"(\d{4,})\.safetensors")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.run_id = folder.name
+        self._parsed: dict[str, tuple[tuple[int, ...], Any]] = {}
 
     @cached_property
     def info(self) -> RunInfo:
@@ -97,27 +101,31 @@ class Run:
     @property
     def status(self) -> RunStatus:
         """Where the run stands now; ``lost`` where a running one has no process any more."""
-        path = self.folder / "status.json"
-        if not path.is_file():
-            return RunStatus(state="lost")
         try:
-            return true_state(RunStatus.model_validate(_read_json(path)))
+            written = self._while_unchanged(
+                "status.json", lambda path: RunStatus.model_validate(_read_json(path))
+            )
         except ValueError as error:
             raise RunFormatError(f"status.json of run {self.run_id} is damaged: {error}") from None
+        return RunStatus(state="lost") if written is None else true_state(written)
 
     @property
     def name(self) -> str:
         """The name for people: from the notes where it was changed there."""
         return str(self.notes().get("name") or self.info.name)
 
-    def metrics(self) -> list[dict[str, float]]:
-        """Return one dict an epoch, in order; null became NaN. A half-written last line is left out."""
-        return self._lines()[0]
+    def metrics(self, names: Collection[str] | None = None) -> list[dict[str, float]]:
+        """Return one dict an epoch, in order; null became NaN. A half-written last line is left out.
+
+        Args:
+            names: the metrics to return besides ``epoch``, several times quicker than all; None is all.
+        """
+        return read_metrics(self.folder / "metrics.jsonl", names)[0]
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences about what could not be read."""
-        lines, problems = self._lines()
+        lines, problems = read_metrics(self.folder / "metrics.jsonl")
         logged = {int(line["epoch"]) for line in lines}
         for epoch in self.array_epochs():
             if epoch not in logged:
@@ -152,10 +160,18 @@ class Run:
         path = self.folder / "samples.safetensors"
         return ArrayFile(path) if path.is_file() else None
 
+    def layout(self, name: str) -> StoredLayout | None:
+        """Return a layout that ``mlcnc layout`` wrote, e.g. ``umap-mu``; None where there is none.
+
+        Raises:
+            RunFormatError: the file is damaged.
+        """
+        return read_layout(self.folder, name)
+
     def best_epoch(self, metric: str = "validation/map_total") -> int | None:
         """Return the first epoch with the greatest value, or None where the metric was not logged."""
         best, found = -math.inf, None
-        for line in self.metrics():
+        for line in self.metrics((metric,)):
             value = line.get(metric, math.nan)
             if value > best:
                 best, found = value, int(line["epoch"])
@@ -163,7 +179,8 @@ class Run:
 
     def identity(self) -> tuple[tuple[str, int, int], ...]:
         """Return name, change time and size of the parts that grow, as a key for caches."""
-        parts = ("run.json", "status.json", "metrics.jsonl", "samples.safetensors", "notes.json", "epochs")
+        files = ("run.json", "status.json", "metrics.jsonl", "samples.safetensors", "notes.json")
+        parts = (*files, "epochs", "layouts")
         stats = ((part, self.folder / part) for part in parts)
         found = ((part, path.stat()) for part, path in stats if path.exists())
         return (
@@ -173,14 +190,11 @@ class Run:
 
     def notes(self) -> dict[str, Any]:
         """Return name, tags and notes given by people; empty where there are none or they are damaged."""
-        path = self.folder / "notes.json"
-        if not path.is_file():
-            return {}
         try:
-            tree = _read_json(path)
+            tree = self._while_unchanged("notes.json", _read_json)
         except RunFormatError:
             return {}
-        return tree if isinstance(tree, dict) else {}
+        return dict(tree) if isinstance(tree, dict) else {}
 
     def write_notes(self, notes: dict[str, Any]) -> None:
         """Replace name, tags and notes.
@@ -190,23 +204,20 @@ class Run:
         """
         write_json(self.folder / "notes.json", {"schema_version": 1, **notes})
 
-    def _lines(self) -> tuple[list[dict[str, float]], list[str]]:
-        path = self.folder / "metrics.jsonl"
-        if not path.is_file():
-            return [], []
-        raw = path.read_bytes().split(b"\n")
-        lines: dict[int, dict[str, float]] = {}
-        problems: list[str] = []
-        for number, text in enumerate(raw, start=1):
-            if not text.strip():
-                continue
-            line = _parse_line(text)
-            if line is None:
-                where = "the last line" if number == len(raw) else f"line {number}"
-                problems.append(f"{where} of metrics.jsonl is half-written or damaged and is left out")
-            else:
-                lines[int(line["epoch"])] = line
-        return [lines[epoch] for epoch in sorted(lines)], problems
+    def _while_unchanged(self, name: str, read: Callable[[Path], T]) -> T | None:
+        """Return what ``read`` gives for a file, read again when the file changed; None where there is none."""
+        path = self.folder / name
+        try:
+            stat = path.stat()
+        except OSError:
+            return None
+        # a replaced file has another number, even within one tick of the clock
+        key = (stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size)
+        known = self._parsed.get(name)
+        if known is None or known[0] != key:
+            known = (key, read(path))
+            self._parsed[name] = known
+        return cast(T, known[1])
 
 
 class RunStore:
@@ -282,20 +293,6 @@ def _listed(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except OSError:
         return []
-
-
-def _parse_line(text: bytes) -> dict[str, float] | None:
-    try:
-        tree = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(tree, dict) or not isinstance(tree.get("epoch"), int):
-        return None
-    return {
-        str(name): math.nan if value is None else float(value)
-        for name, value in tree.items()
-        if value is None or isinstance(value, int | float)
-    }
 
 
 def _read_json(path: Path) -> Any:

@@ -1,0 +1,64 @@
+"""Reading metrics.jsonl: one line of scalars an epoch, perhaps half-written, perhaps damaged."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection
+from pathlib import Path
+
+from pydantic_core import from_json
+
+
+def read_metrics(path: Path, names: Collection[str] | None = None) -> tuple[list[dict[str, float]], list[str]]:
+    """Return one dict an epoch, in order, and a sentence for each line that could not be read.
+
+    The later of two lines of one epoch counts; null became NaN; values that are no numbers are left out.
+
+    Args:
+        path: of the file; a missing one holds no lines.
+        names: the metrics to keep besides ``epoch``; None keeps all. Every line is checked as a whole either
+            way, so that both ways agree on which lines are damaged.
+    """
+    if not path.is_file():
+        return [], []
+    raw = path.read_bytes().split(b"\n")
+    lines: dict[int, dict[str, float]] = {}
+    problems: list[str] = []
+    for number, text in enumerate(raw, start=1):
+        if not text.strip():
+            continue
+        line = _parse_line(text, names)
+        if line is None:
+            where = "the last line" if number == len(raw) else f"line {number}"
+            problems.append(f"{where} of metrics.jsonl is half-written or damaged and is left out")
+        else:
+            lines[int(line["epoch"])] = line
+    return [lines[epoch] for epoch in sorted(lines)], problems
+
+
+def _parse_line(text: bytes, names: Collection[str] | None = None) -> dict[str, float] | None:
+    try:
+        # reads a line in a fifth of the time of json, which reads a little more: surrogates, UTF-16
+        tree = from_json(text)
+    except ValueError:
+        try:
+            tree = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+    if not isinstance(tree, dict) or not isinstance(tree.get("epoch"), int):
+        return None
+    if names is not None:
+        tree = {name: tree[name] for name in ("epoch", *names) if name in tree}
+    return {
+        str(name): math.nan if value is None else _number(value)
+        for name, value in tree.items()
+        if value is None or isinstance(value, int | float)
+    }
+
+
+def _number(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond all floats
+        return math.inf if value > 0 else -math.inf
