@@ -36,7 +36,7 @@ STEPS = (
 
 
 def pick_step() -> Step:
-    """Draw the navigator (numbers, Back, Next, arrow keys) and return the step of the address."""
+    """Draw the navigator (numbers, Back, Next, Shift with an arrow key) and return the step of the address."""
     with st.container(horizontal=True, vertical_alignment="center"):
         back = st.empty()
         chosen = st.segmented_control(
@@ -50,10 +50,11 @@ def pick_step() -> Step:
         )
         following = st.empty()
     step = STEPS[int(chosen or "1") - 1]
+    # a plain arrow key belongs to the player of a chart
     back.button(
         "Back",
         icon=":material/arrow_back:",
-        shortcut="Left",
+        shortcut="Shift+Left",
         key="step_back",
         on_click=_go,
         args=(step.number - 1,),
@@ -63,7 +64,7 @@ def pick_step() -> Step:
         "Next",
         icon=":material/arrow_forward:",
         icon_position="right",
-        shortcut="Right",
+        shortcut="Shift+Right",
         key="step_next",
         on_click=_go,
         args=(step.number + 1,),
