@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, NoReturn, get_args
 
 from mlcnc import __version__
+from mlcnc.cli_layout import add_layout
 from mlcnc.cli_runs import GROUPS, add_analyze, add_runs, add_runs_folder
 from mlcnc.config import (
     PRESETS,
@@ -73,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_runs(commands)
     _add_data(commands)
     add_analyze(commands)
+    add_layout(commands)
     _add_gallery(commands)
     return parser
 

@@ -1,5 +1,6 @@
 """The run folders: the only code that knows the files under ``runs/``."""
 
+from mlcnc.store.layouts import StoredLayout, write_layout
 from mlcnc.store.reader import ArrayFile, Run, RunProblem, RunStore
 from mlcnc.store.schema import SCHEMA_VERSION, RunFailure, RunInfo, RunStatus
 from mlcnc.store.writer import RunWriter, free_bytes, new_run_id
@@ -14,6 +15,8 @@ __all__ = [
     "RunStatus",
     "RunStore",
     "RunWriter",
+    "StoredLayout",
     "free_bytes",
     "new_run_id",
+    "write_layout",
 ]

@@ -45,10 +45,10 @@ def write_json(path: Path, tree: Any) -> None:
     replace_file(path, lambda aside: _write_all(aside, text.encode()))
 
 
-def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Replace ``path`` by the arrays as safetensors."""
+def write_arrays(path: Path, arrays: dict[str, NDArray[Any]], about: dict[str, str] | None = None) -> None:
+    """Replace ``path`` by the arrays as safetensors, with ``about`` in its header."""
     packed = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    replace_file(path, lambda aside: save_file(packed, aside))
+    replace_file(path, lambda aside: save_file(packed, aside, about))
 
 
 def append_line(path: Path, tree: dict[str, Any]) -> None:

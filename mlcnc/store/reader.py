@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterator
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from mlcnc.errors import RunFormatError, RunNotFoundError, StoreError
-from mlcnc.store.files import write_json
+from mlcnc.store.files import store_error, write_json
 from mlcnc.store.layouts import StoredLayout, read_layout
 from mlcnc.store.liveness import true_state
 from mlcnc.store.metrics_file import read_metrics
@@ -181,12 +182,14 @@ class Run:
         """Return name, change time and size of the parts that grow, as a key for caches."""
         files = ("run.json", "status.json", "metrics.jsonl", "samples.safetensors", "notes.json")
         parts = (*files, "epochs", "layouts")
-        stats = ((part, self.folder / part) for part in parts)
-        found = ((part, path.stat()) for part, path in stats if path.exists())
-        return (
-            (str(self.folder), 0, 0),
-            *((part, stat.st_mtime_ns, stat.st_size) for part, stat in found),
-        )
+        found = [(str(self.folder), 0, 0)]
+        for part in parts:
+            try:
+                stat = os.stat(f"{self.folder}/{part}")
+            except OSError:
+                continue
+            found.append((part, stat.st_mtime_ns, stat.st_size))
+        return tuple(found)
 
     def notes(self) -> dict[str, Any]:
         """Return name, tags and notes given by people; empty where there are none or they are damaged."""
@@ -197,12 +200,22 @@ class Run:
         return dict(tree) if isinstance(tree, dict) else {}
 
     def write_notes(self, notes: dict[str, Any]) -> None:
-        """Replace name, tags and notes.
+        """Replace name, tags and notes; notes that cannot be read are kept aside as ``notes.damaged.json``.
 
         Raises:
             StoreError: the folder cannot be written.
         """
-        write_json(self.folder / "notes.json", {"schema_version": 1, **notes})
+        path = self.folder / "notes.json"
+        try:
+            damaged = path.is_file() and not isinstance(_read_json(path), dict)
+        except RunFormatError:
+            damaged = True
+        if damaged:
+            try:
+                os.replace(path, path.with_name("notes.damaged.json"))
+            except OSError as error:
+                raise store_error(path, error) from error
+        write_json(path, {"schema_version": 1, **notes})
 
     def _while_unchanged(self, name: str, read: Callable[[Path], T]) -> T | None:
         """Return what ``read`` gives for a file, read again when the file changed; None where there is none."""
@@ -229,14 +242,16 @@ class RunStore:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
+        self._opened: dict[str, tuple[tuple[int, ...], Run]] = {}
 
     def run_ids(self) -> list[str]:
         """Return the ids of all folders that could be runs, in order; links out of the root are left."""
-        return [
-            path.name
-            for path in sorted(_listed(self.root))
-            if RUN_ID.fullmatch(path.name) and path.is_dir() and self._inside(path)
-        ]
+        try:
+            with os.scandir(self.root) as entries:
+                found = [entry for entry in entries if RUN_ID.fullmatch(entry.name)]
+        except OSError:
+            return []
+        return sorted(entry.name for entry in found if self._is_run_folder(entry))
 
     def open(self, run_id: str) -> Run:
         """Return one run.
@@ -254,10 +269,13 @@ class RunStore:
         return run
 
     def scan(self) -> Iterator[Run | RunProblem]:
-        """Yield every run, or what is wrong with its folder; one bad folder never hides the others."""
+        """Yield every run, or what is wrong with its folder; one bad folder never hides the others.
+
+        A store that scans again yields the same objects for runs whose run.json is unchanged.
+        """
         for run_id in self.run_ids():
             try:
-                run = self.open(run_id)
+                run = self._known(run_id)
                 _ = run.status
                 yield run
             except (StoreError, OSError, UnicodeError) as error:
@@ -283,6 +301,24 @@ class RunStore:
             shutil.rmtree(folder)
         except OSError as error:
             raise StoreError(f"run {run_id} could not be deleted: {error.strerror}") from error
+
+    def _known(self, run_id: str) -> Run:
+        try:
+            stat = os.stat(f"{self.root}/{run_id}/run.json")
+        except OSError:
+            return self.open(run_id)
+        key = (stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size)
+        known = self._opened.get(run_id)
+        if known is None or known[0] != key:
+            known = (key, self.open(run_id))
+            self._opened[run_id] = known
+        return known[1]
+
+    def _is_run_folder(self, entry: os.DirEntry[str]) -> bool:
+        # only a link can lead out of the root
+        if entry.is_symlink():
+            return entry.is_dir() and self._inside(self.root / entry.name)
+        return entry.is_dir(follow_symlinks=False)
 
     def _inside(self, folder: Path) -> bool:
         return folder.resolve().parent == self.root.resolve()
