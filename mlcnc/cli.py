@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import distributions
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, get_args
@@ -76,7 +77,36 @@ def build_parser() -> argparse.ArgumentParser:
     add_analyze(commands)
     add_layout(commands)
     _add_gallery(commands)
+    _add_installed(commands)
     return parser
+
+
+COMMAND_GROUP = "mlcnc.commands"
+"""Entry points of what is installed with this package: each adds a command to the sub-parsers."""
+
+_FROM_THE_DASHBOARD = {"report": "write the main charts of runs as one page that opens offline"}
+
+
+def _add_installed(commands: Any) -> None:
+    # all copies of the metadata: an old one in the project's folder must not hide the installed one
+    copies = distributions(name="mlcnc")
+    found = {entry.name: entry for copy in copies for entry in copy.entry_points.select(group=COMMAND_GROUP)}
+    for entry in found.values():
+        entry.load()(commands)
+    for name in _FROM_THE_DASHBOARD.keys() - found.keys():
+        # no character starts an option here, so that whatever follows ends in one clear sentence
+        parser = commands.add_parser(
+            name, help=_FROM_THE_DASHBOARD[name], prefix_chars="\0", add_help=False, allow_abbrev=False
+        )
+        parser.add_argument("rest", nargs="*")
+        parser.set_defaults(command=_not_installed, missing=name)
+
+
+def _not_installed(options: argparse.Namespace) -> int:
+    raise ConfigError(
+        f"the command {options.missing} comes with the dashboard, of which this installation does not know; "
+        "install again in the project's folder with: pip install -e ."
+    )
 
 
 def _add_train(commands: Any) -> None:

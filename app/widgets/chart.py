@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.widgets.controls import how_to_read
-from app.widgets.downloads import EXPORT, offer_downloads
+from app.widgets.downloads import mode_bar, offer_downloads
 
 
 def show_chart(
@@ -39,7 +39,7 @@ def show_chart(
     Returns:
         Streamlit's selection where ``on_select`` is given, else None.
     """
-    settings: dict[str, Any] = {"key": key, "alt": alt, "config": EXPORT}
+    settings: dict[str, Any] = {"key": key, "alt": alt, "config": mode_bar(key)}
     event = None
     if on_select is None:
         st.plotly_chart(figure, **settings)
@@ -47,5 +47,5 @@ def show_chart(
         event = st.plotly_chart(figure, on_select=on_select, selection_mode=selection_mode, **settings)
     with st.container(horizontal=True):
         how_to_read(reading, key=f"read_{key}")
-        offer_downloads(key, title, figure, frame)
+        offer_downloads(key, title, figure, frame, alt=alt, reading=reading)
     return event

@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-# plotly.js would offer to upload the chart to a cloud
-EXPORT = {"displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCloud"], "responsive": True}
+from app.offline.page import MODE_BAR, Chart, Section, Table, offline_page
+
+MOST_ROWS = 500
 
 
-def figure_page(figure: go.Figure, title: str) -> str:
-    """Return a self-contained HTML page of one figure, on white, with its title above."""
-    copy = go.Figure(figure)
-    copy.update_layout(title={"text": title}, paper_bgcolor="white", plot_bgcolor="white")
-    copy.update_layout(margin={"t": 110})
-    return copy.to_html(include_plotlyjs=True, full_html=True, config=EXPORT)
+def figure_page(
+    figure: go.Figure, title: str, *, alt: str = "", reading: str = "", frame: pd.DataFrame | None = None
+) -> str:
+    """Return a self-contained HTML page of one figure with its title, how to read it and its numbers.
+
+    Args:
+        figure: as drawn.
+        title: above it.
+        alt: the takeaway in words; the title where there is none.
+        reading: Markdown.
+        frame: the plotted numbers; the first 500 rows become a table, all of them are in the CSV.
+    """
+    names: set[str] = set()
+    numbers = None
+    if frame is not None:
+        cells = frame.select_dtypes(exclude="number").to_numpy().ravel().tolist()
+        names = {str(cell) for cell in [*cells, *frame.columns]}
+        caption = title if len(frame) <= MOST_ROWS else f"{title}: the first {MOST_ROWS} of {len(frame)} rows"
+        rows = tuple(
+            tuple(_shown(cell) for cell in row) for row in frame.head(MOST_ROWS).itertuples(index=False)
+        )
+        numbers = Table(caption, tuple(str(column) for column in frame.columns), rows)
+    chart = Chart(figure, "", alt or title, reading, numbers)
+    return offline_page(title, [Section("", (chart,))], names=names)
 
 
-def offer_downloads(name: str, title: str, figure: go.Figure, frame: pd.DataFrame) -> None:
+def _shown(cell: object) -> str:
+    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+
+
+def mode_bar(name: str) -> dict[str, Any]:
+    """Return the configuration of a chart on a page; its camera saves ``name``.png at twice the size."""
+    return {**MODE_BAR, "toImageButtonOptions": {**MODE_BAR["toImageButtonOptions"], "filename": name}}
+
+
+def offer_downloads(
+    name: str, title: str, figure: go.Figure, frame: pd.DataFrame, *, alt: str = "", reading: str = ""
+) -> None:
     """Offer the numbers and the chart behind one button; nothing is built before the click.
 
     Args:
@@ -26,6 +58,8 @@ def offer_downloads(name: str, title: str, figure: go.Figure, frame: pd.DataFram
         title: above the exported chart.
         figure: as drawn.
         frame: the plotted numbers.
+        alt: the takeaway in words.
+        reading: Markdown; how to read the chart.
     """
     with st.popover("Download", icon=":material/download:", key=f"download_{name}"):
         st.download_button(
@@ -38,9 +72,10 @@ def offer_downloads(name: str, title: str, figure: go.Figure, frame: pd.DataFram
         )
         st.download_button(
             "Chart (HTML, opens offline, 5 MB)",
-            lambda: figure_page(figure, title),
+            lambda: figure_page(figure, title, alt=alt, reading=reading, frame=frame),
             f"{name}.html",
             "text/html",
             key=f"html_{name}",
             on_click="ignore",
         )
+        st.caption("A PNG: the camera in the chart's own bar.")

@@ -1,0 +1,139 @@
+"""The sections on geometry, variability and attention."""
+
+from __future__ import annotations
+
+from app.figures.attention import attention_overlay
+from app.figures.geometry import angle_histogram, angle_matrix
+from app.figures.variability import class_dots
+from app.offline.page import Chart, Section, Table
+from app.report import readings
+from app.report.about import Reported, number
+from mlcnc.analysis.attention import attention_epochs, attention_sentence, probe_attention
+from mlcnc.analysis.geometry import AngleRecord, class_mean_angles, closest_pairs, geometry_sentence
+from mlcnc.analysis.report_choice import probe_of_each_bucket
+from mlcnc.analysis.runs import nearest_array_epoch
+from mlcnc.analysis.variability import class_variability, variability_sentence
+from mlcnc.errors import RunFormatError
+from mlcnc.store import Run
+
+
+def angle_record(run: Run) -> AngleRecord | None:
+    at = nearest_array_epoch(run, None)
+    if at is None:
+        return None
+    for split in ("test", "train"):
+        record = class_mean_angles(run, at, split=split, space="f", centring="class")
+        if record is not None:
+            return record
+    return None
+
+
+def angles(about: Reported) -> Section:
+    matrices: list[Chart] = []
+    histograms: list[Chart] = []
+    tables: list[str | Table] = []
+    for run, row in about.detailed:
+        try:
+            record = angle_record(run)
+        except RunFormatError as error:
+            tables.append(f"{row.name}: {error}")
+            continue
+        if record is None:
+            continue
+        sentence, epoch = geometry_sentence(record), f"epoch {record.epoch + 1}"
+        matrices.append(Chart(angle_matrix(record), f"{row.name}, {epoch}", sentence, readings.MATRIX))
+        spread = (
+            f"Mean {number(record.summary.mean)}°, spread {number(record.summary.std)}°, smallest "
+            f"{number(record.summary.minimum)}°; an ETF has {record.optimum:.1f}° everywhere."
+        )
+        histograms.append(
+            Chart(angle_histogram(record), f"{row.name}, {epoch}: all pairs", spread, readings.HISTOGRAM)
+        )
+        tables.append(_pair_table(row.name, record))
+    if not matrices:
+        return Section(
+            "Angles between classes",
+            ("None of the runs stored class means; train with --training.arrays_every 5 to keep them.",
+             *(part for part in tables if isinstance(part, str))),
+        )  # fmt: skip
+    problems = [part for part in tables if isinstance(part, str)]
+    pairs = tuple(part for part in tables if isinstance(part, Table))
+    return Section("Angles between classes", (tuple(matrices), tuple(histograms), pairs, *problems))
+
+
+def _pair_table(name: str, record: AngleRecord) -> Table:
+    rows = tuple(
+        (
+            f"{pair.first} · {pair.second}",
+            f"{pair.first_count} · {pair.second_count}",
+            f"{pair.first_features} · {pair.second_features}",
+            f"{pair.angle:.1f}°",
+        )
+        for pair in closest_pairs(record)
+    )
+    caption = f"{name}: the closest pairs of {record.title}"
+    return Table(caption, ("pair", "training images", "features behind the means", "angle"), rows)
+
+
+def variability(about: Reported) -> Section | None:
+    records, problems = [], []
+    for run, row in about.detailed:
+        at = nearest_array_epoch(run, None)
+        try:
+            record = None if at is None else class_variability(run, at, split="test", space="f")
+        except RunFormatError as error:
+            problems.append(f"{row.name}: {error}")
+            continue
+        if record is not None:
+            records.append((row, record))
+    if not records:
+        return Section("NC1 of each class", tuple(problems)) if problems else None
+    cells = tuple(
+        (row.name, name, bucket, str(count), str(own), number(value, ".3g"), number(chance, ".3g"))
+        for row, record in records
+        for name, bucket, count, own, value, chance in zip(
+            record.class_names, record.buckets, record.train_counts, record.sample_counts, record.nc1,
+            record.shuffled, strict=True,
+        )
+    )  # fmt: skip
+    columns = ("run", "class", "bucket", "training images", "features", "NC1", "labels shuffled")
+    chart = Chart(
+        class_dots(records),
+        "NC1 of each class, test features f, last stored epoch",
+        " ".join(variability_sentence(record) for _, record in records),
+        readings.VARIABILITY,
+        Table("NC1 of each class against labels shuffled", columns, cells),
+    )
+    return Section("NC1 of each class", (chart, *problems))
+
+
+def attention(about: Reported) -> Section | None:
+    parts: list[str | tuple[Chart, ...]] = []
+    for run, row in about.detailed:
+        charts = []
+        try:
+            epochs = attention_epochs(run)
+            for bucket, probe, index in probe_of_each_bucket(run) if epochs else []:
+                record = probe_attention(run, epochs[-1], probe, index)
+                if record is None:
+                    continue
+                name = run.info.class_names[index]
+                charts.append(
+                    Chart(
+                        attention_overlay(record, 0.75),
+                        f"{row.name}: {name} ({bucket}), epoch {record.epoch + 1}",
+                        f"Image with {', '.join(record.labels)}. {attention_sentence(record, name)}",
+                        readings.ATTENTION,
+                        narrow=True,
+                    )
+                )
+        except RunFormatError as error:
+            parts.append(f"{row.name}: {error}")
+        if charts:
+            parts.append(tuple(charts))
+    if not parts:
+        return None
+    rule = (
+        "The first stored image of each bucket is shown, in the order of the test set; none was picked by hand."
+    )
+    return Section("Where a class looks", (rule, *parts))

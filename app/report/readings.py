@@ -1,0 +1,50 @@
+"""How to read the charts of a report, for a reader who has only the page."""
+
+BUCKETS = """Classes are counted by their training images: head classes have many, tail classes few. A bar
+is the mean of the runs that differ in the seed only, the whisker reaches from the worst to the best of
+them, and n is their number; one run has no whisker. Values are of the epoch that is best on validation; the
+test set chooses nothing."""
+
+CLASSES = """A dot is one class, the most frequent on the left. Above the line the first run has the higher
+average precision, below it the second. Circles are head, squares medium, triangles tail classes. A tail
+class may have few test images, so a single dot can jump by chance; the sentence above the chart says how
+far the whole difference could come from the choice of test images."""
+
+MATRIX = """Rows and columns are classes, most frequent first; lines separate head, medium and tail.
+**White** is the angle of a simplex equiangular tight frame (ETF), where all classes are equally far apart;
+**blue** pairs are too close, **brown** ones too far apart. The scale is the same for every run.
+
+Means are centred by the mean of all class means. Such means sum to zero, so their **mean** angle is close
+to that of an ETF whatever the geometry: read the smallest angle and the spread. A mean of few features is
+noise in part."""
+
+HISTOGRAM = """Each pair of classes counts once. The dashed line is the angle of an ETF: the narrower the
+distribution around it, the closer the run is to an ETF. The left end holds the pairs that are easily
+confused."""
+
+VARIABILITY = """NC1 of a class is the mean squared distance of its features to their mean, over the squared
+distance of that mean to the mean of all class means; 0 is complete collapse. Circles are head, squares
+medium, triangles tail classes.
+
+**Few features look collapsed by chance.** The dashed line is what each class would show with labels
+shuffled, from its number of features alone: read a class by its distance to that line."""
+
+ATTENTION = """The brighter a cell, the more of the class's attention lies there; the cells are those of the
+network's last feature map. The dashed box is the object. Attention spread evenly would put as much into the
+box as the box covers of the picture; the sentence sets both side by side."""
+
+_PLAIN = "One line a run, or the mean and the range over seeds where there are many runs."
+
+_NC1 = """NC1 is the spread of features around their class means over the spread of those means, on a
+logarithmic axis; falling towards 0 is collapse. The dashed grey line is the value with labels shuffled, which
+means no collapse at all."""
+
+_ANGLE = """The smallest angle between two class means, centred by the mean of all class means: the pair of
+classes that is confused most easily. The dashed line is the angle of an ETF, which none exceeds."""
+
+_MAP = "Mean average precision on the test set in percent, of all classes or of those in one bucket."
+
+
+def of_curve(metric: str) -> str:
+    """Return how to read the curve of a metric."""
+    return f"{_PLAIN} {_NC1 if 'nc1' in metric else _ANGLE if 'angle' in metric else _MAP}"
