@@ -1,0 +1,128 @@
+"""A slider and play buttons that move a figure through its frames, in the browser alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from app.figures.style import NEUTRAL
+
+PLAY_MILLISECONDS = 700
+_AT_ONCE: dict[str, Any] = {"duration": 0, "redraw": True}
+
+
+def with_player(
+    figure: go.Figure,
+    labels: Sequence[int | str],
+    *,
+    start: int = -1,
+    what: str = "epoch",
+    duration: int = PLAY_MILLISECONDS,
+) -> go.Figure:
+    """Return the figure with a slider over its frames and buttons to play and pause.
+
+    Args:
+        figure: with one frame for each label; frames name the traces they change.
+        labels: of the frames, in order, such as epochs from 1.
+        start: index of the frame shown first; by default the last one.
+        what: in front of the label of the frame that is shown.
+        duration: of a frame while playing, milliseconds.
+
+    Returns:
+        The same figure. Its traces hold the values of the first shown frame; with one frame it has no
+        controls, with none it is unchanged.
+
+    Raises:
+        ValueError: there is not one frame a label.
+    """
+    frames = list(figure.frames)
+    if len(frames) != len(labels):
+        raise ValueError(f"a player needs one frame a label, got {len(frames)} frames, {len(labels)} labels")
+    if not frames:
+        return figure
+    first = range(len(frames))[max(-len(frames), min(start, len(frames) - 1))]
+    for frame, label in zip(frames, labels, strict=True):
+        frame.name = str(label)
+    _show(figure, frames[first])
+    figure.frames = frames
+    if len(frames) == 1:
+        return figure
+    figure.update_layout(
+        sliders=[
+            {
+                "active": first,
+                "currentvalue": {"prefix": f"{what} ", "font": {"size": 14}, "xanchor": "left"},
+                "pad": {"t": 34, "b": 4},
+                "x": 0.0,
+                "len": 1.0,
+                "y": 0.0,
+                "yanchor": "top",
+                "bgcolor": NEUTRAL,
+                "bordercolor": NEUTRAL,
+                "tickcolor": NEUTRAL,
+                "steps": [
+                    {
+                        "label": str(label),
+                        "method": "animate",
+                        "args": [
+                            [str(label)],
+                            {"mode": "immediate", "frame": _AT_ONCE, "transition": {"duration": 0}},
+                        ],
+                    }
+                    for label in labels
+                ],
+            }
+        ],
+        updatemenus=[
+            {
+                "type": "buttons",
+                "direction": "left",
+                "showactive": False,
+                "x": 1.0,
+                "xanchor": "right",
+                "y": 0.0,
+                "yanchor": "top",
+                "pad": {"t": 30, "r": 0},
+                "bordercolor": NEUTRAL,
+                "bgcolor": "rgba(128,128,128,0.15)",
+                "buttons": [
+                    {
+                        "label": "▶ Play",
+                        "method": "animate",
+                        "args": [
+                            None,
+                            {
+                                "mode": "immediate",
+                                "fromcurrent": True,
+                                "frame": {"duration": duration, "redraw": True},
+                                "transition": {"duration": 0},
+                            },
+                        ],
+                    },
+                    {
+                        "label": "❚❚ Pause",
+                        "method": "animate",
+                        "args": [
+                            [None],
+                            {
+                                "mode": "immediate",
+                                "frame": {"duration": 0, "redraw": False},
+                                "transition": {"duration": 0},
+                            },
+                        ],
+                    },
+                ],
+            }
+        ],
+    )
+    return figure
+
+
+def _show(figure: go.Figure, frame: go.Frame) -> None:
+    traces = range(len(frame.data)) if frame.traces is None else frame.traces
+    for index, part in zip(traces, frame.data, strict=True):
+        figure.data[index].update(part.to_plotly_json() | {"type": figure.data[index].type})
+    if frame.layout is not None:
+        figure.update_layout(frame.layout.to_plotly_json())

@@ -1,0 +1,251 @@
+"""A chart with frames that plays in the browser: keys, buttons and the address follow, the server rests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.widgets.chart import show_chart
+
+EPOCH_KEY = "epoch"
+
+_KEYS = st.components.v2.component(
+    "mlcnc_player_keys",
+    html="""<div role="group" aria-label="Step through the chart">
+<button type="button" class="back" title="One step back (left arrow)">&#9664;</button>
+<button type="button" class="play" title="Play or pause (space)">play / pause</button>
+<button type="button" class="on" title="One step on (right arrow)">&#9654;</button>
+<span class="hint">arrow keys step, space plays</span>
+<span class="said" role="status" aria-live="polite"></span></div>""",
+    css="""
+div { display: flex; flex-wrap: wrap; gap: 0.4rem; align-items: center; }
+button { font: inherit; font-size: 0.8rem; cursor: pointer; padding: 0.15rem 0.6rem;
+  color: var(--st-text-color); background: var(--st-background-color);
+  border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius); }
+button:hover, button:focus-visible { color: var(--st-primary-color); border-color: var(--st-primary-color); }
+.hint { font-size: 0.8rem; color: var(--st-text-color); opacity: 0.7; }
+.said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+""",
+    js="""
+const SETTLED_MS = 600;
+const WATCH_MS = 200;
+const players = new WeakMap();
+
+const sliderOf = (chart) => chart?._fullLayout?.sliders?.[0];
+const labelsOf = (slider) => slider.steps.map((step) => step.label);
+
+function nearest(labels, wanted) {
+  const exact = labels.indexOf(wanted);
+  if (exact >= 0 || wanted === "" || Number.isNaN(Number(wanted))) return exact;
+  const distances = labels.map((label) => Math.abs(Number(label) - Number(wanted)));
+  return distances.lastIndexOf(Math.min(...distances));
+}
+
+function visibleHeight(chart) {
+  const box = chart.getBoundingClientRect();
+  return Math.min(box.bottom, window.innerHeight) - Math.max(box.top, 0);
+}
+
+// with several players on a page the keys belong to the one with the focus, else to the one most in view
+function holdsKeys(chart) {
+  const all = [...document.querySelectorAll(".js-plotly-plot")].filter(sliderOf);
+  const focused = all.find((other) => other.contains(document.activeElement));
+  if (focused) return focused === chart;
+  const most = Math.max(...all.map(visibleHeight));
+  return all.find((other) => visibleHeight(other) === most) === chart;
+}
+
+const PRESSED_BY_SPACE = "button, a, summary, [role=button]";
+const USES_KEYS = "input, textarea, select, canvas, [contenteditable=true], [role=slider], [role=radio], " +
+  "[role=tab], [role=option], [role=combobox], [role=grid], [role=dialog]";
+
+// the page has no global Plotly: the slider's own rail takes a press where the step lies
+function goTo(chart, index) {
+  const slider = sliderOf(chart);
+  const rail = chart?.querySelector(".slider-rail-touch-rect");
+  if (!rail || index < 0 || index >= slider.steps.length || index === slider.active) return;
+  const box = rail.getBoundingClientRect();
+  const inset = 10;
+  const x = box.left + inset + (box.width - 2 * inset) * index / (slider.steps.length - 1);
+  const place = { bubbles: true, cancelable: true, view: window, clientX: x, clientY: box.top + 1 };
+  rail.dispatchEvent(new MouseEvent("mousedown", place));
+  chart.dispatchEvent(new MouseEvent("mouseup", place));
+}
+
+const PLAY = 0;
+const PAUSE = 1;
+function press(chart, number) {
+  const button = chart.querySelectorAll(".updatemenu-button")[number];
+  button?.dispatchEvent(new MouseEvent("click", { bubbles: true, view: window }));
+}
+
+export default function (component) {
+  const { parentElement, data, setStateValue } = component;
+  const earlier = players.get(parentElement);
+  if (earlier) {
+    Object.assign(earlier, { data, tell: setStateValue });
+    return earlier.stop;
+  }
+  const self = { data, tell: setStateValue, playing: false, told: data.told };
+  players.set(parentElement, self);
+  const find = () => document.querySelector(`.st-key-${CSS.escape(self.data.chart)} .js-plotly-plot`);
+  const memory = () => `mlcnc.player.${self.data.parameter}`;
+
+  // at rest, not while playing, the address follows and the server may be told
+  const settle = () => {
+    clearTimeout(self.timer);
+    self.timer = setTimeout(() => {
+      const slider = sliderOf(find());
+      if (!slider || self.playing) return;
+      const label = self.label;
+      parentElement.querySelector(".said").textContent = `${self.data.what} ${label}`;
+      if (self.data.parameter) {
+        const address = new URL(window.location.href);
+        if (label === slider.steps.at(-1).label) address.searchParams.delete(self.data.parameter);
+        else address.searchParams.set(self.data.parameter, label);
+        if (address.href !== window.location.href) {
+          window.history.replaceState(window.history.state, "", address);
+        }
+        window.sessionStorage.setItem(memory(), label);
+      }
+      if (self.data.follow && self.told !== label) {
+        self.told = label;
+        self.tell("label", label);
+      }
+    }, SETTLED_MS);
+  };
+
+  const watch = () => {
+    const chart = find();
+    const slider = sliderOf(chart);
+    if (!slider || !chart.on) return;
+    if (chart !== self.chart) {
+      self.chart = chart;
+      self.playing = false;
+      chart.tabIndex = 0;
+      chart.on("plotly_animating", () => { self.playing = true; });
+      chart.on("plotly_animated", () => { self.playing = false; settle(); });
+      chart.on("plotly_sliderchange", (event) => { self.label = event.step.label; settle(); });
+      const labels = labelsOf(slider);
+      const wanted = self.label ?? (self.data.parameter &&
+        (new URL(window.location.href).searchParams.get(self.data.parameter) ??
+          window.sessionStorage.getItem(memory())));
+      self.label = labels[nearest(labels, wanted ?? "")] ?? labels[slider.active];
+      settle();
+    }
+    // a chart that is drawn anew falls back to its first shown frame, without an event
+    if (!self.playing && !slider._dragging && slider.steps[slider.active].label !== self.label) {
+      goTo(chart, labelsOf(slider).indexOf(self.label));
+    }
+  };
+
+  const pause = (chart) => {
+    press(chart, PAUSE);
+    self.playing = false;
+    settle();
+  };
+  const step = (by) => {
+    const chart = find();
+    const slider = sliderOf(chart);
+    if (!slider) return;
+    if (self.playing) pause(chart);
+    goTo(chart, slider.active + by);
+  };
+  const toggle = () => {
+    const chart = find();
+    if (!chart) return;
+    if (self.playing) pause(chart); else press(chart, PLAY);
+  };
+  parentElement.querySelector(".back").onclick = () => step(-1);
+  parentElement.querySelector(".on").onclick = () => step(1);
+  parentElement.querySelector(".play").onclick = toggle;
+
+  const onKey = (event) => {
+    if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (by === undefined && event.key !== " ") return;
+    const target = event.composedPath()[0];
+    if (target.closest?.(USES_KEYS) || (!by && target.closest?.(PRESSED_BY_SPACE))) return;
+    const chart = find();
+    if (!chart || !(event.composedPath().includes(parentElement) || holdsKeys(chart))) return;
+    event.preventDefault();
+    if (by) step(by); else toggle();
+  };
+  // a paused animation rejects its promise without a reason, which would be an error in the console
+  const onRejection = (event) => { if (event.reason === undefined) event.preventDefault(); };
+  document.addEventListener("keydown", onKey);
+  window.addEventListener("unhandledrejection", onRejection);
+  const interval = setInterval(watch, WATCH_MS);
+  self.stop = () => {
+    document.removeEventListener("keydown", onKey);
+    window.removeEventListener("unhandledrejection", onRejection);
+    clearInterval(interval);
+    clearTimeout(self.timer);
+    players.delete(parentElement);
+  };
+  return self.stop;
+}
+""",
+)
+
+
+def show_player(
+    figure: go.Figure,
+    *,
+    key: str,
+    title: str,
+    alt: str,
+    reading: str,
+    frame: pd.DataFrame,
+    follow: bool = False,
+    parameter: str | None = EPOCH_KEY,
+    what: str = "epoch",
+) -> str | None:
+    """Draw a figure of ``with_player`` with the extras of a chart and the keys that move it.
+
+    The figure is sent once. Slider, buttons, arrow keys and the space bar move it in the browser, and the
+    shown frame is kept in the address of the page, from where a reload starts again.
+
+    Args:
+        figure: with frames, see ``app.figures.player``; without a slider no keys are added.
+        key, title, alt, reading, frame: as of ``show_chart``.
+        follow: whether the page or its fragment runs again once the player comes to rest at another frame;
+            the chart itself is not sent again as long as its figure is the same.
+        parameter: name in the address, or None to leave the address alone. No bound control of the page
+            may have the same name. The last frame is the default and leaves no trace in the address.
+        what: the frames are of, as read out by screen readers.
+
+    Returns:
+        Label of the frame the player rests at as far as the server knows: the one of the address at first;
+        None where the figure has no frames.
+    """
+    show_chart(figure, key=key, title=title, alt=alt, reading=reading, frame=frame)
+    labels = [item.name for item in figure.frames]
+    if len(labels) < 2:
+        return labels[0] if labels else None
+    told = st.session_state.get(f"keys_{key}", {}).get("label") if follow else None
+    if told not in labels:
+        told = nearest_label(labels, st.query_params.get(parameter) if parameter else None)
+    # a state key needs its callback; what is to be done at rest is done by the run that follows
+    settings: dict[str, Any] = {"on_label_change": lambda: None} if follow else {}
+    _KEYS(
+        key=f"keys_{key}",
+        data={"chart": key, "parameter": parameter, "what": what, "follow": follow, "told": told},
+        **settings,
+    )
+    return told
+
+
+def nearest_label(labels: Sequence[str], wanted: str | None) -> str:
+    """Return the label that is wanted or, of numbers, nearest to it, the later of two; else the last one."""
+    if wanted in labels:
+        return str(wanted)
+    try:
+        number = float(wanted or "")
+        return min(reversed(labels), key=lambda label: abs(float(label) - number))
+    except ValueError:
+        return labels[-1]
