@@ -24,11 +24,16 @@ class Spread:
     @property
     def text(self) -> str:
         """The value as a reader wants it, e.g. ``71.3 (70.1-72.0, n=3)``."""
+        return self.written()
+
+    def written(self, digits: int = 1, unit: str = "") -> str:
+        """Return the value with so many digits after the point, the unit behind each number."""
         if self.num_runs == 0:
             return "not logged"
+        mean, low, high = (f"{value:.{digits}f}{unit}" for value in (self.mean, self.low, self.high))
         if self.num_runs == 1:
-            return f"{self.mean:.1f} (n=1)"
-        return f"{self.mean:.1f} ({self.low:.1f}-{self.high:.1f}, n={self.num_runs})"
+            return f"{mean} (n=1)"
+        return f"{mean} ({low}-{high}, n={self.num_runs})"
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class SeedGroup:
         rows: the runs.
         map_percent: test mAP by bucket over the seeds.
         nc1, angle_min: over the seeds.
+        nc1_tail_share: NC1 of tail classes over its label-shuffle baseline; 1 is chance.
     """
 
     label: str
@@ -51,6 +57,7 @@ class SeedGroup:
     map_percent: dict[str, Spread]
     nc1: Spread
     angle_min: Spread
+    nc1_tail_share: Spread
 
 
 def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
@@ -76,6 +83,7 @@ def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
                 map_percent={b: spread([row.map_percent[b] for row in members]) for b in BUCKETS},
                 nc1=spread([row.nc1 for row in members]),
                 angle_min=spread([row.angle_min for row in members]),
+                nc1_tail_share=spread([row.nc1_tail_share for row in members]),
             )
         )
     names = [row.dataset for row in rows]

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from mlcnc.store import Run
+from mlcnc.store import Run, RunStatus
 
-Choice = Literal["best", "last"]
+Choice = Literal["best", "last"] | int
+"""The best epoch on validation, the last one, or an epoch counted from 0."""
+
 BUCKETS = ("total", "head", "medium", "tail")
 SELECTION_METRIC = "validation/map_total"
 NAN = float("nan")
+_METRICS = (
+    SELECTION_METRIC,
+    *(f"test/map_{bucket}" for bucket in BUCKETS),
+    "test.f/nc1_trace",
+    "test.f/nc1_trace_shuffled",
+    "test.f/nc1_tail",
+    "test.f/nc1_tail_shuffled",
+    "test.f/angle_min_class",
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,16 @@ class RunRow:
         nc1: test NC1 trace ratio in f.
         angle_min: smallest class-mean centred angle of test class means in f, degrees.
         group_key: settings without seed and name; runs with equal keys differ in the seed only.
-        chosen_on: ``validation``, ``last epoch`` - how ``epoch`` was chosen.
+        chosen_on: how ``epoch`` was chosen: ``validation``, ``last epoch`` or ``asked for``; where there is
+            none, ``nothing logged`` or, of the epoch asked for, ``not logged``.
+        warnings: about what could not be read.
+        nc1_shuffled: the NC1 of the same features with labels shuffled, beside which ``nc1`` is read.
+        nc1_tail, nc1_tail_shuffled: the same over tail classes.
+        map_curve: total test mAP in percent at every logged epoch that has one.
+        has_arrays: whether arrays of at least one epoch are stored.
+        tags, notes: given by people.
+        settings: flattened ``section.name=value``, as text filters search them.
+        failure: what a failed run said.
     """
 
     run_id: str
@@ -51,6 +71,15 @@ class RunRow:
     group_key: str
     chosen_on: str
     warnings: tuple[str, ...] = field(default=())
+    nc1_shuffled: float = NAN
+    nc1_tail: float = NAN
+    nc1_tail_shuffled: float = NAN
+    map_curve: tuple[float, ...] = ()
+    has_arrays: bool = False
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    settings: tuple[str, ...] = ()
+    failure: str = ""
 
     @property
     def recipe(self) -> str:
@@ -59,21 +88,38 @@ class RunRow:
         extra += [self.attention] if self.attention not in ("multihead", "?") else []
         return ", ".join([self.embedding, *extra]).replace("_", "-")
 
+    @property
+    def nc1_tail_share(self) -> float:
+        """NC1 of tail classes over the same with shuffled labels: 1 is chance, 0 collapse."""
+        return self.nc1_tail / self.nc1_tail_shuffled if self.nc1_tail_shuffled > 0 else NAN
 
-def run_row(run: Run, choice: Choice = "best") -> RunRow:
-    """Return the row of one run at its best validation epoch or its last one.
 
-    Where no validation mAP was logged, ``best`` falls back to the last epoch and ``chosen_on`` says so.
+@dataclass(frozen=True)
+class RunSummary:
+    """What the rows of a run are made of at any epoch, small enough to keep for every run.
+
+    Attributes:
+        row: with everything that does not depend on the epoch; its state is not to be used.
+        epochs: the logged ones, in order.
+        values: by metric, one value an epoch, NaN where not logged.
     """
-    info, status = run.info, run.status
-    lines = {int(line["epoch"]): line for line in run.metrics()}
-    epoch, chosen_on = chosen_epoch(run, choice, lines)
-    line = lines.get(epoch, {}) if epoch is not None else {}
+
+    row: RunRow
+    epochs: tuple[int, ...]
+    values: Mapping[str, tuple[float, ...]]
+
+
+def summary(run: Run) -> RunSummary:
+    """Return what the table needs of a run; reads the whole of metrics.jsonl once."""
+    info, notes = run.info, run.notes()
+    lines = run.metrics(_METRICS)
+    values = {name: tuple(line.get(name, NAN) for line in lines) for name in _METRICS}
     model = _section(info.config, "model")
-    return RunRow(
+    tags = notes.get("tags")
+    row = RunRow(
         run_id=run.run_id,
-        name=run.name,
-        state=status.state,
+        name=str(notes.get("name") or info.name),
+        state="?",
         dataset=str(_section(info.config, "data").get("dataset", "?")),
         embedding=str(model.get("label_embedding", "?")),
         attention=str(model.get("attention", "?")),
@@ -81,15 +127,53 @@ def run_row(run: Run, choice: Choice = "best") -> RunRow:
         dim=model.get("embedding_dim"),
         seed=info.seed,
         num_logged=len(lines),
-        num_epochs=status.num_epochs,
-        epoch=epoch,
-        map_percent={bucket: line.get(f"test/map_{bucket}", NAN) for bucket in BUCKETS},
-        nc1=line.get("test.f/nc1_trace", NAN),
-        angle_min=line.get("test.f/angle_min_class", NAN),
+        num_epochs=None,
+        epoch=None,
+        map_percent=dict.fromkeys(BUCKETS, NAN),
+        nc1=NAN,
+        angle_min=NAN,
         group_key=_group_key(info.config, run.run_id),
-        chosen_on=chosen_on,
-        warnings=run.warnings,
+        chosen_on="nothing logged",
+        map_curve=tuple(value for value in values["test/map_total"] if math.isfinite(value)),
+        has_arrays=bool(run.array_epochs()),
+        tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
+        notes=str(notes.get("notes") or ""),
+        settings=tuple(_flattened(info.config)),
     )
+    return RunSummary(row, tuple(int(line["epoch"]) for line in lines), values)
+
+
+def row_at(of: RunSummary, choice: Choice, status: RunStatus, warnings: tuple[str, ...] = ()) -> RunRow:
+    """Return the row of a run at its best validation epoch, its last one, or the epoch asked for.
+
+    Where no validation mAP was logged, ``best`` falls back to the last epoch and ``chosen_on`` says so.
+    Where the epoch asked for was not logged, values are NaN and ``epoch`` is None.
+    """
+    place, chosen_on = _chosen(of, choice)
+
+    def at(name: str) -> float:
+        return NAN if place is None else of.values[name][place]
+
+    return replace(
+        of.row,
+        state=status.state,
+        num_epochs=status.num_epochs,
+        epoch=None if place is None else of.epochs[place],
+        map_percent={bucket: at(f"test/map_{bucket}") for bucket in BUCKETS},
+        nc1=at("test.f/nc1_trace"),
+        nc1_shuffled=at("test.f/nc1_trace_shuffled"),
+        nc1_tail=at("test.f/nc1_tail"),
+        nc1_tail_shuffled=at("test.f/nc1_tail_shuffled"),
+        angle_min=at("test.f/angle_min_class"),
+        chosen_on=chosen_on,
+        warnings=warnings,
+        failure=f"{status.error.type}: {status.error.message}" if status.error else "",
+    )
+
+
+def run_row(run: Run, choice: Choice = "best") -> RunRow:
+    """Return the row of one run, with warnings; see ``row_at``."""
+    return row_at(summary(run), choice, run.status, run.warnings)
 
 
 def run_rows(runs: Iterable[Run], choice: Choice = "best") -> list[RunRow]:
@@ -97,15 +181,36 @@ def run_rows(runs: Iterable[Run], choice: Choice = "best") -> list[RunRow]:
     return [run_row(run, choice) for run in runs]
 
 
-def chosen_epoch(run: Run, choice: Choice, lines: Mapping[int, Any]) -> tuple[int | None, str]:
-    """Return the epoch a choice means and how it was found."""
-    if not lines:
+def run_warnings(run: Run) -> tuple[str, ...]:
+    """Return sentences about what of a run could not be read; opens every file of arrays."""
+    return run.warnings
+
+
+def thinned(values: Sequence[float], limit: int) -> list[float]:
+    """Return at most ``limit`` of the values, evenly spread, the first and the last among them.
+
+    Example:
+        >>> thinned([0.0, 1.0, 2.0, 3.0, 4.0], 3)
+        [0.0, 2.0, 4.0]
+    """
+    if len(values) <= limit:
+        return list(values)
+    return [values[round(i * (len(values) - 1) / (limit - 1))] for i in range(limit)]
+
+
+def _chosen(of: RunSummary, choice: Choice) -> tuple[int | None, str]:
+    if not of.epochs:
         return None, "nothing logged"
+    if isinstance(choice, int):
+        return (of.epochs.index(choice), "asked for") if choice in of.epochs else (None, "not logged")
     if choice == "best":
-        best = run.best_epoch(SELECTION_METRIC)
-        if best is not None:
-            return best, "validation"
-    return max(lines), "last epoch"
+        best, found = -math.inf, None
+        for place, value in enumerate(of.values[SELECTION_METRIC]):
+            if value > best:
+                best, found = value, place
+        if found is not None:
+            return found, "validation"
+    return len(of.epochs) - 1, "last epoch"
 
 
 def nearest_array_epoch(run: Run, epoch: int | None) -> int | None:
@@ -136,17 +241,20 @@ _NOT_TRAINING = (
 )
 
 
-def _group_key(config: Mapping[str, Any], run_id: str) -> str:
-    if not config:
-        return run_id
-    rows = sorted(
+def _flattened(config: Mapping[str, Any]) -> list[str]:
+    return [
         f"{section}.{name}={value}"
         for section, content in config.items()
         if isinstance(content, Mapping)
         for name, value in content.items()
-        if not (section == "training" and name in _NOT_TRAINING)
-    )
-    return ";".join(rows)
+    ]
+
+
+def _group_key(config: Mapping[str, Any], run_id: str) -> str:
+    if not config:
+        return run_id
+    left_out = tuple(f"training.{name}=" for name in _NOT_TRAINING)
+    return ";".join(sorted(line for line in _flattened(config) if not line.startswith(left_out)))
 
 
 def is_number(value: float) -> bool:

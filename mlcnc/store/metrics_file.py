@@ -50,11 +50,15 @@ def _parse_line(text: bytes, names: Collection[str] | None = None) -> dict[str, 
         return None
     if names is not None:
         tree = {name: tree[name] for name in ("epoch", *names) if name in tree}
-    return {
-        str(name): math.nan if value is None else _number(value)
+    numbers = {
+        name: math.nan if value is None else value
         for name, value in tree.items()
         if value is None or isinstance(value, int | float)
     }
+    try:
+        return {name: float(value) for name, value in numbers.items()}
+    except OverflowError:
+        return {name: _number(value) for name, value in numbers.items()}
 
 
 def _number(value: float) -> float:

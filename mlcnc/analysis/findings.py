@@ -1,0 +1,135 @@
+"""What the numbers of several runs say in a few sentences, and what their seeds leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mlcnc.analysis.comparison import SeedGroup, Spread
+from mlcnc.analysis.runs import BUCKETS, RunRow, is_number
+
+MIN_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Lead:
+    """Who leads in one quantity among recipes on one data set.
+
+    Attributes:
+        quantity: what is compared, in words.
+        first: the recipe with the best mean.
+        second: the next one, or None where no other logged it.
+        value: its spread over seeds.
+        is_decided: whether both have three seeds or more and every seed of the first is better than every
+            one of the second.
+        has_seeds: whether both have three seeds or more.
+    """
+
+    quantity: str
+    first: SeedGroup
+    second: SeedGroup | None
+    value: Spread
+    is_decided: bool
+    has_seeds: bool
+
+
+def main_dataset(rows: Sequence[RunRow]) -> str | None:
+    """Return the data set of most runs, the first of equals; None without runs."""
+    names = [row.dataset for row in rows]
+    return max(names, key=names.count) if names else None
+
+
+def best_runs(rows: Sequence[RunRow], dataset: str | None) -> dict[str, RunRow | None]:
+    """Return by bucket the single run of a data set with the highest test mAP, None where none logged it."""
+    found: dict[str, RunRow | None] = {}
+    for bucket in BUCKETS:
+        usable = [row for row in rows if row.dataset == dataset and is_number(row.map_percent[bucket])]
+        found[bucket] = max(usable, key=lambda row: row.map_percent[bucket], default=None)
+    return found
+
+
+def state_counts(rows: Sequence[RunRow]) -> dict[str, int]:
+    """Return how many runs are in each state, the most frequent first."""
+    states = [row.state for row in rows]
+    return {state: states.count(state) for state in sorted(set(states), key=lambda s: (-states.count(s), s))}
+
+
+def leads(groups: Sequence[SeedGroup]) -> list[Lead]:
+    """Return the leader in mAP by bucket, smallest angle and tail NC1; what nobody logged is left out.
+
+    Args:
+        groups: recipes of one data set; more make the comparison meaningless.
+
+    Raises:
+        ValueError: they are of several data sets.
+    """
+    if len({group.dataset for group in groups}) > 1:
+        raise ValueError("groups must be of one data set, for values on two of them cannot be compared")
+
+    def percent_in(bucket: str) -> Callable[[SeedGroup], Spread]:
+        return lambda group: group.map_percent[bucket]
+
+    found = [_lead(groups, f"{bucket} mAP", percent_in(bucket)) for bucket in BUCKETS]
+    found.append(_lead(groups, "smallest angle", lambda group: group.angle_min))
+    found.append(_lead(groups, "tail NC1", lambda group: group.nc1_tail_share, lowest=True))
+    return [lead for lead in found if lead is not None]
+
+
+def geometry_sentence(groups: Sequence[SeedGroup]) -> str:
+    """Return who has the largest smallest angle and the lowest tail NC1 against shuffled labels, in test f.
+
+    Empty where no run of the data set logged either.
+    """
+    by_name = {lead.quantity: lead for lead in leads(groups)}
+    parts = []
+    if (angle := by_name.get("smallest angle")) is not None:
+        parts.append(
+            f"{angle.first.recipe} has the largest smallest angle between class means, "
+            f"{angle.value.written(1, '°')}"
+        )
+    if (tail := by_name.get("tail NC1")) is not None:
+        who = "it" if angle is not None and angle.first is tail.first else tail.first.recipe
+        parts.append(
+            f"{who} has the lowest tail NC1, {tail.value.written(3)} of its label-shuffle baseline "
+            "(1 is chance)"
+        )
+    if not parts:
+        return ""
+    return f"In test features f, centred by class means, {', and '.join(parts)}."
+
+
+def undecided_sentence(groups: Sequence[SeedGroup]) -> str:
+    """Return which of the orders the seeds do not decide, and why; empty where there is no order at all."""
+    compared = [lead for lead in leads(groups) if lead.second is not None]
+    if not compared:
+        return ""
+    few = [lead.quantity for lead in compared if not lead.has_seeds]
+    overlap = [lead.quantity for lead in compared if lead.has_seeds and not lead.is_decided]
+    reasons = []
+    if overlap:
+        reasons.append(f"{_listed(overlap)} (seeds of the first two recipes overlap)")
+    if few:
+        reasons.append(f"{_listed(few)} (fewer than three seeds of one of the first two)")
+    if not reasons:
+        return "Every seed of the leader is ahead of every seed of the next recipe in each of these."
+    return f"Undecided: who leads in {', and in '.join(reasons)}."
+
+
+def _lead(
+    groups: Sequence[SeedGroup], quantity: str, value: Callable[[SeedGroup], Spread], *, lowest: bool = False
+) -> Lead | None:
+    sign = 1 if lowest else -1
+    ranked = sorted((g for g in groups if value(g).num_runs), key=lambda group: sign * value(group).mean)
+    if not ranked:
+        return None
+    first = value(ranked[0])
+    if len(ranked) == 1:
+        return Lead(quantity, ranked[0], None, first, False, first.num_runs >= MIN_SEEDS)
+    second = value(ranked[1])
+    has_seeds = min(first.num_runs, second.num_runs) >= MIN_SEEDS
+    apart = first.high < second.low if lowest else first.low > second.high
+    return Lead(quantity, ranked[0], ranked[1], first, has_seeds and apart, has_seeds)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
