@@ -65,6 +65,13 @@ def browser():
         chromium.close()
 
 
+def is_problem(line):
+    """Return whether a line of the console is an error of ours."""
+    # opened below the root, Streamlit first looks for its server under the page's own path
+    probe = "/_stcore/" in line.location.get("url", "") and "404" in line.text
+    return line.type == "error" and not probe
+
+
 @pytest.fixture
 def page(browser):
     """A page that fails its test on a script error, an error in the console, or a request to another machine."""
@@ -73,7 +80,7 @@ def page(browser):
     opened.set_default_timeout(30_000)
     problems, hosts = [], set()
     opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+    opened.on("console", lambda line: problems.append(line.text) if is_problem(line) else None)
     opened.on("request", lambda request: hosts.add(urlparse(request.url).hostname))
     yield opened
     context.close()
