@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import streamlit as st
 
-from mlcnc.analysis.runs import Choice, RunRow, run_row
+from mlcnc.analysis.runs import Choice, RunRow, RunSummary, row_at, summary
 from mlcnc.errors import StoreError
 from mlcnc.store import Run, RunProblem, RunStore
 
@@ -37,7 +38,7 @@ def scanned() -> tuple[list[Run], list[RunProblem]]:
     """Return all readable runs and what is wrong with the other folders."""
     runs: list[Run] = []
     problems: list[RunProblem] = []
-    for item in RunStore(runs_root()).scan():
+    for item in _store(runs_root()).scan():
         if isinstance(item, RunProblem):
             problems.append(item)
         else:
@@ -46,9 +47,9 @@ def scanned() -> tuple[list[Run], list[RunProblem]]:
 
 
 def row_of(run: Run, choice: Choice) -> RunRow:
-    """Return the row of a run, read again only when its files changed."""
-    # the state of a running run hangs on the clock, not on its files
-    return _cached_row(str(run.folder), run.identity(), choice, run.status.state)
+    """Return the row of a run without warnings; its files are read again only when they changed."""
+    # the state of a running run hangs on the clock, not on its files, so only the summary is kept
+    return row_at(_kept_summary(run.folder, run.identity()), choice, run.status)
 
 
 def rows_of(runs: list[Run], choice: Choice) -> tuple[list[RunRow], list[RunProblem]]:
@@ -63,9 +64,15 @@ def rows_of(runs: list[Run], choice: Choice) -> tuple[list[RunRow], list[RunProb
     return rows, problems
 
 
-@st.cache_data(max_entries=1000, show_spinner=False)
-def _cached_row(folder: str, identity: tuple[tuple[str, int, int], ...], choice: Choice, state: str) -> RunRow:
-    return run_row(Run(Path(folder)), choice)
+# plain caches, for a page of 200 runs asks them 200 times and what they hold cannot be changed
+@lru_cache(maxsize=4)
+def _store(root: Path) -> RunStore:
+    return RunStore(root)
+
+
+@lru_cache(maxsize=5000)
+def _kept_summary(folder: Path, identity: tuple[tuple[str, int, int], ...]) -> RunSummary:
+    return summary(Run(folder))
 
 
 def remembered(function: Callable[P, R], *args: P.args, **settings: P.kwargs) -> R:

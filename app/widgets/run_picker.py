@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from app.session import RUNS_KEY, rows_of, runs_root, scanned
+from app.figures.style import run_colour
+from app.session import RUNS_KEY, remembered, rows_of, runs_root, scanned
+from app.widgets.plain_text import plain
 from mlcnc.analysis.comparison import EMBEDDING_ORDER
-from mlcnc.analysis.runs import Choice, RunRow
+from mlcnc.analysis.findings import main_dataset
+from mlcnc.analysis.runs import Choice, RunRow, run_warnings
 from mlcnc.store import Run, RunProblem
 
 MAX_PICKED = 8
+MAX_PROBLEMS = 3
+TOO_MANY = "too_many_picked"
+"""Session key: how many runs were picked where more than ``MAX_PICKED`` were."""
+
+_UNKNOWN = "unknown_runs"
 
 
 @dataclass(frozen=True)
@@ -33,71 +42,88 @@ class Selection:
 def show_picker() -> None:
     """Draw the picker in the sidebar; called by the entry script on every page."""
     runs, _ = scanned()
-    ids = [run.run_id for run in runs]
+    rows, _ = rows_of(runs, "best")
+    ids = [row.run_id for row in rows]
     if not ids:
         return
-    st.sidebar.multiselect(
+    _note_unknown(ids)
+    # the options are ids, for the address holds what the picker shows, and names can change or repeat
+    picked = st.sidebar.multiselect(
         "Runs",
         ids,
-        default=default_picks(runs),
+        default=default_picks(rows),
         max_selections=MAX_PICKED,
         key=RUNS_KEY,
         bind="query-params",
+        on_change=_picked_anew,
+        select_all=False,
         help=f"Up to {MAX_PICKED} runs, shown on every page and kept in the address of the page.",
     )
-    st.sidebar.caption(f"{len(ids)} runs in {runs_root().name}/")
+    with st.sidebar:
+        _show_names([row for row in rows if row.run_id in picked])
+        unknown = st.session_state.get(_UNKNOWN)
+        if unknown:
+            st.warning(f"{unknown} Pick other runs above.", icon=":material/link_off:")
+        st.caption(f"{len(ids)} runs in {plain(runs_root().name)}/")
+
+
+def pick(run_ids: Sequence[str]) -> None:
+    """Pick runs from elsewhere on a page; only in a callback, before the picker is drawn.
+
+    Of more than eight the first eight are kept, and ``TOO_MANY`` says how many were asked for.
+    """
+    _picked_anew()
+    if len(run_ids) > MAX_PICKED:
+        st.session_state[TOO_MANY] = len(run_ids)
+    st.session_state[RUNS_KEY] = list(run_ids[:MAX_PICKED])
 
 
 def selection(choice: Choice = "best") -> Selection:
-    """Return what the pages show, with values at the best validation epoch or the last one."""
+    """Return what the pages show, with values at the best validation epoch, the last one or one from 0.
+
+    Rows of picked runs carry warnings about what could not be read; looking for them takes a while.
+    """
     runs, problems = scanned()
     rows, more = rows_of(runs, choice)
     by_id = {row.run_id: row for row in rows}
     wanted = st.session_state.get(RUNS_KEY)
     if wanted is None:  # a page opened by itself, without the picker
-        wanted = default_picks(runs)
-    picked = [(run, by_id[run.run_id]) for run in runs if run.run_id in wanted and run.run_id in by_id]
+        wanted = default_picks(rows)
+    picked = []
+    for run in runs:
+        if run.run_id in wanted and run.run_id in by_id:
+            row = replace(by_id[run.run_id], warnings=remembered(run_warnings, run))
+            picked.append((run, row))
     return Selection(runs, rows, picked, problems + more)
 
 
-def default_picks(runs: list[Run]) -> list[str]:
-    """Return the first runs with stored arrays of the most frequent data set, at most three."""
-    with_arrays = [run for run in runs if run.array_epochs()] or runs
-    names = [_dataset(run) for run in with_arrays]
-    if not names:
-        return []
-    most = max(names, key=names.count)
+def default_picks(rows: Sequence[RunRow]) -> list[str]:
+    """Return ids of the first runs with stored arrays of the most frequent data set, at most three."""
+    with_arrays = [row for row in rows if row.has_arrays] or list(rows)
+    most = main_dataset(with_arrays)
     # one run per recipe reads better than three seeds of the first
-    first_of: dict[str, str] = {}
-    for run, name in zip(with_arrays, names, strict=True):
-        if name == most:
-            first_of.setdefault(_recipe(run), run.run_id)
-    plain = [run_id for recipe, run_id in first_of.items() if recipe.endswith("/fixed")]
-    ordered = sorted(first_of, key=lambda recipe: _place(recipe.split("/")[0]))
-    chosen = [first_of[recipe] for recipe in ordered]
-    return [run_id for run_id in chosen if run_id in plain or not plain][:3]
-
-
-def _place(embedding: str) -> int:
-    return EMBEDDING_ORDER.index(embedding) if embedding in EMBEDDING_ORDER else len(EMBEDDING_ORDER)
+    first_of: dict[str, RunRow] = {}
+    for row in with_arrays:
+        if row.dataset == most:
+            first_of.setdefault(row.recipe, row)
+    ordered = sorted(first_of.values(), key=lambda row: _place(row.embedding))
+    plain_recipes = [row for row in ordered if row.classifier == "fixed"]
+    return [row.run_id for row in (plain_recipes or ordered)][:3]
 
 
 def show_problems(problems: list[RunProblem], picked: list[tuple[Run, RunRow]]) -> None:
-    """Say in one sentence each what could not be read, and how picked runs stand."""
-    for problem in problems:
-        st.warning(f"{problem.run_id} cannot be read: {problem.text}", icon=":material/broken_image:")
+    """Say in one sentence each what could not be read, and how picked runs stand; many go behind a button."""
+    texts = [f"{plain(problem.run_id)} cannot be read: {plain(problem.text)}" for problem in problems]
+    if len(texts) > MAX_PROBLEMS:
+        with st.expander(f"{len(texts)} folders cannot be read as runs", icon=":material/broken_image:"):
+            st.markdown("\n".join(f"- {text}" for text in texts[:50]))
+            if len(texts) > 50:
+                st.caption(f"The first 50 of {len(texts)}; mlcnc runs list names them all.")
+    else:
+        for text in texts:
+            st.warning(text, icon=":material/broken_image:")
     for _, row in picked:
-        if row.state == "running":
-            st.info(f"{row.name} is still running: {row.num_logged} of {row.num_epochs} epochs so far.")
-        elif row.state == "lost":
-            st.warning(
-                f"{row.name} stopped without saying so after {row.num_logged} epochs; what it logged is "
-                f"shown. Go on with: mlcnc train --resume {row.run_id}"
-            )
-        elif row.state == "failed":
-            st.warning(f"{row.name} failed after {row.num_logged} epochs; what it logged is shown.")
-        for warning in row.warnings:
-            st.warning(f"{row.name}: {warning}.")
+        _say_how_it_stands(row)
 
 
 def stop_without_runs(selected: Selection) -> None:
@@ -108,18 +134,58 @@ def stop_without_runs(selected: Selection) -> None:
         st.info("No run is picked: choose one to eight in the sidebar.")
     else:
         show_problems(selected.problems, [])
-        st.info(f"There are no runs in {runs_root().name}/ yet. Train one, under two minutes without a GPU:")
+        st.info(
+            f"There are no runs in {plain(runs_root().name)}/ yet. Train one, under two minutes without a GPU:"
+        )
         st.code("mlcnc train", language="bash")
     st.stop()
 
 
-def _dataset(run: Run) -> str:
-    data = run.info.config.get("data", {})
-    return str(data.get("dataset", "?")) if isinstance(data, dict) else "?"
+def _say_how_it_stands(row: RunRow) -> None:
+    name = plain(row.name)
+    if row.state == "running":
+        st.info(f"{name} is still running: {row.num_logged} of {row.num_epochs} epochs so far.")
+    elif row.state == "lost":
+        st.warning(
+            f"{name} stopped without saying so after {row.num_logged} epochs; what it logged is "
+            f"shown. Go on with: mlcnc train --resume {row.run_id}"
+        )
+    elif row.state == "failed":
+        reason = f" Its reason: {plain(row.failure)}" if row.failure else ""
+        st.warning(f"{name} failed after {row.num_logged} epochs; what it logged is shown.{reason}")
+    for warning in row.warnings:
+        st.warning(f"{name}: {plain(warning)}.")
 
 
-def _recipe(run: Run) -> str:
-    model = run.info.config.get("model", {})
-    if not isinstance(model, dict):
-        return "?"
-    return f"{model.get('label_embedding')}/{model.get('attention')}/{model.get('classifier')}"
+def _show_names(rows: Sequence[RunRow]) -> None:
+    """Show what the picked ids stand for: a dot in the colour of their marks, and the name."""
+    for row in rows:
+        with st.container(horizontal=True, gap="xxsmall", vertical_alignment="center"):
+            # the colour comes from our own palette and the name is escaped by plain()
+            st.image(_dot(run_colour(row)), width=10)
+            st.caption(plain(row.name))
+
+
+def _dot(colour: str) -> str:
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10">'
+        f'<circle cx="5" cy="5" r="4.5" fill="{colour}"/></svg>'
+    )
+
+
+def _note_unknown(ids: Sequence[str]) -> None:
+    """Remember which runs the address asks for that are not here, before the picker corrects the address."""
+    unknown = [run_id for run_id in st.query_params.get_all(RUNS_KEY) if run_id and run_id not in ids]
+    if unknown:
+        names = ", ".join(plain(run_id) for run_id in unknown[:MAX_PICKED])
+        are = "is no such run" if len(unknown) == 1 else "are no such runs"
+        st.session_state[_UNKNOWN] = f"The address asks for {names}; there {are} here, so others are shown."
+
+
+def _picked_anew() -> None:
+    st.session_state.pop(_UNKNOWN, None)
+    st.session_state.pop(TOO_MANY, None)
+
+
+def _place(embedding: str) -> int:
+    return EMBEDDING_ORDER.index(embedding) if embedding in EMBEDDING_ORDER else len(EMBEDDING_ORDER)
