@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished
+from app.figures.geometry import REACH_DEGREES
+from app.figures.style import ANGLE_SCALE, BUCKET_COLOURS, BUCKET_MARKS, NEUTRAL, OPTIMUM_COLOUR, finished
+from mlcnc.toys.centring import CentringTrap
+from mlcnc.toys.imbalance import ImbalancedEnd
 from mlcnc.toys.simplex import RandomVectors, SimplexAngles
 
 
@@ -74,3 +80,149 @@ def random_against_etf(vectors: RandomVectors) -> go.Figure:
     figure.update_xaxes(title="angle between two arrows (°)", range=[0, 180], dtick=30)
     figure.update_yaxes(title="pairs")
     return finished(figure, height=300, legend=False)
+
+
+CENTRING_NAMES = {
+    "none": "nothing subtracted",
+    "class": "class-mean centring",
+    "sample": "sample-mean centring",
+}
+
+
+def centring_strips(trap: CentringTrap) -> go.Figure:
+    """Return every pairwise angle as a dot, one row a centring, with mean, minimum and the ETF."""
+    figure = go.Figure()
+    for row, reading in enumerate(trap.readings):
+        # a fixed sawtooth parts the dots without chance
+        heights = row + 0.28 * ((np.arange(len(reading.pairs)) * 7 % 19) / 9 - 1)
+        figure.add_trace(
+            go.Scatter(
+                x=reading.pairs.round(2).astype(np.float32),
+                y=heights.astype(np.float32),
+                mode="markers",
+                marker={"color": NEUTRAL, "size": 5, "opacity": 0.45},
+                hovertemplate="%{x:.1f}°<extra></extra>",
+            )
+        )
+        marks = (
+            ("diamond", reading.summary.mean, "mean", "middle right"),
+            ("triangle-up", reading.summary.minimum, "smallest", "middle left"),
+        )
+        for symbol, value, name, side in marks:
+            figure.add_trace(
+                go.Scatter(
+                    x=[round(value, 2)],
+                    y=[row + 0.42],
+                    mode="markers+text",
+                    text=[f" {name} {value:.1f}° "],
+                    textposition=side,
+                    marker={"symbol": symbol, "size": 12, "color": "#0072B2"},
+                    hoverinfo="skip",
+                )
+            )
+    figure.add_vline(
+        x=trap.optimum,
+        line={"dash": "dash", "color": OPTIMUM_COLOUR, "width": 2},
+        annotation_text=f"ETF {trap.optimum:.1f}°",
+        annotation_position="top right",
+    )
+    figure.update_xaxes(
+        title="angle between two class means (°)", range=[-24, 182], tickvals=list(range(0, 181, 30))
+    )
+    figure.update_yaxes(
+        tickvals=list(range(len(trap.readings))),
+        ticktext=[CENTRING_NAMES[reading.centring] for reading in trap.readings],
+        range=[len(trap.readings) - 0.4, -0.6],
+        showgrid=False,
+        zeroline=False,
+    )
+    return finished(figure, height=400, legend=False)
+
+
+def angles_against_ratio(ends: Sequence[ImbalancedEnd], ratio: int) -> go.Figure:
+    """Return the angles among frequent and among rare classes over the ratio of their counts.
+
+    Args:
+        ends: one for each ratio, all of one subject, ratios growing.
+        ratio: the one that is marked.
+    """
+    ratios = [end.ratio for end in ends]
+    lines = (
+        ("two frequent classes", [end.frequent for end in ends], BUCKET_COLOURS["head"], BUCKET_MARKS["head"]),
+        ("mean over all pairs", [end.mean for end in ends], NEUTRAL, "x-thin-open"),
+        ("smallest of all pairs", [end.minimum for end in ends], NEUTRAL, "diamond-open"),
+        ("two rare classes", [end.rare for end in ends], BUCKET_COLOURS["tail"], BUCKET_MARKS["tail"]),
+    )
+    figure = go.Figure()
+    for name, values, colour, mark in lines:
+        figure.add_trace(
+            go.Scatter(
+                x=ratios,
+                y=np.round(values, 3),
+                name=name,
+                mode="lines+markers",
+                line={"color": colour, "dash": "dot" if colour == NEUTRAL else "solid", "width": 2.5},
+                marker={"symbol": mark, "size": 9},
+                hovertemplate=f"%{{x}}:1, {name}: %{{y:.1f}}°<extra></extra>",
+            )
+        )
+    figure.add_hline(
+        y=ends[0].optimum,
+        line={"dash": "dash", "color": OPTIMUM_COLOUR, "width": 1.5},
+        annotation_text=f"ETF {ends[0].optimum:.1f}°",
+        annotation_position="bottom left",
+    )
+    figure.add_vline(x=ratio, line={"color": NEUTRAL, "width": 1})
+    figure.update_xaxes(
+        title="images of a frequent class for each one of a rare class (log)",
+        type="log",
+        tickvals=ratios,
+        ticktext=[str(value) if value not in (30, 70) else "" for value in ratios],
+    )
+    figure.update_yaxes(title="angle (°)", range=[-4, 116], dtick=30)
+    return finished(figure, height=420)
+
+
+def cell_ground(number: int) -> dict[str, Any]:
+    """Return a grey square below a matrix of so many rows, seen between its cells and where they are empty."""
+    return {
+        "type": "rect",
+        "x0": -0.5,
+        "x1": number - 0.5,
+        "y0": -0.5,
+        "y1": number - 0.5,
+        "fillcolor": "rgba(128,128,128,0.35)",
+        "line": {"width": 0},
+        "layer": "below",
+    }
+
+
+def imbalanced_matrix(end: ImbalancedEnd, names: Sequence[str]) -> go.Figure:
+    """Return the matrix of angles with frequent classes first and a line between them and the rare ones."""
+    values = end.angles.copy()
+    np.fill_diagonal(values, np.nan)
+    labels = [f"{name} ({count})" for name, count in zip(names, end.class_counts, strict=True)]
+    figure = go.Figure(
+        go.Heatmap(
+            z=values.round(2),
+            x=labels,
+            y=labels,
+            zmin=end.optimum - REACH_DEGREES,
+            zmax=end.optimum + REACH_DEGREES,
+            colorscale=ANGLE_SCALE,
+            texttemplate="%{z:.0f}",
+            showscale=False,
+            xgap=1.5,
+            ygap=1.5,
+            hoverongaps=False,
+            hovertemplate="%{y} and %{x}: %{z:.1f}°<extra></extra>",
+        )
+    )
+    figure.add_shape(**cell_ground(len(labels)))
+    border = sum(count == end.class_counts[0] for count in end.class_counts) - 0.5
+    if end.ratio > 1:
+        figure.add_hline(y=border, line={"color": NEUTRAL, "width": 2})
+        figure.add_vline(x=border, line={"color": NEUTRAL, "width": 2})
+    figure.update_xaxes(tickangle=90, showgrid=False)
+    figure.update_yaxes(autorange="reversed", showgrid=False, scaleanchor="x", constrain="domain")
+    return finished(figure, height=420, legend=False)

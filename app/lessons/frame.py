@@ -176,3 +176,11 @@ def in_your_run(words: str, view: str, label: str, **settings: str) -> None:
 def what_would_change_my_mind(text: str) -> None:
     """Name the observation that would speak against the lesson's claim."""
     st.markdown(f":material/balance: **What would change my mind.** {text}")
+
+
+def small(value: float) -> str:
+    """Return a number of any size as Markdown: 0.16, or a power of ten below 0.01."""
+    if value == 0 or abs(value) >= 0.01:
+        return f"{value:.2g}"
+    digits, exponent = f"{value:.0e}".split("e")
+    return rf"${digits}\times10^{{{int(exponent)}}}$"

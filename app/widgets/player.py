@@ -136,6 +136,8 @@ export default function (component) {
           window.sessionStorage.getItem(memory())));
       self.label = labels[nearest(labels, wanted ?? "")] ?? labels[slider.active];
       settle();
+      const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+      if (self.data.autoplay && !wanted && !calm) press(chart, PLAY);
     }
     // a chart that is drawn anew falls back to its first shown frame, without an event
     if (!self.playing && !slider._dragging && slider.steps[slider.active].label !== self.label) {
@@ -204,6 +206,7 @@ def show_player(
     follow: bool = False,
     parameter: str | None = EPOCH_KEY,
     what: str = "epoch",
+    autoplay: bool = False,
 ) -> str | None:
     """Draw a figure of ``with_player`` with the extras of a chart and the keys that move it.
 
@@ -218,6 +221,8 @@ def show_player(
         parameter: name in the address, or None to leave the address alone. No bound control of the page
             may have the same name. The last frame is the default and leaves no trace in the address.
         what: the frames are of, as read out by screen readers.
+        autoplay: play through once when the chart appears, unless the address names a frame or the reader
+            asked for less motion.
 
     Returns:
         Label of the frame the player rests at as far as the server knows: the one of the address at first;

@@ -1,0 +1,318 @@
+"""Features, class means and classifier of the toy while they collapse, as figures with frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from app.figures.geometry import REACH_DEGREES
+from app.figures.player import with_player
+from app.figures.style import ANGLE_SCALE, NEUTRAL, OPTIMUM_COLOUR, finished
+from app.figures.toys import cell_ground
+from mlcnc.toys.collapse import CollapseCourse
+
+FRAME_MILLISECONDS = 110
+
+
+def collapse_frames(
+    course: CollapseCourse,
+    other: CollapseCourse,
+    names: Sequence[str],
+    colours: Mapping[str, str],
+    marks: Mapping[str, str],
+) -> go.Figure:
+    """Return features in the plane beside their NC1, played over the steps.
+
+    Args:
+        course: that is played.
+        other: the same start with another weight decay, drawn grey in the curve only.
+        names: of the classes, in order.
+        colours, marks: of each class.
+    """
+    figure = make_subplots(1, 2, column_widths=[0.5, 0.5], horizontal_spacing=0.12)
+    of_point = [names[label] for label in course.labels]
+    figure.add_trace(
+        go.Scatter(
+            **_xy(course.points[-1]),
+            mode="markers",
+            marker={
+                "color": [colours[name] for name in of_point],
+                "symbol": [marks[name] for name in of_point],
+                "size": 8,
+                "opacity": 0.75,
+            },
+            customdata=of_point,
+            hovertemplate="feature of %{customdata}<extra></extra>",
+            name="features",
+        ),
+        1,
+        1,
+    )
+    figure.add_trace(
+        go.Scatter(
+            **_xy(course.means[-1]),
+            mode="markers+text",
+            text=list(names),
+            textposition=_outwards(course.means[-1]),
+            textfont={"size": 13},
+            marker={
+                "color": "rgba(0,0,0,0)",
+                "symbol": [marks[name] for name in names],
+                "size": 18,
+                "line": {"color": [colours[name] for name in names], "width": 2.5},
+            },
+            hovertemplate="class mean of %{text}<extra></extra>",
+            name="class means",
+        ),
+        1,
+        1,
+    )
+    for shown, line in ((other, {"color": NEUTRAL, "dash": "dot"}), (course, {"color": "#56B4E9", "width": 3})):
+        figure.add_trace(
+            go.Scatter(
+                x=_plotted(shown.steps),
+                y=shown.nc1,
+                mode="lines",
+                line=line,
+                name=_decay_name(shown),
+                customdata=shown.steps,
+                hovertemplate="step %{customdata}: NC1 %{y:.2e}<extra></extra>",
+            ),
+            1,
+            2,
+        )
+    figure.add_trace(_cursor(course.steps[-1], course.nc1[-1]), 1, 2)
+    if course.first_perfect is not None:
+        figure.add_vline(
+            x=course.first_perfect + 1,
+            line={"color": OPTIMUM_COLOUR, "dash": "dash", "width": 1.5},
+            row=1,
+            col=2,
+        )
+        _say(figure, 2, course.first_perfect, float(np.log10(course.nc1.min())), "accuracy 100 %", right=False)
+    reach = 1.12 * float(np.abs(course.points).max())
+    _plane(figure, reach)
+    _steps_axis(figure, course, col=2)
+    figure.update_yaxes(title="NC1 (log)", type="log", exponentformat="power", row=1, col=2)
+    at = course.frame_at(700)
+    _say(figure, 2, int(course.steps[at]), float(np.log10(course.nc1[at])), _decay_name(course), right=False)
+    at = other.frame_at(300)
+    _say(figure, 2, int(other.steps[at]), float(np.log10(other.nc1[at])), _decay_name(other), right=True)
+    figure.frames = [
+        go.Frame(
+            data=[
+                go.Scatter(**_xy(course.points[at])),
+                go.Scatter(**_xy(course.means[at])),
+                go.Scatter(x=[_plotted(course.steps)[at]], y=[course.nc1[at]]),
+            ],
+            traces=[0, 1, 4],
+        )
+        for at in range(len(course.steps))
+    ]
+    finished(figure, height=480, legend=False)
+    return with_player(figure, course.steps.tolist(), what="step", duration=FRAME_MILLISECONDS)
+
+
+def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[str, str]) -> go.Figure:
+    """Return class means and classifier in the plane, their angles as a matrix, and the curves of both.
+
+    Args:
+        course: that is played.
+        names: of the classes, in order.
+        colours: of each class.
+    """
+    figure = make_subplots(1, 3, column_widths=[0.33, 0.3, 0.37], horizontal_spacing=0.09)
+    last = len(course.steps) - 1
+    figure.add_trace(
+        go.Scatter(**_arrows(course, last), mode="lines", line={"color": NEUTRAL, "width": 3}), 1, 1
+    )
+    figure.add_trace(
+        go.Scatter(
+            **_xy(course.scaled_rows[last]),
+            mode="markers",
+            marker={"symbol": "diamond", "size": 10, "color": NEUTRAL},
+            text=list(names),
+            hovertemplate="classifier row of %{text}<extra></extra>",
+        ),
+        1,
+        1,
+    )
+    figure.add_trace(
+        go.Scatter(
+            **_xy(course.scaled_means[last]),
+            mode="markers+text",
+            text=list(names),
+            textposition=_outwards(course.scaled_means[last]),
+            textfont={"size": 13},
+            marker={
+                "color": "rgba(0,0,0,0)",
+                "size": 20,
+                "line": {"color": [colours[name] for name in names], "width": 3},
+            },
+            hovertemplate="class mean of %{text}<extra></extra>",
+        ),
+        1,
+        1,
+    )
+    figure.add_trace(
+        go.Heatmap(
+            z=_matrix(course, last),
+            x=list(names),
+            y=list(names),
+            zmin=course.optimum - REACH_DEGREES,
+            zmax=course.optimum + REACH_DEGREES,
+            colorscale=ANGLE_SCALE,
+            texttemplate="%{z:.0f}",
+            showscale=False,
+            xgap=2,
+            ygap=2,
+            hoverongaps=False,
+            hovertemplate="%{y} and %{x}: %{z:.1f}°<extra></extra>",
+        ),
+        1,
+        2,
+    )
+    # white cells and the empty diagonal need a ground of their own
+    figure.add_shape(**cell_ground(len(names)), xref="x2", yref="y2")
+    curves = (
+        ("mean", course.angles.mean, {"color": NEUTRAL, "dash": "dot", "width": 2}),
+        ("smallest", course.angles.minimum, {"color": "#56B4E9", "width": 3}),
+    )
+    for name, values, line in curves:
+        figure.add_trace(
+            go.Scatter(
+                x=_plotted(course.steps),
+                y=values.round(3),
+                mode="lines",
+                name=name,
+                line=line,
+                customdata=course.steps,
+                hovertemplate=f"step %{{customdata}}: {name} angle %{{y:.1f}}°<extra></extra>",
+            ),
+            1,
+            3,
+        )
+    figure.add_trace(_cursor(course.steps[last], course.angles.minimum[last]), 1, 3)
+    figure.add_hline(
+        y=course.optimum,
+        line={"dash": "dash", "color": OPTIMUM_COLOUR, "width": 1.5},
+        annotation_text=f"ETF {course.optimum:.1f}°",
+        annotation_position="top left",
+        row=1,
+        col=3,
+    )
+    at = course.frame_at(40)
+    _say(figure, 3, int(course.steps[at]), float(course.angles.minimum[at]) - 8, "smallest", right=True)
+    _say(figure, 3, 0, float(course.angles.mean[0]) - 5, "mean", right=True)
+    _plane(figure, 0.62)
+    figure.update_xaxes(tickangle=90, showgrid=False, row=1, col=2)
+    figure.update_yaxes(
+        autorange="reversed", showgrid=False, scaleanchor="x2", constrain="domain", row=1, col=2
+    )
+    figure.update_xaxes(constrain="domain", row=1, col=2)
+    _steps_axis(figure, course, col=3)
+    figure.update_yaxes(
+        title="angle between class means (°)",
+        range=[min(55.0, float(course.angles.minimum.min()) - 4), 116],
+        row=1,
+        col=3,
+    )
+    figure.frames = [
+        go.Frame(
+            data=[
+                go.Scatter(**_arrows(course, at)),
+                go.Scatter(**_xy(course.scaled_rows[at])),
+                go.Scatter(**_xy(course.scaled_means[at])),
+                go.Heatmap(z=_matrix(course, at)),
+                go.Scatter(x=[_plotted(course.steps)[at]], y=[course.angles.minimum[at]]),
+            ],
+            traces=[0, 1, 2, 3, 6],
+        )
+        for at in range(len(course.steps))
+    ]
+    finished(figure, height=460, legend=False)
+    return with_player(figure, course.steps.tolist(), what="step", duration=FRAME_MILLISECONDS)
+
+
+def _xy(points: np.ndarray) -> dict[str, Any]:
+    return {"x": points[:, 0].astype(np.float32), "y": points[:, 1].astype(np.float32)}
+
+
+def _outwards(points: np.ndarray) -> list[str]:
+    reach = np.abs(points).max()
+    upright = np.where(
+        points[:, 1] > 0.8 * reach, "top", np.where(points[:, 1] < -0.4 * reach, "bottom", "middle")
+    )
+    sideways = np.where(
+        np.abs(points[:, 0]) < 0.2 * reach, "center", np.where(points[:, 0] > 0, "right", "left")
+    )
+    return [f"{up} {side}" for up, side in zip(upright, sideways, strict=True)]
+
+
+def _arrows(course: CollapseCourse, at: int) -> dict[str, Any]:
+    rows = course.scaled_rows[at]
+    lines = np.full((len(rows), 3, 2), np.nan, dtype=np.float32)
+    lines[:, 0], lines[:, 1] = 0.0, rows
+    return _xy(lines.reshape(-1, 2))
+
+
+def _matrix(course: CollapseCourse, at: int) -> np.ndarray:
+    angles = course.angles.angles[at].astype(np.float32)
+    np.fill_diagonal(angles, np.nan)
+    return angles
+
+
+def _plotted(steps: np.ndarray) -> np.ndarray:
+    """Steps plus 1: a logarithmic axis has no place for the start."""
+    return steps + 1
+
+
+def _cursor(step: int, value: float) -> go.Scatter:
+    return go.Scatter(
+        x=[int(step) + 1],
+        y=[value],
+        mode="markers",
+        marker={"size": 13, "color": "#0072B2", "line": {"color": "white", "width": 2}},
+        hoverinfo="skip",
+    )
+
+
+def _decay_name(course: CollapseCourse) -> str:
+    return f"weight decay {course.decay:g}" if course.decay else "no weight decay"
+
+
+def _say(figure: go.Figure, axis: int, step: int, height: float, text: str, *, right: bool) -> None:
+    """Write beside a point of a curve; ``height`` in the units of the axis, a logarithm where it is one."""
+    figure.add_annotation(
+        x=float(np.log10(step + 1)),
+        y=height,
+        text=text,
+        showarrow=False,
+        xref=f"x{axis}",
+        yref=f"y{axis}",
+        xanchor="left" if right else "right",
+        xshift=8 if right else -8,
+        yshift=12 if right else 0,
+    )
+
+
+def _plane(figure: go.Figure, reach: float) -> None:
+    hidden = {"showticklabels": False, "showgrid": False, "zeroline": False, "range": [-reach, reach]}
+    figure.update_xaxes(**hidden, constrain="domain", row=1, col=1)
+    figure.update_yaxes(**hidden, scaleanchor="x", constrain="domain", row=1, col=1)
+
+
+def _steps_axis(figure: go.Figure, course: CollapseCourse, *, col: int) -> None:
+    # the axis has no title: the buttons of the player stand below it
+    figure.update_xaxes(
+        type="log",
+        range=[-0.1, float(np.log10(course.steps[-1])) + 0.15],
+        tickvals=[1, 11, 101, 1001],
+        ticktext=["step 0", "10", "100", "1000"],
+        row=1,
+        col=col,
+    )
