@@ -31,8 +31,8 @@ def alignment_loss(
     Raises:
         ValueError: shapes do not fit or C < 2.
 
-    Formula: $-\frac1{NC}\sum_{i,c}\big[y\log\frac{1+s}2+(1-y)\log(1-\frac{C-1}C|\frac1{C-1}+s|)\big]$,
-        $\partial s/\partial f=(\hat l-s\hat f)/\lVert f\rVert$, $\partial s/\partial l=(\hat f-s\hat l)/\lVert l\rVert$
+    Formula: $-\frac1{NC}\sum_{i,c}\big[y\log\frac{1+s}2+(1-y)\log(1-\frac{C-1}C|\frac1{C-1}+s|)\big]$
+        with $\partial s/\partial f=(\hat l-s\hat f)/\lVert f\rVert$ and $\partial s/\partial l$ likewise.
     Source: Eq. 6 of the paper.
     """
     require_shape("class_features", class_features.shape, ("N", "C", "d"))

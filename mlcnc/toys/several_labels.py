@@ -123,7 +123,7 @@ def several_labels(
     number = len(single_counts)
     if number < 3 or min(*single_counts, pair_count) < 1:
         raise ValueError(
-            f"at least 3 classes and counts of at least 1 are needed, got {list(single_counts)} and {pair_count}"
+            f"at least 3 classes and counts of at least 1 are needed, got {list(single_counts)}, {pair_count}"
         )
     pairs = list(combinations(range(number), 2))
     label_sets: tuple[LabelSet, ...] = (*((index,) for index in range(number)), *pairs)

@@ -1,0 +1,253 @@
+"""Three runs without their names: who is who, and what their numbers support."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+from typing import Literal
+
+import numpy as np
+
+from mlcnc.analysis.comparison import EMBEDDING_ORDER, Spread, spread
+from mlcnc.analysis.runs import RunRow
+from mlcnc.store import Run
+
+PAPER_TOTAL_MAP = {"etf": 84.37, "trainable": 83.92, "glove": 83.74}
+"""Total mAP of MLC-NC on VOC-LT by label embedding, in percent: its Tables 1 and 4."""
+
+FEWEST_SEEDS = 3
+"""With fewer runs on a side no order is taken as supported."""
+
+Quantity = Literal["nc1", "angle_min", "map_tail", "map_total"]
+QUANTITIES: tuple[Quantity, ...] = ("nc1", "angle_min", "map_tail", "map_total")
+WORDS: dict[Quantity, str] = {
+    "nc1": "NC1 (test f)",
+    "angle_min": "smallest angle (test f, centring class)",
+    "map_tail": "tail mAP",
+    "map_total": "total mAP",
+}
+UNITS: dict[Quantity, str] = {"nc1": "", "angle_min": "°", "map_tail": " %", "map_total": " %"}
+
+
+@dataclass(frozen=True)
+class Hand:
+    """Three runs in the order of the quiz.
+
+    Attributes:
+        dataset: of all three.
+        seed: of the order.
+        rows: the runs shown as Run 1, 2 and 3.
+        groups: for each, all runs of its settings, seeds included; itself among them.
+    """
+
+    dataset: str
+    seed: int
+    rows: tuple[RunRow, ...]
+    groups: tuple[tuple[RunRow, ...], ...]
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The embedding of each run."""
+        return tuple(row.embedding for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One quantity of the three runs, over their seeds, at the chosen epoch of each.
+
+    Attributes:
+        quantity: as asked for.
+        values: of the runs shown.
+        spreads: over the seeds of each.
+        smallest_gap, largest_gap: between the means of two runs; NaN with fewer than two logged.
+    """
+
+    quantity: Quantity
+    values: tuple[float, ...]
+    spreads: tuple[Spread, ...]
+    smallest_gap: float
+    largest_gap: float
+
+    @property
+    def widest_seeds(self) -> float:
+        """Largest distance of two seeds of one run's settings; 0 where each has one."""
+        return max((item.high - item.low for item in self.spreads if item.num_runs), default=0.0)
+
+    def shown(self, index: int) -> str:
+        """Return a run's value with the range of its seeds, e.g. ``63.9 % (63.1 to 65.4, n=3)``."""
+        item, unit = self.spreads[index], UNITS[self.quantity]
+        digits = 2 if self.quantity == "nc1" else 1
+        if item.num_runs == 0:
+            return "not logged"
+        if item.num_runs == 1:
+            return f"{item.mean:.{digits}f}{unit} (n=1)"
+        return (
+            f"{item.mean:.{digits}f}{unit} ({item.low:.{digits}f} to {item.high:.{digits}f}, n={item.num_runs})"
+        )
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That one run is above another in one quantity, and whether the seeds carry it.
+
+    Attributes:
+        reading: of the quantity.
+        above, below: indices of the runs.
+        supported: whether both have enough seeds and all seeds of one are above all of the other.
+        reason: ``apart``, ``overlap`` or ``few seeds``.
+        gap: difference of the means.
+    """
+
+    reading: Reading
+    above: int
+    below: int
+    supported: bool
+    reason: Literal["apart", "overlap", "few seeds"]
+    gap: float
+
+
+def deal(runs: Sequence[tuple[Run, RunRow]], picked: Collection[str], seed: int) -> Hand | None:
+    """Return one ETF, one trainable and one GloVe run of the same classes, in an order that hangs on the seed.
+
+    Only runs with stored arrays are shown. Picked runs come first, then the plain recipe, then the lowest
+    seed; where several sets of classes offer all three kinds, that with most picked runs is taken.
+
+    Args:
+        runs: all readable ones.
+        picked: ids of those the visitor looks at.
+        seed: of the order.
+
+    Returns:
+        None where no set of classes has a run of each kind.
+    """
+    by_data: dict[tuple[str, ...], list[tuple[Run, RunRow]]] = {}
+    for run, row in runs:
+        by_data.setdefault((row.dataset, *run.info.class_names), []).append((run, row))
+    hands = []
+    for members in by_data.values():
+        chosen = []
+        for kind in EMBEDDING_ORDER:
+            usable = [row for run, row in members if row.embedding == kind and run.array_epochs()]
+            usable.sort(
+                key=lambda row: (row.run_id not in picked, row.recipe != kind, row.seed or 0, row.run_id)
+            )
+            chosen += usable[:1]
+        if len(chosen) == len(EMBEDDING_ORDER):
+            hands.append((sum(row.run_id in picked for row in chosen), chosen, [row for _, row in members]))
+    if not hands:
+        return None
+    _, chosen, rows = max(hands, key=lambda item: item[0])
+    order = np.random.default_rng(seed).permutation(len(chosen))
+    shown = tuple(chosen[index] for index in order)
+    groups = tuple(tuple(row for row in rows if row.group_key == mine.group_key) for mine in shown)
+    return Hand(dataset=shown[0].dataset, seed=seed, rows=shown, groups=groups)
+
+
+def reading(hand: Hand, quantity: Quantity) -> Reading:
+    """Return one quantity of the three runs over their seeds."""
+    spreads = tuple(spread([_value(row, quantity) for row in group]) for group in hand.groups)
+    means = [item.mean for item in spreads if item.num_runs]
+    gaps = [abs(one - other) for one, other in combinations(means, 2)]
+    return Reading(
+        quantity=quantity,
+        values=tuple(_value(row, quantity) for row in hand.rows),
+        spreads=spreads,
+        smallest_gap=min(gaps, default=float("nan")),
+        largest_gap=max(gaps, default=float("nan")),
+    )
+
+
+def claims(hand: Hand) -> list[Claim]:
+    """Return, for every quantity and pair of runs, which is above and whether the seeds carry it."""
+    return [claim for quantity in QUANTITIES for claim in _claims_of(reading(hand, quantity))]
+
+
+def supported_claim(hand: Hand) -> Claim | None:
+    """Return the claim with the widest relative space between the seeds, or None without one."""
+    carried = [claim for claim in claims(hand) if claim.supported]
+    return max(carried, key=_relative_space, default=None)
+
+
+def unsupported_claim(hand: Hand) -> Claim | None:
+    """Return the claim with the largest gap that the seeds do not carry, tail mAP first; None without one."""
+    for quantity in ("map_tail", "map_total", "nc1", "angle_min"):
+        open_ones = [c for c in claims(hand) if c.reading.quantity == quantity and not c.supported]
+        if open_ones:
+            return max(open_ones, key=lambda claim: claim.gap)
+    return None
+
+
+def claim_sentence(claim: Claim, names: Sequence[str]) -> str:
+    """Return the claim in words, e.g. ``Run 2 has a higher tail mAP than Run 1.``"""
+    return f"{names[claim.above]} has a higher {WORDS[claim.reading.quantity]} than {names[claim.below]}."
+
+
+def claim_reason(claim: Claim, names: Sequence[str]) -> str:
+    """Return the numbers behind a claim and what they allow."""
+    numbers = " and ".join(f"{names[i]} {claim.reading.shown(i)}" for i in (claim.above, claim.below))
+    if claim.reason == "apart":
+        runs = [claim.reading.spreads[i].num_runs for i in (claim.above, claim.below)]
+        return (
+            f"{numbers}: every seed of one is above every seed of the other. By luck alone that happens in "
+            f"{100 * chance_of_separation(*runs):.0f} % of comparisons with so many seeds."
+        )
+    if claim.reason == "overlap":
+        return f"{numbers}: the seeds overlap, so another seed may turn the order round."
+    return f"{numbers}: fewer than {FEWEST_SEEDS} seeds on a side cannot carry an order."
+
+
+def reading_sentence(found: Reading, names: Sequence[str]) -> str:
+    """Return what one quantity says about the three runs: values, order, and which pairs the seeds part."""
+    logged = [index for index in range(len(names)) if found.spreads[index].num_runs]
+    title = WORDS[found.quantity]
+    if len(logged) < 2:
+        return f"The {title} was not logged by enough of these runs."
+    logged.sort(key=lambda index: -found.spreads[index].mean)
+    listed = ", ".join(f"{names[index]} {found.shown(index)}" for index in logged)
+    parted = [f"{names[c.above]} from {names[c.below]}" for c in _claims_of(found) if c.supported]
+    few = any(found.spreads[index].num_runs < FEWEST_SEEDS for index in logged)
+    if parted:
+        verdict = f"The seeds part {' and '.join(parted)}" + ("." if len(parted) == 3 else ", no other pair.")
+    elif few:
+        verdict = f"With fewer than {FEWEST_SEEDS} seeds this order is no evidence."
+    else:
+        verdict = "All seeds overlap: this order is no evidence."
+    return f"The {title}, from high to low: {listed}. {verdict}"
+
+
+def chance_of_separation(first: int, second: int) -> float:
+    """Return how often so many draws from one distribution are wholly parted, either way round.
+
+    Example:
+        >>> chance_of_separation(3, 3)
+        0.1
+    """
+    return 2 / comb(first + second, first)
+
+
+def _value(row: RunRow, quantity: Quantity) -> float:
+    if quantity == "nc1":
+        return row.nc1
+    if quantity == "angle_min":
+        return row.angle_min
+    return row.map_percent[quantity.removeprefix("map_")]
+
+
+def _claims_of(found: Reading) -> Iterator[Claim]:
+    for one, other in combinations(range(len(found.spreads)), 2):
+        if not (found.spreads[one].num_runs and found.spreads[other].num_runs):
+            continue
+        above, below = (one, other) if found.spreads[one].mean >= found.spreads[other].mean else (other, one)
+        high, low = found.spreads[above], found.spreads[below]
+        if min(high.num_runs, low.num_runs) < FEWEST_SEEDS:
+            reason: Literal["apart", "overlap", "few seeds"] = "few seeds"
+        else:
+            reason = "apart" if high.low > low.high else "overlap"
+        yield Claim(found, above, below, reason == "apart", reason, high.mean - low.mean)
+
+
+def _relative_space(claim: Claim) -> float:
+    high, low = claim.reading.spreads[claim.above], claim.reading.spreads[claim.below]
+    return (high.low - low.high) / max(abs(high.mean), 1e-12)

@@ -1,0 +1,105 @@
+"""Two labels in one image, one feature each: how far apart are they in a trained network?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlcnc.analysis.pictures import SPLITS
+from mlcnc.analysis.statistics import stored_statistics
+from mlcnc.metrics import centre
+from mlcnc.store import Run
+
+
+@dataclass(frozen=True)
+class LabelPairs:
+    """Class-wise features f of images with several labels, at one epoch; degrees, centring ``class``.
+
+    Attributes:
+        epoch: from 0.
+        split: of the images.
+        num_images, num_features: images with at least two stored features, and those features.
+        to_own: mean angle of a feature to the mean of its own class.
+        to_other: mean angle to the means of the image's other classes.
+        apart: mean angle between two features of one image.
+        nearer_own: share of (feature, other class) pairs with the own class mean nearer.
+    """
+
+    epoch: int
+    split: str
+    num_images: int
+    num_features: int
+    to_own: float
+    to_other: float
+    apart: float
+    nearer_own: float
+
+
+def label_pairs(run: Run, epoch: int, *, split: str = "test") -> LabelPairs | None:
+    """Return how the features of one image's labels lie to their class means.
+
+    None where the run stored no sample of f or no class means, or no sampled image has two of its labels
+    in the sample.
+
+    Raises:
+        RunFormatError: a file is damaged.
+    """
+    samples, arrays = run.samples(), run.arrays(epoch)
+    statistics = stored_statistics(arrays, f"{split}.f")
+    if (
+        samples is None
+        or "samples/image_index" not in samples
+        or "samples/f" not in arrays
+        or statistics is None
+    ):
+        return None
+    chosen = samples.get("samples/split") == SPLITS.index(split)
+    images = samples.get("samples/image_index")[chosen]
+    classes = samples.get("samples/class_index")[chosen]
+    reference = np.asarray(centre(statistics.class_means, "class"))  # (d,)
+    features = _directions(arrays.get("samples/f")[chosen].astype(np.float64) - reference)
+    means = _directions(np.asarray(statistics.class_means) - reference)
+    own, other, apart, used = [], [], [], set()
+    for image in np.unique(images):
+        rows = np.flatnonzero(images == image)
+        for row in rows:
+            for second in rows:
+                if classes[row] == classes[second]:
+                    continue
+                own.append(_degrees(features[row], means[classes[row]]))
+                other.append(_degrees(features[row], means[classes[second]]))
+                apart.append(_degrees(features[row], features[second]))
+                used.add(int(row))
+    if not own:
+        return None
+    return LabelPairs(
+        epoch=epoch,
+        split=split,
+        num_images=len({int(images[row]) for row in used}),
+        num_features=len(used),
+        to_own=float(np.mean(own)),
+        to_other=float(np.mean(other)),
+        apart=float(np.mean(apart)),
+        nearer_own=float(np.mean(np.array(own) < np.array(other))),
+    )
+
+
+def label_pairs_course(run: Run, *, split: str = "test") -> tuple[LabelPairs, ...]:
+    """Return the record of every epoch with stored arrays that has one, in order.
+
+    Raises:
+        RunFormatError: a file is damaged.
+    """
+    records = (label_pairs(run, epoch, split=split) for epoch in run.array_epochs())
+    return tuple(record for record in records if record is not None)
+
+
+def _directions(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(lengths > 0, lengths, np.nan))
+
+
+def _degrees(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    return float(np.degrees(np.arccos(np.clip(one @ other, -1.0, 1.0))))

@@ -1,0 +1,211 @@
+"""What lessons 5 and 7 read from runs: shared images, two labels with two features, and the blind quiz."""
+
+import numpy as np
+import pytest
+
+from mlcnc.analysis.blind_quiz import (
+    chance_of_separation,
+    claim_reason,
+    claim_sentence,
+    claims,
+    deal,
+    reading,
+    reading_sentence,
+    supported_claim,
+    unsupported_claim,
+)
+from mlcnc.analysis.co_occurrence import co_occurrence, head_company_sentence
+from mlcnc.analysis.label_pairs import label_pairs, label_pairs_course
+from mlcnc.analysis.runs import run_rows
+from mlcnc.store import RunStore, RunWriter
+
+NAMES = ["Run 1", "Run 2", "Run 3"]
+
+
+def counted(root, images, **settings):
+    """Write a run over training images given as sets of class indices."""
+    targets = np.zeros((len(images), 5), int)
+    for row, labels in zip(targets, images, strict=True):
+        row[list(labels)] = 1
+    with RunWriter.create(
+        root,
+        "counted",
+        class_names=list("abcde"),
+        class_counts=targets.sum(axis=0).tolist(),
+        co_occurrence=targets.T @ targets,
+        group_thresholds=(6, 3),
+        **settings,
+    ) as run:
+        run.log_epoch(0, {"train/loss": 1.0})
+    return RunStore(root).open("counted"), targets
+
+
+def test_co_occurrence_bounds_how_often_a_tail_class_has_head_company(tmp_path):
+    # classes by count: c and a head, b medium, d tail, e without an image
+    images = [{2}] * 4 + [{2, 0}] * 3 + [{0}] * 3 + [{1}] * 3 + [{1, 2}] + [{3, 2}, {3, 0}]
+    run, targets = counted(tmp_path, images)
+    found = co_occurrence(run)
+    assert found.class_names == ("c", "a", "b", "d", "e")
+    assert found.buckets == ("head", "head", "medium", "tail", "tail")
+    for i, one in enumerate(found.class_names):
+        for j, other in enumerate(found.class_names):
+            has, both = targets[:, "abcde".index(one)] == 1, targets[:, "abcde".index(other)] == 1
+            if i == j or not has.any():
+                assert np.isnan(found.shares[i, j])
+            else:
+                assert found.shares[i, j] == pytest.approx(both[has].mean())
+    (only,) = found.tail
+    assert (only.name, only.count, only.together) == ("d", 2, 1)
+    # in truth both images of d have a head class: between the bounds
+    assert (only.at_least, only.at_most) == (0.5, 1.0)
+    assert found.covered == (1, 2)
+    assert "at least 1 (50 %)" in head_company_sentence(found.tail)
+    assert "1 of its 2 images have c too" in head_company_sentence(found.tail)
+
+
+def test_co_occurrence_is_none_where_it_was_not_stored(tmp_path):
+    with RunWriter.create(tmp_path, "bare", class_names=["a", "b"], class_counts=[9, 2]) as run:
+        run.log_epoch(0, {"train/loss": 0.5})
+    assert co_occurrence(RunStore(tmp_path).open("bare")) is None
+
+
+@pytest.fixture
+def etf_run(tmp_path):
+    from tests.app.conftest import write_run
+
+    write_run(tmp_path, "ours").finish()
+    return RunStore(tmp_path).open("ours")
+
+
+def test_label_pairs_are_those_of_a_loop_over_stored_samples(etf_run):
+    samples, arrays = etf_run.samples(), etf_run.arrays(2)
+    image, label = samples.get("samples/image_index"), samples.get("samples/class_index")
+    split, features = samples.get("samples/split"), arrays.get("samples/f").astype(float)
+    means = arrays.get("test.f/class_means").astype(float)
+    middle = means.mean(axis=0)
+
+    def degrees(one, other):
+        return np.degrees(np.arccos(one @ other / np.linalg.norm(one) / np.linalg.norm(other)))
+
+    own, other, apart = [], [], []
+    for i in range(len(image)):
+        for j in range(len(image)):
+            if split[i] == split[j] == 1 and image[i] == image[j] and label[i] != label[j]:
+                own.append(degrees(features[i] - middle, means[label[i]] - middle))
+                other.append(degrees(features[i] - middle, means[label[j]] - middle))
+                apart.append(degrees(features[i] - middle, features[j] - middle))
+    found = label_pairs(etf_run, 2)
+    assert len(own) > 4
+    assert found.to_own == pytest.approx(np.mean(own), abs=1e-3)
+    assert found.to_other == pytest.approx(np.mean(other), abs=1e-3)
+    assert found.apart == pytest.approx(np.mean(apart), abs=1e-3)
+    assert found.nearer_own == pytest.approx(np.mean(np.array(own) < np.array(other)))
+    assert found.num_images <= found.num_features <= len(own)
+    assert [record.epoch for record in label_pairs_course(etf_run)] == [0, 1, 2]
+
+
+def test_label_pairs_are_none_without_stored_samples(tmp_path):
+    from tests.app.conftest import write_run
+
+    write_run(tmp_path, "slim", slim=True).finish()
+    write_run(tmp_path, "plain", features=False).finish()
+    assert label_pairs_course(RunStore(tmp_path).open("slim")) == ()
+    assert label_pairs(RunStore(tmp_path).open("plain"), 0) is None
+
+
+def seeds(root, tails, *, nc1=(0.5, 0.6, 0.7)):
+    """Write three seeds a kind with these tail mAPs; only the first seed has arrays."""
+    for kind, values in tails.items():
+        for seed, value in enumerate(values):
+            with RunWriter.create(
+                root,
+                f"{kind}-s{seed}",
+                class_names=["a", "b"],
+                class_counts=[9, 2],
+                config={
+                    "data": {"dataset": "toy"},
+                    "model": {"label_embedding": kind},
+                    "training": {"seed": seed},
+                },
+                seed=seed,
+            ) as run:
+                line = {"test/map_tail": value, "test.f/nc1_trace": nc1[seed]}
+                run.log_epoch(0, line, {"label_embedding/gram": np.eye(2)} if seed == 0 else None)
+    runs = list(RunStore(root).scan())
+    return list(zip(runs, run_rows(runs), strict=True))
+
+
+def test_quiz_deals_one_run_of_each_kind_in_an_order_of_the_seed(tmp_path):
+    runs = seeds(tmp_path, {"etf": [60, 61], "trainable": [62, 63], "glove": [64, 65]}, nc1=(0.5, 0.6))
+    orders = {deal(runs, [], seed).answers for seed in range(40)}
+    assert len(orders) == 6, "every order comes"
+    hand = deal(runs, [], 3)
+    assert deal(runs, [], 3) == hand
+    assert {row.run_id for row in hand.rows} == {"etf-s0", "trainable-s0", "glove-s0"}, "those with arrays"
+    assert [[row.run_id[:-1] for row in group] for group in hand.groups] == [
+        [f"{kind}-s"] * 2 for kind in hand.answers
+    ]
+
+
+def test_quiz_needs_all_three_kinds(tmp_path):
+    assert deal(seeds(tmp_path, {"etf": [60], "glove": [61]}), [], 0) is None
+    assert deal([], [], 0) is None
+
+
+def test_quiz_prefers_picked_runs(tmp_path):
+    from tests.app.conftest import write_run
+
+    for name in ("etf", "trainable", "glove"):
+        for seed in (0, 1):
+            write_run(tmp_path, f"{name}-{seed}", embedding=name, seed=seed, epochs=1).finish()
+    runs = list(RunStore(tmp_path).scan())
+    hand = deal(list(zip(runs, run_rows(runs), strict=True)), ["glove-1"], 0)
+    assert {row.run_id for row in hand.rows} == {"etf-0", "trainable-0", "glove-1"}
+
+
+def test_only_seeds_that_part_carry_a_claim(tmp_path):
+    runs = seeds(tmp_path, {"etf": [60, 61, 62], "trainable": [61, 63, 64], "glove": [70, 71, 72]})
+    hand = next(h for h in (deal(runs, [], s) for s in range(40)) if h.answers == ("etf", "trainable", "glove"))
+    found = {(c.above, c.below): c for c in claims(hand) if c.reading.quantity == "map_tail"}
+    assert {pair: c.reason for pair, c in found.items()} == {
+        (1, 0): "overlap",
+        (2, 0): "apart",
+        (2, 1): "apart",
+    }
+    assert {c.reason for c in claims(hand) if c.reading.quantity == "nc1"} == {"overlap"}
+    best = supported_claim(hand)
+    assert (best.above, best.below) == (2, 0)
+    assert claim_sentence(best, NAMES) == "Run 3 has a higher tail mAP than Run 1."
+    assert "Run 3 71.0 % (70.0 to 72.0, n=3)" in claim_reason(best, NAMES)
+    assert "10 % of comparisons" in claim_reason(best, NAMES)
+    open_one = unsupported_claim(hand)
+    assert claim_sentence(open_one, NAMES) == "Run 2 has a higher tail mAP than Run 1."
+    assert "overlap" in claim_reason(open_one, NAMES)
+    tail = reading(hand, "map_tail")
+    assert (tail.smallest_gap, tail.largest_gap) == pytest.approx((5 / 3, 10))
+    assert tail.widest_seeds == 3
+    sentence = reading_sentence(tail, NAMES)
+    assert sentence.endswith("The seeds part Run 3 from Run 1 and Run 3 from Run 2, no other pair.")
+    assert sentence.index("Run 3 71.0") < sentence.index("Run 2 62.7") < sentence.index("Run 1 61.0")
+    assert reading_sentence(reading(hand, "nc1"), NAMES).endswith(
+        "All seeds overlap: this order is no evidence."
+    )
+    assert "not logged by enough" in reading_sentence(reading(hand, "angle_min"), NAMES)
+
+
+def test_single_seeds_carry_nothing(tmp_path):
+    hand = deal(seeds(tmp_path, {"etf": [60], "trainable": [70], "glove": [80]}), [], 0)
+    assert supported_claim(hand) is None
+    claim = unsupported_claim(hand)
+    assert claim.gap == pytest.approx(20)
+    assert "fewer than 3 seeds" in claim_reason(claim, NAMES)
+    assert "fewer than 3 seeds" in reading_sentence(reading(hand, "map_tail"), NAMES)
+    assert reading(hand, "map_tail").widest_seeds == 0
+
+
+def test_luck_parts_so_many_seeds_as_counting_says():
+    rng = np.random.default_rng(0)
+    one, other = rng.random((20_000, 3)), rng.random((20_000, 4))
+    parted = (one.min(1) > other.max(1)) | (other.min(1) > one.max(1))
+    assert chance_of_separation(3, 4) == pytest.approx(2 / 35)
+    assert parted.mean() == pytest.approx(chance_of_separation(3, 4), abs=0.01)
