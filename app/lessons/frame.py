@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from app.session import RUNS_KEY
-
 STEP_KEY = "step"
 
 
@@ -161,7 +159,8 @@ def in_your_run(words: str, view: str, label: str, **settings: str) -> None:
     """
     with st.container(border=True):
         st.markdown(f":material/labs: **In your run.** {words}")
-        kept = {RUNS_KEY: st.query_params.get_all(RUNS_KEY)} if RUNS_KEY in st.query_params else {}
+        # with the step among them the lesson is found again on the way back
+        kept = {name: st.query_params.get_all(name) for name in st.query_params}
         try:
             st.page_link(
                 f"views/{view}.py",

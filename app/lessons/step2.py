@@ -89,7 +89,7 @@ def _collapse(with_decay: CollapseCourse, without: CollapseCourse) -> None:
     course, other = (without, with_decay) if chosen == "0" else (with_decay, without)
     show_player(
         collapse_frames(course, other, FIVE, COLOURS, MARKS),
-        key=f"lesson2_collapse_{chosen}",
+        key="lesson2_collapse" if course.decay else "lesson2_no_decay",
         title="Features collapse onto their class means",
         alt=f"Points of five classes draw together; NC1 goes from {course.nc1[0]:.0f} to {course.nc1[-1]:.2g} "
         f"in {course.steps[-1]} steps with weight decay {course.decay:g}.",

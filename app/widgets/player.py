@@ -239,7 +239,14 @@ def show_player(
     settings: dict[str, Any] = {"on_label_change": lambda: None} if follow else {}
     _KEYS(
         key=f"keys_{key}",
-        data={"chart": key, "parameter": parameter, "what": what, "follow": follow, "told": told},
+        data={
+            "chart": key,
+            "parameter": parameter,
+            "what": what,
+            "follow": follow,
+            "told": told,
+            "autoplay": autoplay,
+        },
         **settings,
     )
     return told
