@@ -1,49 +1,68 @@
-"""Overview: what runs are there, and what do they say?"""
+"""Overview: what runs are there, and which of them to look at?"""
+
+from dataclasses import replace
 
 import streamlit as st
 
 from app.figures.comparison import bucket_bars
-from app.session import CHOICE_KEY
-from app.widgets.controls import how_to_read
+from app.widgets.chart import show_chart
+from app.widgets.controls import pick_moment
+from app.widgets.next_steps import show_next_steps
+from app.widgets.plain_text import plain
+from app.widgets.run_cards import show_cards
+from app.widgets.run_notes import edit_notes
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
-from app.widgets.run_table import show_run_table
+from app.widgets.run_table import clear_filter, group_frame, pick_filter, say_epochs, show_run_table
 from mlcnc.analysis.comparison import seed_groups, verdict
+from mlcnc.analysis.findings import geometry_sentence, main_dataset, undecided_sentence
+from mlcnc.analysis.run_filter import matching
 
-st.title("What do the runs say?")
-chosen = st.segmented_control(
-    "Values at",
-    ["best", "last"],
-    default="best",
-    required=True,
-    key=CHOICE_KEY,
-    format_func=lambda value: {"best": "best epoch on validation", "last": "last epoch"}[value],
-    bind="query-params",
-)
-selected = selection("last" if chosen == "last" else "best")
+st.title("What do I have, and what should I look at?")
+answer = st.container()
+selected = selection()
 if not selected.rows:
-    stop_without_runs(selected)
-groups = seed_groups(selected.rows)
-st.markdown(verdict(groups))
-datasets = list(dict.fromkeys(group.dataset for group in groups))
-dataset = datasets[0]
-if len(datasets) > 1:
-    dataset = st.selectbox("Data set of the chart", datasets, key="dataset", bind="query-params") or dataset
-shown = [group for group in groups if group.dataset == dataset]
-st.subheader(f"Test mAP by bucket on {dataset}")
-st.plotly_chart(
-    bucket_bars(shown),
-    key="overview_bars",
-    alt=f"Bars of test mAP on {dataset} for total, head, medium and tail classes, one colour per embedding. "
-    + verdict(shown),
-)
-how_to_read(
-    "A bar is the mean over seeds, its whisker the lowest and highest seed. **Head** classes have many "
-    "training images, **tail** classes few; the exact limits stand with each run. One seed has no whisker "
-    "and supports no order."
-)
+    stop_without_runs(replace(selected, runs=[], picked=[]))
 st.subheader("All runs")
-show_run_table(selected.rows)
-fallback = [row.name for row in selected.rows if chosen == "best" and row.chosen_on == "last epoch"]
-if fallback:
-    st.caption(f"No validation mAP, so the last epoch is shown: {', '.join(fallback)}.")
-show_problems(selected.problems, [(run, row) for run, row in selected.picked])
+choice = pick_moment(max(row.num_logged for row in selected.rows))
+wanted = pick_filter(selected.rows)
+if choice != "best":
+    selected = selection(choice)
+shown = matching(selected.rows, wanted)
+picked = [row.run_id for _, row in selected.picked]
+if shown:
+    show_run_table(shown, picked)
+else:
+    st.info("No run fits the filter.")
+    st.button("Clear the filter", on_click=clear_filter, icon=":material/filter_alt_off:")
+say_epochs(shown, choice, len(selected.rows), len(picked))
+edit_notes(selected.runs, picked[0] if picked else None)
+
+dataset = wanted.dataset or main_dataset(selected.rows)
+groups = seed_groups(selected.rows)
+names = [dataset, *dict.fromkeys(group.dataset for group in groups if group.dataset != dataset)]
+named = names[:1] if wanted.dataset else names[:3]
+own = [group for group in groups if group.dataset == dataset]
+with answer:
+    said = verdict([group for name in named for group in groups if group.dataset == name])
+    st.markdown(plain(said))
+    more = " ".join(part for part in (geometry_sentence(own), undecided_sentence(own)) if part)
+    if more:
+        st.markdown(plain(f"{dataset}: {more}" if len(named) > 1 else more))
+    show_cards(selected.rows, dataset)
+    show_next_steps()
+
+chosen = [group for group in seed_groups(selected.picked_recipes) if group.dataset == dataset]
+if chosen:
+    st.subheader(plain(f"Test mAP by bucket on {dataset}"))
+    show_chart(
+        bucket_bars(chosen),
+        key="overview_bars",
+        title=f"Test mAP by bucket on {dataset}, mean and range over seeds",
+        alt=f"Bars of test mAP on {dataset} for total, head, medium and tail classes, one colour per "
+        f"embedding. {verdict(chosen)}",
+        reading="Recipes of the picked runs, with all their seeds. A bar is the mean over seeds, its whisker "
+        "the lowest and highest seed. **Head** classes have many training images, **tail** classes few; the "
+        "exact limits stand with each run. One seed has no whisker and supports no order.",
+        frame=group_frame(chosen),
+    )
+show_problems(selected.problems, selected.picked)

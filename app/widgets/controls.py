@@ -6,7 +6,9 @@ from typing import Literal
 
 import streamlit as st
 
+from app.session import CHOICE_KEY
 from mlcnc.analysis.geometry import CENTRINGS, Centring
+from mlcnc.analysis.runs import Choice
 
 Split = Literal["train", "test"]
 Space = Literal["f", "mu"]
@@ -51,6 +53,38 @@ def pick_centring() -> Centring:
         if chosen == centring:
             return centring
     return "class"
+
+
+def pick_moment(most_epochs: int) -> Choice:
+    """Ask at which moment of training values are shown: best or last epoch, or one counted from 0.
+
+    Args:
+        most_epochs: logged by any run; the epoch to choose goes up to it.
+    """
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        # no format_func: the address holds what the control shows
+        chosen = st.segmented_control(
+            "Values at",
+            ["best", "last", "epoch"],
+            default="best",
+            required=True,
+            key=CHOICE_KEY,
+            bind="query-params",
+            help="best: the epoch with the highest mAP on validation images, so that the test set chooses "
+            "nothing. last: the last logged epoch. epoch: the same epoch of every run.",
+        )
+        if chosen == "epoch" and most_epochs > 0:
+            epoch = st.number_input(
+                "Epoch",
+                min_value=1,
+                max_value=most_epochs,
+                value=most_epochs,
+                key="at_epoch",
+                bind="query-params",
+                width=140,
+            )
+            return int(epoch) - 1
+    return "last" if chosen == "last" else "best"
 
 
 def pick_epoch(stored: list[int], label: str = "Epoch") -> int | None:
