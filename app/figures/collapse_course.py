@@ -12,7 +12,6 @@ from plotly.subplots import make_subplots
 from app.figures.geometry import REACH_DEGREES
 from app.figures.player import with_player
 from app.figures.style import ANGLE_SCALE, NEUTRAL, OPTIMUM_COLOUR, finished
-from app.figures.toys import cell_ground
 from mlcnc.toys.collapse import CollapseCourse
 
 FRAME_MILLISECONDS = 110
@@ -158,26 +157,16 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
         1,
         1,
     )
+    # squares instead of a heatmap, which blinks in the browser each time its values change
     figure.add_trace(
-        go.Heatmap(
-            z=_matrix(course, last),
-            x=list(names),
-            y=list(names),
-            zmin=course.optimum - REACH_DEGREES,
-            zmax=course.optimum + REACH_DEGREES,
-            colorscale=ANGLE_SCALE,
-            texttemplate="%{z:.0f}",
-            showscale=False,
-            xgap=2,
-            ygap=2,
-            hoverongaps=False,
-            hovertemplate="%{y} and %{x}: %{z:.1f}°<extra></extra>",
+        go.Scatter(
+            **_cells(course, last, names),
+            mode="markers+text",
+            hovertemplate="%{y} and %{x}: %{marker.color:.1f}°<extra></extra>",
         ),
         1,
         2,
     )
-    # white cells and the empty diagonal need a ground of their own
-    figure.add_shape(**cell_ground(len(names)), xref="x2", yref="y2")
     curves = (
         ("mean", course.angles.mean, {"color": NEUTRAL, "dash": "dot", "width": 2}),
         ("smallest", course.angles.minimum, {"color": "#56B4E9", "width": 3}),
@@ -209,11 +198,9 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
     _say(figure, 3, int(course.steps[at]), float(course.angles.minimum[at]) - 8, "smallest", right=True)
     _say(figure, 3, 0, float(course.angles.mean[0]) - 5, "mean", right=True)
     _plane(figure, 0.62)
-    figure.update_xaxes(tickangle=90, showgrid=False, row=1, col=2)
-    figure.update_yaxes(
-        autorange="reversed", showgrid=False, scaleanchor="x2", constrain="domain", row=1, col=2
-    )
-    figure.update_xaxes(constrain="domain", row=1, col=2)
+    side = {"showgrid": False, "zeroline": False, "categoryorder": "array", "categoryarray": list(names)}
+    figure.update_xaxes(**side, tickangle=90, constrain="domain", row=1, col=2)
+    figure.update_yaxes(**side, autorange="reversed", scaleanchor="x2", constrain="domain", row=1, col=2)
     _steps_axis(figure, course, col=3)
     figure.update_yaxes(
         title="angle between class means (°)",
@@ -227,7 +214,7 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
                 go.Scatter(**_arrows(course, at)),
                 go.Scatter(**_xy(course.scaled_rows[at])),
                 go.Scatter(**_xy(course.scaled_means[at])),
-                go.Heatmap(z=_matrix(course, at)),
+                go.Scatter(**_cells(course, at, names)),
                 go.Scatter(x=[_plotted(course.steps)[at]], y=[course.angles.minimum[at]]),
             ],
             traces=[0, 1, 2, 3, 6],
@@ -260,10 +247,25 @@ def _arrows(course: CollapseCourse, at: int) -> dict[str, Any]:
     return _xy(lines.reshape(-1, 2))
 
 
-def _matrix(course: CollapseCourse, at: int) -> np.ndarray:
-    angles = course.angles.angles[at].astype(np.float32)
-    np.fill_diagonal(angles, np.nan)
-    return angles
+def _cells(course: CollapseCourse, at: int, names: Sequence[str]) -> dict[str, Any]:
+    rows, columns = np.nonzero(~np.eye(len(names), dtype=bool))
+    angles = course.angles.angles[at][rows, columns]
+    dark = np.abs(angles - course.optimum) > REACH_DEGREES / 2
+    return {
+        "x": [names[column] for column in columns.tolist()],
+        "y": [names[row] for row in rows.tolist()],
+        "text": [f"{angle:.0f}" for angle in angles],
+        "textfont": {"color": np.where(dark, "white", "#222222").tolist(), "size": 11},
+        "marker": {
+            "symbol": "square",
+            "size": 30,
+            "color": angles.round(1).tolist(),
+            "cmin": course.optimum - REACH_DEGREES,
+            "cmax": course.optimum + REACH_DEGREES,
+            "colorscale": ANGLE_SCALE,
+            "line": {"color": NEUTRAL, "width": 1},
+        },
+    }
 
 
 def _plotted(steps: np.ndarray) -> np.ndarray:

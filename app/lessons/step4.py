@@ -49,7 +49,7 @@ def show() -> None:
         f"**The mean hides it.** At 50 : 1 the mean over all pairs is {middle.mean:.1f}°, just "
         f"{middle.optimum - middle.mean:.1f}° below the ETF, while rare pairs stand at {middle.rare:.1f}°. "
         "The smallest angle tells. And variability collapse is complete at every ratio (NC1 below "
-        f"{_bound(rows):.0e}): NC1 says nothing about imbalance."
+        f"{small(_bound(rows))}): NC1 says nothing about imbalance."
     )
     weak = _ends("classifier", WEAK)[-1]
     st.markdown(

@@ -67,7 +67,7 @@ class Toy {
     );
     this.draw();
     if (this.calm.matches) {
-      for (let step = 0; step < 6000; step += 1) this.push(0.02);
+      for (let step = 0; step < 6000; step += 1) this.push(0.04);
       this.draw();
       this.say();
     } else {
@@ -82,10 +82,10 @@ class Toy {
     let before = performance.now();
     let quiet = 0;
     const tick = (now) => {
-      const steps = Math.min(4, Math.max(1, Math.round((now - before) / 16)));
+      const steps = Math.min(8, Math.max(1, Math.round((now - before) / 16)));
       before = now;
       let moved = 0;
-      for (let step = 0; step < steps; step += 1) moved = Math.max(moved, this.push(0.02));
+      for (let step = 0; step < steps; step += 1) moved = Math.max(moved, this.push(0.04));
       if (this.dim === 3) this.turn.yaw += 0.004 * steps;
       this.draw();
       quiet = moved < 1e-4 && this.gap() < REST ? quiet + 1 : 0;
