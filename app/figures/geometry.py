@@ -1,91 +1,276 @@
-"""The matrix and histogram of pairwise angles against the simplex ETF."""
+"""Angles against the simplex ETF over epochs: matrix, histogram and NC1 in one figure that moves in step."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
-from app.figures.style import ANGLE_SCALE, NEUTRAL, OPTIMUM_COLOUR, finished
+from app.figures.player import with_player
+from app.figures.style import ANGLE_SCALE, NEUTRAL, OPTIMUM_COLOUR, finished, run_colour
+from mlcnc.analysis.curves import Curve
 from mlcnc.analysis.geometry import AngleRecord
+from mlcnc.analysis.geometry_history import BIN_DEGREES, angle_counts
+from mlcnc.analysis.runs import RunRow
 
 REACH_DEGREES = 60.0
 """The colour scale ends so far from the optimum, the same for every run."""
 
+MOST_TICKS = 30
+"""Of more classes the names stand in the hover text alone."""
 
-def angle_matrix(record: AngleRecord) -> go.Figure:
-    """Return the matrix of angles, classes by falling training count, white at the optimum."""
-    values = record.angles.copy()
-    np.fill_diagonal(values, np.nan)
+PAYLOAD_BYTES = 1_000_000
+"""Matrices of all frames together stay below."""
+
+
+@dataclass(frozen=True)
+class GeometryPanel:
+    """What one run shows: its angles at every frame, and its NC1 over all epochs with the shuffle baseline."""
+
+    row: RunRow
+    records: Sequence[AngleRecord]
+    nc1: Curve
+    shuffled: Curve
+
+
+def most_frames(num_classes: int, num_runs: int) -> int:
+    """Return how many epochs a figure may hold to stay quick to send: 2 to 60."""
+    # float32 as base64 text
+    return max(2, min(60, int(PAYLOAD_BYTES / (num_runs * num_classes**2 * 4 * 4 / 3))))
+
+
+def geometry_player(
+    panels: Sequence[GeometryPanel], epochs: Sequence[int], *, nc1_label: str, start: int = -1
+) -> go.Figure:
+    """Return the figure of one or two runs: above the angle matrices, below histograms and NC1 over epochs.
+
+    Args:
+        panels: one or two runs of the same classes in the same order; one record a frame.
+        epochs: of the frames, from 0; a record may be of the nearest epoch that its run stored.
+        nc1_label: what the NC1 is of, for its axis.
+        start: index of the frame shown first.
+
+    Returns:
+        A figure with a slider over the epochs. Frames carry the matrices, the counts of the histograms, the
+        marks on the NC1 curves and the line of numbers above each matrix; all else is sent once.
+    """
+    number = len(panels)
+    figure = make_subplots(
+        rows=3,
+        cols=number,
+        row_heights=[0.6, 0.16, 0.24],
+        vertical_spacing=0.09,
+        horizontal_spacing=0.05,
+        specs=[[{}] * number, [{}] * number, [{"colspan": number}, *[None] * (number - 1)]],
+    )
+    matrices = [_add_matrix(figure, panel, column) for column, panel in enumerate(panels, start=1)]
+    bars = [_add_histogram(figure, panel, column) for column, panel in enumerate(panels, start=1)]
+    marks = _add_curves(figure, panels)
+    figure.update_yaxes(title_text=nc1_label, type="log", range=_log_range(panels), row=3, col=1)
+    figure.update_xaxes(title={"text": "epoch", "standoff": 4}, row=3, col=1)
+    counts = [[angle_counts(record)[1] for record in panel.records] for panel in panels]
+    top = max((int(values.max()) for of in counts for values in of), default=0)
+    figure.update_yaxes(range=[0, 1.15 * max(1, top)], row=2)
+    figure.update_layout(
+        coloraxis={
+            "colorscale": ANGLE_SCALE,
+            "cmin": panels[0].records[0].optimum - REACH_DEGREES,
+            "cmax": panels[0].records[0].optimum + REACH_DEGREES,
+            "colorbar": _colourbar(panels[0].records[0].optimum),
+        },
+        bargap=0.0,
+    )
+    frames = []
+    for index, epoch in enumerate(epochs):
+        data: list[dict[str, Any]] = [
+            {"type": "heatmap", "z": _matrix(panel.records[index])} for panel in panels
+        ]
+        data += [{"type": "bar", "y": of[index].astype(np.int32)} for of in counts]
+        data += [_mark(panel, epoch) for panel in panels if len(panel.nc1.epochs)]
+        notes = [_note(figure, panel, index, column) for column, panel in enumerate(panels, start=1)]
+        frames.append({"data": data, "traces": [*matrices, *bars, *marks], "layout": {"annotations": notes}})
+    figure.frames = frames
+    finished(figure, height=900, legend=False)
+    figure.update_layout(margin={"t": 70})
+    with_player(figure, [epoch + 1 for epoch in epochs], start=start)
+    return figure
+
+
+def _add_matrix(figure: go.Figure, panel: GeometryPanel, column: int) -> int:
+    record = panel.records[-1]
     labels = [f"{name} ({count})" for name, count in zip(record.class_names, record.class_counts, strict=True)]
-    figure = go.Figure(
-        go.Heatmap(
-            z=values.round(2),
-            x=labels,
-            y=labels,
-            zmin=record.optimum - REACH_DEGREES,
-            zmax=record.optimum + REACH_DEGREES,
-            colorscale=ANGLE_SCALE,
-            colorbar={
-                "title": {"text": "angle (°)", "side": "right"},
-                "orientation": "h",
-                "y": 1.0,
-                "yanchor": "bottom",
-                "len": 0.8,
-                "tickvals": [record.optimum + step for step in (-60, -30, 0, 30, 60)],
-                "ticktext": [
-                    f"{record.optimum + step:.0f}" + (" ETF" if step == 0 else "")
-                    for step in (-60, -30, 0, 30, 60)
-                ],
-                "thickness": 12,
-            },
-            hovertemplate="%{y} and %{x}: %{z:.1f}°<extra></extra>",
-            hoverongaps=False,
-        )
+    figure.add_heatmap(
+        x=labels,
+        y=labels,
+        coloraxis="coloraxis",
+        hovertemplate=f"%{{y}} and %{{x}}: %{{z:.1f}}°<extra>{panel.row.name}</extra>",
+        hoverongaps=False,
+        row=1,
+        col=column,
     )
-    for border in _borders(record.buckets):
-        for axis in ("x", "y"):
-            other = "y" if axis == "x" else "x"
-            figure.add_shape(
-                type="line",
-                **{
-                    f"{axis}0": border,
-                    f"{axis}1": border,
-                    f"{other}0": -0.5,
-                    f"{other}1": len(labels) - 0.5,
-                },
-                line={"color": NEUTRAL, "width": 1.5},
-            )
-    size = 9 if len(labels) <= 30 else 6
-    figure.update_xaxes(tickangle=90, tickfont={"size": size}, showgrid=False)
+    for _, first, _ in _blocks(record.buckets)[1:]:
+        border = first - 0.5
+        for axis, other in (("x", "y"), ("y", "x")):
+            ends = {f"{axis}0": border, f"{axis}1": border, f"{other}0": -0.5, f"{other}1": len(labels) - 0.5}
+            figure.add_shape(type="line", **ends, line={"color": NEUTRAL, "width": 1.5}, row=1, col=column)
+    # the columns are in the order of the rows, so names stand at the rows of the first matrix alone
+    blocks = _blocks(record.buckets)
+    figure.update_xaxes(
+        tickvals=[(first + last) / 2 for _, first, last in blocks],
+        ticktext=[bucket for bucket, *_ in blocks],
+        tickangle=0,
+        ticks="",
+        showgrid=False,
+        constrain="domain",
+        row=1,
+        col=column,
+    )
     figure.update_yaxes(
-        autorange="reversed", tickfont={"size": size}, showgrid=False, scaleanchor="x", constrain="domain"
+        autorange="reversed",
+        scaleanchor=f"x{'' if column == 1 else column}",
+        constrain="domain",
+        tickfont={"size": 10 if len(labels) <= 20 else 8},
+        dtick=1,
+        showgrid=False,
+        showticklabels=column == 1 and len(labels) <= MOST_TICKS,
+        row=1,
+        col=column,
     )
-    return finished(figure, height=520, legend=False)
+    return len(figure.data) - 1
 
 
-def angle_histogram(record: AngleRecord) -> go.Figure:
-    """Return the distribution of angles over pairs with the ETF optimum as a line."""
-    rows, columns = np.triu_indices(len(record.angles), k=1)
-    values = record.angles[rows, columns]
-    figure = go.Figure(
-        go.Histogram(
-            x=values[np.isfinite(values)].round(3),
-            xbins={"start": 0, "end": 180, "size": 3},
-            marker={"color": "#56B4E9", "line": {"color": NEUTRAL, "width": 0.5}},
-            hovertemplate="%{x}°: %{y} pairs<extra></extra>",
-        )
+def _add_histogram(figure: go.Figure, panel: GeometryPanel, column: int) -> int:
+    record = panel.records[-1]
+    edges, _ = angle_counts(record)
+    figure.add_bar(
+        x=edges + BIN_DEGREES / 2,
+        width=BIN_DEGREES,
+        marker={"color": run_colour(panel.row), "line": {"width": 0}},
+        customdata=np.stack([edges, edges + BIN_DEGREES], axis=1),
+        hovertemplate="%{customdata[0]} to %{customdata[1]}°: %{y} pairs<extra>" + panel.row.name + "</extra>",
+        row=2,
+        col=column,
     )
+    place = len(figure.data) - 1
     figure.add_vline(
-        x=record.optimum,
-        line={"dash": "dash", "color": OPTIMUM_COLOUR, "width": 2},
-        annotation_text=f"ETF {record.optimum:.1f}°",
-        annotation_position="top left",
+        x=record.optimum, line={"dash": "dash", "color": OPTIMUM_COLOUR, "width": 2}, row=2, col=column
     )
     words = "uncentred" if record.centring == "none" else f"centring {record.centring}"
-    figure.update_xaxes(title=f"angle between two classes (°), {words}", range=[0, 180])
-    figure.update_yaxes(title="pairs of classes")
-    return finished(figure, height=240, legend=False)
+    figure.update_xaxes(
+        title={"text": f"angle of a pair (°), {words}", "standoff": 4},
+        range=[0, 180],
+        dtick=30,
+        row=2,
+        col=column,
+    )
+    figure.update_yaxes(title_text="pairs" if column == 1 else None, row=2, col=column)
+    return place
 
 
-def _borders(buckets: tuple[str, ...]) -> list[float]:
-    return [i - 0.5 for i in range(1, len(buckets)) if buckets[i] != buckets[i - 1]]
+def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel]) -> list[int]:
+    drawn: list[np.ndarray[Any, Any]] = []
+    for panel in panels:
+        values = panel.nc1.values
+        figure.add_scatter(
+            name=panel.row.name,
+            x=panel.nc1.epochs,
+            y=np.where(values > 0, values, np.nan),
+            mode="lines",
+            line={"color": run_colour(panel.row), "width": 2},
+            hovertemplate="epoch %{x}: NC1 %{y:.3g}<extra>%{fullData.name}</extra>",
+            row=3,
+            col=1,
+        )
+        baseline = panel.shuffled.values
+        if not len(baseline) or any(np.array_equal(baseline, other, equal_nan=True) for other in drawn):
+            continue
+        drawn.append(baseline)
+        figure.add_scatter(
+            name="labels shuffled",
+            x=panel.shuffled.epochs,
+            y=np.where(baseline > 0, baseline, np.nan),
+            mode="lines+text",
+            text=["labels shuffled"],
+            textposition="top right",
+            textfont={"color": NEUTRAL, "size": 11},
+            line={"dash": "dash", "color": NEUTRAL, "width": 1.5},
+            hovertemplate="epoch %{x}: NC1 %{y:.3g} with labels shuffled<extra></extra>",
+            row=3,
+            col=1,
+        )
+    places = []
+    for panel in panels:
+        if not len(panel.nc1.epochs):
+            continue
+        figure.add_scatter(
+            mode="markers",
+            marker={"color": run_colour(panel.row), "size": 11, "line": {"color": NEUTRAL, "width": 2}},
+            hoverinfo="skip",
+            row=3,
+            col=1,
+        )
+        places.append(len(figure.data) - 1)
+    return places
+
+
+def _matrix(record: AngleRecord) -> np.ndarray[Any, Any]:
+    values = record.angles.round(1).astype(np.float32)
+    np.fill_diagonal(values, np.nan)
+    return values
+
+
+def _mark(panel: GeometryPanel, epoch: int) -> dict[str, Any]:
+    at = int(np.argmin(np.abs(panel.nc1.epochs - (epoch + 1))))
+    return {"type": "scatter", "x": [int(panel.nc1.epochs[at])], "y": [float(panel.nc1.values[at])]}
+
+
+def _note(figure: go.Figure, panel: GeometryPanel, index: int, column: int) -> dict[str, Any]:
+    record = panel.records[index]
+    axis = "" if column == 1 else str(column)
+    domain = figure.layout[f"xaxis{axis}"].domain
+    return {
+        "text": f"<b>{panel.row.name}</b>, epoch {record.epoch + 1}<br>smallest {record.summary.minimum:.1f}°, "
+        f"spread {record.summary.std:.1f}°",
+        "x": sum(domain) / 2,
+        "y": 1.0,
+        "xref": "paper",
+        "yref": "paper",
+        "xanchor": "center",
+        "yanchor": "bottom",
+        "yshift": 8,
+        "showarrow": False,
+        "font": {"size": 13},
+    }
+
+
+def _colourbar(optimum: float) -> dict[str, Any]:
+    steps = (-60, -30, 0, 30, 60)
+    return {
+        "title": {"text": "angle (°)", "side": "right"},
+        "len": 0.55,
+        "y": 1.0,
+        "yanchor": "top",
+        "thickness": 12,
+        "tickvals": [optimum + step for step in steps],
+        "ticktext": [f"{optimum + step:.0f}" + (" ETF" if step == 0 else "") for step in steps],
+    }
+
+
+def _log_range(panels: Sequence[GeometryPanel]) -> list[float] | None:
+    values = np.concatenate([item.values for panel in panels for item in (panel.nc1, panel.shuffled)])
+    positive = values[np.isfinite(values) & (values > 0)]
+    # room above for the words at the baseline
+    return [np.log10(positive.min()) - 0.15, np.log10(positive.max()) + 0.4] if len(positive) else None
+
+
+def _blocks(buckets: Sequence[str]) -> list[tuple[str, int, int]]:
+    starts = [i for i in range(len(buckets)) if i == 0 or buckets[i] != buckets[i - 1]]
+    ends = [*(start - 1 for start in starts[1:]), len(buckets) - 1]
+    # in another order than by frequency a bucket is no block, and lines would only clutter
+    if len(starts) > len(set(buckets)):
+        return []
+    return [(buckets[first], first, last) for first, last in zip(starts, ends, strict=True)]

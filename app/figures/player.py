@@ -54,7 +54,7 @@ def with_player(
             {
                 "active": first,
                 "currentvalue": {"prefix": f"{what} ", "font": {"size": 14}, "xanchor": "left"},
-                "pad": {"t": 34, "b": 4},
+                "pad": {"t": 46, "b": 4},
                 "x": 0.0,
                 "len": 1.0,
                 "y": 0.0,
@@ -84,7 +84,7 @@ def with_player(
                 "xanchor": "right",
                 "y": 0.0,
                 "yanchor": "top",
-                "pad": {"t": 30, "r": 0},
+                "pad": {"t": 40, "r": 0},
                 "bordercolor": NEUTRAL,
                 "bgcolor": "rgba(128,128,128,0.15)",
                 "buttons": [

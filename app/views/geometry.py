@@ -1,135 +1,122 @@
 """Geometry: how close is a run to a simplex ETF, and which classes are not?"""
 
-import pandas as pd
 import streamlit as st
 
-from app.figures.geometry import angle_histogram, angle_matrix
-from app.widgets.controls import (
-    Space,
-    Split,
-    how_to_read,
-    pick_centring,
-    pick_epoch,
-    pick_space,
-    pick_split,
-)
+from app.figures.geometry import GeometryPanel, geometry_player, most_frames
+from app.session import remembered
+from app.widgets.angle_tables import angle_frame, show_answers, show_closest_pairs
+from app.widgets.class_arrows import show_arrows
+from app.widgets.controls import Space, Split, pick_centring, pick_space, pick_split
+from app.widgets.player import show_player
+from app.widgets.run_pair import pick_pair
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
-from mlcnc.analysis.geometry import (
-    AngleRecord,
-    Centring,
-    class_mean_angles,
-    closest_pairs,
-    geometry_sentence,
-    gram_angles,
-)
-from mlcnc.analysis.runs import nearest_array_epoch
-from mlcnc.errors import RunFormatError
-from mlcnc.store import Run
+from mlcnc.analysis.class_order import CLASS_ORDERS, ClassOrder, class_positions, reordered
+from mlcnc.analysis.curves import curve
+from mlcnc.analysis.geometry import Centring, geometry_sentence
+from mlcnc.analysis.geometry_history import SUBJECTS, Subject, angle_history, shown_epochs
 
-st.title("How close to a simplex ETF?")
+READING = (
+    "Rows and columns of the **matrix** are classes in one order for both runs; by frequency, lines "
+    "separate head, medium and tail. White is the angle of a simplex ETF, blue too close, brown too far "
+    "apart; the scale is the same for every run. The **histogram** counts pairs of classes in steps of "
+    "three degrees, the dashed line is the ETF. The curve is **NC1** at every epoch, marked where the "
+    "slider stands; the dashed grey line is what it would be with labels shuffled.\n\nThe **mean** angle "
+    "of class-centred means is no evidence: such means sum to zero, and with equal norms their mean "
+    "cosine is that of an ETF whatever the geometry. Read the smallest angle, the spread and the Gram "
+    "distance instead. Uncentred angles move with a direction that all class means share.\n\nA mean of "
+    "few features is noise in part: look at the number of features of a pair before believing its angle. "
+    "Slider, arrow keys and play move all parts at once; the texts follow when it comes to rest."
+)
+
+st.title("How close to a simplex ETF, and which classes are not?")
 selected = selection()
 stop_without_runs(selected)
-names = {run.run_id: row.name for run, row in selected.picked}
-ids = list(names)
-one, two = st.columns(2)
-first = one.selectbox("Run", ids, format_func=names.__getitem__, key="a", bind="query-params") or ids[0]
-others = ["none", *(run_id for run_id in ids if run_id != first)]
-second = two.selectbox(
-    "Beside it",
-    others,
-    index=1 if len(others) > 1 else 0,
-    format_func=lambda run_id: names.get(run_id, "no second run"),
-    key="b",
-    bind="query-params",
+pair = pick_pair(selected.picked)
+controls = st.container(horizontal=True, gap="medium")
+subject: Subject = controls.segmented_control(
+    "Angles between", SUBJECTS, default=SUBJECTS[0], required=True, key="of", bind="query-params"
 )
-subjects = ["class means", "label embedding", "classifier"]
-subject = st.segmented_control(
-    "Angles between", subjects, default=subjects[0], required=True, key="of", bind="query-params"
+order: ClassOrder = controls.segmented_control(
+    "Order of classes",
+    CLASS_ORDERS,
+    default=CLASS_ORDERS[0],
+    required=True,
+    key="order",
+    bind="query-params",
+    help="frequency: most training images first. cluster: classes with small angles in the first run, at its "
+    "last stored epoch, are neighbours. name: alphabetical. Both runs are drawn in the same order.",
 )
 split: Split = "test"
 space: Space = "f"
 centring: Centring = "class"
-if subject == subjects[0]:
-    a, b, c = st.columns(3)
-    with a:
-        split = pick_split()
-    with b:
-        space = pick_space()
-    with c:
-        centring = pick_centring()
-by_id = {run.run_id: run for run, _ in selected.picked}
-shown = [by_id[run_id] for run_id in (first, second) if run_id in by_id]
-epoch = pick_epoch(sorted({epoch for run in shown for epoch in run.array_epochs()}))
+if subject == "class means":
+    with controls:
+        centring, split, space = pick_centring(), pick_split(), pick_space()
 
-
-def record_of(run: Run) -> AngleRecord | None:
-    """Return the record the controls ask for, at the stored epoch nearest to the chosen one."""
-    at = nearest_array_epoch(run, epoch)
-    if at is None:
-        return None
-    if subject != subjects[0]:
-        return gram_angles(run, at, "classifier" if subject == "classifier" else "label embedding")
-    return class_mean_angles(run, at, split=split, space=space, centring=centring)
-
-
-for column, run in zip(st.columns(len(shown)), shown, strict=True):
-    with column:
-        st.subheader(names[run.run_id])
-        try:
-            record = record_of(run)
-        except RunFormatError as error:
-            st.warning(str(error))
-            continue
-        if record is None:
-            st.info(
-                "This run stored no features of negatives, which centring 'all' needs; choose another centring."
-                if centring == "all" and run.array_epochs()
-                else "This run stored no such arrays, so there are no angles to show; "
-                "train with --training.arrays_every 5 to keep them."
-            )
-            continue
-        st.markdown(geometry_sentence(record))
-        if record.gram == record.gram:
-            floor = f", at best {record.gram_floor:.2f} in this dimension" if record.gram_floor > 0 else ""
-            of = "of class-centred class means" if subject == subjects[0] else "uncentred"
-            st.caption(f"Gram distance to an ETF, {of}: {record.gram:.3f} (0 is an ETF, 1.41 the most){floor}.")
-        st.plotly_chart(
-            angle_matrix(record),
-            key=f"matrix_{run.run_id}",
-            alt=f"Matrix of angles between {record.title}. {geometry_sentence(record)}",
+histories = [
+    (
+        run,
+        row,
+        remembered(angle_history, run, subject=subject, split=split, space=space, centring=centring),
+    )
+    for run, row in pair
+]
+for _, row, history in histories:
+    for problem in history.problems:
+        st.warning(f"{row.name}: {problem}.")
+    if not history.records and not history.problems:
+        st.info(
+            f"{row.name} stored no features of negatives, which centring 'all' needs; choose another centring."
+            if centring == "all" and history.has_arrays
+            else f"{row.name} stored no such arrays, so there are no angles to show; train with "
+            "--training.arrays_every 5 to keep them."
         )
-        st.plotly_chart(
-            angle_histogram(record),
-            key=f"histogram_{run.run_id}",
-            alt=f"Histogram of angles between {record.title}; the optimum is {record.optimum:.1f} degrees",
+usable = [(run, row, history) for run, row, history in histories if history.records]
+if usable:
+    num_classes = len(usable[0][0].info.class_names)
+    epochs, num_epochs = shown_epochs(
+        [history for *_, history in usable], most_frames(num_classes, len(usable))
+    )
+    positions = class_positions(usable[0][2].records[-1], order)
+    panels = [
+        GeometryPanel(
+            row,
+            [reordered(history.nearest(epoch), positions) for epoch in epochs],
+            curve(run, f"{split}.{space}/nc1_trace"),
+            curve(run, f"{split}.{space}/nc1_trace_shuffled"),
         )
-        st.caption(f"Epoch {record.epoch + 1}; {record.title}.")
-        st.dataframe(
-            pd.DataFrame(
-                [
-                    {
-                        "closest pair": f"{pair.first} · {pair.second}",
-                        "training images": f"{pair.first_count} · {pair.second_count}",
-                        **(
-                            {}
-                            if pair.first_features is None
-                            else {"features": f"{pair.first_features} · {pair.second_features}"}
-                        ),
-                        "angle": pair.angle,
-                    }
-                    for pair in closest_pairs(record)
-                ]
-            ),
-            hide_index=True,
-            column_config={"angle": st.column_config.NumberColumn(format="%.1f°")},
-            alt="The ten closest pairs of classes",
+        for run, row, history in usable
+    ]
+    figure = geometry_player(panels, epochs, nc1_label=f"NC1, {split} {space} (log)")
+    labels = [epoch + 1 for epoch in epochs]
+
+    @st.fragment
+    def angles_over_epochs() -> None:
+        """Draw what follows the epoch of the player; the chart itself moves in the browser."""
+        sentences = st.container()
+        label = show_player(
+            figure,
+            key="geometry",
+            title="Angles between classes against a simplex ETF",
+            alt=" ".join(f"{panel.row.name}: {geometry_sentence(panel.records[-1])}" for panel in panels),
+            reading=READING,
+            frame=angle_frame(panels, epochs),
+            follow=True,
         )
-how_to_read(
-    "Rows and columns are classes, most frequent first; lines separate head, medium and tail. **White** is "
-    "the angle of a simplex ETF, **blue** too close, **brown** too far apart; the scale is the same for every "
-    "run.\n\nThe **mean** angle of class-centred means is no evidence: such means sum to zero, and with equal "
-    "norms their mean cosine is that of an ETF whatever the geometry. Read the smallest angle, the spread and "
-    "the Gram distance instead. Uncentred angles move with a direction that all class means share.\n\nA mean "
-    "of few features is noise in part: look at the number of features of a pair before believing its angle."
-)
+        index = labels.index(int(label)) if label else len(labels) - 1
+        shown = [(panel.row, panel.records[index]) for panel in panels]
+        with sentences:
+            show_answers(shown, subject)
+        if len(epochs) < num_epochs:
+            st.caption(f"Showing {len(epochs)} of {num_epochs} stored epochs, evenly spread.")
+        show_closest_pairs(shown)
+
+    angles_over_epochs()
+    if st.toggle(
+        "Chosen classes in three dimensions",
+        key="arrows",
+        bind="query-params",
+        help="Class means of two to six classes as arrows, and the simplex an ETF would make of them.",
+    ):
+        show_arrows([(run, row, history) for run, row, history in usable], epochs, split=split, space=space)
 show_problems(selected.problems, selected.picked)

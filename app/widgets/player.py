@@ -33,6 +33,7 @@ button:hover, button:focus-visible { color: var(--st-primary-color); border-colo
     js="""
 const SETTLED_MS = 600;
 const WATCH_MS = 200;
+const MOVED = "mlcnc-player-moved";
 const players = new WeakMap();
 
 const sliderOf = (chart) => chart?._fullLayout?.sliders?.[0];
@@ -129,7 +130,15 @@ export default function (component) {
       chart.tabIndex = 0;
       chart.on("plotly_animating", () => { self.playing = true; });
       chart.on("plotly_animated", () => { self.playing = false; settle(); });
-      chart.on("plotly_sliderchange", (event) => { self.label = event.step.label; settle(); });
+      chart.on("plotly_sliderchange", (event) => {
+        const moved = self.label !== event.step.label;
+        self.label = event.step.label;
+        settle();
+        if (moved && self.data.parameter) {
+          const detail = { from: self, parameter: self.data.parameter, label: self.label };
+          window.dispatchEvent(new CustomEvent(MOVED, { detail }));
+        }
+      });
       const labels = labelsOf(slider);
       const wanted = self.label ?? (self.data.parameter &&
         (new URL(window.location.href).searchParams.get(self.data.parameter) ??
@@ -145,6 +154,19 @@ export default function (component) {
     }
   };
 
+  // players of one parameter go together: another one moved, and this one takes its nearest frame
+  const onMoved = (event) => {
+    const { from, parameter, label } = event.detail;
+    const chart = find();
+    const slider = sliderOf(chart);
+    if (from === self || parameter !== self.data.parameter || !slider || chart !== self.chart) return;
+    if (self.playing) pause(chart);
+    const index = nearest(labelsOf(slider), label);
+    if (index < 0) return;
+    self.label = slider.steps[index].label;
+    goTo(chart, index);
+    settle();
+  };
   const pause = (chart) => {
     press(chart, PAUSE);
     self.playing = false;
@@ -181,10 +203,12 @@ export default function (component) {
   const onRejection = (event) => { if (event.reason === undefined) event.preventDefault(); };
   document.addEventListener("keydown", onKey);
   window.addEventListener("unhandledrejection", onRejection);
+  window.addEventListener(MOVED, onMoved);
   const interval = setInterval(watch, WATCH_MS);
   self.stop = () => {
     document.removeEventListener("keydown", onKey);
     window.removeEventListener("unhandledrejection", onRejection);
+    window.removeEventListener(MOVED, onMoved);
     clearInterval(interval);
     clearTimeout(self.timer);
     players.delete(parentElement);
@@ -211,7 +235,8 @@ def show_player(
     """Draw a figure of ``with_player`` with the extras of a chart and the keys that move it.
 
     The figure is sent once. Slider, buttons, arrow keys and the space bar move it in the browser, and the
-    shown frame is kept in the address of the page, from where a reload starts again.
+    shown frame is kept in the address of the page, from where a reload starts again. Players of one page
+    with the same parameter move together.
 
     Args:
         figure: with frames, see ``app.figures.player``; without a slider no keys are added.

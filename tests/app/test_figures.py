@@ -5,13 +5,11 @@ import pytest
 
 from app.figures.attention import attention_overlay
 from app.figures.comparison import bucket_bars, metric_bands, metric_curves
-from app.figures.geometry import angle_histogram, angle_matrix
 from app.figures.style import EMBEDDING_COLOURS, run_colour
 from app.figures.variability import class_dots
 from mlcnc.analysis.attention import probe_attention
 from mlcnc.analysis.comparison import seed_groups
 from mlcnc.analysis.curves import band, curve
-from mlcnc.analysis.geometry import class_mean_angles, gram_angles
 from mlcnc.analysis.runs import run_rows
 from mlcnc.analysis.variability import class_variability
 from mlcnc.store import RunStore
@@ -54,27 +52,6 @@ def test_curves_and_bands_show_every_epoch(runs):
     drawn = metric_bands(bands, "mAP", log=True)
     assert drawn.layout.yaxis.type == "log"
     assert len(drawn.data) == 2 * len(groups)
-
-
-@pytest.mark.parametrize("centring", ["none", "class"])
-def test_matrix_is_centred_on_the_optimum_with_a_fixed_range(runs, centring):
-    record = class_mean_angles(runs["etf-s0"], 2, split="test", space="f", centring=centring)
-    trace = angle_matrix(record).data[0]
-    assert (trace.zmin + trace.zmax) / 2 == pytest.approx(record.optimum)
-    assert trace.zmax - trace.zmin == pytest.approx(120)
-    assert np.isnan(np.diag(np.array(trace.z, dtype=float))).all()
-    assert trace.x[0] == "person (500)"
-    assert trace.x[-1] == "cow (4)"
-    assert "ETF" in trace.colorbar.ticktext[2]
-    assert len(angle_matrix(record).layout.shapes) == 4  # two bucket borders, both ways
-
-
-def test_histogram_counts_every_pair_and_draws_the_optimum(runs):
-    record = gram_angles(runs["etf-s0"], 2, "label embedding")
-    figure = angle_histogram(record)
-    assert len(figure.data[0].x) == 10
-    assert set(figure.data[0].x) == {90.0}
-    assert figure.layout.shapes[0].x0 == pytest.approx(104.48, abs=0.01)
 
 
 def test_dots_carry_bucket_and_count(runs):
@@ -125,26 +102,3 @@ def test_the_shuffle_baseline_is_drawn_dashed_in_both_charts(trained):
     assert list(line.y) == [12.5, 12.5]
     assert list(line.x) == [1, 3]
     assert line.line.dash == "dash"
-
-
-def test_every_centring_names_itself_on_the_axis(trained):
-    from app.figures.geometry import angle_histogram
-    from mlcnc.analysis.geometry import CENTRINGS, class_mean_angles, closest_pairs, geometry_sentence
-    from mlcnc.store import RunStore
-
-    run = RunStore(trained).open("tiny")
-    for centring in CENTRINGS:
-        record = class_mean_angles(run, 2, split="train", space="mu", centring=centring)
-        title = angle_histogram(record).layout.xaxis.title.text
-        assert ("uncentred" if centring == "none" else f"centring {centring}") in title
-        assert record.summary.minimum == pytest.approx(
-            run.metrics()[2][f"train.mu/angle_min_{centring}"], abs=1e-3
-        )
-        pair = closest_pairs(record)[0]
-        assert pair.first_features is not None
-        assert f"(from {pair.first_features} and {pair.second_features} features)" in geometry_sentence(record)
-    # 20 classes in 7 dimensions: no ETF fits, and the page says what is the least
-    centred = class_mean_angles(run, 2, split="train", space="mu", centring="class")
-    assert centred.std_floor > 10
-    assert centred.gram_floor > 0.5
-    assert "at best about" in geometry_sentence(centred)

@@ -1,0 +1,285 @@
+"""The geometry page: frames hold what was measured, texts follow the epoch, classes are chosen in the address."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.figures.class_arrows import arrows_player
+from app.figures.geometry import GeometryPanel, geometry_player, most_frames
+from app.widgets.angle_tables import angle_frame
+from mlcnc.analysis.class_arrows import arrows_sentence, class_arrows, default_classes
+from mlcnc.analysis.class_order import class_positions, reordered
+from mlcnc.analysis.curves import curve
+from mlcnc.analysis.geometry import CENTRINGS, class_mean_angles, closest_pairs, geometry_sentence, gram_angles
+from mlcnc.analysis.geometry_history import angle_counts, angle_history, shown_epochs
+from mlcnc.analysis.runs import run_row
+from mlcnc.store import RunStore
+from tests.app.conftest import words, write_run
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def runs(catalogue):
+    return {run.run_id: run for run in RunStore(catalogue("full")).scan()}
+
+
+def panel(run, epochs=None, subject="class means", centring="class"):
+    history = angle_history(run, subject=subject, split="test", space="f", centring=centring)
+    records = history.records if epochs is None else [history.nearest(epoch) for epoch in epochs]
+    metric = "test.f/nc1_trace"
+    return GeometryPanel(run_row(run), records, curve(run, metric), curve(run, f"{metric}_shuffled"))
+
+
+def drawn(figure, label):
+    """Return the trace updates of a frame by the place of their trace."""
+    frame = next(frame for frame in figure.frames if frame.name == str(label))
+    return dict(zip(frame.traces, frame.data, strict=True)), frame.layout.annotations
+
+
+def test_every_frame_holds_the_angles_counts_and_nc1_of_its_epoch(runs):
+    panels = [panel(runs["etf-s0"]), panel(runs["glove-s0"])]
+    figure = geometry_player(panels, [0, 1, 2], nc1_label="NC1")
+    assert [step.label for step in figure.layout.sliders[0].steps] == ["1", "2", "3"]
+    kinds = [trace.type for trace in figure.data]
+    for index, label in enumerate((1, 2, 3)):
+        parts, notes = drawn(figure, label)
+        matrices = [part for place, part in parts.items() if kinds[place] == "heatmap"]
+        bars = [part for place, part in parts.items() if kinds[place] == "bar"]
+        marks = [part for place, part in parts.items() if kinds[place] == "scatter"]
+        for matrix, bar, mark, note, each in zip(matrices, bars, marks, notes, panels, strict=True):
+            expected = each.records[index].angles.copy()
+            np.fill_diagonal(expected, np.nan)
+            np.testing.assert_allclose(matrix.z, expected, atol=0.051)
+            assert np.asarray(matrix.z).dtype == np.float32
+            np.testing.assert_array_equal(bar.y, angle_counts(each.records[index])[1])
+            run = runs[each.row.run_id]
+            assert list(mark.x) == [label]
+            assert mark.y[0] == pytest.approx(run.metrics()[index]["test.f/nc1_trace"])
+            assert f"{each.row.name}</b>, epoch {label}" in note.text
+            assert f"smallest {each.records[index].summary.minimum:.1f}°" in note.text
+    # shown first: the last epoch
+    np.testing.assert_array_equal(figure.data[0].z, drawn(figure, 3)[0][0].z)
+
+
+@pytest.mark.parametrize("centring", ["none", "class"])
+def test_matrix_is_centred_on_the_optimum_with_a_fixed_range(runs, centring):
+    figure = geometry_player([panel(runs["etf-s0"], centring=centring)], [0, 1, 2], nc1_label="NC1")
+    scale, optimum = figure.layout.coloraxis, np.degrees(np.arccos(-1 / 4))
+    assert (scale.cmin + scale.cmax) / 2 == pytest.approx(optimum)
+    assert scale.cmax - scale.cmin == pytest.approx(120)
+    assert "ETF" in scale.colorbar.ticktext[2]
+    assert scale.colorbar.tickvals[2] == pytest.approx(optimum)
+    matrix = figure.data[0]
+    assert matrix.coloraxis == "coloraxis"
+    assert (matrix.x[0], matrix.x[-1]) == ("person (500)", "cow (4)")
+    lines = [shape for shape in figure.layout.shapes if shape.line.dash is None]
+    assert sorted(shape.x0 for shape in lines if shape.x0 == shape.x1) == [1.5, 2.5]
+    assert list(figure.layout.xaxis.ticktext) == ["head", "medium", "tail"]
+    assert list(figure.layout.xaxis.tickvals) == [0.5, 2, 3.5]
+    dashed = [shape for shape in figure.layout.shapes if shape.line.dash == "dash"]
+    assert [shape.x0 for shape in dashed] == [pytest.approx(optimum)]
+    words_of_centring = "uncentred" if centring == "none" else "centring class"
+    assert words_of_centring in figure.layout.xaxis2.title.text
+
+
+def test_histogram_counts_every_pair(runs):
+    figure = geometry_player([panel(runs["etf-s0"], subject="label embedding")], [0, 1, 2], nc1_label="NC1")
+    bars = next(trace for trace in figure.data if trace.type == "bar")
+    found = dict(zip(bars.x, bars.y, strict=True))
+    assert found[91.5] == 10
+    assert sum(found.values()) == 10
+
+
+def test_the_shuffle_baseline_is_drawn_once_for_runs_of_the_same_counts(runs):
+    one = runs["etf-s0"]
+    figure = geometry_player([panel(one), panel(one)], [0, 1, 2], nc1_label="NC1")
+    dashed = [trace for trace in figure.data if trace.type == "scatter" and trace.line.dash == "dash"]
+    assert [trace.name for trace in dashed] == ["labels shuffled"]
+    expected = [line["test.f/nc1_trace_shuffled"] for line in one.metrics()]
+    np.testing.assert_allclose(dashed[0].y, expected)
+
+
+def test_another_order_has_no_bucket_lines_where_buckets_are_mixed(runs):
+    each = panel(runs["etf-s0"])
+    records = [reordered(record, np.array([4, 0, 2, 1, 3])) for record in each.records]
+    mixed = GeometryPanel(each.row, records, each.nc1, each.shuffled)
+    figure = geometry_player([mixed], [0, 1, 2], nc1_label="NC1")
+    assert figure.data[0].y[0] == "cow (4)"
+    assert [shape.line.dash for shape in figure.layout.shapes] == ["dash"]
+    assert not figure.layout.xaxis.ticktext
+
+
+@pytest.mark.parametrize("num_runs", [1, 2])
+def test_eighty_classes_and_a_hundred_epochs_stay_small(runs, num_runs):
+    limit = most_frames(80, num_runs)
+    assert 10 <= limit < 100
+    assert most_frames(20, num_runs) == 60
+    rng = np.random.default_rng(0)
+    record = panel(runs["etf-s0"]).records[0]
+    names = tuple(f"class {i}" for i in range(80))
+    epochs, number = shown_epochs([angle_history_of(record, 100)], limit)
+    assert (len(epochs), number) == (limit, 100)
+    records = [large(record, names, rng) for _ in epochs]
+    each = panel(runs["etf-s0"])
+    panels = [GeometryPanel(each.row, records, each.nc1, each.shuffled)] * num_runs
+    size = len(geometry_player(panels, epochs, nc1_label="NC1").to_json())
+    assert size < 1.5e6
+
+
+def large(record, names, rng):
+    from dataclasses import replace
+
+    angles = rng.uniform(40, 130, (80, 80))
+    return replace(
+        record,
+        angles=(angles + angles.T) / 2,
+        class_names=names,
+        class_counts=tuple(range(80, 0, -1)),
+        buckets=("head",) * 30 + ("medium",) * 30 + ("tail",) * 20,
+    )
+
+
+def angle_history_of(record, number):
+    from dataclasses import replace
+
+    from mlcnc.analysis.geometry_history import AngleHistory
+
+    return AngleHistory("x", tuple(replace(record, epoch=epoch) for epoch in range(number)), (), True)
+
+
+def test_the_download_holds_every_plotted_angle(runs):
+    panels = [panel(runs["etf-s0"])]
+    frame = angle_frame(panels, [0, 1, 2])
+    assert len(frame) == 3 * 10
+    record = panels[0].records[1]
+    row = frame[(frame["epoch"] == 2) & (frame["first class"] == "person") & (frame["second class"] == "bus")]
+    assert row["angle (degrees)"].item() == record.angles[0, 3]
+
+
+def test_arrows_end_where_the_record_says_and_start_at_the_origin(runs):
+    run = runs["etf-s0"]
+    records = [class_arrows(run, e, ["cow", "person", "bus"], split="test", space="f") for e in range(3)]
+    figure = arrows_player([(run_row(run), records)], [0, 1, 2])
+    for record, frame in zip(records, figure.frames, strict=True):
+        points = np.stack([frame.data[0][axis] for axis in "xyz"], axis=1).reshape(3, 3, 3)
+        np.testing.assert_array_equal(points[:, 0], 0)
+        np.testing.assert_allclose(points[:, 1], record.points, atol=1e-4)
+        assert np.isnan(points[:, 2]).all()
+        assert f"{record.angles[0, 1]:.1f}°" in frame.data[0].customdata[1]
+        assert "(simplex 120.0°)" in frame.layout.annotations[0].text
+    ideal = np.stack([figure.data[0][axis] for axis in "xyz"], axis=1).reshape(3, 3, 3)
+    np.testing.assert_allclose(ideal[0, :2], records[0].ideal[:2])
+    assert figure.data[1].marker.symbol[1] == "diamond"  # cow is of the tail
+
+
+def opened_at(monkeypatch, root, **address):
+    monkeypatch.setenv("MLCNC_RUNS", str(root))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    page = AppTest.from_file(str(ROOT / "app" / "views" / "geometry.py"), default_timeout=60)
+    for name, value in address.items():
+        page.query_params[name] = value
+    shown = page.run()
+    assert not shown.exception, shown.exception
+    return shown
+
+
+def figures(shown):
+    return [json.loads(chart.proto.spec) for chart in shown.get("plotly_chart")]
+
+
+@pytest.mark.parametrize(("epoch", "index"), [(None, 2), ("1", 0), ("2", 1), ("77", 2), ("nonsense", 2)])
+def test_texts_and_tables_are_of_the_epoch_in_the_address(monkeypatch, catalogue, epoch, index):
+    shown = opened_at(monkeypatch, catalogue("full"), **({} if epoch is None else {"epoch": epoch}))
+    text = words(shown)
+    for place, name in enumerate(("etf-s0", "glove-s0")):
+        run = RunStore(catalogue("full")).open(name)
+        record = class_mean_angles(run, index, split="test", space="f", centring="class")
+        assert geometry_sentence(record) in text
+        assert f"Epoch {index + 1}; class means of test features f" in text
+        assert f"{record.gram:.3f} (0 is an ETF" in text
+        table = shown.dataframe[place].value
+        assert table["angle"].tolist() == pytest.approx([pair.angle for pair in closest_pairs(record)])
+
+
+def test_both_runs_share_the_order_and_the_table_names_the_other_angle(monkeypatch, catalogue):
+    shown = opened_at(monkeypatch, catalogue("full"), order="cluster", centring="none")
+    figure = figures(shown)[0]
+    one, other = [trace for trace in figure["data"] if trace["type"] == "heatmap"]
+    store = RunStore(catalogue("full"))
+    first, second = (
+        class_mean_angles(store.open(name), 2, split="test", space="f", centring="none")
+        for name in ("etf-s0", "glove-s0")
+    )
+    positions = class_positions(first, "cluster")
+    names = [first.class_names[i] for i in positions]
+    assert [re.sub(r" \(\d+\)", "", label) for label in one["y"]] == names
+    assert one["y"] == other["y"]
+    pair = closest_pairs(first, 1)[0]
+    at = [second.class_names.index(name) for name in (pair.first, pair.second)]
+    assert shown.dataframe[0].value["in glove-s0"][0] == pytest.approx(second.angles[at[0], at[1]])
+
+
+@pytest.mark.parametrize("subject", ["label embedding", "classifier"])
+def test_other_vectors_than_class_means(monkeypatch, catalogue, subject):
+    shown = opened_at(monkeypatch, catalogue("one"), of=subject)
+    record = gram_angles(RunStore(catalogue("one")).open("only"), 2, subject)
+    assert geometry_sentence(record) in words(shown)
+    assert f"{subject} vectors, uncentred" in words(shown)
+    assert "features" not in shown.dataframe[0].value
+
+
+def test_runs_with_different_stored_epochs_are_shown_at_their_nearest(monkeypatch, tmp_path):
+    write_run(tmp_path, "long", epochs=4).finish()
+    write_run(tmp_path, "late", embedding="glove", epochs=4).finish()
+    (tmp_path / "late" / "epochs" / "0001.safetensors").unlink()
+    shown = opened_at(monkeypatch, tmp_path, epoch="2", a="long", b="late")
+    assert "The runs stored different epochs; each is shown at its nearest one." in words(shown)
+    notes = {frame["name"]: frame["layout"]["annotations"] for frame in figures(shown)[0]["frames"]}
+    assert list(notes) == ["1", "2", "3", "4"]
+    assert "epoch 2" in notes["2"][0]["text"]
+    assert "epoch 3" in notes["2"][1]["text"]
+
+
+def test_arrows_are_drawn_for_the_classes_in_the_address_when_asked(monkeypatch, catalogue):
+    assert len(opened_at(monkeypatch, catalogue("one")).get("plotly_chart")) == 1
+    run = RunStore(catalogue("one")).open("only")
+    record = class_mean_angles(run, 2, split="test", space="f", centring="class")
+    shown = opened_at(monkeypatch, catalogue("one"), arrows="true")
+    assert shown.multiselect[0].value == default_classes(record)
+    chosen = ["cow", "bus", "dog"]
+    shown = opened_at(monkeypatch, catalogue("one"), arrows="true", classes=chosen)
+    arrows = class_arrows(run, 2, chosen, split="test", space="f")
+    assert arrows_sentence(arrows) in words(shown)
+    assert [text for text in figures(shown)[1]["data"][1]["text"] if text] == chosen
+    alone = opened_at(monkeypatch, catalogue("one"), arrows="true", classes=["cow"])
+    assert "Choose 2 to 6 classes." in words(alone)
+
+
+def test_eighty_classes_show_no_names_on_the_axes(monkeypatch, catalogue):
+    shown = opened_at(monkeypatch, catalogue("many_classes"))
+    figure = figures(shown)[0]
+    assert figure["layout"]["yaxis"]["showticklabels"] is False
+    assert "80 classes" in words(shown)
+
+
+def test_every_centring_names_itself_on_the_axis(trained):
+    run = RunStore(trained).open("tiny")
+    for centring in CENTRINGS:
+        each = panel(run, centring=centring)
+        title = geometry_player([each], [r.epoch for r in each.records], nc1_label="NC1").layout.xaxis2.title
+        assert ("uncentred" if centring == "none" else f"centring {centring}") in title.text
+        record = class_mean_angles(run, 2, split="train", space="mu", centring=centring)
+        assert record.summary.minimum == pytest.approx(
+            run.metrics()[2][f"train.mu/angle_min_{centring}"], abs=1e-3
+        )
+        pair = closest_pairs(record)[0]
+        assert pair.first_features is not None
+        assert f"(from {pair.first_features} and {pair.second_features} features)" in geometry_sentence(record)
+    # 20 classes in 7 dimensions: no ETF fits, and the page says what is the least
+    centred = class_mean_angles(run, 2, split="train", space="mu", centring="class")
+    assert centred.std_floor > 10
+    assert centred.gram_floor > 0.5
+    assert "at best about" in geometry_sentence(centred)
