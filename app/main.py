@@ -37,8 +37,9 @@ page = st.navigation(
         ],
     }
 )
-show_picker()
-with st.sidebar:
-    copy_link()
+with timed("sidebar"):
+    show_picker()
+    with st.sidebar:
+        copy_link()
 with timed(page.title):
     page.run()
