@@ -43,11 +43,9 @@ names = [dataset, *dict.fromkeys(group.dataset for group in groups if group.data
 named = names[:1] if wanted.dataset else names[:3]
 own = [group for group in groups if group.dataset == dataset]
 with answer:
-    said = verdict([group for name in named for group in groups if group.dataset == name])
-    st.markdown(plain(said))
-    more = " ".join(part for part in (geometry_sentence(own), undecided_sentence(own)) if part)
-    if more:
-        st.markdown(plain(f"{dataset}: {more}" if len(named) > 1 else more))
+    said = [verdict([group for group in groups if group.dataset == name]) for name in named]
+    said[1:1] = [sentence for sentence in (geometry_sentence(own), undecided_sentence(own)) if sentence]
+    st.markdown("\n".join(f"- {plain(sentence)}" for sentence in said))
     show_cards(selected.rows, dataset)
     show_next_steps()
 

@@ -8,8 +8,8 @@ from streamlit.errors import StreamlitAPIException
 STEPS = (
     ("learn", "New here? Start the lesson", ":material/school:"),
     ("compare", "Compare what the embedding changes", ":material/bar_chart:"),
-    ("geometry", "See how close classes are to a simplex ETF", ":material/hub:"),
-    ("images", "Look at missed images and attention", ":material/visibility:"),
+    ("geometry", "See how close to a simplex ETF", ":material/hub:"),
+    ("images", "Look at missed images", ":material/visibility:"),
 )
 
 

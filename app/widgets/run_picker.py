@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from html import escape
 
 import streamlit as st
 
@@ -60,7 +61,8 @@ def show_picker() -> None:
         help=f"Up to {MAX_PICKED} runs, shown on every page and kept in the address of the page.",
     )
     with st.sidebar:
-        _show_names([row for row in rows if row.run_id in picked])
+        by_id = {row.run_id: row for row in rows}
+        _show_names([by_id[run_id] for run_id in picked if run_id in by_id])
         unknown = st.session_state.get(_UNKNOWN)
         if unknown:
             st.warning(f"{unknown} Pick other runs above.", icon=":material/link_off:")
@@ -159,18 +161,14 @@ def _say_how_it_stands(row: RunRow) -> None:
 
 def _show_names(rows: Sequence[RunRow]) -> None:
     """Show what the picked ids stand for: a dot in the colour of their marks, and the name."""
-    for row in rows:
-        with st.container(horizontal=True, gap="xxsmall", vertical_alignment="center"):
-            # the colour comes from our own palette and the name is escaped by plain()
-            st.image(_dot(run_colour(row)), width=10)
-            st.caption(plain(row.name))
-
-
-def _dot(colour: str) -> str:
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10">'
-        f'<circle cx="5" cy="5" r="4.5" fill="{colour}"/></svg>'
-    )
+    # the colour comes from our own palette; a name is given by people, so it is escaped
+    lines = [
+        '<div style="font-size:0.875rem;line-height:1.5;overflow-wrap:anywhere"><span aria-hidden="true" '
+        f'style="color:{run_colour(row)};font-size:1.3em">&#9679;</span> {escape(row.name)}</div>'
+        for row in rows
+    ]
+    if lines:
+        st.html("".join(lines))
 
 
 def _note_unknown(ids: Sequence[str]) -> None:

@@ -29,7 +29,7 @@ def run_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
                 "state": row.state,
                 "data set": row.dataset,
                 **{f"mAP {bucket}": row.map_percent[bucket] for bucket in BUCKETS},
-                "mAP over epochs": [round(value, 1) for value in thinned(row.map_curve, CURVE_POINTS)],
+                "mAP curve": [round(value, 1) for value in thinned(row.map_curve, CURVE_POINTS)],
                 "NC1 (f)": row.nc1,
                 "NC1 shuffled (f)": row.nc1_shuffled,
                 "min angle (f)": row.angle_min,
@@ -76,7 +76,7 @@ def show_run_table(rows: Sequence[RunRow], picked: Sequence[str]) -> None:
         column_config={
             "run": text(pinned=True, width="medium"),
             **{f"mAP {bucket}": number(format="%.1f", help="test mAP in percent") for bucket in BUCKETS},
-            "mAP over epochs": st.column_config.LineChartColumn(
+            "mAP curve": st.column_config.LineChartColumn(
                 y_min=0, y_max=100, width="small", help="total test mAP at logged epochs, 0 to 100 %"
             ),
             "NC1 (f)": number(format="%.2f", help="tr within / tr between of test features f; 0 is collapse"),
