@@ -27,6 +27,10 @@ PAYLOAD_BYTES = 1_000_000
 """Matrices of all frames together stay below."""
 
 
+PLAIN_COLOUR = "#56B4E9"
+"""Of a histogram that belongs to no run in particular."""
+
+
 @dataclass(frozen=True)
 class GeometryPanel:
     """What one run shows: its angles at every frame, and its NC1 over all epochs with the shuffle baseline."""
@@ -67,23 +71,21 @@ def geometry_player(
         horizontal_spacing=0.05,
         specs=[[{}] * number, [{}] * number, [{"colspan": number}, *[None] * (number - 1)]],
     )
-    matrices = [_add_matrix(figure, panel, column) for column, panel in enumerate(panels, start=1)]
-    bars = [_add_histogram(figure, panel, column) for column, panel in enumerate(panels, start=1)]
+    matrices = [
+        _add_matrix(figure, panel.records[-1], column, panel.row.name)
+        for column, panel in enumerate(panels, start=1)
+    ]
+    bars = [
+        _add_histogram(figure, panel.records[-1], run_colour(panel.row), panel.row.name, row=2, column=column)
+        for column, panel in enumerate(panels, start=1)
+    ]
     marks = _add_curves(figure, panels)
     figure.update_yaxes(title_text=nc1_label, type="log", range=_log_range(panels), row=3, col=1)
     figure.update_xaxes(title={"text": "epoch", "standoff": 4}, row=3, col=1)
     counts = [[angle_counts(record)[1] for record in panel.records] for panel in panels]
     top = max((int(values.max()) for of in counts for values in of), default=0)
     figure.update_yaxes(range=[0, 1.15 * max(1, top)], row=2)
-    figure.update_layout(
-        coloraxis={
-            "colorscale": ANGLE_SCALE,
-            "cmin": panels[0].records[0].optimum - REACH_DEGREES,
-            "cmax": panels[0].records[0].optimum + REACH_DEGREES,
-            "colorbar": _colourbar(panels[0].records[0].optimum),
-        },
-        bargap=0.0,
-    )
+    figure.update_layout(coloraxis=_colour_axis(panels[0].records[0].optimum), bargap=0.0)
     frames = []
     for index, epoch in enumerate(epochs):
         data: list[dict[str, Any]] = [
@@ -100,14 +102,31 @@ def geometry_player(
     return figure
 
 
-def _add_matrix(figure: go.Figure, panel: GeometryPanel, column: int) -> int:
-    record = panel.records[-1]
+def angle_matrix(record: AngleRecord) -> go.Figure:
+    """Return the matrix of angles of one epoch alone, white at the optimum."""
+    figure = make_subplots(rows=1, cols=1)
+    _add_matrix(figure, record, 1)
+    figure.data[0].update(z=_matrix(record))
+    figure.update_layout(coloraxis=_colour_axis(record.optimum))
+    return finished(figure, height=520, legend=False)
+
+
+def angle_histogram(record: AngleRecord) -> go.Figure:
+    """Return the distribution of angles of one epoch alone, with the ETF optimum as a line."""
+    figure = make_subplots(rows=1, cols=1)
+    _add_histogram(figure, record, PLAIN_COLOUR, "", row=1, column=1)
+    figure.data[0].update(y=angle_counts(record)[1])
+    figure.update_layout(bargap=0.0)
+    return finished(figure, height=260, legend=False)
+
+
+def _add_matrix(figure: go.Figure, record: AngleRecord, column: int, name: str = "") -> int:
     labels = [f"{name} ({count})" for name, count in zip(record.class_names, record.class_counts, strict=True)]
     figure.add_heatmap(
         x=labels,
         y=labels,
         coloraxis="coloraxis",
-        hovertemplate=f"%{{y}} and %{{x}}: %{{z:.1f}}°<extra>{panel.row.name}</extra>",
+        hovertemplate=f"%{{y}} and %{{x}}: %{{z:.1f}}°<extra>{name}</extra>",
         hoverongaps=False,
         row=1,
         col=column,
@@ -143,31 +162,32 @@ def _add_matrix(figure: go.Figure, panel: GeometryPanel, column: int) -> int:
     return len(figure.data) - 1
 
 
-def _add_histogram(figure: go.Figure, panel: GeometryPanel, column: int) -> int:
-    record = panel.records[-1]
+def _add_histogram(
+    figure: go.Figure, record: AngleRecord, colour: str, name: str, *, row: int, column: int
+) -> int:
     edges, _ = angle_counts(record)
     figure.add_bar(
         x=edges + BIN_DEGREES / 2,
         width=BIN_DEGREES,
-        marker={"color": run_colour(panel.row), "line": {"width": 0}},
+        marker={"color": colour, "line": {"width": 0}},
         customdata=np.stack([edges, edges + BIN_DEGREES], axis=1),
-        hovertemplate="%{customdata[0]} to %{customdata[1]}°: %{y} pairs<extra>" + panel.row.name + "</extra>",
-        row=2,
+        hovertemplate="%{customdata[0]} to %{customdata[1]}°: %{y} pairs<extra>" + name + "</extra>",
+        row=row,
         col=column,
     )
     place = len(figure.data) - 1
     figure.add_vline(
-        x=record.optimum, line={"dash": "dash", "color": OPTIMUM_COLOUR, "width": 2}, row=2, col=column
+        x=record.optimum, line={"dash": "dash", "color": OPTIMUM_COLOUR, "width": 2}, row=row, col=column
     )
     words = "uncentred" if record.centring == "none" else f"centring {record.centring}"
     figure.update_xaxes(
         title={"text": f"angle of a pair (°), {words}", "standoff": 4},
         range=[0, 180],
         dtick=30,
-        row=2,
+        row=row,
         col=column,
     )
-    figure.update_yaxes(title_text="pairs" if column == 1 else None, row=2, col=column)
+    figure.update_yaxes(title_text="pairs" if column == 1 else None, row=row, col=column)
     return place
 
 
@@ -247,16 +267,21 @@ def _note(figure: go.Figure, panel: GeometryPanel, index: int, column: int) -> d
     }
 
 
-def _colourbar(optimum: float) -> dict[str, Any]:
+def _colour_axis(optimum: float) -> dict[str, Any]:
     steps = (-60, -30, 0, 30, 60)
     return {
-        "title": {"text": "angle (°)", "side": "right"},
-        "len": 0.55,
-        "y": 1.0,
-        "yanchor": "top",
-        "thickness": 12,
-        "tickvals": [optimum + step for step in steps],
-        "ticktext": [f"{optimum + step:.0f}" + (" ETF" if step == 0 else "") for step in steps],
+        "colorscale": ANGLE_SCALE,
+        "cmin": optimum - REACH_DEGREES,
+        "cmax": optimum + REACH_DEGREES,
+        "colorbar": {
+            "title": {"text": "angle (°)", "side": "right"},
+            "len": 0.55,
+            "y": 1.0,
+            "yanchor": "top",
+            "thickness": 12,
+            "tickvals": [optimum + step for step in steps],
+            "ticktext": [f"{optimum + step:.0f}" + (" ETF" if step == 0 else "") for step in steps],
+        },
     }
 
 

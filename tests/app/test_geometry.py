@@ -8,7 +8,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.figures.class_arrows import arrows_player
-from app.figures.geometry import GeometryPanel, geometry_player, most_frames
+from app.figures.geometry import (
+    GeometryPanel,
+    angle_histogram,
+    angle_matrix,
+    geometry_player,
+    most_frames,
+)
 from app.widgets.angle_tables import angle_frame
 from mlcnc.analysis.class_arrows import arrows_sentence, class_arrows, default_classes
 from mlcnc.analysis.class_order import class_positions, reordered
@@ -110,6 +116,16 @@ def test_another_order_has_no_bucket_lines_where_buckets_are_mixed(runs):
     assert figure.data[0].y[0] == "cow (4)"
     assert [shape.line.dash for shape in figure.layout.shapes] == ["dash"]
     assert not figure.layout.xaxis.ticktext
+
+
+def test_matrix_and_histogram_alone_show_the_same_numbers(runs):
+    each = panel(runs["etf-s0"])
+    figure = geometry_player([each], [0, 1, 2], nc1_label="NC1")
+    matrix, bars = angle_matrix(each.records[-1]), angle_histogram(each.records[-1])
+    np.testing.assert_array_equal(matrix.data[0].z, figure.data[0].z)
+    assert matrix.layout.coloraxis == figure.layout.coloraxis
+    np.testing.assert_array_equal(bars.data[0].y, figure.data[1].y)
+    assert bars.layout.shapes[0].x0 == each.records[0].optimum
 
 
 @pytest.mark.parametrize("num_runs", [1, 2])
