@@ -12,6 +12,7 @@ if PROJECT not in sys.path:
 
 from app.timing import timed
 from app.widgets.copy_link import copy_link
+from app.widgets.page_links import take_over
 from app.widgets.run_picker import show_picker
 
 st.set_page_config(page_title="mlcnc", page_icon=str(Path(__file__).with_name("icon.svg")), layout="wide")
@@ -37,6 +38,7 @@ page = st.navigation(
         ],
     }
 )
+take_over()
 with timed("sidebar"):
     show_picker()
     with st.sidebar:

@@ -1,5 +1,156 @@
-"""Where do images sit, and who is misplaced?"""
+"""Feature map: where do images sit, and who is misplaced?"""
 
 import streamlit as st
 
+from app.figures.feature_map import COLOURINGS
+from app.figures.style import embedding_colour
+from app.session import remembered
+from app.timing import timed
+from app.widgets.controls import pick_epoch, pick_space, pick_split
+from app.widgets.feature_map import (
+    caption,
+    coloured,
+    draw_map,
+    map_frame,
+    pick_layout,
+    placement_frame,
+    play_map,
+)
+from app.widgets.plain_text import plain
+from app.widgets.run_picker import selection, show_problems, stop_without_runs
+from app.widgets.sample_gallery import show_neighbours, show_samples
+from app.widgets.sample_selection import clear_selection
+from mlcnc.analysis.layouts import Layout, SampleTable, sample_table
+from mlcnc.analysis.placement import Outcomes, Placement, outcomes, placement, placement_sentence
+from mlcnc.errors import RunFormatError
+from mlcnc.store import Run
+
 st.title("Where do images sit, and who is misplaced?")
+selected = selection()
+stop_without_runs(selected)
+usable: dict[str, tuple[Run, str, str, SampleTable]] = {}
+for run, row in selected.picked:
+    try:
+        kept = remembered(sample_table, run) if run.array_epochs() else None
+    except RunFormatError as error:
+        st.warning(plain(error))
+        continue
+    if kept is None:
+        st.info(
+            f"{plain(row.name)} kept no samples of features; train with --training.arrays_every 5 and "
+            "--training.num_sample_pairs 400 to keep some."
+        )
+    else:
+        usable[run.run_id] = (run, row.name, embedding_colour(row.embedding), kept)
+if not usable:
+    show_problems(selected.problems, selected.picked)
+    st.stop()
+
+answer = st.empty()
+ids = list(usable)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    picked = st.selectbox(
+        "Run", ids, format_func=lambda key: plain(usable[key][1]), key="a", bind="query-params", width=240
+    )
+    run, name, own_colour, table = usable[picked if picked in usable else ids[0]]
+    split = pick_split()
+    space = pick_space()
+    method = st.segmented_control(
+        "Picture",
+        ["PCA", "UMAP"],
+        default="PCA",
+        required=True,
+        key="method",
+        bind="query-params",
+        help="PCA is linear and computed at once. UMAP is read from the run folder.",
+    )
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    by = st.segmented_control(
+        "Colour by", COLOURINGS, default="misplaced", required=True, key="colour", bind="query-params"
+    )
+    focus_name = st.selectbox(
+        "Class",
+        table.class_names,
+        index=None,
+        placeholder="the most misplaced one",
+        format_func=plain,
+        key="class",
+        bind="query-params",
+        width=240,
+    )
+    means = st.segmented_control(
+        "Name the means of",
+        ["class", "head", "medium", "tail", "none"],
+        default="class",
+        required=True,
+        key="means",
+        bind="query-params",
+        help="A cross and a name at the mean position of the shown points of a class.",
+    )
+    plays = st.toggle(
+        "Play over epochs",
+        key="play",
+        bind="query-params",
+        help="Moves in the browser. Points are selected with this off: a box over moving points would take in "
+        "others at every epoch. What is selected stays marked and can be followed.",
+    )
+
+
+@st.fragment
+def map_and_gallery(
+    layout: Layout, record: Placement, found: Outcomes | None, focus: int, named: tuple[int, ...]
+) -> None:
+    """Draw the map, then the selected samples, or the misplaced ones while none is selected."""
+    with timed("map_and_gallery"):
+        colouring = coloured(by or "misplaced", table, record, found, focus, own_colour)
+        drawn = (run.run_id, layout.method, record.space, record.split, record.epoch + 1, by, focus, means)
+        view = " ".join(str(part) for part in drawn)
+        draw = play_map if plays else draw_map
+        frame = map_frame(layout, table, record, found)
+        chosen = draw(layout, table, record, colouring, named, view=view, frame=frame)
+        st.caption(caption(layout, record) + f" {plain(name)}, epoch {record.epoch + 1}.")
+        shown = chosen or tuple(record.samples[record.misplaced].tolist())
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if chosen:
+                st.subheader(f"{len(chosen)} selected")
+                st.button("Clear selection", icon=":material/clear:", key="map_clear", on_click=clear_selection)
+            else:
+                st.subheader(f"{len(shown)} misplaced")
+                st.caption("Nothing is selected. Drag a lasso or a box on the map to see what lies there.")
+        if not shown:
+            return
+        on_page = show_samples(run, table, shown, record, found)
+        show_neighbours(run, table, record, on_page)
+
+
+try:
+    layout = pick_layout(run, space, method or "PCA")
+    epoch = None if layout is None else layout.epochs[-1] if plays else pick_epoch(list(layout.epochs))
+    record = None if epoch is None else remembered(placement, run, epoch, split=split, space=space)
+    found = None if epoch is None else remembered(outcomes, run, epoch)
+except RunFormatError as error:
+    st.warning(plain(error))
+else:
+    if layout is None or record is None:
+        st.info(f"{plain(name)} kept no samples of {split} in {space}; choose another split or space.")
+    else:
+        answer.markdown(plain(placement_sentence(record)))
+        focus = (
+            table.class_names.index(focus_name)
+            if focus_name in table.class_names
+            else record.classes[0].class_index
+        )
+        named = tuple(i for i, bucket in enumerate(table.buckets) if bucket == means)
+        map_and_gallery(layout, record, found, focus, (focus,) if means == "class" else named)
+        st.subheader("Class by class")
+        st.dataframe(
+            placement_frame(record),
+            hide_index=True,
+            column_config={
+                "misplaced": st.column_config.NumberColumn(
+                    format="%.1f %%", help="Share of all pairs of the split, sampled or not: 1 minus NC4."
+                )
+            },
+            alt=f"Misplaced samples of each class. {placement_sentence(record)}",
+        )
+show_problems(selected.problems, selected.picked)

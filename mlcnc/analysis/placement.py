@@ -28,8 +28,9 @@ class ClassPlacement:
         num_misplaced: of them nearest to the mean of another class.
         most_often: the other class that most of these are nearest to, the first of equal ones; None
             without one.
-        all_pairs_share: share over all pairs of the class in the split, not only the sampled ones (1 minus
-            NC4 identity); NaN where the run did not store it.
+        num_pairs: all pairs of the class in the split, sampled or not.
+        all_pairs_share: share of these that are misplaced (1 minus NC4 identity); NaN where the run did not
+            store it.
     """
 
     class_index: int
@@ -39,6 +40,7 @@ class ClassPlacement:
     num_samples: int
     num_misplaced: int
     most_often: str | None
+    num_pairs: int
     all_pairs_share: float
 
     @property
@@ -56,7 +58,8 @@ class Placement:
         samples: (n,) rows of the table of samples, those of the split.
         nearest: (n,) class whose mean is nearest to each.
         misplaced: (n,) whether that is another class than the sample's own.
-        classes: one record a class that has samples, by falling share, then rarest first.
+        classes: one record a class that has samples, by falling share over all pairs, or over the samples
+            where that is not known of each; then rarest first.
     """
 
     split: str
@@ -98,10 +101,16 @@ def placement(run: Run, epoch: int, *, split: str, space: str) -> Placement | No
     own_share = arrays.get(name) if name in arrays else np.full(len(table.class_names), np.nan)
     misplaced = nearest != table.class_index[rows]
     classes = [
-        _class_placement(table, rows, nearest, int(label), 1.0 - float(own_share[label]))
+        _class_placement(
+            table, rows, nearest, int(label), int(statistics.class_counts[label]), 1.0 - float(own_share[label])
+        )
         for label in np.unique(table.class_index[rows])
     ]
-    ordered = sorted(classes, key=lambda item: (-item.share, item.class_count, item.class_index))
+    known = all(np.isfinite(item.all_pairs_share) for item in classes)
+    ordered = sorted(
+        classes,
+        key=lambda item: (-(item.all_pairs_share if known else item.share), item.class_count, item.class_index),
+    )
     return Placement(split, space, epoch, rows, nearest, misplaced, tuple(ordered))
 
 
@@ -123,19 +132,24 @@ def nearest_means(
 
 
 def placement_sentence(record: Placement) -> str:
-    """Return which class has the largest share of misplaced samples, and how many there are over all."""
+    """Return which class has the largest share of misplaced pairs, and how many samples are misplaced."""
+    where = f"in {record.space} after epoch {record.epoch + 1}"
     number, total = int(record.misplaced.sum()), len(record.misplaced)
-    of = f"{record.split} pairs, in {record.space} after epoch {record.epoch + 1}"
-    if number == 0:
-        return f"Nobody is misplaced: each of {total} sampled {of}, lies nearest to the mean of its own class."
     worst = record.classes[0]
-    ties = sum(item.share == worst.share for item in record.classes) - 1
-    also = f", as do {ties} other classes" if ties > 1 else ", as does one other class" if ties else ""
+    known = all(np.isfinite(item.all_pairs_share) for item in record.classes)
+    share = worst.all_pairs_share if known else worst.share
+    whole = f"{record.split} pairs" if known else f"sampled {record.split} pairs"
+    if share == 0:
+        return f"Nobody is misplaced {where}: all {whole} lie nearest to the mean of their own class."
+    ties = sum((item.all_pairs_share if known else item.share) == share for item in record.classes) - 1
+    also = "" if ties == 0 else ", as has one other class" if ties == 1 else f", as have {ties} other classes"
+    often = "" if worst.most_often is None else f", most often {worst.most_often}"
+    of = worst.num_pairs if known else worst.num_samples
     return (
-        f"**{worst.name}** ({worst.bucket}, {worst.class_count} training images) has the largest share of "
-        f"misplaced samples{also}: {worst.num_misplaced} of {worst.num_samples} lie nearer to the mean of "
-        f"another class, most often {worst.most_often}. Over all classes it is {number} of {total} sampled "
-        f"{of} ({100 * number / total:.0f} %)."
+        f"{worst.name} ({worst.bucket}, {worst.class_count} training images) has the largest share of "
+        f"misplaced pairs{also}: {100 * share:.0f} % of its {of} {whole} lie nearer to the mean of another "
+        f"class{often}, {where}. Of the {total} sampled {record.split} pairs shown here {number} are misplaced "
+        f"({100 * number / total:.0f} %)."
     )
 
 
@@ -256,6 +270,7 @@ def _class_placement(
     rows: NDArray[np.int64],
     nearest: NDArray[np.int64],
     label: int,
+    num_pairs: int,
     all_pairs_share: float,
 ) -> ClassPlacement:
     own = table.class_index[rows] == label
@@ -269,5 +284,6 @@ def _class_placement(
         num_samples=int(own.sum()),
         num_misplaced=len(others),
         most_often=table.class_names[int(np.argmax(counts))] if len(others) else None,
+        num_pairs=num_pairs,
         all_pairs_share=all_pairs_share,
     )

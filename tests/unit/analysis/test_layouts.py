@@ -1,5 +1,6 @@
 """PCA, stored layouts, misplaced samples, outcomes and neighbours, against slow loops and a known library."""
 
+import dataclasses
 import itertools
 import math
 import subprocess
@@ -150,20 +151,40 @@ def test_misplaced_samples_are_those_of_a_slow_loop(tmp_path):
             assert (item.num_samples, item.num_misplaced) == (len(own), len(others))
             assert item.most_often == (max(CLASSES, key=others.count) if others else None)
             assert item.all_pairs_share == [0.5, 0.75, 0.0][item.class_index]
-        shares = [item.share for item in record.classes]
-        assert shares == sorted(shares, reverse=True)
+            assert item.num_pairs == [9, 8, 7][item.class_index]
+        assert [item.name for item in record.classes] == ["dog", "person", "cow"]
         sentence = placement_sentence(record)
-        worst = record.classes[0]
-        assert f"**{worst.name}** ({table.buckets[worst.class_index]}" in sentence
-        assert f"{worst.num_misplaced} of {worst.num_samples} lie nearer" in sentence
-        assert f"{int(record.misplaced.sum())} of {len(nearest)} sampled {split} pairs" in sentence
+        assert (
+            "dog (medium, 50 training images) has the largest share of misplaced pairs: 75 % of its 8"
+            in sentence
+        )
+        assert f"{len(nearest)} sampled {split} pairs shown here {int(record.misplaced.sum())} are" in sentence
+        assert table.buckets == ("head", "medium", "tail")
 
 
-def test_nobody_misplaced_is_said(tmp_path):
-    run = run_of(tmp_path)
-    record = placement(run, 0, split="test", space="f")
-    clean = type(record)(**{**record.__dict__, "misplaced": np.zeros(len(record.samples), bool)})
-    assert placement_sentence(clean).startswith(f"Nobody is misplaced: each of {len(record.samples)} sampled")
+def test_where_all_pairs_are_not_known_the_samples_decide(tmp_path):
+    record = placement(run_of(tmp_path), 5, split="test", space="f")
+    unknown = [dataclasses.replace(item, all_pairs_share=math.nan) for item in record.classes]
+    ordered = sorted(unknown, key=lambda item: -item.share)
+    sentence = placement_sentence(dataclasses.replace(record, classes=tuple(ordered)))
+    worst = ordered[0]
+    assert sentence.startswith(worst.name)
+    assert f"{100 * worst.share:.0f} % of its {worst.num_samples} sampled test pairs" in sentence
+
+
+def test_ties_and_nobody_are_said(tmp_path):
+    record = placement(run_of(tmp_path), 0, split="test", space="f")
+
+    def said(*shares):
+        pairs = zip(record.classes, shares, strict=True)
+        classes = tuple(dataclasses.replace(item, all_pairs_share=share) for item, share in pairs)
+        return placement_sentence(dataclasses.replace(record, classes=classes))
+
+    assert "as has one other class" in said(0.5, 0.5, 0.1)
+    assert "as have 2 other classes" in said(0.5, 0.5, 0.5)
+    assert said(0, 0, 0) == (
+        "Nobody is misplaced in f after epoch 1: all test pairs lie nearest to the mean of their own class."
+    )
 
 
 def test_thresholds_have_the_greatest_f1_of_all_scores():
