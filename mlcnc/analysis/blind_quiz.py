@@ -20,15 +20,19 @@ PAPER_TOTAL_MAP = {"etf": 84.37, "trainable": 83.92, "glove": 83.74}
 FEWEST_SEEDS = 3
 """With fewer runs on a side no order is taken as supported."""
 
-Quantity = Literal["nc1", "angle_min", "map_tail", "map_total"]
+Quantity = Literal["nc1", "angle_min", "map_tail", "map_total", "map_head", "map_medium"]
 QUANTITIES: tuple[Quantity, ...] = ("nc1", "angle_min", "map_tail", "map_total")
+"""What claims are made about."""
+
 WORDS: dict[Quantity, str] = {
     "nc1": "NC1 (test f)",
     "angle_min": "smallest angle (test f, centring class)",
     "map_tail": "tail mAP",
     "map_total": "total mAP",
+    "map_head": "head mAP",
+    "map_medium": "medium mAP",
 }
-UNITS: dict[Quantity, str] = {"nc1": "", "angle_min": "°", "map_tail": " %", "map_total": " %"}
+UNITS: dict[Quantity, str] = {"nc1": "", "angle_min": "°"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class Hand:
     groups: tuple[tuple[RunRow, ...], ...]
 
     @property
+    def same_settings(self) -> bool:
+        """Whether attention, classifier and embedding dimension are the same for all three."""
+        return len({(row.attention, row.classifier, row.dim) for row in self.rows}) == 1
+
+    @property
     def answers(self) -> tuple[str, ...]:
         """The embedding of each run."""
         return tuple(row.embedding for row in self.rows)
@@ -60,12 +69,14 @@ class Reading:
     Attributes:
         quantity: as asked for.
         values: of the runs shown.
+        seeds: finite values of each run's settings, one a seed.
         spreads: over the seeds of each.
         smallest_gap, largest_gap: between the means of two runs; NaN with fewer than two logged.
     """
 
     quantity: Quantity
     values: tuple[float, ...]
+    seeds: tuple[tuple[float, ...], ...]
     spreads: tuple[Spread, ...]
     smallest_gap: float
     largest_gap: float
@@ -77,7 +88,7 @@ class Reading:
 
     def shown(self, index: int) -> str:
         """Return a run's value with the range of its seeds, e.g. ``63.9 % (63.1 to 65.4, n=3)``."""
-        item, unit = self.spreads[index], UNITS[self.quantity]
+        item, unit = self.spreads[index], UNITS.get(self.quantity, " %")
         digits = 2 if self.quantity == "nc1" else 1
         if item.num_runs == 0:
             return "not logged"
@@ -147,12 +158,14 @@ def deal(runs: Sequence[tuple[Run, RunRow]], picked: Collection[str], seed: int)
 
 def reading(hand: Hand, quantity: Quantity) -> Reading:
     """Return one quantity of the three runs over their seeds."""
-    spreads = tuple(spread([_value(row, quantity) for row in group]) for group in hand.groups)
+    seeds = tuple(tuple(v for row in group if np.isfinite(v := _value(row, quantity))) for group in hand.groups)
+    spreads = tuple(spread(values) for values in seeds)
     means = [item.mean for item in spreads if item.num_runs]
     gaps = [abs(one - other) for one, other in combinations(means, 2)]
     return Reading(
         quantity=quantity,
         values=tuple(_value(row, quantity) for row in hand.rows),
+        seeds=seeds,
         spreads=spreads,
         smallest_gap=min(gaps, default=float("nan")),
         largest_gap=max(gaps, default=float("nan")),
@@ -215,6 +228,63 @@ def reading_sentence(found: Reading, names: Sequence[str]) -> str:
     else:
         verdict = "All seeds overlap: this order is no evidence."
     return f"The {title}, from high to low: {listed}. {verdict}"
+
+
+def run_evidence(hand: Hand, index: int, names: Sequence[str]) -> str:
+    """Return what told one run from the others, or that nothing did."""
+    parted: dict[str, list[str]] = {}
+    for claim in claims(hand):
+        if claim.supported and index in (claim.above, claim.below):
+            other = claim.below if claim.above == index else claim.above
+            side = "above" if claim.above == index else "below"
+            parted.setdefault(WORDS[claim.reading.quantity], []).append(f"{side} {names[other]}")
+    if not parted:
+        return "No quantity here parts it from the others over the seeds: a guess was all anybody could do."
+    listed = "; ".join(f"its {title} lies {' and '.join(sides)}" for title, sides in parted.items())
+    return f"Over all seeds {listed}."
+
+
+@dataclass(frozen=True)
+class QuizProbe:
+    """One image that all runs kept, and a class in it.
+
+    Attributes:
+        probe: its position among the probe images.
+        class_index: of a class that the image has.
+        class_name: its name.
+    """
+
+    probe: int
+    class_index: int
+    class_name: str
+
+
+def quiz_probe(runs: Sequence[Run]) -> QuizProbe | None:
+    """Return the first image with a tail class that all runs keep as the same probe, and its rarest class.
+
+    Where no image has a tail class, the first one with a class. None where the runs keep no common probe.
+
+    Raises:
+        RunFormatError: a file is damaged.
+    """
+    first = runs[0]
+    kept = [run.samples() for run in runs]
+    needed = ("probes/images", "probes/targets")
+    if any(samples is None or any(name not in samples for name in needed) for samples in kept):
+        return None
+    images = [samples.get("probes/images") for samples in kept if samples is not None]
+    if any(other.shape != images[0].shape or (other != images[0]).any() for other in images[1:]):
+        return None
+    targets = kept[0].get("probes/targets") if kept[0] is not None else np.zeros((0, 0))
+    counts = np.array(first.info.class_counts)
+    tail = first.info.groups.get("tail", [])
+    found = [int(i) for i in np.flatnonzero(targets[:, tail].any(axis=1))]
+    found += [int(i) for i in np.flatnonzero(targets.any(axis=1))]
+    if not found:
+        return None
+    present = np.flatnonzero(targets[found[0]])
+    rarest = int(present[counts[present].argmin()])
+    return QuizProbe(found[0], rarest, first.info.class_names[rarest])
 
 
 def chance_of_separation(first: int, second: int) -> float:

@@ -1,0 +1,94 @@
+"""Several matrices of angles side by side on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from app.figures.geometry import REACH_DEGREES
+from app.figures.style import ANGLE_SCALE, NEUTRAL, finished
+
+
+@dataclass(frozen=True)
+class AnglePanel:
+    """One matrix and what stands above it.
+
+    Attributes:
+        title: above the matrix.
+        angles: (C, C) degrees.
+    """
+
+    title: str
+    angles: NDArray[np.float64]
+
+
+def angle_panels(
+    panels: Sequence[AnglePanel],
+    names: Sequence[str],
+    counts: Sequence[int],
+    optimum: float,
+    borders: Sequence[float] = (),
+) -> go.Figure:
+    """Return the matrices in a row, white at the optimum, the diagonal left out.
+
+    Args:
+        panels: of the same classes in the same order.
+        names, counts: (C,) of the classes and their images.
+        optimum: angle of a simplex ETF.
+        borders: positions of lines between groups of classes, e.g. 4.5.
+    """
+    figure = make_subplots(
+        rows=1,
+        cols=len(panels),
+        subplot_titles=[panel.title for panel in panels],
+        shared_yaxes=True,
+        horizontal_spacing=0.02,
+    )
+    labels = [f"{name} ({count})" for name, count in zip(names, counts, strict=True)]
+    for column, panel in enumerate(panels, start=1):
+        values = panel.angles.astype(np.float32)
+        np.fill_diagonal(values, np.nan)
+        figure.add_trace(
+            go.Heatmap(
+                z=values.round(1),
+                x=list(names),
+                y=labels,
+                coloraxis="coloraxis",
+                hovertemplate="%{y} and %{x}: %{z:.1f}°<extra></extra>",
+                hoverongaps=False,
+            ),
+            row=1,
+            col=column,
+        )
+        for border in borders:
+            ends = {"0": -0.5, "1": len(names) - 0.5}
+            for axis, other in (("x", "y"), ("y", "x")):
+                line = {f"{axis}{end}": border for end in ends} | {
+                    f"{other}{end}": at for end, at in ends.items()
+                }
+                figure.add_shape(type="line", **line, line={"color": NEUTRAL, "width": 1}, row=1, col=column)
+    ticks = [optimum + step for step in (-60, -30, 0, 30, 60)]
+    figure.update_layout(
+        coloraxis={
+            "colorscale": ANGLE_SCALE,
+            "cmin": optimum - REACH_DEGREES,
+            "cmax": optimum + REACH_DEGREES,
+            "colorbar": {
+                "title": {"text": "angle (°)", "side": "right"},
+                "thickness": 12,
+                "tickvals": ticks,
+                "ticktext": [f"{value:.0f}" + (" ETF" if value == optimum else "") for value in ticks],
+            },
+        }
+    )
+    size = 10 if len(names) <= 12 else 8 if len(names) <= 30 else 5
+    figure.update_xaxes(tickangle=90, tickfont={"size": size}, showgrid=False)
+    figure.update_yaxes(tickfont={"size": size}, showgrid=False, autorange="reversed")
+    figure.update_annotations(font={"size": 13})
+    finished(figure, height=390, legend=False)
+    return figure.update_layout(margin={"t": 56})

@@ -1,0 +1,123 @@
+"""Three runs told apart by marks alone until their names are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.figures.style import NEUTRAL, embedding_colour, finished
+from mlcnc.analysis.blind_quiz import Reading
+from mlcnc.analysis.curves import Curve
+
+BLIND_NAMES = ("Run 1", "Run 2", "Run 3")
+MARKS = ("circle", "square", "diamond")
+DASHES = ("solid", "dot", "dash")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one run is drawn: name, colour, mark and dash of its line."""
+
+    name: str
+    colour: str
+    mark: str
+    dash: str
+
+
+def blind_looks() -> tuple[Look, ...]:
+    """Return three looks of one colour."""
+    return tuple(
+        Look(name, NEUTRAL, mark, dash) for name, mark, dash in zip(BLIND_NAMES, MARKS, DASHES, strict=True)
+    )
+
+
+def open_looks(names: Sequence[str], embeddings: Sequence[str]) -> tuple[Look, ...]:
+    """Return the same looks with the names and colours of the embeddings."""
+    return tuple(
+        Look(name, embedding_colour(kind), mark, dash)
+        for name, kind, mark, dash in zip(names, embeddings, MARKS, DASHES, strict=True)
+    )
+
+
+def quiz_curves(looks: Sequence[Look], curves: Sequence[Curve], baseline: float | None) -> go.Figure:
+    """Return NC1 over epochs, one line a run, and the label-shuffle baseline."""
+    figure = go.Figure()
+    for look, item in zip(looks, curves, strict=True):
+        # a mark every few epochs, so that the line stays a line
+        step = max(1, len(item.epochs) // 8)
+        figure.add_scatter(
+            name=look.name,
+            x=item.epochs,
+            y=item.values.round(4),
+            mode="lines+markers",
+            line={"color": look.colour, "width": 2, "dash": look.dash},
+            marker={
+                "symbol": look.mark,
+                "color": look.colour,
+                "size": [9 if index % step == 0 else 0 for index in range(len(item.epochs))],
+            },
+            hovertemplate="epoch %{x}: %{y:.3g}<extra>%{fullData.name}</extra>",
+        )
+    epochs = [int(epoch) for item in curves for epoch in item.epochs]
+    if baseline is not None and epochs:
+        figure.add_scatter(
+            name=f"labels shuffled ({baseline:.3g}): no collapse at all",
+            x=[min(epochs), max(max(epochs), min(epochs) + 1)],
+            y=[baseline, baseline],
+            mode="lines",
+            line={"dash": "longdashdot", "color": NEUTRAL, "width": 1.5},
+            hovertemplate="%{y:.3g} with labels shuffled<extra></extra>",
+        )
+    figure.update_xaxes(title="epoch")
+    figure.update_yaxes(title="NC1, trace ratio, test f (log)", type="log")
+    return finished(figure, height=360)
+
+
+def quiz_buckets(looks: Sequence[Look], buckets: Sequence[str], readings: Sequence[Reading]) -> go.Figure:
+    """Return test mAP by bucket: the mean over seeds as a mark, their range as a line, each seed as a dot.
+
+    Args:
+        looks: of the three runs.
+        buckets: names on the axis.
+        readings: one a bucket.
+    """
+    figure = go.Figure()
+    places = np.arange(len(buckets))
+    for index, look in enumerate(looks):
+        x = places + 0.22 * (index - 1)
+        spreads = [found.spreads[index] for found in readings]
+        figure.add_scatter(
+            name=f"{look.name} (n={max(item.num_runs for item in spreads)})",
+            x=x,
+            y=[round(item.mean, 2) for item in spreads],
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [item.high - item.mean for item in spreads],
+                "arrayminus": [item.mean - item.low for item in spreads],
+                "color": look.colour,
+                "thickness": 2,
+                "width": 0,
+            },
+            mode="markers",
+            marker={"symbol": look.mark, "color": look.colour, "size": 12},
+            hovertemplate="mean %{y:.1f} %<extra>%{fullData.name}</extra>",
+        )
+        seeds = [
+            (place, value) for place, found in zip(x, readings, strict=True) for value in found.seeds[index]
+        ]
+        figure.add_scatter(
+            name=f"{look.name}, single seeds",
+            x=[float(place) + 0.05 for place, _ in seeds],
+            y=[round(value, 2) for _, value in seeds],
+            mode="markers",
+            marker={"symbol": f"{look.mark}-open", "color": look.colour, "size": 7},
+            showlegend=False,
+            hovertemplate="one seed %{y:.1f} %<extra>%{fullData.name}</extra>",
+        )
+    figure.update_xaxes(tickvals=places, ticktext=list(buckets), title="bucket of classes by training images")
+    figure.update_yaxes(title="test mAP (%)")
+    return finished(figure, height=360)
