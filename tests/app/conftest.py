@@ -46,6 +46,7 @@ def write_run(
     quality=0.0,
     features=True,
     classes=None,
+    co_occurrence=None,
 ):
     """Write a run whose measurements are computed from random features, by the real metrics."""
     names = classes or CLASSES
@@ -71,6 +72,7 @@ def write_run(
         class_counts=(COUNTS * number)[:number] if classes else COUNTS,
         config=config,
         seed=seed,
+        co_occurrence=co_occurrence,
         num_epochs=epochs,
         num_train=90,
         num_validation=90 if validation else 0,
