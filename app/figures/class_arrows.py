@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 
 from app.figures.player import with_player
 from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished, run_colour
-from mlcnc.analysis.class_arrows import ClassArrows
+from mlcnc.analysis.class_arrows import EXACT_ARROWS, ClassArrows
 from mlcnc.analysis.runs import RunRow
 
 ARROW_MARKS = {"head": "circle", "medium": "square", "tail": "diamond"}
@@ -38,7 +38,7 @@ def arrows_player(
         ideal = records[-1].ideal
         figure.add_scatter3d(
             name="simplex of an ETF",
-            **_edges(ideal),
+            **_outline(ideal),
             mode="lines",
             line={"color": OPTIMUM_COLOUR, "width": 4, "dash": "dash"},
             opacity=0.6,
@@ -105,9 +105,11 @@ def _arrows(record: ClassArrows) -> dict[str, Any]:
     return {"type": "scatter3d", "x": x, "y": y, "z": z, "customdata": hover}
 
 
-def _edges(points: NDArray[np.float64]) -> dict[str, Any]:
-    gap = np.full(3, np.nan)
-    parts = [np.stack([points[i], points[j], gap]) for i, j in combinations(range(len(points)), 2)]
+def _outline(points: NDArray[np.float64]) -> dict[str, Any]:
+    ends = [(points[i], points[j]) for i, j in combinations(range(len(points)), 2)]
+    if len(points) > EXACT_ARROWS:  # the edges of a projected simplex cross each other: rays are clearer
+        ends = [(np.zeros(3), point) for point in points]
+    parts = [np.stack([one, other, np.full(3, np.nan)]) for one, other in ends]
     x, y, z = np.concatenate(parts).T
     return {"x": x, "y": y, "z": z}
 

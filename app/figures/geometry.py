@@ -62,30 +62,48 @@ def geometry_player(
         A figure with a slider over the epochs. Frames carry the matrices, the counts of the histograms, the
         marks on the NC1 curves and the line of numbers above each matrix; all else is sent once.
     """
-    number = len(panels)
+    alone = len(panels) == 1
+    # one matrix has room beside it, two fill the row
     figure = make_subplots(
-        rows=3,
-        cols=number,
-        row_heights=[0.6, 0.16, 0.24],
-        vertical_spacing=0.09,
-        horizontal_spacing=0.05,
-        specs=[[{}] * number, [{}] * number, [{"colspan": number}, *[None] * (number - 1)]],
+        rows=2 if alone else 3,
+        cols=2,
+        specs=[[{"rowspan": 2}, {}], [None, {}]] if alone else [[{}, {}], [{}, {}], [{"colspan": 2}, None]],
+        row_heights=[0.5, 0.5] if alone else [0.6, 0.16, 0.24],
+        column_widths=[0.58, 0.42] if alone else [0.5, 0.5],
+        vertical_spacing=0.2 if alone else 0.09,
+        horizontal_spacing=0.1 if alone else 0.05,
     )
-    matrices = [
-        _add_matrix(figure, panel.records[-1], column, panel.row.name)
-        for column, panel in enumerate(panels, start=1)
-    ]
-    bars = [
-        _add_histogram(figure, panel.records[-1], run_colour(panel.row), panel.row.name, row=2, column=column)
-        for column, panel in enumerate(panels, start=1)
-    ]
-    marks = _add_curves(figure, panels)
-    figure.update_yaxes(title_text=nc1_label, type="log", range=_log_range(panels), row=3, col=1)
-    figure.update_xaxes(title={"text": "epoch", "standoff": 4}, row=3, col=1)
+    below = {"row": 2, "col": 2} if alone else {"row": 3, "col": 1}
+    matrices, bars = [], []
+    for column, panel in enumerate(panels, start=1):
+        record, name = panel.records[-1], panel.row.name
+        matrices.append(_add_matrix(figure, record, column, name))
+        where = {"row": 1, "col": 2} if alone else {"row": 2, "col": column}
+        bars.append(_add_histogram(figure, record, run_colour(panel.row), name, **where))
+        if column == 1:
+            figure.update_yaxes(title_text="pairs", **where)
+    marks = _add_curves(figure, panels, below)
+    figure.update_yaxes(title_text=nc1_label, type="log", range=_log_range(panels), **below)
+    figure.update_xaxes(title={"text": "epoch", "standoff": 4}, **below)
     counts = [[angle_counts(record)[1] for record in panel.records] for panel in panels]
     top = max((int(values.max()) for of in counts for values in of), default=0)
-    figure.update_yaxes(range=[0, 1.15 * max(1, top)], row=2)
+    for place in bars:
+        axis = figure.data[place].yaxis.replace("y", "yaxis")
+        figure.layout[axis].range = [0, 1.15 * max(1, top)]
     figure.update_layout(coloraxis=_colour_axis(panels[0].records[0].optimum), bargap=0.0)
+    figure.update_layout(
+        shapes=[
+            *(
+                line
+                for place, panel in zip(matrices, panels, strict=True)
+                for line in _borders(panel.records[-1], figure.data[place])
+            ),
+            *(
+                _optimum(panel.records[-1], figure.data[place])
+                for place, panel in zip(bars, panels, strict=True)
+            ),
+        ]
+    )
     frames = []
     for index, epoch in enumerate(epochs):
         data: list[dict[str, Any]] = [
@@ -96,7 +114,7 @@ def geometry_player(
         notes = [_note(figure, panel, index, column) for column, panel in enumerate(panels, start=1)]
         frames.append({"data": data, "traces": [*matrices, *bars, *marks], "layout": {"annotations": notes}})
     figure.frames = frames
-    finished(figure, height=900, legend=False)
+    finished(figure, height=640 if alone else 900, legend=False)
     figure.update_layout(margin={"t": 70})
     with_player(figure, [epoch + 1 for epoch in epochs], start=start)
     return figure
@@ -107,16 +125,16 @@ def angle_matrix(record: AngleRecord) -> go.Figure:
     figure = make_subplots(rows=1, cols=1)
     _add_matrix(figure, record, 1)
     figure.data[0].update(z=_matrix(record))
-    figure.update_layout(coloraxis=_colour_axis(record.optimum))
+    figure.update_layout(coloraxis=_colour_axis(record.optimum), shapes=_borders(record, figure.data[0]))
     return finished(figure, height=520, legend=False)
 
 
 def angle_histogram(record: AngleRecord) -> go.Figure:
     """Return the distribution of angles of one epoch alone, with the ETF optimum as a line."""
     figure = make_subplots(rows=1, cols=1)
-    _add_histogram(figure, record, PLAIN_COLOUR, "", row=1, column=1)
+    _add_histogram(figure, record, PLAIN_COLOUR, "", row=1, col=1)
     figure.data[0].update(y=angle_counts(record)[1])
-    figure.update_layout(bargap=0.0)
+    figure.update_layout(bargap=0.0, shapes=[_optimum(record, figure.data[0])])
     return finished(figure, height=260, legend=False)
 
 
@@ -131,11 +149,6 @@ def _add_matrix(figure: go.Figure, record: AngleRecord, column: int, name: str =
         row=1,
         col=column,
     )
-    for _, first, _ in _blocks(record.buckets)[1:]:
-        border = first - 0.5
-        for axis, other in (("x", "y"), ("y", "x")):
-            ends = {f"{axis}0": border, f"{axis}1": border, f"{other}0": -0.5, f"{other}1": len(labels) - 0.5}
-            figure.add_shape(type="line", **ends, line={"color": NEUTRAL, "width": 1.5}, row=1, col=column)
     # the columns are in the order of the rows, so names stand at the rows of the first matrix alone
     blocks = _blocks(record.buckets)
     figure.update_xaxes(
@@ -152,6 +165,7 @@ def _add_matrix(figure: go.Figure, record: AngleRecord, column: int, name: str =
         autorange="reversed",
         scaleanchor=f"x{'' if column == 1 else column}",
         constrain="domain",
+        constraintoward="top",
         tickfont={"size": 10 if len(labels) <= 20 else 8},
         dtick=1,
         showgrid=False,
@@ -163,7 +177,7 @@ def _add_matrix(figure: go.Figure, record: AngleRecord, column: int, name: str =
 
 
 def _add_histogram(
-    figure: go.Figure, record: AngleRecord, colour: str, name: str, *, row: int, column: int
+    figure: go.Figure, record: AngleRecord, colour: str, name: str, *, row: int, col: int
 ) -> int:
     edges, _ = angle_counts(record)
     figure.add_bar(
@@ -173,25 +187,21 @@ def _add_histogram(
         customdata=np.stack([edges, edges + BIN_DEGREES], axis=1),
         hovertemplate="%{customdata[0]} to %{customdata[1]}°: %{y} pairs<extra>" + name + "</extra>",
         row=row,
-        col=column,
+        col=col,
     )
     place = len(figure.data) - 1
-    figure.add_vline(
-        x=record.optimum, line={"dash": "dash", "color": OPTIMUM_COLOUR, "width": 2}, row=row, col=column
-    )
     words = "uncentred" if record.centring == "none" else f"centring {record.centring}"
     figure.update_xaxes(
         title={"text": f"angle of a pair (°), {words}", "standoff": 4},
         range=[0, 180],
         dtick=30,
         row=row,
-        col=column,
+        col=col,
     )
-    figure.update_yaxes(title_text="pairs" if column == 1 else None, row=row, col=column)
     return place
 
 
-def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel]) -> list[int]:
+def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel], where: dict[str, int]) -> list[int]:
     drawn: list[np.ndarray[Any, Any]] = []
     for panel in panels:
         values = panel.nc1.values
@@ -202,8 +212,7 @@ def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel]) -> list[int]
             mode="lines",
             line={"color": run_colour(panel.row), "width": 2},
             hovertemplate="epoch %{x}: NC1 %{y:.3g}<extra>%{fullData.name}</extra>",
-            row=3,
-            col=1,
+            **where,
         )
         baseline = panel.shuffled.values
         if not len(baseline) or any(np.array_equal(baseline, other, equal_nan=True) for other in drawn):
@@ -219,8 +228,7 @@ def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel]) -> list[int]
             textfont={"color": NEUTRAL, "size": 11},
             line={"dash": "dash", "color": NEUTRAL, "width": 1.5},
             hovertemplate="epoch %{x}: NC1 %{y:.3g} with labels shuffled<extra></extra>",
-            row=3,
-            col=1,
+            **where,
         )
     places = []
     for panel in panels:
@@ -230,8 +238,7 @@ def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel]) -> list[int]
             mode="markers",
             marker={"color": run_colour(panel.row), "size": 11, "line": {"color": NEUTRAL, "width": 2}},
             hoverinfo="skip",
-            row=3,
-            col=1,
+            **where,
         )
         places.append(len(figure.data) - 1)
     return places
@@ -290,6 +297,29 @@ def _log_range(panels: Sequence[GeometryPanel]) -> list[float] | None:
     positive = values[np.isfinite(values) & (values > 0)]
     # room above for the words at the baseline
     return [np.log10(positive.min()) - 0.15, np.log10(positive.max()) + 0.4] if len(positive) else None
+
+
+def _borders(record: AngleRecord, trace: Any) -> list[dict[str, Any]]:
+    line = {"type": "line", "line": {"color": NEUTRAL, "width": 1.5}, "xref": trace.xaxis, "yref": trace.yaxis}
+    last = len(record.buckets) - 0.5
+    return [
+        {**line, f"{axis}0": first - 0.5, f"{axis}1": first - 0.5, f"{other}0": -0.5, f"{other}1": last}
+        for _, first, _ in _blocks(record.buckets)[1:]
+        for axis, other in (("x", "y"), ("y", "x"))
+    ]
+
+
+def _optimum(record: AngleRecord, trace: Any) -> dict[str, Any]:
+    return {
+        "type": "line",
+        "line": {"dash": "dash", "color": OPTIMUM_COLOUR, "width": 2},
+        "xref": trace.xaxis,
+        "yref": f"{trace.yaxis} domain",
+        "x0": record.optimum,
+        "x1": record.optimum,
+        "y0": 0,
+        "y1": 1,
+    }
 
 
 def _blocks(buckets: Sequence[str]) -> list[tuple[str, int, int]]:

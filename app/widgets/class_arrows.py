@@ -29,9 +29,9 @@ READING = (
     "length one. The **dashed** figure is the regular simplex that an ETF would make of them: equal "
     "angles for any choice of classes. The arrows are turned, and mirrored where needed, to lie on it as "
     "well as they can; angles do not change by that.\n\nUp to four classes fit into three dimensions "
-    "without loss. Of five or six this is a projection: hover for the true angles. Arrows show "
-    "directions only, not how far features scatter around their mean, and say nothing about classes that "
-    "are not chosen. Drag to turn, scroll to zoom."
+    "without loss. Of five or six this is a projection, and of the simplex only the rays are drawn: "
+    "hover for the true angles. Arrows show directions only, not how far features scatter around their "
+    "mean, and say nothing about classes that are not chosen. Drag to turn, scroll to zoom."
 )
 
 
