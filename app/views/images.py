@@ -1,103 +1,137 @@
-"""Attention: where does a class look?"""
+"""Images and attention: why did it miss this label?"""
 
 import streamlit as st
 
-from app.figures.attention import attention_overlay
-from app.widgets.controls import how_to_read, pick_epoch
+from app.session import remembered
+from app.widgets.class_evidence import show_company, show_curves
+from app.widgets.controls import pick_epoch
+from app.widgets.image_detail import show_image
+from app.widgets.image_gallery import IMAGE_KEY, in_order, pick_kind, show_gallery
+from app.widgets.plain_text import plain
+from app.widgets.run_pair import pick_pair
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
-from mlcnc.analysis.attention import (
-    attention_epochs,
-    attention_sentence,
-    localisation,
-    localisation_sentence,
-    num_probes,
-    probe_attention,
-    probe_labels,
+from app.widgets.worst_classes import show_worst_classes
+from mlcnc.analysis.decisions import (
+    class_results,
+    company,
+    decision_sentence,
+    decisions,
+    probe_images,
+    scored,
+    worst_tail_class,
 )
 from mlcnc.analysis.runs import nearest_array_epoch
 from mlcnc.errors import RunFormatError
 
-st.title("Where does a class look?")
+st.title("Why did it miss this label?")
 selected = selection()
 stop_without_runs(selected)
-usable = []
+answer = st.container()
+usable, results = [], {}
 for run, row in selected.picked:
     try:
-        if num_probes(run) and attention_epochs(run):
-            usable.append((run, row))
-        else:
-            st.info(f"{row.name} stored no attention: train with --training.num_probes 24 to keep it.")
+        stored = run.array_epochs()
+        found = remembered(class_results, run, stored[-1]) if stored else []
     except RunFormatError as error:
-        st.warning(str(error))
+        st.warning(plain(error))
+        continue
+    if found:
+        usable.append((run, row))
+        results[run.run_id] = found
+    else:
+        st.info(
+            f"{plain(row.name)} stored no test scores with labels, so no image can be looked up: "
+            "train with --training.arrays_every 5 to keep them."
+        )
 if not usable:
     show_problems(selected.problems, selected.picked)
     st.stop()
-names = {run.run_id: row.name for run, row in usable}
-ids = list(names)
-by_id = {run.run_id: run for run, _ in usable}
-one, two = st.columns(2)
-first = one.selectbox("Run", ids, format_func=names.__getitem__, key="a", bind="query-params") or ids[0]
-run = by_id[first]
-same_data = [
-    run_id for run_id in ids if run_id != first and by_id[run_id].info.class_names == run.info.class_names
-]
-others = ["none", *same_data]
-second = two.selectbox(
-    "Beside it",
-    others,
-    index=1 if same_data else 0,
-    format_func=lambda run_id: names.get(run_id, "no second run"),
-    key="b",
-    bind="query-params",
-)
-labels = probe_labels(run)
-left, right, last = st.columns(3)
-probe = left.selectbox(
-    "Image",
-    range(len(labels)),
-    format_func=lambda index: f"{index + 1}: {', '.join(labels[index])}",
-    key="probe",
-    bind="query-params",
-)
-probe = int(probe or 0)
-order = [*labels[probe], *(name for name in run.info.class_names if name not in labels[probe])]
-class_name = right.selectbox(
-    "Class", order, key="class", help="Classes in the image come first.", bind="query-params"
-)
-class_name = class_name if class_name in order else order[0]
-opacity = last.slider("Opacity of the map", 0.0, 1.0, 0.75, 0.05, key="opacity", bind="query-params")
-shown = [by_id[run_id] for run_id in (first, second) if run_id in by_id]
-epoch = pick_epoch(sorted({epoch for item in shown for epoch in attention_epochs(item)}))
-class_index = run.info.class_names.index(class_name)
-for column, item in zip(st.columns(len(shown)), shown, strict=True):
-    with column:
-        st.subheader(names[item.run_id])
-        at = nearest_array_epoch(item, epoch)
-        try:
-            record = None if at is None else probe_attention(item, at, probe, class_index)
-        except RunFormatError as error:
-            st.warning(str(error))
-            continue
-        if record is None:
-            st.info("This run stored no attention for this image.")
-            continue
-        sentence = attention_sentence(record, class_name)
-        st.markdown(sentence)
-        over_all = localisation(item, record.epoch)
-        if over_all is not None:
-            st.caption(localisation_sentence(over_all))
-        st.plotly_chart(
-            attention_overlay(record, opacity),
-            key=f"attention_{item.run_id}",
-            alt=f"Attention of {class_name} over the image. {sentence}",
+
+show_worst_classes([(row, results[run.run_id]) for run, row in usable])
+st.subheader("Look closer")
+pair = pick_pair(usable)
+run, row = pair[0]
+names = list(run.info.class_names)
+worst = worst_tail_class(results[run.run_id]) or results[run.run_id][0]
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    class_name = st.selectbox(
+        "Class",
+        names,
+        index=names.index(worst.class_name),
+        key="class",
+        bind="query-params",
+        help="At first the tail class of lowest AP of the run.",
+    )
+    shift = st.slider(
+        "Threshold of best F1, moved by",
+        -5.0,
+        5.0,
+        0.0,
+        0.1,
+        key="shift",
+        bind="query-params",
+        help="In units of the score (logit). Every run and class has its own threshold: the one of greatest F1 "
+        "on validation images. To the left more images count as found, and more false alarms.",
+    )
+    epoch = pick_epoch(sorted({e for item, _ in pair for e in item.array_epochs()}))
+class_index = names.index(class_name) if class_name in names else worst.class_index
+class_name = names[class_index]
+
+shown = []
+for item, item_row in pair:
+    at = nearest_array_epoch(item, epoch)
+    try:
+        record = None if at is None else remembered(decisions, item, at, class_index, shift=shift)
+        own = None if at is None else remembered(scored, item, at)
+    except RunFormatError as error:
+        st.warning(plain(error))
+        continue
+    if record is not None and own is not None:
+        shown.append((item, item_row, own, record))
+if not shown:
+    st.info("No scores are stored at this epoch; choose another one.")
+    st.stop()
+
+run, row, own, record = shown[0]
+with answer:
+    for _, item_row, scores, decided in shown:
+        st.markdown(
+            f"{plain(item_row.name)}, epoch {scores.epoch + 1}: {plain(decision_sentence(decided))} "
+            f"Threshold {decided.threshold:.2f}, greatest F1 on {scores.chosen_on}"
+            + (f", moved by {shift:+.1f}." if shift else ".")
         )
-        rows, columns = record.attention.shape
-        st.caption(f"Epoch {record.epoch + 1}; {rows} by {columns} cells, averaged over heads; classes here: "
-                   f"{', '.join(record.labels)}.")  # fmt: skip
-how_to_read(
-    "Every cell is one position of the feature map; brighter cells carry more of the class's attention, and "
-    "all cells of an image sum to 100 %. The dashed frame is the object of the class, where the image has one. "
-    "Attention of a class that is **not** in the image goes somewhere too: it must sum to 100 %. The colour "
-    "scale ends at the brightest cell of each map."
+kind = pick_kind(record)
+with_attention = remembered(probe_images, run, own.epoch)
+images = in_order(record.images[kind], with_attention)
+chosen = st.number_input(
+    "Open a test image by its number",
+    min_value=0,
+    max_value=len(own.scores) - 1,
+    value=None,
+    key=IMAGE_KEY,
+    bind="query-params",
+    placeholder=f"the first that is {kind}" if images else "a number",
+    width=260,
 )
+image = int(chosen) if chosen is not None else images[0] if images else None
+if image is not None:
+    comparable = [entry for entry in shown if entry[2].present.shape == own.present.shape]
+    try:
+        show_image(image, class_name, [(item, item_row, scores) for item, item_row, scores, _ in comparable])
+    except RunFormatError as error:
+        st.warning(plain(error))
+
+st.subheader(f"{len(images)} test images of {plain(class_name)} are {kind} by {plain(row.name)}")
+if images:
+    order = "lowest score first" if kind in ("missed", "rightly absent") else "highest score first"
+    st.caption(f"Pictures with an eye have stored attention and come first; then {order}.")
+    try:
+        show_gallery(run, record, images, with_attention, own.present)
+    except RunFormatError as error:
+        st.warning(plain(error))
+else:
+    st.caption(f"No test image is {kind}; move the threshold or choose another kind.")
+
+show_curves(class_name, [(item_row, decided) for _, item_row, _, decided in shown])
+show_company(class_name, remembered(company, run, own.epoch, class_index, shift=shift))
 show_problems(selected.problems, selected.picked)

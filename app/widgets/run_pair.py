@@ -32,11 +32,9 @@ def pick_pair(
     by_id = {run.run_id: (run, row) for run, row in usable}
     ids = list(by_id)
 
-    def named(run_id: str) -> str:
-        return by_id[run_id][1].name if run_id in by_id else "no second run"
-
     left, right = st.columns(2)
-    first = left.selectbox(first_label, ids, format_func=named, key="a", bind="query-params") or ids[0]
+    # no format_func: the address holds what the control shows, and names can change or repeat
+    first = left.selectbox(first_label, ids, key="a", bind="query-params") or ids[0]
     names = by_id[first][0].info.class_names
     others = [run_id for run_id in ids if run_id != first and by_id[run_id][0].info.class_names == names]
     options = [*([NONE] if optional or not others else []), *others]
@@ -44,7 +42,6 @@ def pick_pair(
         second_label,
         options,
         index=1 if optional and others else 0,
-        format_func=named,
         key="b",
         bind="query-params",
         help="Runs of the same classes, of those picked in the sidebar.",

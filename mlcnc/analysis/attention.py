@@ -86,6 +86,71 @@ def probe_attention(run: Run, epoch: int, probe: int, class_index: int) -> Probe
 
 
 @dataclass(frozen=True)
+class AttentionCourse:
+    """The attention of one class in one probe image over the stored epochs.
+
+    Attributes:
+        image: (H, W, 3) uint8.
+        epochs: (E,) from 0.
+        maps: (E, h, w) float32, each sums to 1.
+        boxes: (M, 4) x0, y0, x1, y1 in pixels of the class's objects; empty where none or unknown.
+        mass_in_box: (E,) share of attention inside the boxes; NaN without a box.
+        peak_in_box: (E,) whether the middle of the brightest cell lies inside a box.
+        chance: share of the image's area inside the boxes; NaN without a box.
+    """
+
+    image: NDArray[np.uint8]
+    epochs: tuple[int, ...]
+    maps: NDArray[np.float32]
+    boxes: NDArray[np.float64]
+    mass_in_box: NDArray[np.float64]
+    peak_in_box: NDArray[np.bool_]
+    chance: float
+
+
+def attention_course(run: Run, probe: int, class_index: int) -> AttentionCourse | None:
+    """Return the attention of one class in one probe image over all stored epochs, or None without any.
+
+    Raises:
+        RunFormatError: a file is damaged.
+    """
+    epochs = attention_epochs(run)
+    records = [probe_attention(run, epoch, probe, class_index) for epoch in epochs]
+    kept = [record for record in records if record is not None]
+    if not kept or len(kept) != len(epochs):
+        return None
+    first = kept[0]
+    size = first.image.shape[:2]
+    return AttentionCourse(
+        image=first.image,
+        epochs=tuple(epochs),
+        maps=np.stack([record.attention for record in kept]).astype(np.float32),
+        boxes=first.boxes,
+        mass_in_box=np.array([np.nan if r.mass_in_box is None else r.mass_in_box for r in kept]),
+        peak_in_box=np.array([_peak_inside(record.attention, size, first.boxes) for record in kept]),
+        chance=float("nan") if first.chance is None else first.chance,
+    )
+
+
+def mass_cells(attention: NDArray[np.floating], share: float = 0.8) -> NDArray[np.bool_]:
+    """Return the smallest set of cells (h, w) that holds at least ``share`` of the attention.
+
+    Of equal cells those further up, then further left come first.
+
+    Example:
+        >>> mass_cells(np.array([[0.5, 0.1], [0.3, 0.1]]), 0.8).tolist()
+        [[True, False], [True, False]]
+    """
+    flat = attention.astype(np.float64).ravel()
+    order = np.argsort(-flat, kind="stable")
+    # float32 cells that should reach the share exactly may fall short of it by rounding
+    enough = np.cumsum(flat[order]) >= share * flat.sum() * (1 - 1e-6)
+    inside = np.zeros(flat.shape, dtype=bool)
+    inside[order[: int(np.argmax(enough)) + 1]] = True
+    return inside.reshape(attention.shape)
+
+
+@dataclass(frozen=True)
 class Localisation:
     """How well attention finds objects, over all probe images and the classes in them.
 
@@ -118,10 +183,7 @@ def localisation(run: Run, epoch: int) -> Localisation | None:
         attention = maps[probe, label]
         boxes = _boxes(table, probe, label)
         mass, chance = _inside(attention, size, boxes)
-        row, column = np.unravel_index(int(attention.argmax()), attention.shape)
-        y, x = (row + 0.5) * size[0] / attention.shape[0], (column + 0.5) * size[1] / attention.shape[1]
-        hit = any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in boxes)
-        rows.append((mass, float(hit), chance))
+        rows.append((mass, float(_peak_inside(attention, size, boxes)), chance))
     if not rows:
         return None
     mass, hits, chance = np.array(rows, dtype=np.float64).mean(axis=0)
@@ -153,6 +215,12 @@ def _boxes(table: NDArray[np.float32] | None, probe: int, class_index: int) -> N
         return np.empty((0, 4))
     rows = table[(table[:, 0] == probe) & (table[:, 1] == class_index)]
     return rows[:, 2:].astype(np.float64)
+
+
+def _peak_inside(attention: NDArray[np.float64], size: tuple[int, ...], boxes: NDArray[np.float64]) -> bool:
+    row, column = np.unravel_index(int(attention.argmax()), attention.shape)
+    y, x = (row + 0.5) * size[0] / attention.shape[0], (column + 0.5) * size[1] / attention.shape[1]
+    return any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in boxes)
 
 
 def _inside(

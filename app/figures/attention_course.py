@@ -1,0 +1,177 @@
+"""Attention over a picture, epoch by epoch, for one or two runs in step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from PIL import Image
+
+from app.figures.attention import RISING
+from app.figures.player import with_player
+from app.figures.style import OPTIMUM_COLOUR, finished
+from mlcnc.analysis.attention import AttentionCourse, mass_cells
+
+OUTLINE_COLOUR = "#FFFFFF"
+SHARE = 0.8
+
+
+def attention_course_figure(
+    courses: Sequence[tuple[str, AttentionCourse]], *, opacity: float, smooth: bool = False, start: int = -1
+) -> go.Figure:
+    """Return the pictures side by side with attention cells, outline and object boxes; epochs are frames.
+
+    Args:
+        courses: one or two runs' names with their attention of the same image and class.
+        opacity: of the attention, 0 to 1.
+        smooth: draw an interpolation between the middles of the cells instead of the cells.
+        start: index of the epoch shown first.
+
+    Returns:
+        The colour scale is the same for every run and epoch and ends at the brightest cell of all. Runs
+        with other epochs show the nearest stored one. The white line surrounds the fewest cells that hold
+        80 % of the attention.
+    """
+    epochs = sorted({epoch for _, course in courses for epoch in course.epochs})
+    peak = max(float(course.maps.max()) for _, course in courses)
+    figure = go.Figure()
+    gap = 0.04
+    width = (1 - gap * (len(courses) - 1)) / len(courses)
+    for number, (name, course) in enumerate(courses):
+        suffix = "" if number == 0 else str(number + 1)
+        tall, wide = course.image.shape[:2]
+        rows, columns = course.maps.shape[1:]
+        figure.add_heatmap(
+            x=(np.arange(columns) + 0.5) * wide / columns,
+            y=(np.arange(rows) + 0.5) * tall / rows,
+            z=_shown(course, epochs[0]),
+            zmin=0,
+            zmax=100 * peak,
+            zsmooth="best" if smooth else False,
+            colorscale=RISING,
+            opacity=opacity,
+            showscale=number == 0,
+            colorbar={
+                "title": {"text": "% of attention in a cell", "side": "right"},
+                "thickness": 12,
+                "x": 1.0,
+            },
+            hovertemplate="%{z:.1f} % of attention<extra>" + name + "</extra>",
+            xaxis=f"x{suffix}",
+            yaxis=f"y{suffix}",
+        )
+        figure.add_scatter(
+            **_outline(course, epochs[0]),
+            mode="lines",
+            line={"color": OUTLINE_COLOUR, "width": 2},
+            hoverinfo="skip",
+            showlegend=False,
+            xaxis=f"x{suffix}",
+            yaxis=f"y{suffix}",
+        )
+        start_at = number * (width + gap)
+        figure.add_layout_image(
+            source=_enlarged(course.image),
+            x=0,
+            y=0,
+            sizex=wide,
+            sizey=tall,
+            xref=f"x{suffix}",
+            yref=f"y{suffix}",
+            sizing="stretch",
+            layer="below",
+        )
+        for x0, y0, x1, y1 in course.boxes:
+            figure.add_shape(
+                type="rect",
+                x0=x0,
+                y0=y0,
+                x1=x1,
+                y1=y1,
+                xref=f"x{suffix}",
+                yref=f"y{suffix}",
+                line={"color": OPTIMUM_COLOUR, "width": 3, "dash": "dash"},
+            )
+        figure.update_layout(
+            {
+                f"xaxis{suffix}": {
+                    "domain": [start_at, start_at + width],
+                    "anchor": f"y{suffix}",
+                    "range": [0, wide],
+                    "visible": False,
+                    "constrain": "domain",
+                    "fixedrange": True,
+                },
+                f"yaxis{suffix}": {
+                    "anchor": f"x{suffix}",
+                    "range": [tall, 0],
+                    "visible": False,
+                    "scaleanchor": f"x{suffix}",
+                    "constrain": "domain",
+                    "fixedrange": True,
+                },
+            }
+        )
+        figure.add_annotation(
+            text=name,
+            x=start_at + width / 2,
+            y=1.0,
+            xref="paper",
+            yref="paper",
+            yanchor="bottom",
+            showarrow=False,
+        )
+    figure.frames = [
+        go.Frame(
+            data=[
+                part
+                for _, course in courses
+                for part in (
+                    go.Heatmap(z=_shown(course, epoch)),
+                    go.Scatter(**_outline(course, epoch)),
+                )
+            ],
+            traces=list(range(2 * len(courses))),
+        )
+        for epoch in epochs
+    ]
+    with_player(figure, [epoch + 1 for epoch in epochs], start=start)
+    figure = finished(figure, height=470, legend=False)
+    figure.update_layout(margin={"t": 34})
+    return figure
+
+
+def nearest_index(course: AttentionCourse, epoch: int) -> int:
+    """Return which stored epoch of a course is nearest to ``epoch``, the later of two equal ones."""
+    return min(
+        range(len(course.epochs)), key=lambda index: (abs(course.epochs[index] - epoch), -course.epochs[index])
+    )
+
+
+def _shown(course: AttentionCourse, epoch: int) -> NDArray[np.float32]:
+    return (100 * course.maps[nearest_index(course, epoch)]).round(2).astype(np.float32)
+
+
+def _outline(course: AttentionCourse, epoch: int) -> dict[str, list[float | None]]:
+    """Return the border of the cells that hold most attention, as pieces of lines in pixels."""
+    inside = np.pad(mass_cells(course.maps[nearest_index(course, epoch)], SHARE), 1)
+    tall, wide = course.image.shape[:2]
+    rows, columns = course.maps.shape[1:]
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for row, column in np.argwhere(inside[1:, :] != inside[:-1, :]):
+        x += [(column - 1) * wide / columns, column * wide / columns, None]
+        y += [row * tall / rows, row * tall / rows, None]
+    for row, column in np.argwhere(inside[:, 1:] != inside[:, :-1]):
+        x += [column * wide / columns, column * wide / columns, None]
+        y += [(row - 1) * tall / rows, row * tall / rows, None]
+    return {"x": x, "y": y}
+
+
+def _enlarged(image: NDArray[np.uint8]) -> Image.Image:
+    # browsers blur small pictures when they stretch them
+    factor = max(1, 256 // max(image.shape[:2]))
+    picture = Image.fromarray(image)
+    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)

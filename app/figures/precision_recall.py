@@ -1,0 +1,58 @@
+"""Precision against recall of one class, with the thresholds in use marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished, run_colour
+from mlcnc.analysis.decisions import Decisions
+from mlcnc.analysis.runs import RunRow
+
+DASHES = ("solid", "dash")
+
+
+def precision_recall(records: Sequence[tuple[RunRow, Decisions]]) -> go.Figure:
+    """Return one stepped curve a run; a diamond marks its threshold, a dotted line what guessing gives."""
+    figure = go.Figure()
+    for number, (row, record) in enumerate(records):
+        curve = record.curve
+        figure.add_scatter(
+            name=f"{row.name} (AP {record.average_precision:.1f} %)",
+            x=(100 * curve.recall).round(2),
+            y=(100 * curve.precision).round(2),
+            mode="lines",
+            line={"color": run_colour(row), "shape": "vh", "width": 2, "dash": DASHES[number % 2]},
+            customdata=curve.thresholds.round(2),
+            hovertemplate="recall %{x:.1f} %, precision %{y:.1f} % at score %{customdata}"
+            "<extra>%{fullData.name}</extra>",
+        )
+        if np.isfinite(record.recall) and np.isfinite(record.precision):
+            figure.add_scatter(
+                name=f"threshold {record.threshold:.2f}",
+                x=[100 * record.recall],
+                y=[100 * record.precision],
+                mode="markers",
+                marker={
+                    "symbol": "diamond",
+                    "size": 13,
+                    "color": run_colour(row),
+                    "line": {"width": 2, "color": OPTIMUM_COLOUR},
+                },
+                hovertemplate="recall %{x:.1f} %, precision %{y:.1f} %<extra>%{fullData.name}</extra>",
+            )
+    if records:
+        share = 100 * float(records[0][1].present.mean())
+        figure.add_scatter(
+            name=f"guessing ({share:.0f} %)",
+            x=[0, 100],
+            y=[share, share],
+            mode="lines",
+            line={"dash": "dot", "color": NEUTRAL, "width": 1.5},
+            hovertemplate="precision of guessing %{y:.1f} %<extra></extra>",
+        )
+    figure.update_xaxes(title="recall: share of images with the class that are found (%)", range=[0, 101])
+    figure.update_yaxes(title="precision (%)", range=[0, 103])
+    return finished(figure, height=380)

@@ -1,0 +1,196 @@
+"""One test image: its picture, the scores of two runs, and where they look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from app.figures.attention_course import attention_course_figure, nearest_index
+from app.session import remembered
+from app.timing import timed
+from app.widgets.plain_text import plain
+from app.widgets.player import show_player
+from mlcnc.analysis.attention import (
+    AttentionCourse,
+    attention_course,
+    localisation,
+    localisation_sentence,
+)
+from mlcnc.analysis.decisions import Scored, probe_images
+from mlcnc.analysis.pictures import picture, picture_index
+from mlcnc.analysis.runs import RunRow
+from mlcnc.store import Run
+
+READING = (
+    "Every cell is one position of the feature map, and all cells of an image sum to 100 %; brighter cells "
+    "carry more. The **white line** surrounds the fewest cells that hold 80 % of the attention: a small patch "
+    "is a focused look, a line around everything an even one. The **dashed frame** is the object of the class, "
+    "where the image has one and its box is known. **Chance** is the share of the picture inside the frame: "
+    "what even attention would put there. Colours mean the same in both runs and all epochs. Attention of a "
+    "class that is **not** in the image must go somewhere too. *Smoothed* interpolates between the middles of "
+    "the cells; nothing finer than a cell was measured."
+)
+
+
+def show_image(
+    image: int,
+    class_name: str,
+    runs: Sequence[tuple[Run, RunRow, Scored]],
+) -> None:
+    """Draw the picture, a table of labels and scores, and the attention of one label.
+
+    Args:
+        image: index of a test image.
+        class_name: the class of the page, first choice for the attention.
+        runs: one or two, with their scores; of the same classes.
+    """
+    run, _, own = runs[0]
+    names = run.info.class_names
+    true = [names[i] for i in np.flatnonzero(own.present[image])]
+    st.subheader(f"Test image {image}")
+    left, right = st.columns([1, 3])
+    with left:
+        shown = picture(run, remembered(picture_index, run), "test", image)
+        if shown is None:
+            st.caption("No picture of this image is stored.")
+        else:
+            factor = max(1, 256 // max(shown.shape[:2]))
+            # browsers blur a small picture when they stretch it
+            large = shown.repeat(factor, axis=0).repeat(factor, axis=1)
+            st.image(large, width="stretch", alt=f"Test image {image} with {', '.join(true) or 'no label'}")
+        st.caption(f"It has: {plain(', '.join(true) or 'no label')}.")
+    with right:
+        table = score_table(image, class_name, runs)
+        st.dataframe(table, hide_index=True, alt=f"Labels and scores of test image {image}")
+        st.caption(
+            "yes or no, the score, and the threshold it needs: the one of greatest F1 of the class on "
+            f"{own.chosen_on}. Shown: labels of the image, the chosen class, and what any run says yes to."
+        )
+    show_attention(image, class_name, [*true, *table["class"]], runs)
+
+
+def score_table(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, Scored]]) -> pd.DataFrame:
+    """Return one line a class that matters in an image: whether it is there, and what each run says."""
+    own = runs[0][2]
+    names = runs[0][0].info.class_names
+    said = np.any([item.scores[image] >= _limits(item) for _, _, item in runs], axis=0)
+    wanted = np.flatnonzero(own.present[image] | said | (np.array(names) == class_name))
+    best = np.max([item.scores[image] - _limits(item) for _, _, item in runs], axis=0)
+    rows = sorted(wanted, key=lambda i: (names[i] != class_name, not own.present[image, i], -best[i]))
+    return pd.DataFrame(
+        [
+            {
+                "class": names[i],
+                "in the image": "yes" if own.present[image, i] else "no",
+                **{row.name: _said(item, image, i) for _, row, item in runs},
+            }
+            for i in rows
+        ]
+    )
+
+
+def _said(item: Scored, image: int, label: int) -> str:
+    score, limit = float(item.scores[image, label]), float(_limits(item)[label])
+    return f"yes, {score:.2f} of {limit:.2f}" if score >= limit else f"no, {score:.2f} of {limit:.2f}"
+
+
+def _limits(item: Scored) -> NDArray[np.float64]:
+    return np.where(np.isfinite(item.thresholds), item.thresholds, 0.0)
+
+
+@st.fragment
+def show_attention(
+    image: int, class_name: str, options: list[str], runs: Sequence[tuple[Run, RunRow, Scored]]
+) -> None:
+    """Draw the attention of a label over the image, for every run that stored it, epoch by epoch."""
+    with timed("attention"):
+        kept = [(run, row, remembered(probe_images, run, item.epoch)) for run, row, item in runs]
+        looked = [(run, row, probes[image]) for run, row, probes in kept if image in probes]
+        if not looked:
+            numbers = sorted({len(probes) for _, _, probes in kept})
+            st.info(
+                f"No attention is stored for this image: the runs keep it for {numbers[-1]} probe images. "
+                "Pictures with an eye in the gallery below have it; train with --training.num_probes 200 "
+                "for more."
+                if numbers and numbers[-1]
+                else "These runs stored no attention: train with --training.num_probes 24 to keep it."
+            )
+            return
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            labels = list(dict.fromkeys([class_name, *options]))
+            label = st.segmented_control(
+                "Attention of", labels, default=labels[0], required=True, key="label", bind="query-params"
+            )
+            label = label if label in labels else labels[0]
+            opacity = st.slider("Opacity", 0.0, 1.0, 0.75, 0.05, key="opacity", bind="query-params", width=160)
+            smooth = st.toggle("Smoothed", key="smooth", bind="query-params")
+        class_index = runs[0][0].info.class_names.index(label)
+        courses = []
+        for run, row, probe in looked:
+            course = remembered(attention_course, run, probe, class_index)
+            if course is not None:
+                courses.append((row.name, course))
+        if not courses:
+            st.info("The attention of this image is incomplete; another run may have it.")
+            return
+        said = course_sentences(label, courses)
+        st.markdown(plain(said))
+        show_player(
+            attention_course_figure(courses, opacity=opacity, smooth=smooth),
+            key="attention",
+            title=f"Attention of {label} in test image {image}",
+            alt=f"Attention of {label} over test image {image}. {said}",
+            reading=READING,
+            frame=course_frame(courses),
+            parameter="frame",
+        )
+        for run, row, _ in looked:
+            over_all = remembered(localisation, run, runs[0][2].epoch) if _has(run, runs[0][2].epoch) else None
+            if over_all is not None:
+                st.caption(f"{plain(row.name)}: {localisation_sentence(over_all)}")
+
+
+def course_sentences(label: str, courses: Sequence[tuple[str, AttentionCourse]]) -> str:
+    """Return how much attention lies on the object at the last stored epoch of each run, against chance."""
+    parts = []
+    for name, course in courses:
+        rows, columns = course.maps.shape[1:]
+        if not len(course.boxes):
+            parts.append(f"{name}: no box of {label} is known in this image ({rows} by {columns} cells).")
+            continue
+        inside = "inside" if course.peak_in_box[-1] else "outside"
+        parts.append(
+            f"{name}, epoch {course.epochs[-1] + 1}: {100 * course.mass_in_box[-1]:.0f} % of the attention of "
+            f"{label} lies on the object, chance is {100 * course.chance:.0f} %; the brightest of {rows} by "
+            f"{columns} cells is {inside}."
+        )
+    return " ".join(parts)
+
+
+def course_frame(courses: Sequence[tuple[str, AttentionCourse]]) -> pd.DataFrame:
+    """Return the plotted cells, one line a run, epoch and cell."""
+    parts = []
+    for name, course in courses:
+        for epoch in course.epochs:
+            cells = course.maps[nearest_index(course, epoch)]
+            row, column = np.indices(cells.shape)
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "run": name,
+                        "epoch": epoch + 1,
+                        "row": row.ravel() + 1,
+                        "column": column.ravel() + 1,
+                        "percent_of_attention": (100 * cells.ravel()).round(4),
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _has(run: Run, epoch: int) -> bool:
+    return epoch in run.array_epochs()

@@ -1,0 +1,91 @@
+"""Test images of one class by kind of decision, page by page; those with stored attention come first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from app.session import remembered
+from app.widgets.plain_text import plain
+from mlcnc.analysis.decisions import KINDS, SHORT, Decisions
+from mlcnc.analysis.pictures import picture_bytes, picture_index
+from mlcnc.store import Run
+
+IMAGE_KEY = "image"
+PER_PAGE = 24
+
+
+def pick_kind(record: Decisions) -> str:
+    """Show how many images there are of each kind, and ask for one."""
+    with st.container(horizontal=True, gap="medium"):
+        for kind in KINDS:
+            st.metric(
+                f"{kind} ({SHORT[kind]})",
+                len(record.images[kind]),
+                width="content",
+                help={
+                    "missed": "has the class, score below the threshold",
+                    "found": "has the class, score at or above the threshold",
+                    "false alarm": "lacks the class, score at or above the threshold",
+                    "rightly absent": "lacks the class, score below the threshold",
+                }[kind],
+            )
+    chosen = st.segmented_control(
+        "Show images that are", KINDS, default=KINDS[0], required=True, key="kind", bind="query-params"
+    )
+    return chosen if chosen in KINDS else KINDS[0]
+
+
+def in_order(images: NDArray[np.int64], first: Collection[int]) -> list[int]:
+    """Return the images with those of ``first`` in front, else in their own order."""
+    return sorted(images.tolist(), key=lambda image: image not in first)
+
+
+def show_gallery(
+    run: Run, record: Decisions, images: list[int], with_attention: Collection[int], labels: NDArray[np.bool_]
+) -> None:
+    """Draw one page of pictures; each opens its image above.
+
+    Args:
+        run: whose pictures.
+        record: decisions on the class.
+        images: indices of test images in the order to show.
+        with_attention: images whose attention is stored.
+        labels: (N, C) which classes each image has.
+    """
+    pages = max(1, -(-len(images) // PER_PAGE))
+    page = 1
+    if pages > 1:
+        page = st.pagination(pages, key="page", bind="query-params")
+    index = remembered(picture_index, run)
+    if not index.positions:
+        st.info(
+            "This run kept no pictures: train with --training.num_pictures 2000 to see its images. "
+            "The numbers below still open them."
+        )
+    names = run.info.class_names
+    with st.grid(min_column_width=116, gap="small", key="image_gallery"):
+        for image in images[(page - 1) * PER_PAGE : page * PER_PAGE]:
+            true = ", ".join(names[i] for i in np.flatnonzero(labels[image])) or "no label"
+            with st.container():
+                encoded = picture_bytes(run, index, "test", image)
+                if encoded is not None:
+                    st.image(encoded, width="stretch", alt=f"test image {image}: {true}")
+                badge = ":material/visibility: " if image in with_attention else ""
+                st.caption(f"{badge}score {record.scores[image]:.2f}; {plain(true)}")
+                st.button(
+                    f"Open {image}",
+                    key=f"open_{image}",
+                    type="tertiary",
+                    on_click=open_image,
+                    args=(image,),
+                    help="attention stored" if image in with_attention else "scores only, no attention stored",
+                )
+
+
+def open_image(image: int) -> None:
+    """Show an image; only in a callback."""
+    st.session_state[IMAGE_KEY] = image

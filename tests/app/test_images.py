@@ -1,0 +1,161 @@
+"""The page of images: galleries hold exactly the images of a kind, and what is opened is what was asked for."""
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.figures.attention_course import attention_course_figure, nearest_index
+from app.figures.precision_recall import precision_recall
+from app.widgets.image_detail import course_frame, course_sentences, score_table
+from mlcnc.analysis.attention import attention_course, mass_cells
+from mlcnc.analysis.decisions import class_results, decision_sentence, decisions, probe_images, scored
+from mlcnc.analysis.runs import run_row
+from mlcnc.store import RunStore
+from tests.app.conftest import words
+from tests.conftest import ROOT
+
+ETF, GLOVE = "pictogram-etf-s0", "pictogram-glove-s0"
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    monkeypatch.setenv("MLCNC_RUNS", str(ROOT / "runs"))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+
+    def opened(**query):
+        page = AppTest.from_file(str(ROOT / "app" / "views" / "images.py"), default_timeout=60)
+        for name, value in query.items():
+            page.query_params[name] = value
+        return page.run()
+
+    return opened
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return {name: RunStore(ROOT / "runs").open(name) for name in (ETF, GLOVE)}
+
+
+def opening_buttons(page):
+    return [int(button.key.removeprefix("open_")) for button in page.button if button.key.startswith("open_")]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("missed", "sheep"), ("false alarm", "cow"), ("found", "bus")])
+def test_the_gallery_holds_the_images_of_its_kind(recorded, runs, kind, name):
+    page = recorded(**{"class": name, "kind": kind, "a": ETF})
+    assert not page.exception
+    run = runs[ETF]
+    label, epoch = run.info.class_names.index(name), run.array_epochs()[-1]
+    record = decisions(run, epoch, label)
+    wanted = record.images[kind].tolist()
+    shown = opening_buttons(page)
+    assert set(shown) <= set(wanted)
+    assert len(shown) == min(24, len(wanted))
+    looked_at = [image for image in shown if image in probe_images(run, epoch)]
+    assert shown[: len(looked_at)] == looked_at, "images with attention come first"
+    assert decision_sentence(record) in words(page).replace("\\", "")
+    counts = {metric.label: int(metric.value) for metric in page.metric}
+    assert counts == {
+        f"{word} ({short})": len(record.images[word])
+        for word, short in (("missed", "FN"), ("found", "TP"), ("false alarm", "FP"), ("rightly absent", "TN"))
+    }
+
+
+def test_the_threshold_moves_images_between_kinds(recorded, runs):
+    label = runs[ETF].info.class_names.index("cow")
+    epoch = runs[ETF].array_epochs()[-1]
+    page = recorded(**{"class": "cow", "shift": "2.0", "a": ETF})
+    missed = next(metric.value for metric in page.metric if metric.label.startswith("missed"))
+    assert int(missed) == len(decisions(runs[ETF], epoch, label, shift=2.0).images["missed"])
+    assert int(missed) > len(decisions(runs[ETF], epoch, label).images["missed"])
+
+
+def test_one_click_leads_from_the_weakest_class_to_its_missed_images(recorded, runs):
+    page = recorded(a=ETF)
+    page.button(key=f"worst_{GLOVE}").click().run()
+    worst = next(r for r in class_results(runs[GLOVE], runs[GLOVE].array_epochs()[-1]) if r.bucket == "tail")
+    assert f"missed by {GLOVE}" in words(page)
+    assert f"Test image {opening_buttons(page)[0]}" in words(page)
+    assert f"of the attention of {worst.class_name} lies on the object" in words(page)
+
+
+def test_opening_a_picture_shows_that_image(recorded):
+    page = recorded(**{"class": "sheep", "a": ETF})
+    last = opening_buttons(page)[-1]
+    page.button(key=f"open_{last}").click().run()
+    assert not page.exception
+    assert f"Test image {last}" in words(page)
+
+
+def test_an_image_without_attention_says_what_to_do(recorded, runs):
+    probes = probe_images(runs[ETF], runs[ETF].array_epochs()[-1])
+    other = next(image for image in range(1000) if image not in probes)
+    page = recorded(image=str(other), a=ETF)
+    assert f"No attention is stored for this image: the runs keep it for {len(probes)} probe images" in words(
+        page
+    )
+
+
+def test_bad_addresses_fall_back(recorded):
+    page = recorded(
+        **{"class": "unicorn", "image": "99999", "kind": "?", "shift": "many", "a": "../x", "label": "x"}
+    )
+    assert not page.exception
+    assert "missed" in words(page)
+
+
+def test_the_score_table_says_yes_at_the_threshold(runs):
+    entries = [(run, run_row(run), scored(run, run.array_epochs()[-1])) for run in runs.values()]
+    image = 150
+    table = score_table(image, "sheep", entries)
+    names = entries[0][0].info.class_names
+    assert table["class"][0] == "sheep"
+    true = [names[i] for i in np.flatnonzero(entries[0][2].present[image])]
+    assert set(true) <= set(table["class"])
+    for _, row, item in entries:
+        for name, said in zip(table["class"], table[row.name], strict=True):
+            label = names.index(name)
+            assert said.startswith("yes") == (item.scores[image, label] >= item.thresholds[label])
+
+
+def test_frames_are_the_stored_cells_of_both_runs(runs):
+    courses = [(name, attention_course(run, 2, 14)) for name, run in runs.items()]
+    figure = attention_course_figure(courses, opacity=0.7)
+    assert [frame.name for frame in figure.frames] == [str(epoch + 1) for epoch in courses[0][1].epochs]
+    assert (
+        figure.data[0].zmax == figure.data[2].zmax == pytest.approx(100 * max(c.maps.max() for _, c in courses))
+    )
+    for index, frame in enumerate(figure.frames):
+        for number, (_, course) in enumerate(courses):
+            np.testing.assert_allclose(frame.data[2 * number].z, 100 * course.maps[index], atol=0.006)
+    table = course_frame(courses)
+    assert table.groupby(["run", "epoch"])["percent_of_attention"].sum().to_numpy() == pytest.approx(
+        100, abs=0.1
+    )
+    sentence = course_sentences("person", courses)
+    for name, course in courses:
+        assert name in sentence
+        if len(course.boxes):
+            assert f"{100 * course.mass_in_box[-1]:.0f} %" in sentence
+
+
+def test_the_outline_runs_around_the_cells_that_hold_most(runs):
+    course = attention_course(runs[ETF], 2, 14)
+    figure = attention_course_figure([("one", course)], opacity=1.0, smooth=True)
+    assert figure.data[0].zsmooth == "best"
+    inside = np.pad(mass_cells(course.maps[-1]), 1)
+    edges = sum(int((np.diff(inside.astype(int), axis=axis) != 0).sum()) for axis in (0, 1))
+    assert sum(value is None for value in figure.data[1].x) == edges
+    assert nearest_index(course, 10**6) == len(course.epochs) - 1
+
+
+def test_the_curve_passes_through_its_threshold(runs):
+    run = runs[ETF]
+    record = decisions(run, run.array_epochs()[-1], 3)
+    figure = precision_recall([(run_row(run), record)])
+    line, mark = figure.data[0], figure.data[1]
+    assert mark.x[0] == pytest.approx(100 * record.recall)
+    near = np.abs(np.array(line.x) - mark.x[0]).argmin()
+    assert line.y[near] == pytest.approx(100 * record.precision, abs=0.5) or mark.y[0] in line.y
+    guess = figure.data[-1].y[0]
+    assert guess == pytest.approx(100 * record.present.mean())

@@ -1,0 +1,43 @@
+"""From the weakest tail class to the attention on a missed image, by clicks; and the same view by its address."""
+
+import re
+
+import pytest
+
+from tests.browser.conftest import drawn
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+def test_from_a_weak_class_to_attention_on_a_missed_image(page, browser, gallery_address):
+    page.goto(f"{gallery_address}/")
+    page.get_by_role("link", name="Images and attention").click()
+    page.get_by_role("heading", name="The weakest tail class of each run").wait_for()
+    page.locator(".st-key-worst_pictogram-glove-s0").get_by_role("button").click()
+    page.get_by_role("heading", name=re.compile("are missed by pictogram-glove-s0")).wait_for()
+    drawn(page)
+    page.get_by_text(re.compile(r"of the attention of \w+ lies on the object")).first.wait_for()
+    number = page.get_by_role("heading", name=re.compile(r"^Test image \d+")).inner_text().split()[2]
+    page.get_by_role("button", name=re.compile(r"^Open \d+$")).nth(1).click()
+    page.get_by_role("heading", name=re.compile(rf"^Test image (?!{number}\b)\d+")).wait_for()
+    second = page.get_by_role("heading", name=re.compile(r"^Test image \d+")).inner_text()
+    page.wait_for_url("**image=**")
+    other = browser.new_context().new_page()
+    other.goto(page.url)
+    drawn(other)
+    assert other.get_by_role("heading", name=second).count() == 1
+    assert other.get_by_role("heading", name=re.compile("missed by pictogram-glove-s0")).count() == 1
+    other.context.close()
+
+
+def test_pictures_have_words_and_attention_plays_without_the_server(page, gallery_address):
+    received = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
+    page.goto(f"{gallery_address}/images")
+    drawn(page)
+    page.wait_for_timeout(1500)
+    assert page.locator("[data-testid=stMain] img:not([alt])").count() == 0
+    before = len(received)
+    page.get_by_role("button", name="play / pause").click()
+    page.wait_for_timeout(1500)
+    assert received[before:] == []
