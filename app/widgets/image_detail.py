@@ -86,7 +86,7 @@ def score_table(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, S
             {
                 "class": names[i],
                 "in the image": "yes" if own.present[image, i] else "no",
-                **{row.name: _said(item, image, i) for _, row, item in runs},
+                **{row.name: _said(item, image, int(i)) for _, row, item in runs},
             }
             for i in rows
         ]
