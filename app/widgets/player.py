@@ -16,9 +16,9 @@ EPOCH_KEY = "epoch"
 _KEYS = st.components.v2.component(
     "mlcnc_player_keys",
     html="""<div role="group" aria-label="Step through the chart">
-<button type="button" class="back" title="One step back (left arrow)">&#9664;</button>
+<button type="button" class="back" aria-label="One step back" title="One step back (left arrow)">&#9664;</button>
 <button type="button" class="play" title="Play or pause (space)">play / pause</button>
-<button type="button" class="on" title="One step on (right arrow)">&#9654;</button>
+<button type="button" class="on" aria-label="One step on" title="One step on (right arrow)">&#9654;</button>
 <span class="hint">arrow keys step, space plays</span>
 <span class="said" role="status" aria-live="polite"></span></div>""",
     css="""

@@ -1,0 +1,113 @@
+"""The player in a real browser: it moves without the server, by slider, keys and address."""
+
+import pytest
+
+from tests.browser.conftest import drawn
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+SLIDER = """key => {
+  const chart = document.querySelector(`.st-key-${key} .js-plotly-plot`);
+  const slider = chart?._fullLayout?.sliders?.[0];
+  return slider ? slider.steps[slider.active].label : null;
+}"""
+TITLE = "key => document.querySelector(`.st-key-${key} .annotation-text`)?.textContent ?? ''"
+
+
+@pytest.fixture
+def wire(page):
+    """Count the bytes on the websocket."""
+    counted = {"received": 0, "sent": 0}
+
+    def add(way):
+        return lambda data: counted.__setitem__(way, counted[way] + len(data))
+
+    def count(socket):
+        socket.on("framereceived", add("received"))
+        socket.on("framesent", add("sent"))
+
+    page.on("websocket", count)
+    return counted
+
+
+def at(page, label, key="geometry"):
+    page.wait_for_function(f"([key, label]) => ({SLIDER})(key) === label", arg=[key, label])
+
+
+def rested(page, label):
+    """Wait until the texts, which the server writes, are of the epoch."""
+    at(page, label)
+    page.get_by_text(f"Epoch {label}; class means of test features f").first.wait_for()
+
+
+def test_it_plays_without_a_byte_and_the_texts_follow_at_rest(page, gallery_address, wire):
+    page.goto(f"{gallery_address}/geometry?epoch=9")
+    drawn(page)
+    rested(page, "9")
+    page.wait_for_timeout(800)
+    before = dict(wire)
+    page.keyboard.press("Space")
+    at(page, "25")
+    assert wire == before
+    assert "epoch 25" in page.evaluate(TITLE, "geometry")
+    page.keyboard.press("Space")
+    page.wait_for_url("**epoch=**")
+    shown = page.evaluate(SLIDER, "geometry")
+    if shown != "40":
+        page.wait_for_url(f"**epoch={shown}**")
+    rested(page, shown)
+    # a rerun for the texts leaves the chart where it is, and does not send it again
+    assert page.evaluate(SLIDER, "geometry") == shown
+    assert wire["received"] - before["received"] < 50_000
+
+
+def test_arrow_keys_step_and_leave_input_fields_alone(page, gallery_address):
+    page.goto(f"{gallery_address}/geometry")
+    drawn(page)
+    at(page, "40")
+    page.keyboard.press("ArrowLeft")
+    at(page, "33")
+    page.keyboard.press("ArrowLeft")
+    at(page, "25")
+    page.keyboard.press("ArrowRight")
+    at(page, "33")
+    page.wait_for_url("**epoch=33**")
+    page.get_by_role("combobox").first.focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(400)
+    assert page.evaluate(SLIDER, "geometry") == "33"
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="One step back").click()
+    at(page, "25")
+    # from the focused button arrows go on
+    page.keyboard.press("ArrowLeft")
+    at(page, "17")
+
+
+def test_the_epoch_outlives_a_reload_a_control_and_a_visit_elsewhere(page, gallery_address):
+    page.goto(f"{gallery_address}/geometry?epoch=17")
+    drawn(page)
+    rested(page, "17")
+    page.reload()
+    drawn(page)
+    rested(page, "17")
+    page.get_by_text("cluster", exact=True).click()
+    page.wait_for_url("**order=cluster**")
+    rested(page, "17")
+    assert "epoch=17" in page.url
+    page.get_by_role("link", name="Overview").click()
+    page.get_by_role("link", name="Geometry").click()
+    drawn(page)
+    rested(page, "17")
+
+
+def test_arrows_in_three_dimensions_move_with_the_angles(page, gallery_address):
+    page.goto(f"{gallery_address}/geometry?arrows=true&classes=dog&classes=cat&classes=cow&r=pictogram-etf-s0")
+    page.wait_for_selector(".st-key-class_arrows canvas")
+    at(page, "40", "class_arrows")
+    page.locator("h1").click()
+    page.keyboard.press("ArrowLeft")
+    at(page, "33")
+    at(page, "33", "class_arrows")
+    page.get_by_text("3 arrows at epoch 33").wait_for()
+    assert "epoch 33" in page.evaluate(TITLE, "class_arrows")
