@@ -160,8 +160,18 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
     # squares instead of a heatmap, which blinks in the browser each time its values change
     figure.add_trace(
         go.Scatter(
-            **_cells(course, last, names),
+            x=[names[column] for column in _pairs(course)[1].tolist()],
+            y=[names[row] for row in _pairs(course)[0].tolist()],
             mode="markers+text",
+            marker={
+                "symbol": "square",
+                "size": 30,
+                "cmin": course.optimum - REACH_DEGREES,
+                "cmax": course.optimum + REACH_DEGREES,
+                "colorscale": ANGLE_SCALE,
+                "line": {"color": NEUTRAL, "width": 1},
+            },
+            textfont={"size": 11},
             hovertemplate="%{y} and %{x}: %{marker.color:.1f}°<extra></extra>",
         ),
         1,
@@ -214,7 +224,7 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
                 go.Scatter(**_arrows(course, at)),
                 go.Scatter(**_xy(course.scaled_rows[at])),
                 go.Scatter(**_xy(course.scaled_means[at])),
-                go.Scatter(**_cells(course, at, names)),
+                go.Scatter(**_cells(course, at)),
                 go.Scatter(x=[_plotted(course.steps)[at]], y=[course.angles.minimum[at]]),
             ],
             traces=[0, 1, 2, 3, 6],
@@ -247,25 +257,20 @@ def _arrows(course: CollapseCourse, at: int) -> dict[str, Any]:
     return _xy(lines.reshape(-1, 2))
 
 
-def _cells(course: CollapseCourse, at: int, names: Sequence[str]) -> dict[str, Any]:
-    rows, columns = np.nonzero(~np.eye(len(names), dtype=bool))
-    angles = course.angles.angles[at][rows, columns]
+def _cells(course: CollapseCourse, at: int) -> dict[str, Any]:
+    """Return what changes of the angles between two classes: colour and number."""
+    angles = course.angles.angles[at][_pairs(course)]
     dark = np.abs(angles - course.optimum) > REACH_DEGREES / 2
     return {
-        "x": [names[column] for column in columns.tolist()],
-        "y": [names[row] for row in rows.tolist()],
         "text": [f"{angle:.0f}" for angle in angles],
-        "textfont": {"color": np.where(dark, "white", "#222222").tolist(), "size": 11},
-        "marker": {
-            "symbol": "square",
-            "size": 30,
-            "color": angles.round(1).tolist(),
-            "cmin": course.optimum - REACH_DEGREES,
-            "cmax": course.optimum + REACH_DEGREES,
-            "colorscale": ANGLE_SCALE,
-            "line": {"color": NEUTRAL, "width": 1},
-        },
+        "textfont": {"color": np.where(dark, "white", "#222222").tolist()},
+        "marker": {"color": angles.round(1).tolist()},
     }
+
+
+def _pairs(course: CollapseCourse) -> tuple[np.ndarray, np.ndarray]:
+    rows, columns = np.nonzero(~np.eye(course.angles.angles.shape[1], dtype=bool))
+    return rows, columns
 
 
 def _plotted(steps: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 STEP_KEY = "step"
+MOVED_KEY = "step_moved"
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,14 @@ STEPS = (
 
 def pick_step() -> Step:
     """Draw the navigator (numbers, Back, Next, Shift with an arrow key) and return the step of the address."""
+    # a default beside a value that a callback has just set is a warning in the server's log
+    moved = st.session_state.pop(MOVED_KEY, False)
     with st.container(horizontal=True, vertical_alignment="center"):
         back = st.empty()
         chosen = st.segmented_control(
             "Step",
             [str(step.number) for step in STEPS],
-            default="1",
+            default=None if moved else "1",
             required=True,
             key=STEP_KEY,
             bind="query-params",
@@ -87,6 +90,7 @@ def offer_next(step: Step) -> None:
 
 
 def _go(number: int) -> None:
+    st.session_state[MOVED_KEY] = True
     st.session_state[STEP_KEY] = str(min(max(number, 1), len(STEPS)))
 
 
@@ -100,7 +104,7 @@ def measured(what: str = "from recorded runs") -> None:
     st.badge(f"Measured: {what}", icon=":material/labs:", color="green")
 
 
-def question(key: str, text: str, options: Sequence[str], right: str, reasons: Mapping[str, str]) -> str | None:
+def question(key: str, text: str, options: Sequence[str], right: str, reasons: Mapping[str, str]) -> None:
     """Ask the reader to predict before looking; the answer can be revealed without one.
 
     The guess is kept in the session, not in the address: a link to a lesson must not carry an answer.
@@ -112,9 +116,6 @@ def question(key: str, text: str, options: Sequence[str], right: str, reasons: M
         right: the one of ``options`` that holds.
         reasons: for every option, what its reader should hear.
 
-    Returns:
-        The guess, or None.
-
     Raises:
         ValueError: ``right`` is no option, or an option has no reason.
     """
@@ -123,6 +124,12 @@ def question(key: str, text: str, options: Sequence[str], right: str, reasons: M
             f"right must be one of the options and each option needs a reason, got right={right!r}, "
             f"options={list(options)}, reasons for {list(reasons)}"
         )
+    _ask(key, text, options, right, reasons)
+
+
+@st.fragment
+def _ask(key: str, text: str, options: Sequence[str], right: str, reasons: Mapping[str, str]) -> None:
+    # a guess runs this card again, not the lesson
     with st.container(border=True):
         guess = st.radio(
             f"**Predict first.** {text}",
@@ -138,7 +145,6 @@ def question(key: str, text: str, options: Sequence[str], right: str, reasons: M
             st.warning(f"**Not quite.** {reasons[guess]}", icon=":material/lightbulb:")
         with st.expander("Show the answer without a guess"):
             st.markdown(f"**{right}.** {reasons[right]}")
-    return guess
 
 
 def formula(latex: str, words: str, *, title: str = "The formula") -> None:
@@ -148,7 +154,7 @@ def formula(latex: str, words: str, *, title: str = "The formula") -> None:
         st.markdown(words)
 
 
-def in_your_run(words: str, view: str, label: str, **settings: str) -> None:
+def in_your_run(words: str, view: str, label: str, **settings: str | list[str]) -> None:
     """Say what to look for in a trained network, with a link that opens the page on it.
 
     Args:

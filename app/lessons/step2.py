@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from app.figures.collapse_course import collapse_frames
@@ -86,9 +87,9 @@ def _collapse(with_decay: CollapseCourse, without: CollapseCourse) -> None:
         key="decay",
         bind="query-params",
     )
-    course, other = (without, with_decay) if chosen == "0" else (with_decay, without)
+    course = without if chosen == "0" else with_decay
     show_player(
-        collapse_frames(course, other, FIVE, COLOURS, MARKS),
+        _figure(course.decay),
         key="lesson2_collapse" if course.decay else "lesson2_no_decay",
         title="Features collapse onto their class means",
         alt=f"Points of five classes draw together; NC1 goes from {course.nc1[0]:.0f} to {course.nc1[-1]:.2g} "
@@ -105,3 +106,10 @@ def _collapse(with_decay: CollapseCourse, without: CollapseCourse) -> None:
         what="step",
         autoplay=True,
     )
+
+
+# building frames takes longer than a page should; a figure is only read, so all visitors share it
+@st.cache_resource(show_spinner=False)
+def _figure(decay: float) -> go.Figure:
+    course, other = (remembered(collapse_course, decay=value) for value in (decay, DECAY - decay))
+    return collapse_frames(course, other, FIVE, COLOURS, MARKS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from app.figures.collapse_course import angle_frames
@@ -40,7 +41,7 @@ def show() -> None:
     )
     toy("the run of step 2")
     show_player(
-        angle_frames(course, FIVE, COLOURS),
+        _figure(),
         key="lesson3_angles",
         title="Class means and classifier become one simplex ETF",
         alt=f"The smallest angle between class means grows from {angles.minimum[0]:.1f} to "
@@ -107,6 +108,12 @@ def show() -> None:
         "A mean centred angle far from the ETF with equal norms: the identity says it cannot be. For the "
         "claim of an ETF: one pair of classes that stays close however long training goes on."
     )
+
+
+# building frames takes longer than a page should; a figure is only read, so all visitors share it
+@st.cache_resource(show_spinner=False)
+def _figure() -> go.Figure:
+    return angle_frames(remembered(collapse_course, decay=0.05), FIVE, COLOURS)
 
 
 @st.fragment
