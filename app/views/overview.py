@@ -49,14 +49,15 @@ with answer:
     show_cards(selected.rows, dataset)
     show_next_steps()
 
-chosen = [group for group in seed_groups(selected.picked_recipes) if group.dataset == dataset]
+drawn = wanted.dataset or main_dataset([row for _, row in selected.picked])
+chosen = [group for group in seed_groups(selected.picked_recipes) if group.dataset == drawn]
 if chosen:
-    st.subheader(plain(f"Test mAP by bucket on {dataset}"))
+    st.subheader(plain(f"Test mAP by bucket on {drawn}"))
     show_chart(
         bucket_bars(chosen),
         key="overview_bars",
-        title=f"Test mAP by bucket on {dataset}, mean and range over seeds",
-        alt=f"Bars of test mAP on {dataset} for total, head, medium and tail classes, one colour per "
+        title=f"Test mAP by bucket on {drawn}, mean and range over seeds",
+        alt=f"Bars of test mAP on {drawn} for total, head, medium and tail classes, one colour per "
         f"embedding. {verdict(chosen)}",
         reading="Recipes of the picked runs, with all their seeds. A bar is the mean over seeds, its whisker "
         "the lowest and highest seed. **Head** classes have many training images, **tail** classes few; the "

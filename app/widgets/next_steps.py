@@ -7,9 +7,9 @@ from streamlit.errors import StreamlitAPIException
 
 STEPS = (
     ("learn", "New here? Start the lesson", ":material/school:"),
-    ("compare", "Compare what the embedding changes", ":material/bar_chart:"),
-    ("geometry", "See how close to a simplex ETF", ":material/hub:"),
-    ("images", "Look at missed images", ":material/visibility:"),
+    ("compare", "Compare recipes", ":material/bar_chart:"),
+    ("geometry", "How close to an ETF", ":material/hub:"),
+    ("images", "Missed images", ":material/visibility:"),
 )
 
 

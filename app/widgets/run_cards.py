@@ -28,6 +28,6 @@ def show_cards(rows: Sequence[RunRow], dataset: str | None) -> None:
 
 def _card(label: str, value: str, below: str) -> None:
     # wide enough for the longest label, narrow enough for five in a row beside the sidebar
-    with st.container(border=True, gap="xxsmall", width=156):
+    with st.container(border=True, gap="xxsmall", width=152, height="stretch"):
         st.metric(label, value)
         st.caption(plain(below))

@@ -164,7 +164,7 @@ def _show_names(rows: Sequence[RunRow]) -> None:
     # the colour comes from our own palette; a name is given by people, so it is escaped
     lines = [
         '<div style="font-size:0.875rem;line-height:1.5;overflow-wrap:anywhere"><span aria-hidden="true" '
-        f'style="color:{run_colour(row)};font-size:1.3em">&#9679;</span> {escape(row.name)}</div>'
+        f'style="color:{run_colour(row)};font-size:1.3em">&#9679;</span> <span>{escape(row.name)}</span></div>'
         for row in rows
     ]
     if lines:

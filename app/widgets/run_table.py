@@ -16,6 +16,7 @@ from mlcnc.analysis.run_filter import RunFilter
 from mlcnc.analysis.runs import BUCKETS, Choice, RunRow, thinned
 
 TABLE_KEY = "run_table"
+_TURN = "run_table_turn"
 CURVE_POINTS = 20
 ANY = "all"
 
@@ -64,12 +65,14 @@ def show_run_table(rows: Sequence[RunRow], picked: Sequence[str]) -> None:
         )
     ids = [row.run_id for row in rows]
     boxes = [place for place, run_id in enumerate(ids) if run_id in picked]
-    st.session_state[TABLE_KEY] = {"selection": {"rows": boxes, "columns": [], "cells": []}}
+    # a browser that is sent the boxes it was sent before keeps its own: a new key makes a new table
+    key = f"{TABLE_KEY}_{st.session_state.get(_TURN, 0)}"
+    st.session_state[key] = {"selection": {"rows": boxes, "columns": [], "cells": []}}
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     st.dataframe(
         run_frame(rows),
-        key=TABLE_KEY,
-        on_select=partial(_boxes_changed, ids, list(picked)),
+        key=key,
+        on_select=partial(_boxes_changed, key, ids, list(picked)),
         selection_mode="multi-row",
         hide_index=True,
         placeholder="-",
@@ -97,7 +100,7 @@ def pick_filter(rows: Sequence[RunRow]) -> RunFilter:
     """Ask which runs are shown; every part lives in the URL."""
     words, state, dataset, least = st.columns([3, 2, 2, 1.5], vertical_alignment="bottom")
     text = words.text_input(
-        "Search",
+        "Find runs",
         key="q",
         bind="query-params",
         placeholder="name, tag, note, setting",
@@ -131,13 +134,15 @@ def pick_filter(rows: Sequence[RunRow]) -> RunFilter:
     return RunFilter(text or "", tuple(states), None if chosen in (ANY, None) else chosen, minimum)
 
 
-def _boxes_changed(ids: Sequence[str], picked_before: Sequence[str]) -> None:
+def _boxes_changed(key: str, ids: Sequence[str], picked_before: Sequence[str]) -> None:
     """Carry the boxes of the table over to the picker; picks that a filter hides stay."""
-    rows = st.session_state[TABLE_KEY]["selection"]["rows"]
+    rows = st.session_state[key]["selection"]["rows"]
     ticked = [ids[place] for place in rows if place < len(ids)]
     before = st.session_state.get(RUNS_KEY) or picked_before
     kept = [run_id for run_id in before if run_id not in ids or run_id in ticked]
     pick([*kept, *(run_id for run_id in ticked if run_id not in kept)])
+    if TOO_MANY in st.session_state:
+        st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
 
 
 def clear_filter() -> None:
