@@ -2,7 +2,8 @@
 
 Three folders of runs: the recorded ones, 200 runs, and one run of the size of COCO-LT. For each a real server and a
 real Chromium; every control of a page is used once to warm the caches, then measured. Times depend on the machine,
-so the first chart is a ratio to an empty Streamlit page with one chart on the same machine.
+so the first chart is a ratio to an empty Streamlit page with one chart on the same machine. The processor's column
+is the script's own work without what other programs take; on a quiet machine it is close to the clock's.
 """
 
 from __future__ import annotations
@@ -68,6 +69,11 @@ class Timings:
     def __init__(self, path: Path) -> None:
         self.path, self.offset = path, 0
 
+    @property
+    def size(self) -> int:
+        """How long the file is now."""
+        return self.path.stat().st_size if self.path.is_file() else 0
+
     def new(self) -> list[tuple[str, float, float]]:
         """Return name, milliseconds and those of the processor, of the runs since the last call."""
         if not self.path.is_file():
@@ -106,10 +112,18 @@ def settled(page, quiet=0.2, longest=20.0):
         page.wait_for_timeout(60)
 
 
-def rerun(page):
-    """Let the whole script run again, as after any change."""
-    page.locator("body").press("r")
+def ran(page, timings, act, longest):
+    """Act, wait until the server has run a script or fragment, at most ``longest`` seconds, and until all is sent."""
+    before, deadline = timings.size, time.monotonic() + longest
+    act()
+    while timings.size == before and time.monotonic() < deadline:
+        page.wait_for_timeout(30)
     settled(page)
+
+
+def rerun(page, timings):
+    """Let the whole script run again, as after any change."""
+    ran(page, timings, lambda: page.locator("body").press("r"), 15)
 
 
 def options(page):
@@ -152,17 +166,17 @@ def measure_page(chromium, address, name, path, timings, plain, repeats, query):
     page.wait_for_selector("[data-testid=stMain] h1", timeout=60_000)
     settled(page, quiet=1.0)
     for option in options(page):  # the first time fills the caches
-        clicked(page, option)
+        clicked(page, timings, option)
     settled(page, quiet=1.0)
     timings.new()
     for _ in range(RERUNS):
         before = socket.received
-        rerun(page)
+        rerun(page, timings)
         cost.rerun_bytes.append(socket.received - before)
     sorted_out(cost, timings.new(), title)
     for option in options(page):
         before = socket.received
-        if clicked(page, option):
+        if clicked(page, timings, option):
             cost.change_bytes.append(socket.received - before)
     sorted_out(cost, timings.new(), title)
     play = page.get_by_role("button", name="Play").or_(page.get_by_role("button", name="Relax")).first
@@ -176,27 +190,26 @@ def measure_page(chromium, address, name, path, timings, plain, repeats, query):
     return cost
 
 
-def clicked(page, option):
+def clicked(page, timings, option):
     """Click and wait; controls that vanished by an earlier click are left out."""
     try:
-        option.click(timeout=1500)
+        ran(page, timings, lambda: option.click(timeout=1500), 2)
     except Exception:  # hidden, detached or covered: not a matter of time
         return False
-    settled(page)
     return True
 
 
 def first_chart(chromium, url, plain, repeats):
     """Return the median seconds to the first chart and their ratio to the empty page; None without a chart."""
     ours, empty = [], []
-    for turn in range(repeats):
+    for _ in range(repeats):
         for target, times in ((url, ours), (plain, empty)):
             context = chromium.new_context(viewport={"width": 1300, "height": 1000})
             page = context.new_page()
             started = time.perf_counter()
             page.goto(target)
             try:
-                page.wait_for_selector(CHART, timeout=60_000 if turn or target == plain else 12_000)
+                page.wait_for_selector(CHART, timeout=30_000)
                 times.append(time.perf_counter() - started)
             except Exception:  # a page may have no chart of Plotly
                 context.close()
@@ -289,7 +302,10 @@ def measured(kind, root, query, chromium, plain, folder, given):
     timing = folder / f"{kind}.jsonl"
     os.environ[VARIABLE] = str(timing)
     process, address = serve(ROOT / "app" / "main.py", "--runs", str(root))
-    print(f"\n{kind}: {sum(item.is_dir() for item in root.iterdir())} runs")
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    busy = "; busy, so read the processor's column" if load > cores else ""
+    number = sum(item.is_dir() for item in root.iterdir())
+    print(f"\n{kind}: {number} runs; load {load:.1f} on {cores} cores{busy}")
     print(
         f"{'page':22}{'script p95':>12}{'processor':>12}{'fragment':>12}{'rerun KB':>12}{'change KB':>12}{'playing B':>12}"
         f"{'chart s':>10}{'ratio':>9}  slowest fragment"
