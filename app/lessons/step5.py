@@ -186,9 +186,9 @@ def _one_feature_a_class(runs: list[Run]) -> None:
                 "No recorded run here keeps attention maps of images with two labels. Train one, under two "
                 "minutes without a GPU, with `mlcnc train`; or go on with the next step."
             )
-            return
-        _attention(run, pairs)
-        _apart(run)
+        else:
+            _attention(run, pairs)
+        _apart(runs)
     except RunFormatError as error:
         st.warning(str(error))
 
@@ -248,10 +248,11 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
         st.caption(f"One image is an anecdote. {localisation_sentence(found)} Epoch {at + 1}.")
 
 
-def _apart(run: Run) -> None:
-    course = remembered(label_pairs_course, run)
-    if not course:
+def _apart(runs: list[Run]) -> None:
+    found = next(((run, course) for run in runs if (course := remembered(label_pairs_course, run))), None)
+    if found is None:
         return
+    run, course = found
     first, last = course[0], course[-1]
     said = (
         f"At epoch {first.epoch + 1} the features of two labels of one image are {first.apart:.0f}° apart, "

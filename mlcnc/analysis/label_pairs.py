@@ -61,28 +61,21 @@ def label_pairs(run: Run, epoch: int, *, split: str = "test") -> LabelPairs | No
     reference = np.asarray(centre(statistics.class_means, "class"))  # (d,)
     features = _directions(arrays.get("samples/f")[chosen].astype(np.float64) - reference)
     means = _directions(np.asarray(statistics.class_means) - reference)
-    own, other, apart, used = [], [], [], set()
-    for image in np.unique(images):
-        rows = np.flatnonzero(images == image)
-        for row in rows:
-            for second in rows:
-                if classes[row] == classes[second]:
-                    continue
-                own.append(_degrees(features[row], means[classes[row]]))
-                other.append(_degrees(features[row], means[classes[second]]))
-                apart.append(_degrees(features[row], features[second]))
-                used.add(int(row))
-    if not own:
+    # every ordered pair of stored features of one image
+    rows, seconds = np.nonzero((images[:, None] == images) & (classes[:, None] != classes))
+    if len(rows) == 0:
         return None
+    own = _degrees(features[rows], means[classes[rows]])
+    other = _degrees(features[rows], means[classes[seconds]])
     return LabelPairs(
         epoch=epoch,
         split=split,
-        num_images=len({int(images[row]) for row in used}),
-        num_features=len(used),
-        to_own=float(np.mean(own)),
-        to_other=float(np.mean(other)),
-        apart=float(np.mean(apart)),
-        nearer_own=float(np.mean(np.array(own) < np.array(other))),
+        num_images=len(np.unique(images[rows])),
+        num_features=len(np.unique(rows)),
+        to_own=float(own.mean()),
+        to_other=float(other.mean()),
+        apart=float(_degrees(features[rows], features[seconds]).mean()),
+        nearer_own=float((own < other).mean()),
     )
 
 
@@ -101,5 +94,5 @@ def _directions(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(rows / np.where(lengths > 0, lengths, np.nan))
 
 
-def _degrees(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    return float(np.degrees(np.arccos(np.clip(one @ other, -1.0, 1.0))))
+def _degrees(ones: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.degrees(np.arccos(np.clip((ones * others).sum(axis=1), -1.0, 1.0))))
