@@ -89,7 +89,6 @@ def _link_to_image(run: Run, image: int, name: str) -> None:
             "views/images.py",
             label=f"image {image}",
             icon=":material/visibility:",
-            help="Open it on the page of images, with the attention of this class.",
             query_params=handed_over(**{"image": str(image), "class": name, "a": run.run_id}),
         )
     except StreamlitAPIException:  # a page opened by itself has no others
