@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mlcnc.metrics import Interval, bootstrap_difference, bootstrap_map
 from mlcnc.store import Run
 
-__all__ = ["Interval", "difference_sentence", "map_difference", "map_intervals"]
+__all__ = ["Interval", "difference_sentence", "map_difference", "map_intervals", "stored_scores"]
 
 
 def map_intervals(
@@ -29,7 +29,7 @@ def map_intervals(
     Raises:
         RunFormatError: a file is damaged.
     """
-    found = _scores(run, epoch, split)
+    found = stored_scores(run, epoch, split)
     if found is None:
         return None
     scores, targets = found
@@ -52,7 +52,7 @@ def map_difference(
     Raises:
         RunFormatError: a file is damaged.
     """
-    found = [_scores(run, epoch, split) for run, epoch in (first, second)]
+    found = [stored_scores(run, epoch, split) for run, epoch in (first, second)]
     if found[0] is None or found[1] is None:
         return None
     (ours, targets), (theirs, other) = found[0], found[1]
@@ -71,7 +71,12 @@ def difference_sentence(name: str, first: str, second: str, interval: Interval) 
     return f"{start}; the choice of test images alone could explain it."
 
 
-def _scores(run: Run, epoch: int, split: str) -> tuple[NDArray[np.float64], NDArray[np.uint8]] | None:
+def stored_scores(run: Run, epoch: int, split: str) -> tuple[NDArray[np.float64], NDArray[np.uint8]] | None:
+    """Return (N, C) scores and targets of a split, or None where the run stored none at that epoch.
+
+    Raises:
+        RunFormatError: a file is damaged.
+    """
     samples = run.samples()
     if epoch not in run.array_epochs() or samples is None or f"{split}/targets" not in samples:
         return None

@@ -241,6 +241,13 @@ _NOT_TRAINING = (
 )
 
 
+def training_settings(row: RunRow) -> dict[str, str]:
+    """Return the settings of a run that change what is trained, by flattened name, without the seed."""
+    left_out = tuple(f"training.{name}=" for name in _NOT_TRAINING)
+    pairs = [line.partition("=") for line in row.settings if not line.startswith(left_out)]
+    return {name: value for name, _, value in pairs}
+
+
 def _flattened(config: Mapping[str, Any]) -> list[str]:
     return [
         f"{section}.{name}={value}"

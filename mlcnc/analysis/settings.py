@@ -3,11 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from mlcnc.store import Run
 
 ABSENT = "not set"
+Difference = Literal["between", "within", "equal"]
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """One setting of several groups of runs.
+
+    Attributes:
+        name: flattened, such as ``model.label_embedding``.
+        values: one text a group; several values of one group are joined by commas.
+        difference: ``between`` where the groups differ, ``within`` where only the runs of a
+            group do, else ``equal``.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    difference: Difference
+
+
+def setting_rows(groups: Sequence[Sequence[Run]]) -> list[SettingRow]:
+    """Return every setting of the groups: what differs between them first, then within, then what is equal.
+
+    Groups differ in a setting where they do not hold the same set of values.
+
+    Args:
+        groups: of runs; a run that lacks a setting has ``not set``.
+    """
+    flat = [[dict(_flattened(run.info.config)) for run in group] for group in groups]
+    names = sorted({name for trees in flat for tree in trees for name in tree})
+    rows = []
+    for name in names:
+        held = [tuple(dict.fromkeys(tree.get(name, ABSENT) for tree in trees)) for trees in flat]
+        difference: Difference = "equal"
+        if len({frozenset(values) for values in held}) > 1:
+            difference = "between"
+        elif any(len(values) > 1 for values in held):
+            difference = "within"
+        rows.append(SettingRow(name, tuple(", ".join(values) for values in held), difference))
+    order = ("between", "within", "equal")
+    return sorted(rows, key=lambda row: order.index(row.difference))
+
+
+def settings_sentence(rows: Sequence[SettingRow], num_groups: int) -> str:
+    """Return in which settings the groups differ, in words."""
+    if num_groups < 2:
+        return "Pick runs of two recipes to see what they differ in."
+    between = [f"`{row.name}`" for row in rows if row.difference == "between"]
+    within = [f"`{row.name}`" for row in rows if row.difference == "within"]
+    if not between:
+        start = "What is compared has the same settings"
+    elif len(between) == 1:
+        start = f"What is compared differs in {between[0]} alone"
+    else:
+        start = f"What is compared differs in {len(between)} settings: {', '.join(between)}"
+        start += "; an effect cannot be put down to one of them"
+    return f"{start}. Runs taken together differ in {', '.join(within)}." if within else f"{start}."
 
 
 def setting_table(runs: Sequence[Run], *, only_differences: bool = True) -> dict[str, tuple[str, ...]]:
