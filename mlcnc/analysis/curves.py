@@ -41,7 +41,7 @@ class Band:
 
 def curve(run: Run, metric: str) -> Curve:
     """Return a metric over epochs; epochs that did not log it are left out."""
-    points = [(int(line["epoch"]) + 1, line[metric]) for line in run.metrics() if metric in line]
+    points = [(int(line["epoch"]) + 1, line[metric]) for line in run.metrics((metric,)) if metric in line]
     epochs = np.array([epoch for epoch, _ in points], dtype=np.int64)
     return Curve(run.run_id, epochs, np.array([value for _, value in points], dtype=np.float64))
 
