@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
@@ -44,15 +45,28 @@ def run_colour(row: RunRow) -> str:
     return "#" + "".join(f"{round(255 * channel):02X}" for channel in shade)
 
 
+DASHES = ("solid", "dot", "dashdot", "longdash", "longdashdot")
+"""Plain dashes are left to optima and baselines."""
+
+
+def line_dashes(embeddings: Sequence[str]) -> list[str]:
+    """Return a dash for each line so that lines of one colour differ: the first of each embedding is solid."""
+    seen: dict[str, int] = {}
+    found = []
+    for embedding in embeddings:
+        number = seen.get(embedding_colour(embedding), 0)
+        found.append(DASHES[number % len(DASHES)])
+        seen[embedding_colour(embedding)] = number + 1
+    return found
+
+
 def finished(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
-    """Return the figure with the house's margins, legend above and a transparent ground."""
+    """Return the figure with the house's margins and legend above; the ground is the page's."""
     figure.update_layout(
         height=height,
         margin={"l": 10, "r": 10, "t": 40 if legend else 16, "b": 10},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
         showlegend=legend,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
         hovermode="closest",
     )
     figure.update_xaxes(automargin=True)
