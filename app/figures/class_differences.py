@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from app.figures.style import BUCKET_COLOURS, BUCKET_MARKS, NEUTRAL, finished
-from mlcnc.analysis.class_differences import ClassDifferences
+from mlcnc.analysis.class_differences import ClassDifferences, bucket_differences
 
 
 def difference_dots(record: ClassDifferences, first: str, second: str) -> go.Figure:
-    """Return a dot a class, most frequent first; above 0 the first run has the higher AP."""
+    """Return a dot a class, most frequent first; above 0 the first run has the higher AP.
+
+    Whiskers are the intervals by test image where the record has them; thin lines the means of the buckets.
+    """
     labels = np.array(
         [f"{name} ({n})" for name, n in zip(record.class_names, record.train_counts, strict=True)]
     )
@@ -29,10 +35,23 @@ def difference_dots(record: ClassDifferences, first: str, second: str) -> go.Fig
                 "size": 11,
                 "line": {"width": 1, "color": NEUTRAL},
             },
+            error_y=_whiskers(record, members),
             customdata=np.stack([record.first, record.second], axis=1)[members],
             hovertemplate="%{x}: %{y:+.1f} points (%{customdata[0]:.1f} against %{customdata[1]:.1f} %)"
             "<extra>%{fullData.name}</extra>",
         )
+    means = bucket_differences(record)
+    for bucket in dict.fromkeys(record.buckets):
+        if bucket in means:
+            own = labels[buckets == bucket]
+            figure.add_scatter(
+                name=f"mean of {bucket}: {means[bucket]:+.1f}",
+                x=own,
+                y=[means[bucket]] * len(own),
+                mode="lines",
+                line={"color": BUCKET_COLOURS.get(bucket, NEUTRAL), "width": 2, "dash": "dot"},
+                hovertemplate=f"mean of {bucket} classes: %{{y:+.2f}} points<extra></extra>",
+            )
     figure.add_hline(y=0, line={"color": NEUTRAL, "width": 1.5})
     figure.update_xaxes(
         title="class (training images), most frequent first",
@@ -42,3 +61,17 @@ def difference_dots(record: ClassDifferences, first: str, second: str) -> go.Fig
     )
     figure.update_yaxes(title=f"AP of {first} minus {second} (points)")
     return finished(figure, height=420)
+
+
+def _whiskers(record: ClassDifferences, members: NDArray[np.bool_]) -> dict[str, Any] | None:
+    if record.low is None or record.high is None:
+        return None
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": (record.high - record.difference)[members],
+        "arrayminus": (record.difference - record.low)[members],
+        "color": NEUTRAL,
+        "thickness": 1.2,
+        "width": 2,
+    }

@@ -2,51 +2,163 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, embedding_colour, finished, run_colour
+from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, embedding_colour, finished, line_dashes, run_colour
 from mlcnc.analysis.comparison import SeedGroup
 from mlcnc.analysis.curves import Band, Curve
+from mlcnc.analysis.intervals import Interval
 from mlcnc.analysis.runs import BUCKETS, RunRow
 
 
-def bucket_bars(groups: Sequence[SeedGroup]) -> go.Figure:
-    """Return bars of mean test mAP per bucket; whiskers span the seeds, dots are single runs."""
+@dataclass(frozen=True)
+class StoredInterval:
+    """Bootstrap intervals of one run, by ``map_total`` and so on, at an epoch (from 0) with stored scores."""
+
+    row: RunRow
+    epoch: int
+    intervals: Mapping[str, Interval]
+
+
+PATTERNS = ("", "/", "x", ".", "-", "+")
+WIDTH = 0.8
+
+
+def bucket_bars(
+    groups: Sequence[SeedGroup], *, dots: bool = False, stored: Sequence[StoredInterval] = ()
+) -> go.Figure:
+    """Return bars of mean test mAP per bucket with whiskers over the runs.
+
+    Args:
+        groups: one colour or pattern each; a single run has no whisker.
+        dots: whether single runs are drawn as dots over their bar.
+        stored: intervals by test image of single runs, drawn as diamonds beside the dots.
+    """
     figure = go.Figure()
-    for group in groups:
+    width = WIDTH / max(1, len(groups))
+    patterns = _patterns(groups)
+    for index, group in enumerate(groups):
         spreads = [group.map_percent[bucket] for bucket in BUCKETS]
         several = [item.num_runs > 1 for item in spreads]
         figure.add_bar(
             name=f"{group.label} (n={max(item.num_runs for item in spreads)})",
-            x=list(BUCKETS),
+            x=_places(groups, index, 0.0),
             y=[item.mean for item in spreads],
+            width=0.94 * width,
             error_y={
                 "type": "data",
                 "symmetric": False,
                 "array": [i.high - i.mean if s else 0 for i, s in zip(spreads, several, strict=True)],
                 "arrayminus": [i.mean - i.low if s else 0 for i, s in zip(spreads, several, strict=True)],
                 "visible": any(several),
-                "color": "#808080",
+                "color": NEUTRAL,
+                "thickness": 2,
             },
             marker={
                 "color": embedding_colour(group.embedding),
                 "pattern": {
-                    "shape": "" if group.recipe == group.embedding else "/",
+                    "shape": patterns[index],
                     "fillmode": "overlay",
                     "fgcolor": "white",
                     "fgopacity": 0.7,
                 },
             },
-            customdata=[[item.low, item.high, item.num_runs] for item in spreads],
-            hovertemplate="%{x} mAP %{y:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}, "
-            "n=%{customdata[2]})<extra>%{fullData.name}</extra>",
+            opacity=0.75 if dots else 1.0,
+            customdata=[[b, i.low, i.high, i.num_runs] for b, i in zip(BUCKETS, spreads, strict=True)],
+            hovertemplate="%{customdata[0]} mAP %{y:.1f} % (%{customdata[1]:.1f} to %{customdata[2]:.1f}, "
+            "n=%{customdata[3]})<extra>%{fullData.name}</extra>",
         )
-    figure.update_layout(barmode="group", bargap=0.25)
+    if dots:
+        _add_runs(figure, groups)
+        _add_intervals(figure, groups, stored)
+    figure.update_layout(barmode="overlay")
     figure.update_yaxes(title="test mAP (%)", range=[0, 100])
-    figure.update_xaxes(title="bucket of classes by training images")
+    figure.update_xaxes(
+        title="bucket of classes by training images",
+        tickvals=list(range(len(BUCKETS))),
+        ticktext=list(BUCKETS),
+        range=[-0.5, len(BUCKETS) - 0.5],
+    )
     return finished(figure, height=380)
+
+
+def _add_runs(figure: go.Figure, groups: Sequence[SeedGroup]) -> None:
+    shown = [
+        (group_index, row, bucket, place)
+        for group_index, group in enumerate(groups)
+        for row in group.rows
+        for place, bucket in enumerate(BUCKETS)
+    ]
+    figure.add_scatter(
+        name="single run",
+        x=[_places(groups, index, -0.2)[place] for index, _, _, place in shown],
+        y=[row.map_percent[bucket] for _, row, bucket, _ in shown],
+        mode="markers",
+        marker={
+            "color": [run_colour(row) for _, row, _, _ in shown],
+            "size": 8,
+            "line": {"width": 1.5, "color": "white"},
+        },
+        customdata=[
+            [row.name, bucket, "?" if row.epoch is None else row.epoch + 1] for _, row, bucket, _ in shown
+        ],
+        hovertemplate="%{customdata[0]}: %{customdata[1]} mAP %{y:.1f} % at epoch %{customdata[2]}"
+        "<extra></extra>",
+    )
+
+
+def _add_intervals(figure: go.Figure, groups: Sequence[SeedGroup], stored: Sequence[StoredInterval]) -> None:
+    group_of = {row.run_id: index for index, group in enumerate(groups) for row in group.rows}
+    shown = [
+        (group_of[item.row.run_id], item, bucket, place, item.intervals[f"map_{bucket}"])
+        for item in stored
+        for place, bucket in enumerate(BUCKETS)
+        if item.row.run_id in group_of and f"map_{bucket}" in item.intervals
+    ]
+    if not shown:
+        return
+    figure.add_scatter(
+        name="one run, 95 % by test image",
+        x=[_places(groups, index, 0.24)[place] for index, _, _, place, _ in shown],
+        y=[found.value for *_, found in shown],
+        mode="markers",
+        marker={"symbol": "diamond-open", "size": 8, "color": NEUTRAL, "line": {"width": 1.5}},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [found.high - found.value for *_, found in shown],
+            "arrayminus": [found.value - found.low for *_, found in shown],
+            "color": NEUTRAL,
+            "thickness": 1.5,
+            "width": 3,
+        },
+        customdata=[
+            [item.row.name, bucket, item.epoch + 1, found.low, found.high]
+            for _, item, bucket, _, found in shown
+        ],
+        hovertemplate="%{customdata[0]}: %{customdata[1]} mAP %{y:.1f} % (%{customdata[3]:.1f} to "
+        "%{customdata[4]:.1f} by resampling test images) at epoch %{customdata[2]}<extra></extra>",
+    )
+
+
+def _places(groups: Sequence[SeedGroup], index: int, shift: float) -> list[float]:
+    """Return where a group stands in every bucket; ``shift`` is in widths of a bar."""
+    step = WIDTH / max(1, len(groups))
+    return [place + (index - (len(groups) - 1) / 2 + shift) * step for place in range(len(BUCKETS))]
+
+
+def _patterns(groups: Sequence[SeedGroup]) -> list[str]:
+    seen: dict[str, int] = {}
+    found = []
+    for group in groups:
+        colour = embedding_colour(group.embedding)
+        number = seen.get(colour, 0 if group.recipe == group.embedding else 1)
+        found.append(PATTERNS[number % len(PATTERNS)])
+        seen[colour] = number + 1
+    return found
 
 
 def metric_curves(
@@ -59,17 +171,14 @@ def metric_curves(
 ) -> go.Figure:
     """Return one line a run over epochs; optimum and shuffle baseline, where there are, are dashed lines."""
     figure = go.Figure()
-    for row, item in curves:
+    dashes = line_dashes([row.embedding for row, _ in curves])
+    for (row, item), dash in zip(curves, dashes, strict=True):
         figure.add_scatter(
             name=row.name,
             x=item.epochs,
             y=item.values,
             mode="lines+markers" if len(item.epochs) < 3 else "lines",
-            line={
-                "color": run_colour(row),
-                "dash": "solid" if row.recipe == row.embedding else "dash",
-                "width": 2,
-            },
+            line={"color": run_colour(row), "dash": dash, "width": 2},
             hovertemplate="epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
         )
     epochs = [epoch for _, item in curves for epoch in item.epochs]
@@ -91,7 +200,8 @@ def metric_bands(
 ) -> go.Figure:
     """Return the mean over seeds with the range of the seeds; a single seed has no band."""
     figure = go.Figure()
-    for group, item in bands:
+    dashes = line_dashes([group.embedding for group, _ in bands])
+    for (group, item), dash in zip(bands, dashes, strict=True):
         colour = embedding_colour(group.embedding)
         if item.num_runs > 1:
             figure.add_scatter(
@@ -109,7 +219,7 @@ def metric_bands(
             x=item.epochs,
             y=item.mean,
             mode="lines",
-            line={"color": colour, "width": 2, "dash": "solid" if group.recipe == group.embedding else "dash"},
+            line={"color": colour, "width": 2, "dash": dash},
             hovertemplate="epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
         )
     return _axes(figure, label, log, optimum)

@@ -1,0 +1,177 @@
+"""Up to four metrics above each other, all along one axis, so that one cursor reads them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished, line_dashes
+from mlcnc.analysis.curve_points import CurvePoints
+
+PANEL_HEIGHT = 210
+GAP = 0.07
+WEBGL_ABOVE = 2000
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a panel: name in the legend, colour, kind of embedding and points."""
+
+    name: str
+    colour: str
+    embedding: str
+    points: CurvePoints
+
+
+@dataclass(frozen=True)
+class MetricPanel:
+    """One metric.
+
+    Attributes:
+        metric: full name.
+        label: of its axis.
+        lines: as drawn.
+        log: whether its axis is logarithmic.
+        optimum: the best possible value, or None.
+        baseline: the value with labels shuffled, or None.
+    """
+
+    metric: str
+    label: str
+    lines: tuple[Line, ...]
+    log: bool = False
+    optimum: float | None = None
+    baseline: float | None = None
+
+
+def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool) -> go.Figure:
+    """Return one panel a metric over a common x axis.
+
+    Args:
+        panels: one to four, the first on top.
+        x_title: of the common axis.
+        faint_raw: whether the unsmoothed curve is drawn faintly behind.
+    """
+    figure = go.Figure()
+    number = len(panels)
+    height = (1 - GAP * (number - 1)) / max(1, number)
+    named: set[str] = set()
+    for index, panel in enumerate(panels):
+        axis = "y" if index == 0 else f"y{index + 1}"
+        _add_lines(figure, panel, axis, named, faint_raw)
+        _add_levels(figure, panel, axis, named)
+        top = 1 - index * (height + GAP)
+        figure.update_layout(
+            {
+                axis.replace("y", "yaxis"): {
+                    "domain": [max(0.0, top - height), top],
+                    "type": "log" if panel.log else "linear",
+                    "automargin": True,
+                    "exponentformat": "power" if panel.log else "none",
+                    "dtick": 1 if panel.log and _decades(panel) > 1 else None,
+                }
+            }
+        )
+        # above the panel, for an upright title of an axis is cut off where panels are low
+        figure.add_annotation(
+            text=panel.label + (" (logarithmic)" if panel.log else ""),
+            x=0,
+            y=top,
+            xref="paper",
+            yref="paper",
+            xanchor="left",
+            yanchor="bottom",
+            showarrow=False,
+            font={"size": 13},
+        )
+    finished(figure, height=110 + (PANEL_HEIGHT + 20) * max(1, number))
+    figure.update_xaxes(title=x_title, anchor="y" if number < 2 else f"y{number}")
+    figure.update_layout(
+        hovermode="x", hoversubplots="axis", margin={"t": 70}, legend={"y": 1.0, "yref": "container"}
+    )
+    figure.update_layout(legend={"yanchor": "top"})
+    return figure
+
+
+def _decades(panel: MetricPanel) -> float:
+    lows = [line.points.raw[line.points.raw > 0] for line in panel.lines]
+    values = [value for part in lows for value in (part.min(), part.max()) if len(part)]
+    return 0.0 if not values else float(len(str(int(max(values) / min(values)))) - 1)
+
+
+def _add_lines(figure: go.Figure, panel: MetricPanel, axis: str, named: set[str], faint_raw: bool) -> None:
+    dashes = line_dashes([line.embedding for line in panel.lines])
+    for line, dash in zip(panel.lines, dashes, strict=True):
+        points = line.points
+        kind = go.Scattergl if len(points.x) > WEBGL_ABOVE else go.Scatter
+        if points.num_runs > 1:
+            figure.add_trace(
+                go.Scatter(
+                    x=[*points.x, *points.x[::-1]],
+                    y=[*points.high, *points.low[::-1]],
+                    yaxis=axis,
+                    fill="toself",
+                    fillcolor=line.colour,
+                    opacity=0.18,
+                    line={"width": 0},
+                    hoverinfo="skip",
+                    legendgroup=line.name,
+                    showlegend=False,
+                )
+            )
+        if faint_raw:
+            figure.add_trace(
+                kind(
+                    x=points.x,
+                    y=points.raw,
+                    yaxis=axis,
+                    mode="lines",
+                    opacity=0.3,
+                    line={"color": line.colour, "width": 1},
+                    hoverinfo="skip",
+                    legendgroup=line.name,
+                    showlegend=False,
+                    meta="raw",
+                )
+            )
+        figure.add_trace(
+            kind(
+                name=line.name,
+                x=points.x,
+                y=points.values,
+                yaxis=axis,
+                mode="lines+markers" if len(points.x) < 3 else "lines",
+                line={"color": line.colour, "width": 2, "dash": dash},
+                customdata=points.epochs,
+                hovertemplate="%{y:.4g}, epoch %{customdata}<extra>%{fullData.name}</extra>",
+                legendgroup=line.name,
+                showlegend=line.name not in named,
+                meta=panel.metric,
+            )
+        )
+        named.add(line.name)
+
+
+def _add_levels(figure: go.Figure, panel: MetricPanel, axis: str, named: set[str]) -> None:
+    # traces, not shapes: annotations of shapes are misplaced on a logarithmic axis
+    ends = [float(x) for line in panel.lines for x in line.points.x[[0, -1]]] if panel.lines else []
+    for value, name, colour in (
+        (panel.optimum, "optimum", OPTIMUM_COLOUR),
+        (panel.baseline, "labels shuffled: no collapse at all", NEUTRAL),
+    ):
+        if value is None or not ends or (panel.log and value <= 0):
+            continue
+        figure.add_scatter(
+            name=name,
+            x=[min(ends), max(ends)],
+            y=[value, value],
+            yaxis=axis,
+            mode="lines",
+            line={"dash": "dash", "color": colour, "width": 1.5},
+            hovertemplate=f"{name} {value:.4g}<extra></extra>",
+            legendgroup=name,
+            showlegend=name not in named,
+        )
+        named.add(name)
