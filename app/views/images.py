@@ -6,10 +6,11 @@ from app.session import remembered
 from app.widgets.class_evidence import show_company, show_curves
 from app.widgets.controls import pick_epoch
 from app.widgets.image_detail import show_image
-from app.widgets.image_gallery import IMAGE_KEY, in_order, pick_kind, show_gallery
+from app.widgets.image_gallery import DETAIL, IMAGE_KEY, in_order, pick_kind, show_gallery
 from app.widgets.plain_text import plain
 from app.widgets.run_pair import pick_pair
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
+from app.widgets.scroll_into_view import scroll_into_view
 from app.widgets.worst_classes import show_worst_classes
 from mlcnc.analysis.decisions import (
     class_results,
@@ -18,6 +19,7 @@ from mlcnc.analysis.decisions import (
     decisions,
     probe_images,
     scored,
+    with_attention,
     worst_tail_class,
 )
 from mlcnc.analysis.runs import nearest_array_epoch
@@ -101,8 +103,9 @@ with answer:
             + (f", moved by {shift:+.1f}." if shift else ".")
         )
 kind = pick_kind(record)
-with_attention = remembered(probe_images, run, own.epoch)
-images = in_order(record.images[kind], with_attention)
+looked_at = remembered(probe_images, run, own.epoch)
+attended = with_attention(record, looked_at)
+images = in_order(record.images[kind], looked_at)
 chosen = st.number_input(
     "Open a test image by its number",
     min_value=0,
@@ -116,17 +119,27 @@ chosen = st.number_input(
 image = int(chosen) if chosen is not None else images[0] if images else None
 if image is not None:
     comparable = [entry for entry in shown if entry[2].present.shape == own.present.shape]
-    try:
-        show_image(image, class_name, [(item, item_row, scores) for item, item_row, scores, _ in comparable])
-    except RunFormatError as error:
-        st.warning(plain(error))
+    with st.container(key=DETAIL):
+        try:
+            show_image(
+                image,
+                class_name,
+                [(item, item_row, scores) for item, item_row, scores, _ in comparable],
+                kind=kind,
+                attended=attended,
+            )
+        except RunFormatError as error:
+            st.warning(plain(error))
+    scroll_into_view(DETAIL)
 
 st.subheader(f"{len(images)} test images of {plain(class_name)} are {kind} by {plain(row.name)}")
 if images:
     order = "lowest score first" if kind in ("missed", "rightly absent") else "highest score first"
-    st.caption(f"Pictures with an eye have stored attention and come first; then {order}.")
+    st.caption(
+        f"{len(attended[kind])} of them, those with an eye, have stored attention and come first; then {order}."
+    )
     try:
-        show_gallery(run, record, images, with_attention, own.present)
+        show_gallery(run, record, images, looked_at, own.present)
     except RunFormatError as error:
         st.warning(plain(error))
 else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from app.figures.attention_course import attention_course_figure, nearest_index
 from app.session import remembered
 from app.timing import timed
+from app.widgets.image_gallery import offer_attention
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from mlcnc.analysis.attention import (
     AttentionCourse,
     attention_course,
+    attention_epochs,
     localisation,
     localisation_sentence,
 )
@@ -40,6 +42,9 @@ def show_image(
     image: int,
     class_name: str,
     runs: Sequence[tuple[Run, RunRow, Scored]],
+    *,
+    kind: str,
+    attended: Mapping[str, Sequence[int]],
 ) -> None:
     """Draw the picture, a table of labels and scores, and the attention of one label.
 
@@ -47,6 +52,8 @@ def show_image(
         image: index of a test image.
         class_name: the class of the page, first choice for the attention.
         runs: one or two, with their scores; of the same classes.
+        kind: of images in the gallery.
+        attended: by kind, images of the first run with stored attention.
     """
     run, _, own = runs[0]
     names = run.info.class_names
@@ -67,10 +74,22 @@ def show_image(
         table = score_table(image, class_name, runs)
         st.dataframe(table, hide_index=True, alt=f"Labels and scores of test image {image}")
         st.caption(
-            "yes or no, the score, and the threshold it needs: the one of greatest F1 of the class on "
+            "Score against threshold; the threshold is the one of greatest F1 of the class on "
             f"{own.chosen_on}. Shown: labels of the image, the chosen class, and what any run says yes to."
         )
-    show_attention(image, class_name, [*true, *table["class"]], runs)
+    kept = [remembered(probe_images, run, item.epoch) for run, _, item in runs]
+    if any(image in probes for probes in kept):
+        show_attention(image, class_name, [*true, *table["class"]], runs)
+        return
+    number = max(len(probes) for probes in kept)
+    if number == 0:
+        st.info("These runs stored no attention: train with --training.num_probes 24 to keep it.")
+        return
+    st.info(
+        f"No attention is stored for this image: the runs keep it for {number} probe images. "
+        "Train with --training.num_probes 200 to keep it for more."
+    )
+    offer_attention(attended, kind, class_name)
 
 
 def score_table(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, Scored]]) -> pd.DataFrame:
@@ -95,7 +114,7 @@ def score_table(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, S
 
 def _said(item: Scored, image: int, label: int) -> str:
     score, limit = float(item.scores[image, label]), float(_limits(item)[label])
-    return f"yes, {score:.2f} of {limit:.2f}" if score >= limit else f"no, {score:.2f} of {limit:.2f}"
+    return f"yes: {score:.2f} ≥ {limit:.2f}" if score >= limit else f"no: {score:.2f} < {limit:.2f}"
 
 
 def _limits(item: Scored) -> NDArray[np.float64]:
@@ -110,16 +129,6 @@ def show_attention(
     with timed("attention"):
         kept = [(run, row, remembered(probe_images, run, item.epoch)) for run, row, item in runs]
         looked = [(run, row, probes[image]) for run, row, probes in kept if image in probes]
-        if not looked:
-            numbers = sorted({len(probes) for _, _, probes in kept})
-            st.info(
-                f"No attention is stored for this image: the runs keep it for {numbers[-1]} probe images. "
-                "Pictures with an eye in the gallery below have it; train with --training.num_probes 200 "
-                "for more."
-                if numbers and numbers[-1]
-                else "These runs stored no attention: train with --training.num_probes 24 to keep it."
-            )
-            return
         with st.container(horizontal=True, vertical_alignment="bottom"):
             labels = list(dict.fromkeys([class_name, *options]))
             label = st.segmented_control(
@@ -149,9 +158,9 @@ def show_attention(
             parameter="frame",
         )
         for run, row, _ in looked:
-            over_all = remembered(localisation, run, runs[0][2].epoch) if _has(run, runs[0][2].epoch) else None
-            if over_all is not None:
-                st.caption(f"{plain(row.name)}: {localisation_sentence(over_all)}")
+            said_of = localisation_sentences(run, label, class_index)
+            if said_of:
+                st.caption(f"{plain(row.name)}, {plain(said_of)}")
 
 
 def course_sentences(label: str, courses: Sequence[tuple[str, AttentionCourse]]) -> str:
@@ -192,5 +201,12 @@ def course_frame(courses: Sequence[tuple[str, AttentionCourse]]) -> pd.DataFrame
     return pd.concat(parts, ignore_index=True)
 
 
-def _has(run: Run, epoch: int) -> bool:
-    return epoch in run.array_epochs()
+def localisation_sentences(run: Run, label: str, class_index: int) -> str:
+    """Return how well a label is found over all its probe images, and any label; empty without boxes."""
+    epochs = remembered(attention_epochs, run)
+    found = remembered(localisation, run, epochs[-1]) if epochs else None
+    if found is None:
+        return ""
+    own = remembered(localisation, run, epochs[-1], class_index)
+    first = "" if own is None else f" {localisation_sentence(own, label)}"
+    return f"epoch {epochs[-1] + 1}.{first} {localisation_sentence(found)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import streamlit as st
@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 from app.session import remembered
 from app.widgets.plain_text import plain
+from app.widgets.scroll_into_view import ask_to_scroll
 from mlcnc.analysis.decisions import KINDS, SHORT, Decisions
 from mlcnc.analysis.pictures import picture_bytes, picture_index
 from mlcnc.store import Run
 
 IMAGE_KEY = "image"
+DETAIL = "image_detail"
+"""Key of the container of the opened image."""
+
 PER_PAGE = 24
 
 
@@ -86,6 +90,43 @@ def show_gallery(
                 )
 
 
-def open_image(image: int) -> None:
-    """Show an image; only in a callback."""
+def open_image(image: int, kind: str | None = None) -> None:
+    """Show an image, and the gallery of a kind where it is given; only in a callback."""
     st.session_state[IMAGE_KEY] = image
+    if kind is not None:
+        st.session_state["kind"] = kind
+        st.session_state["page"] = 1
+    ask_to_scroll(DETAIL)
+
+
+def offer_attention(images: Mapping[str, Sequence[int]], kind: str, class_name: str) -> None:
+    """Offer to open an image whose attention is stored: of the kind shown, or else of any other kind.
+
+    Args:
+        images: by kind, those with stored attention.
+        kind: shown in the gallery.
+        class_name: decided on.
+    """
+    if images[kind]:
+        st.button(
+            f"Open image {images[kind][0]}: {kind}, with attention",
+            icon=":material/visibility:",
+            key="offer_attention",
+            on_click=open_image,
+            args=(images[kind][0],),
+        )
+        return
+    others = {other: found for other, found in images.items() if found}
+    if not others:
+        return
+    counts = ", ".join(f"{len(found)} {other}" for other, found in others.items())
+    st.caption(f"Of the images with stored attention none is {kind} for {plain(class_name)}, but {counts}.")
+    with st.container(horizontal=True):
+        for other, found in others.items():
+            st.button(
+                f"Open one that is {other}",
+                icon=":material/visibility:",
+                key=f"offer_{SHORT[other]}",
+                on_click=open_image,
+                args=(found[0], other),
+            )

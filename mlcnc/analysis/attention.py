@@ -167,8 +167,12 @@ class Localisation:
     num_objects: int
 
 
-def localisation(run: Run, epoch: int) -> Localisation | None:
+def localisation(run: Run, epoch: int, class_index: int | None = None) -> Localisation | None:
     """Return how much attention lies on the objects of the probe images, or None without boxes.
+
+    Args:
+        run, epoch: of which; the epoch counts from 0.
+        class_index: only objects of this class; None takes all.
 
     Raises:
         RunFormatError: a file is damaged.
@@ -180,6 +184,8 @@ def localisation(run: Run, epoch: int) -> Localisation | None:
     size = samples.get("probes/images", 0).shape[:2]
     rows = []
     for probe, label in sorted({(int(row[0]), int(row[1])) for row in table}):
+        if class_index not in (None, label):
+            continue
         attention = maps[probe, label]
         boxes = _boxes(table, probe, label)
         mass, chance = _inside(attention, size, boxes)
@@ -190,10 +196,11 @@ def localisation(run: Run, epoch: int) -> Localisation | None:
     return Localisation(float(mass), float(hits), float(chance), len(rows))
 
 
-def localisation_sentence(found: Localisation) -> str:
-    """Return mass and hits against chance in one sentence."""
+def localisation_sentence(found: Localisation, class_name: str | None = None) -> str:
+    """Return mass and hits against chance in one sentence, of one class where it is named."""
+    whole = "objects" if class_name is None else f"{class_name} objects"
     return (
-        f"Over all {found.num_objects} objects of the probe images: {100 * found.mass:.0f} % of attention lies "
+        f"Over all {found.num_objects} {whole} of the probe images: {100 * found.mass:.0f} % of attention lies "
         f"in the object's box and {100 * found.hits:.0f} % of brightest cells do; chance is "
         f"{100 * found.chance:.0f} %."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -214,6 +214,19 @@ def probe_images(run: Run, epoch: int) -> dict[int, int]:
     indices = samples.get("probes/image_index").tolist()
     splits = samples.get("probes/split").tolist() if "probes/split" in samples else [1] * len(indices)
     return {int(index): probe for probe, (index, code) in enumerate(zip(indices, splits, strict=True)) if code}
+
+
+def with_attention(record: Decisions, looked_at: Collection[int]) -> dict[str, tuple[int, ...]]:
+    """Return by kind the images whose attention is stored, in the order of the record.
+
+    Args:
+        record: of one class.
+        looked_at: images with stored attention, see ``probe_images``.
+    """
+    return {
+        kind: tuple(image for image in images.tolist() if image in looked_at)
+        for kind, images in record.images.items()
+    }
 
 
 def decision_sentence(record: Decisions) -> str:

@@ -7,8 +7,16 @@ from streamlit.testing.v1 import AppTest
 from app.figures.attention_course import attention_course_figure, nearest_index
 from app.figures.precision_recall import precision_recall
 from app.widgets.image_detail import course_frame, course_sentences, score_table
+from app.widgets.worst_classes import class_frame
 from mlcnc.analysis.attention import attention_course, mass_cells
-from mlcnc.analysis.decisions import class_results, decision_sentence, decisions, probe_images, scored
+from mlcnc.analysis.decisions import (
+    class_results,
+    decision_sentence,
+    decisions,
+    probe_images,
+    scored,
+    with_attention,
+)
 from mlcnc.analysis.runs import run_row
 from mlcnc.store import RunStore
 from tests.app.conftest import words
@@ -94,6 +102,69 @@ def test_an_image_without_attention_says_what_to_do(recorded, runs):
     assert f"No attention is stored for this image: the runs keep it for {len(probes)} probe images" in words(
         page
     )
+
+
+def test_an_image_without_attention_leads_to_one_that_has_it(recorded, runs):
+    run, epoch = runs[ETF], runs[ETF].array_epochs()[-1]
+    label = run.info.class_names.index("aeroplane")
+    probes = probe_images(run, epoch)
+    record = decisions(run, epoch, label)
+    attended = with_attention(record, probes)
+    other = next(image for image in record.images["missed"].tolist() if image not in probes)
+    page = recorded(**{"class": "aeroplane", "image": str(other), "a": ETF})
+    page.button(key="offer_attention").click().run()
+    assert f"Test image {attended['missed'][0]}" in words(page)
+    assert "of the attention of aeroplane lies on the object" in words(page)
+    # at a threshold where no image with attention is missed, those of the other kinds are offered
+    page = recorded(**{"class": "aeroplane", "image": str(other), "a": ETF, "shift": "-5.0"})
+    low = decisions(run, epoch, label, shift=-5.0)
+    kept = with_attention(low, probes)
+    if kept["missed"]:
+        assert any(button.key == "offer_attention" for button in page.button)
+    else:
+        kind, short = next((k, s) for k, s in (("found", "TP"), ("false alarm", "FP")) if kept[k])
+        page.button(key=f"offer_{short}").click().run()
+        assert f"are {kind} by {ETF}" in words(page)
+
+
+def test_images_without_any_attention_for_the_kind_name_the_others(recorded):
+    run = RunStore(ROOT / "runs").open("digits-etf-s0")
+    epoch = run.array_epochs()[-1]
+    results = {item.class_name: item for item in class_results(run, epoch)}
+    name = next((n for n, item in results.items() if item.num_missed and not item.num_with_attention), None)
+    if name is None:
+        pytest.skip("every class of this run has a missed image with attention")
+    page = recorded(**{"r": ["digits-etf-s0"], "a": "digits-etf-s0", "class": name})
+    page.session_state["r"] = ["digits-etf-s0"]
+    page.run()
+    assert not page.exception
+    assert f"none is missed for {name}, but" in words(page)
+    kept = with_attention(decisions(run, epoch, run.info.class_names.index(name)), probe_images(run, epoch))
+    for kind, short in (("found", "TP"), ("false alarm", "FP"), ("rightly absent", "TN")):
+        assert any(button.key == f"offer_{short}" for button in page.button) == bool(kept[kind])
+
+
+def test_the_table_of_classes_holds_every_run_with_tail_classes_first(runs):
+    results = {name: class_results(run, run.array_epochs()[-1]) for name, run in runs.items()}
+    table = class_frame([(run_row(runs[name]), found) for name, found in results.items()])
+    assert sorted(table["class"]) == sorted(runs[ETF].info.class_names)
+    places = table["bucket"].map({"tail": 0, "medium": 1, "head": 2})
+    assert places.is_monotonic_increasing
+    for name, found in results.items():
+        by_class = {item.class_name: item for item in found}
+        for class_name, value, missed in zip(
+            table["class"], table[f"AP {name}"], table[f"missed {name}"], strict=True
+        ):
+            item = by_class[class_name]
+            assert value == pytest.approx(item.average_precision, abs=0.051)
+            assert missed == f"{item.num_missed} of {item.num_positives}"
+    weakest = min(
+        (item.average_precision, item.class_name)
+        for found in results.values()
+        for item in found
+        if item.bucket == "tail"
+    )
+    assert table["class"][0] == weakest[1]
 
 
 def test_bad_addresses_fall_back(recorded):

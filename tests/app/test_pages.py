@@ -73,11 +73,16 @@ def test_geometry_follows_its_controls(opened, catalogue):
         assert ("uncentred" in words(shown)) == (centring == "none")
 
 
-def test_attention_says_how_much_lies_on_the_object(opened):
+def test_attention_says_how_much_lies_on_the_object(monkeypatch, catalogue):
+    monkeypatch.setenv("MLCNC_RUNS", str(catalogue("one")))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    page = AppTest.from_file(str(ROOT / "app" / "views" / "images.py"), default_timeout=30)
+    page.query_params["image"], page.query_params["class"] = "0", "person"
     # the toy map puts everything into the upper left quarter, which is the object's box
-    assert "100 % of its attention lies inside the object's box, where even attention would put 25 %" in words(
-        opened("images", "one")
-    )
+    sentence = "100 % of the attention of person lies on the object, chance is 25 %"
+    shown = words(page.run())
+    assert sentence in shown
+    assert "Over all 1 person objects of the probe images: 100 % of attention" in shown
 
 
 def test_entry_script_opens_every_page_with_the_picker(monkeypatch, catalogue):

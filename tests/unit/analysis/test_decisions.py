@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from mlcnc.analysis.attention import attention_course, mass_cells, probe_attention
+from mlcnc.analysis.attention import attention_course, localisation, mass_cells, probe_attention
 from mlcnc.analysis.decisions import (
     KINDS,
     class_results,
@@ -13,6 +13,7 @@ from mlcnc.analysis.decisions import (
     decisions,
     probe_images,
     scored,
+    with_attention,
     worst_tail_class,
 )
 from mlcnc.errors import RunFormatError
@@ -86,6 +87,37 @@ def test_results_are_ranked_and_agree_with_the_stored_precision(run):
     worst = worst_tail_class(results)
     tail = [result for result in results if result.bucket == "tail"]
     assert worst.average_precision == min(result.average_precision for result in tail)
+
+
+def test_images_with_attention_are_the_probes_of_each_kind(run):
+    epoch = run.array_epochs()[-1]
+    record, probes = decisions(run, epoch, 0), probe_images(run, epoch)
+    kept = with_attention(record, probes)
+    for kind in KINDS:
+        assert list(kept[kind]) == [image for image in record.images[kind].tolist() if image in probes]
+    tested = [
+        int(i)
+        for i, code in zip(*(run.samples().get(f"probes/{k}") for k in ("image_index", "split")), strict=True)
+        if code == 1
+    ]
+    assert sorted(image for images in kept.values() for image in images) == sorted(tested)
+
+
+def test_localisation_of_classes_adds_up_to_that_of_all(run):
+    epoch = run.array_epochs()[-1]
+    whole = localisation(run, epoch)
+    parts = [localisation(run, epoch, label) for label in range(len(run.info.class_names))]
+    parts = [part for part in parts if part is not None]
+    assert len(parts) > 5
+    assert sum(part.num_objects for part in parts) == whole.num_objects
+    for name in ("mass", "hits", "chance"):
+        weighed = sum(getattr(part, name) * part.num_objects for part in parts) / whole.num_objects
+        assert weighed == pytest.approx(getattr(whole, name))
+    boxes = run.samples().get("probes/boxes")
+    first = localisation(run, epoch, int(boxes[0, 1]))
+    probes = {int(row[0]) for row in boxes if row[1] == boxes[0, 1]}
+    masses = [probe_attention(run, epoch, probe, int(boxes[0, 1])).mass_in_box for probe in probes]
+    assert first.mass == pytest.approx(np.mean(masses), abs=1e-3)  # single maps are scaled to sum to 1
 
 
 def test_company_counts_images(run):
