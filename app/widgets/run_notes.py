@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.widgets.plain_text import plain
 from mlcnc.errors import StoreError
 from mlcnc.store import Run
 
@@ -55,11 +56,11 @@ def edit_notes(runs: Sequence[Run], first: str | None) -> None:
         run_id = st.selectbox(
             "Run to edit", ids, index=ids.index(first) if first in by_id else 0, key="edit_run"
         )
-        run = by_id[run_id or ids[0]]
+        run = by_id.get(run_id or "", runs[0])
         notes = run.notes()
         stored_tags = notes.get("tags")
         with st.form(f"notes_{run.run_id}", border=False):
-            name = st.text_input("Name", run.name, max_chars=120, help=f"Shown instead of {run.info.name}.")
+            name = st.text_input("Name", run.name, help=f"Shown instead of {plain(run.info.name)}.")
             tags = st.text_input(
                 "Tags",
                 ", ".join(str(tag) for tag in stored_tags) if isinstance(stored_tags, list) else "",
@@ -73,7 +74,7 @@ def edit_notes(runs: Sequence[Run], first: str | None) -> None:
                     changed_notes(run.notes(), name=name, own_name=run.info.name, tags=tags, text=text)
                 )
             except StoreError as error:
-                st.error(f"Nothing was changed and what you typed is still here: {error}.")
+                st.error(plain(f"Nothing was changed and what you typed is still here: {error}."))
                 return
             st.session_state[_SAVED] = run.run_id
             st.rerun()

@@ -41,12 +41,13 @@ class SeedGroup:
     """Runs with the same settings but the seed.
 
     Attributes:
-        label: recipe and data set.
+        label: name and data set.
         embedding: kind of label embedding, which fixes the colour.
         rows: the runs.
         map_percent: test mAP by bucket over the seeds.
         nc1, angle_min: over the seeds.
         nc1_tail_share: NC1 of tail classes over its label-shuffle baseline; 1 is chance.
+        name: the recipe; where another group of the data set has the same one, with settings that differ.
     """
 
     label: str
@@ -58,6 +59,7 @@ class SeedGroup:
     nc1: Spread
     angle_min: Spread
     nc1_tail_share: Spread
+    name: str
 
 
 def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
@@ -68,14 +70,15 @@ def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
     by_key: dict[str, list[RunRow]] = {}
     for row in rows:
         by_key.setdefault(row.group_key, []).append(row)
-    labels = [f"{members[0].recipe} · {members[0].dataset}" for members in by_key.values()]
+    firsts = [members[0] for members in by_key.values()]
     groups = []
-    for label, members in zip(labels, by_key.values(), strict=True):
+    for members in by_key.values():
         first = members[0]
-        unique = labels.count(label) == 1
+        twins = [row for row in firsts if (row.recipe, row.dataset) == (first.recipe, first.dataset)]
+        name = _name(first, [row for row in twins if row is not first])
         groups.append(
             SeedGroup(
-                label=label if unique else f"{label} · {first.run_id}",
+                label=f"{name} · {first.dataset}",
                 dataset=first.dataset,
                 embedding=first.embedding,
                 recipe=first.recipe,
@@ -84,11 +87,27 @@ def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
                 nc1=spread([row.nc1 for row in members]),
                 angle_min=spread([row.angle_min for row in members]),
                 nc1_tail_share=spread([row.nc1_tail_share for row in members]),
+                name=name,
             )
         )
     names = [row.dataset for row in rows]
     datasets = sorted(dict.fromkeys(names), key=lambda name: -names.count(name))
     return sorted(groups, key=lambda group: (datasets.index(group.dataset), *_place(group)))
+
+
+def _name(row: RunRow, twins: Sequence[RunRow]) -> str:
+    """Return the recipe, with up to two settings in which a run differs from others of the same recipe."""
+    if not twins:
+        return row.recipe
+    own = row.group_key.split(";")
+    shared = set(own).intersection(*(twin.group_key.split(";") for twin in twins))
+    named = [_short(line) for line in own if line not in shared and "=" in line][:2]
+    return f"{row.recipe} ({', '.join(named) or row.run_id})"
+
+
+def _short(setting: str) -> str:
+    name, _, value = setting.partition("=")
+    return f"{name.rpartition('.')[2]}={value}"
 
 
 def _place(group: SeedGroup) -> tuple[bool, int]:
@@ -127,12 +146,12 @@ def verdict(groups: Sequence[SeedGroup], bucket: str = "total") -> str:
 def _verdict_of(dataset: str, ranked: Sequence[SeedGroup], bucket: str) -> str:
     best = ranked[0]
     first = best.map_percent[bucket]
-    start = f"{dataset}: {best.recipe} has the highest {bucket} mAP, {first.text}"
+    start = f"{dataset}: {best.name} has the highest {bucket} mAP, {first.text}"
     if len(ranked) == 1:
-        return f"{dataset}: {best.recipe} reaches a {bucket} mAP of {first.text}."
+        return f"{dataset}: {best.name} reaches a {bucket} mAP of {first.text}."
     runner = ranked[1]
     second = runner.map_percent[bucket]
-    start += f", before {runner.recipe}, {second.text}"
+    start += f", before {runner.name}, {second.text}"
     if min(first.num_runs, second.num_runs) < 3:
         return f"{start}; fewer than three seeds each, so this order is not evidence."
     if first.low > second.high:

@@ -84,11 +84,11 @@ def geometry_sentence(groups: Sequence[SeedGroup]) -> str:
     parts = []
     if (angle := by_name.get("smallest angle")) is not None:
         parts.append(
-            f"{angle.first.recipe} has the largest smallest angle between class means, "
+            f"{angle.first.name} has the largest smallest angle between class means, "
             f"{angle.value.written(1, '°')}"
         )
     if (tail := by_name.get("tail NC1")) is not None:
-        who = "it" if angle is not None and angle.first is tail.first else tail.first.recipe
+        who = "it" if angle is not None and angle.first is tail.first else tail.first.name
         parts.append(
             f"{who} has the lowest tail NC1, {tail.value.written(3)} of its label-shuffle baseline "
             "(1 is chance)"

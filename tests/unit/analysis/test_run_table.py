@@ -196,6 +196,30 @@ def test_clear_orders_leave_nothing_open():
     assert undecided_sentence(clear).startswith("Every seed of the leader is ahead")
 
 
+def test_groups_of_one_recipe_are_told_apart_by_their_settings():
+    keys = [f"model.x=1;training.lr={lr};training.wd={wd}" for lr, wd in ((0.1, 0), (0.2, 0), (0.2, 5))]
+    rows = [row(f"r{i}", key=key) for i, key in enumerate(keys)]
+    assert [group.name for group in seed_groups(rows)] == [
+        "etf (lr=0.1, wd=0)",
+        "etf (lr=0.2, wd=0)",
+        "etf (lr=0.2, wd=5)",
+    ]
+    # the same recipe on another data set, or another recipe, needs no settings
+    assert [group.name for group in seed_groups([rows[0], row("o", key=keys[1], dataset="other")])] == [
+        "etf",
+        "etf",
+    ]
+    assert [group.label for group in seed_groups([rows[0], row("g", key="k", embedding="glove")])] == [
+        "etf · toy",
+        "glove · toy",
+    ]
+    # runs without settings
+    assert [group.name for group in seed_groups([row("a", key="a"), row("b", key="b")])] == [
+        "etf (a)",
+        "etf (b)",
+    ]
+
+
 def test_data_sets_do_not_mix():
     with pytest.raises(ValueError, match="one data set"):
         leads(seed_groups([row("a"), row("b", dataset="other", key="o")]))
