@@ -1,0 +1,77 @@
+"""Downloads: built on the click only, numbers that load again, charts that keep their frames."""
+
+import io
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from app.widgets.downloads import figure_page, mode_bar
+from tests.app.test_report import figures, without_library
+
+
+@pytest.fixture
+def offered(monkeypatch):
+    """Collect what download buttons would give, by label."""
+    found = {}
+
+    def button(label, data, name, *_, **settings):
+        assert settings["on_click"] == "ignore", "a click must not run the page again"
+        found[label, name] = data
+
+    monkeypatch.setattr("app.widgets.downloads.st.download_button", button)
+    return found
+
+
+def test_nothing_is_built_before_the_click(opened, offered, monkeypatch):
+    built = []
+    monkeypatch.setattr("app.widgets.downloads.figure_page", lambda *_, **__: built.append("page") or "<html>")
+    page = opened("overview", "full")
+    assert not page.exception
+    assert not built
+    assert offered
+    assert all(callable(data) for data in offered.values())
+    for (label, name), data in offered.items():
+        content = data()
+        if name.endswith(".csv"):
+            assert len(pd.read_csv(io.StringIO(content))) > 0
+        else:
+            assert content == "<html>", label
+    assert built
+
+
+def test_numbers_load_again_as_they_were_plotted(offered):
+    from app.widgets.downloads import offer_downloads
+
+    frame = pd.DataFrame({"class": ['a, "b"', "ü\nc"], "value": [1.0 / 3.0, np.nan], "count": [3, 4]})
+    offer_downloads("angles", "Angles", go.Figure(), frame)
+    text = offered["Numbers (CSV)", "angles.csv"]()
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(text)), frame)
+
+
+def test_a_downloaded_player_keeps_its_frames_and_its_first_500_numbers():
+    from app.figures.player import with_player
+
+    figure = go.Figure(go.Bar(x=["a"], y=[1]))
+    figure.frames = [go.Frame(data=[go.Bar(x=["a"], y=[i])], traces=[0]) for i in range(3)]
+    with_player(figure, [1, 2, 3])
+    frame = pd.DataFrame({"value": np.arange(700)})
+    page = figure_page(figure, "Played", frame=frame)
+    tree = figures(page)[0]
+    assert [item["data"][0]["y"] for item in tree["frames"]] == [[0], [1], [2]]
+    assert tree["layout"]["updatemenus"]
+    text = without_library(page)
+    assert "the first 500 of 700 rows" in text
+    assert text.count("<tr>") == 501
+
+
+def test_no_chart_offers_a_cloud_and_pictures_carry_the_name_of_the_chart():
+    bar = mode_bar("map")
+    assert bar["toImageButtonOptions"] == {"format": "png", "scale": 2, "filename": "map"}
+    page = figure_page(go.Figure(), "Empty")
+    settings = json.loads(re.search(r'id="mode-bar">(.*?)</script>', page).group(1))
+    assert "sendChartToCloud" in settings["modeBarButtonsToRemove"] == bar["modeBarButtonsToRemove"]
+    assert settings["displaylogo"] is False
