@@ -256,9 +256,9 @@ def _apart(runs: list[Run]) -> None:
     first, last = course[0], course[-1]
     said = (
         f"At epoch {first.epoch + 1} the features of two labels of one image are {first.apart:.0f}° apart, "
-        f"at epoch {last.epoch + 1} {last.apart:.0f}°. Then {100 * last.nearer_own:.0f} % lie nearer to "
-        f"the mean of their own class ({last.to_own:.0f}° on average) than to that of the image's other "
-        f"class ({last.to_other:.0f}°)."
+        f"at epoch {last.epoch + 1} they are {last.apart:.0f}°. Then {100 * last.nearer_own:.0f} % lie "
+        f"nearer to the mean of their own class ({last.to_own:.0f}° on average) than to that of the "
+        f"image's other class ({last.to_other:.0f}°)."
     )
     measured(f"class-wise features f of {last.num_images} {last.split} images in the run {run.run_id}")
     st.markdown(said)

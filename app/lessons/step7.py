@@ -12,11 +12,12 @@ from app.lessons.quiz_plots import show_plots
 from app.session import RUNS_KEY
 from app.widgets.run_picker import selection
 from mlcnc.analysis.blind_quiz import (
-    PAPER_TOTAL_MAP,
     Hand,
     claim_reason,
     claim_sentence,
+    comparisons_sentence,
     deal,
+    paper_total_map,
     reading,
     reading_sentence,
     run_evidence,
@@ -119,10 +120,11 @@ def _guess(hand: Hand, opened: bool) -> None:
             )
             return
         right = sum(KIND_NAMES[kind] == guess for kind, guess in zip(hand.answers, guesses, strict=True))
-        st.markdown(
-            f"**{right} of {len(guesses)} right.** Blind chance gets one right on average and all three in "
-            "one of six."
-        )
+        if any(guess is not None for guess in guesses):
+            st.markdown(
+                f"**{right} of {len(guesses)} right.** Blind chance gets one right on average and all three in "
+                "one of six."
+            )
         names = [f"{BLIND_NAMES[i]} ({KIND_NAMES[kind]})" for i, kind in enumerate(hand.answers)]
         for index, (row, guess) in enumerate(zip(hand.rows, guesses, strict=True)):
             answer = KIND_NAMES[row.embedding]
@@ -166,6 +168,9 @@ def _claims(hand: Hand, names: Sequence[str]) -> None:
         st.markdown(f"**Supported.** {claim_sentence(good, names)} {claim_reason(good, names)}")
     else:
         st.markdown("**Supported.** No order of any two of these runs is.")
+    counted = comparisons_sentence(hand)
+    if counted:
+        st.markdown(counted)
     if bad is not None:
         st.markdown(f"**Not supported.** {claim_sentence(bad, names)} {claim_reason(bad, names)}")
     st.markdown(
@@ -176,8 +181,9 @@ def _claims(hand: Hand, names: Sequence[str]) -> None:
 
 
 def _paper(hand: Hand | None) -> None:
-    gap = max(PAPER_TOTAL_MAP.values()) - min(PAPER_TOTAL_MAP.values())
-    numbers = ", ".join(f"{KIND_NAMES[kind]} {value:.2f}" for kind, value in PAPER_TOTAL_MAP.items())
+    published = paper_total_map()
+    gap = max(published.values()) - min(published.values())
+    numbers = ", ".join(f"{KIND_NAMES[kind]} {value:.2f}" for kind, value in published.items())
     words = (
         f"**The paper's own gaps are small.** Total mAP of MLC-NC on VOC-LT: {numbers} (its Tables 1 and "
         f"4), {gap:.2f} points between the first and the last, means of three runs whose spread is not "

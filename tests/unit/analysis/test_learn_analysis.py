@@ -8,9 +8,13 @@ from mlcnc.analysis.blind_quiz import (
     claim_reason,
     claim_sentence,
     claims,
+    comparisons_sentence,
     deal,
+    paper_total_map,
+    quiz_probe,
     reading,
     reading_sentence,
+    run_evidence,
     supported_claim,
     unsupported_claim,
 )
@@ -178,6 +182,11 @@ def test_only_seeds_that_part_carry_a_claim(tmp_path):
     assert claim_sentence(best, NAMES) == "Run 3 has a higher tail mAP than Run 1."
     assert "Run 3 71.0 % (70.0 to 72.0, n=3)" in claim_reason(best, NAMES)
     assert "10 % of comparisons" in claim_reason(best, NAMES)
+    # three pairs each in NC1 and tail mAP, each parted by luck in one of ten
+    assert "Of 6 such comparisons" in comparisons_sentence(hand)
+    assert "the seeds part 2; if no run differed from another, luck alone would part about 0.6." in (
+        comparisons_sentence(hand)
+    )
     open_one = unsupported_claim(hand)
     assert claim_sentence(open_one, NAMES) == "Run 2 has a higher tail mAP than Run 1."
     assert "overlap" in claim_reason(open_one, NAMES)
@@ -201,6 +210,34 @@ def test_single_seeds_carry_nothing(tmp_path):
     assert "fewer than 3 seeds" in claim_reason(claim, NAMES)
     assert "fewer than 3 seeds" in reading_sentence(reading(hand, "map_tail"), NAMES)
     assert reading(hand, "map_tail").widest_seeds == 0
+    assert comparisons_sentence(hand) == ""
+    assert "a guess was all" in run_evidence(hand, 0, NAMES)
+
+
+def test_evidence_names_what_parts_one_run_from_the_others(tmp_path):
+    runs = seeds(tmp_path, {"etf": [60, 61, 62], "trainable": [61, 63, 64], "glove": [70, 71, 72]})
+    hand = next(h for h in (deal(runs, [], s) for s in range(40)) if h.answers == ("etf", "trainable", "glove"))
+    assert run_evidence(hand, 2, NAMES) == "Over all seeds its tail mAP lies above Run 1 and above Run 2."
+    assert run_evidence(hand, 0, NAMES) == "Over all seeds its tail mAP lies below Run 3."
+
+
+def test_quiz_shows_the_first_common_image_with_a_tail_class(tmp_path):
+    from tests.app.conftest import write_run
+
+    for name in ("one", "two"):
+        write_run(tmp_path, name, epochs=1).finish()
+    write_run(tmp_path, "another", epochs=1).finish()
+    one, two, other = (RunStore(tmp_path).open(name) for name in ("one", "two", "another"))
+    # the two probe images show the first two classes, a head and another, no tail
+    assert quiz_probe([one, two]).probe == 0
+    assert quiz_probe([one, two]).class_name == "person"
+    assert quiz_probe([one, other]) is None, "different images"
+    write_run(tmp_path, "slim", slim=True).finish()
+    assert quiz_probe([one, RunStore(tmp_path).open("slim")]) is None
+
+
+def test_published_totals_are_those_of_the_tables():
+    assert paper_total_map() == {"etf": 84.37, "trainable": 83.92, "glove": 83.74}
 
 
 def test_luck_parts_so_many_seeds_as_counting_says():
