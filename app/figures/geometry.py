@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures.player import with_player
+from app.figures.player import curve_mark, with_player
 from app.figures.style import ANGLE_SCALE, NEUTRAL, OPTIMUM_COLOUR, finished, run_colour
 from mlcnc.analysis.curves import Curve
 from mlcnc.analysis.geometry import AngleRecord
@@ -83,7 +83,7 @@ def geometry_player(
         if column == 1:
             figure.update_yaxes(title_text="pairs", **where)
     marks = _add_curves(figure, panels, below)
-    figure.update_yaxes(title_text=nc1_label, type="log", range=_log_range(panels), **below)
+    figure.update_yaxes(title_text=nc1_label, type="log", dtick="D2", range=_log_range(panels), **below)
     figure.update_xaxes(title={"text": "epoch", "standoff": 4}, **below)
     counts = [[angle_counts(record)[1] for record in panel.records] for panel in panels]
     top = max((int(values.max()) for of in counts for values in of), default=0)
@@ -110,7 +110,7 @@ def geometry_player(
             {"type": "heatmap", "z": _matrix(panel.records[index])} for panel in panels
         ]
         data += [{"type": "bar", "y": of[index].astype(np.int32)} for of in counts]
-        data += [_mark(panel, epoch) for panel in panels if len(panel.nc1.epochs)]
+        data += [curve_mark(panel.nc1, epoch) for panel in panels if len(panel.nc1.epochs)]
         notes = [_note(figure, panel, index, column) for column, panel in enumerate(panels, start=1)]
         frames.append({"data": data, "traces": [*matrices, *bars, *marks], "layout": {"annotations": notes}})
     figure.frames = frames
@@ -248,11 +248,6 @@ def _matrix(record: AngleRecord) -> np.ndarray[Any, Any]:
     values = record.angles.round(1).astype(np.float32)
     np.fill_diagonal(values, np.nan)
     return values
-
-
-def _mark(panel: GeometryPanel, epoch: int) -> dict[str, Any]:
-    at = int(np.argmin(np.abs(panel.nc1.epochs - (epoch + 1))))
-    return {"type": "scatter", "x": [int(panel.nc1.epochs[at])], "y": [float(panel.nc1.values[at])]}
 
 
 def _note(figure: go.Figure, panel: GeometryPanel, index: int, column: int) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.style import NEUTRAL
+from mlcnc.analysis.curves import Curve
 
 PLAY_MILLISECONDS = 700
 _AT_ONCE: dict[str, Any] = {"duration": 0, "redraw": True}
@@ -20,6 +22,7 @@ def with_player(
     start: int = -1,
     what: str = "epoch",
     duration: int = PLAY_MILLISECONDS,
+    below: int = 46,
 ) -> go.Figure:
     """Return the figure with a slider over its frames and buttons to play and pause.
 
@@ -29,6 +32,7 @@ def with_player(
         start: index of the frame shown first; by default the last one.
         what: in front of the label of the frame that is shown.
         duration: of a frame while playing, milliseconds.
+        below: pixels between the lowest axis and the slider, for tick labels and title.
 
     Returns:
         The same figure. Its traces hold the values of the first shown frame; with one frame it has no
@@ -54,7 +58,7 @@ def with_player(
             {
                 "active": first,
                 "currentvalue": {"prefix": f"{what} ", "font": {"size": 14}, "xanchor": "left"},
-                "pad": {"t": 46, "b": 4},
+                "pad": {"t": below, "b": 4},
                 "x": 0.0,
                 "len": 1.0,
                 "y": 0.0,
@@ -84,7 +88,7 @@ def with_player(
                 "xanchor": "right",
                 "y": 0.0,
                 "yanchor": "top",
-                "pad": {"t": 40, "r": 0},
+                "pad": {"t": below - 6, "r": 0},
                 "bordercolor": NEUTRAL,
                 "bgcolor": "rgba(128,128,128,0.15)",
                 "buttons": [
@@ -118,6 +122,12 @@ def with_player(
         ],
     )
     return figure
+
+
+def curve_mark(curve: Curve, epoch: int) -> dict[str, Any]:
+    """Return the part of a frame that sets a mark on a curve, at the logged epoch nearest to one from 0."""
+    at = int(np.argmin(np.abs(curve.epochs - (epoch + 1))))
+    return {"type": "scatter", "x": [int(curve.epochs[at])], "y": [float(curve.values[at])]}
 
 
 def _show(figure: go.Figure, frame: go.Frame) -> None:

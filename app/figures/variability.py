@@ -1,4 +1,4 @@
-"""NC1 per class, ordered by training count and marked by bucket."""
+"""NC1 per class, ordered by training count and marked by bucket, alone or moving through training."""
 
 from __future__ import annotations
 
@@ -7,49 +7,254 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
 
+from app.figures.player import curve_mark, with_player
 from app.figures.style import BUCKET_MARKS, NEUTRAL, finished, run_colour
+from mlcnc.analysis.curves import Curve
 from mlcnc.analysis.runs import RunRow
 from mlcnc.analysis.variability import VariabilityRecord
 
+Dots = Sequence[tuple[RunRow, VariabilityRecord]]
 
-def class_dots(records: Sequence[tuple[RunRow, VariabilityRecord]]) -> go.Figure:
-    """Return a dot a class and run on a log axis; marks tell head, medium and tail apart."""
-    figure = go.Figure()
-    for row, record in records:
-        labels = [f"{name} ({n})" for name, n in zip(record.class_names, record.train_counts, strict=True)]
-        shown = np.where(record.nc1 > 0, record.nc1, np.nan)
+
+def class_dots(records: Dots, *, relative: bool = False) -> go.Figure:
+    """Return a dot a class and run on a log axis; marks tell head, medium and tail apart.
+
+    Args:
+        records: of one epoch each.
+        relative: show NC1 over its value with labels shuffled instead of NC1.
+    """
+    figure = make_subplots(rows=1, cols=1)
+    figure.add_traces([*_dots(records, relative), *_baselines(records, relative)])
+    _class_axis(figure, records, relative, row=1)
+    return finished(figure, height=420)
+
+
+def variability_player(
+    runs: Sequence[tuple[RunRow, Sequence[VariabilityRecord], Curve]],
+    epochs: Sequence[int],
+    *,
+    metric_label: str,
+    baseline: float | None,
+    relative: bool = False,
+    start: int = -1,
+) -> go.Figure:
+    """Return NC1 over epochs above, and below the classes at the epoch of the slider.
+
+    Args:
+        runs: with one record a frame and their curve over all epochs.
+        epochs: of the frames, from 0.
+        metric_label: of the curves.
+        baseline: of the curves with labels shuffled, where all runs share it.
+        relative: show the classes' NC1 over its value with labels shuffled.
+        start: index of the frame shown first.
+    """
+    figure = make_subplots(rows=2, cols=1, row_heights=[0.4, 0.6], vertical_spacing=0.13)
+    for row, _, curve in runs:
         figure.add_scatter(
             name=row.name,
-            x=labels,
-            y=shown,
+            legendgroup=row.run_id,
+            x=curve.epochs,
+            y=_positive(curve.values),
+            mode="lines",
+            line={"color": run_colour(row), "width": 2},
+            hovertemplate="epoch %{x}: %{y:.3g}<extra>%{fullData.name}</extra>",
+            row=1,
+            col=1,
+        )
+    every = [epoch for _, _, curve in runs for epoch in curve.epochs]
+    if baseline is not None and every:
+        figure.add_scatter(
+            name=f"labels shuffled ({baseline:.3g}): no collapse at all",
+            x=[min(every), max(every)],
+            y=[baseline, baseline],
+            mode="lines",
+            line={"dash": "dash", "color": NEUTRAL, "width": 1.5},
+            hovertemplate="%{y:.3g} with labels shuffled<extra></extra>",
+            row=1,
+            col=1,
+        )
+    figure.update_xaxes(title={"text": "epoch", "standoff": 4}, row=1, col=1)
+    figure.update_yaxes(title_text=metric_label, type="log", dtick="D2", row=1, col=1)
+    marked = [(row, curve) for row, _, curve in runs if len(curve.epochs)]
+    last: Dots = [(row, records[-1]) for row, records, _ in runs]
+    first_mark = len(figure.data)
+    for row, _ in marked:
+        figure.add_scatter(
             mode="markers",
-            marker={
+            marker={"color": run_colour(row), "size": 11, "line": {"color": NEUTRAL, "width": 2}},
+            hoverinfo="skip",
+            showlegend=False,
+            legendgroup=row.run_id,
+            row=1,
+            col=1,
+        )
+    dots = _dots(last, relative)
+    for trace in dots:
+        figure.add_trace(trace | {"showlegend": False}, row=2, col=1)
+    changing = list(range(first_mark, len(figure.data)))
+    for trace in _baselines(last, relative):
+        figure.add_trace(trace | {"showlegend": False}, row=2, col=1)
+    _class_axis(figure, last, relative, row=2)
+    values = np.concatenate([_values(r, relative) for _, records, _ in runs for r in records])
+    values = np.concatenate([values, *(_baseline(record, relative) for _, record in last)])
+    if len(values := values[np.isfinite(values) & (values > 0)]):
+        # one range for all epochs, so that what moves is the dots
+        span = [np.log10(values.min()) - 0.1, np.log10(values.max()) + 0.2]
+        figure.update_yaxes(range=span, row=2, col=1)
+    figure.frames = [
+        {
+            "data": [
+                *(curve_mark(curve, epoch) for _, curve in marked),
+                *(
+                    {"type": "scatter", "y": trace["y"], "customdata": trace["customdata"]}
+                    for trace in _dots([(row, records[index]) for row, records, _ in runs], relative)
+                ),
+            ],
+            "traces": changing,
+        }
+        for index, epoch in enumerate(epochs)
+    ]
+    finished(figure, height=880)
+    figure.update_xaxes(title_text=None, row=2, col=1)
+    return with_player(figure, [epoch + 1 for epoch in epochs], start=start, below=110)
+
+
+def _dots(records: Dots, relative: bool) -> list[dict[str, Any]]:
+    places = _places(records)
+    return [
+        {
+            "type": "scatter",
+            "name": row.name,
+            "legendgroup": row.run_id,
+            # side by side: dots of several runs would hide each other
+            "x": [places[label] + 0.6 * (turn + 0.5) / len(records) - 0.3 for label in _labels(record)],
+            "y": _positive(_values(record, relative)),
+            "mode": "markers",
+            "marker": {
                 "color": run_colour(row),
                 "symbol": [BUCKET_MARKS.get(bucket, "diamond") for bucket in record.buckets],
-                "size": 10,
+                "size": 9 if len(places) <= 40 else 6,
                 "line": {"width": 1, "color": "#FFFFFF"},
             },
-            customdata=np.stack([np.array(record.buckets), record.sample_counts], axis=1),
-            hovertemplate="%{x}, %{customdata[0]}: NC1 %{y:.3g} from %{customdata[1]} features"
-            "<extra>%{fullData.name}</extra>",
-        )
-    drawn: list[np.ndarray[Any, Any]] = []
+            "customdata": [
+                [bucket, str(count), name, f"{nc1:.3g}", f"{chance:.3g}"]
+                for bucket, count, name, nc1, chance in zip(
+                    record.buckets,
+                    record.sample_counts,
+                    record.class_names,
+                    record.nc1,
+                    record.shuffled,
+                    strict=True,
+                )
+            ],
+            "hovertemplate": "%{customdata[2]}, %{customdata[0]}: NC1 %{customdata[3]} from %{customdata[1]} "
+            "features, %{customdata[4]} with labels shuffled<extra>%{fullData.name}</extra>",
+        }
+        for turn, (row, record) in enumerate(records)
+    ]
+
+
+def _baselines(records: Dots, relative: bool) -> list[dict[str, Any]]:
+    places = _places(records)
+    drawn: list[NDArray[np.float64]] = []
+    traces: list[dict[str, Any]] = []
     for _, record in records:
         # the baseline hangs on the counts alone: runs with the same counts share one line
         if any(np.array_equal(record.shuffled, other, equal_nan=True) for other in drawn):
             continue
         drawn.append(record.shuffled)
-        figure.add_scatter(
-            name="labels shuffled: no collapse at all",
-            x=[f"{name} ({n})" for name, n in zip(record.class_names, record.train_counts, strict=True)],
-            y=np.where(record.shuffled > 0, record.shuffled, np.nan),
-            mode="lines",
-            line={"dash": "dash", "color": NEUTRAL, "width": 1.5},
-            customdata=record.sample_counts,
-            hovertemplate="%{x}: NC1 %{y:.3g} expected from %{customdata} features without any class structure"
-            "<extra></extra>",
+        traces.append(
+            {
+                "type": "scatter",
+                "name": "labels shuffled: no collapse at all",
+                "x": [places[label] for label in _labels(record)],
+                "y": _positive(_baseline(record, relative)),
+                "mode": "lines",
+                "line": {"dash": "dash", "color": NEUTRAL, "width": 1.5},
+                "customdata": record.sample_counts,
+                "hovertemplate": "%{y:.3g} expected from %{customdata} features without any class structure"
+                "<extra></extra>",
+            }
         )
-    figure.update_xaxes(title="class (training images), most frequent first", tickangle=60)
-    figure.update_yaxes(title="NC1 of the class, centring class (log)", type="log")
-    return finished(figure, height=420)
+    return traces
+
+
+def _class_axis(figure: go.Figure, records: Dots, relative: bool, *, row: int) -> None:
+    places = _places(records)
+    figure.update_xaxes(
+        title_text="class (training images), most frequent first",
+        tickangle=60,
+        tickvals=list(places.values()),
+        ticktext=list(places),
+        tickfont={"size": 11 if len(places) <= 30 else 8},
+        range=[-0.6, len(places) - 0.4],
+        showgrid=False,
+        zeroline=False,
+        row=row,
+        col=1,
+    )
+    label = "NC1 over its value with labels shuffled (log)" if relative else "NC1 of the class (log)"
+    figure.update_yaxes(title_text=label, type="log", dtick="D2", row=row, col=1)
+    if len(records) and all(record.class_names == records[0][1].class_names for _, record in records):
+        axis = "" if row == 1 else str(row)
+        shapes, notes = _bucket_bands(records[0][1].buckets, f"x{axis}", f"y{axis} domain")
+        figure.update_layout(shapes=shapes, annotations=notes)
+
+
+def _bucket_bands(buckets: Sequence[str], x: str, y: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    starts = [i for i in range(len(buckets)) if i == 0 or buckets[i] != buckets[i - 1]]
+    ends = [*starts[1:], len(buckets)]
+    shapes = [
+        {
+            "type": "rect",
+            "layer": "below",
+            "xref": x,
+            "yref": y,
+            "x0": first - 0.5,
+            "x1": end - 0.5,
+            "y0": 0,
+            "y1": 1,
+            "line": {"width": 0},
+            "fillcolor": NEUTRAL,
+            "opacity": 0.10 if turn % 2 == 0 else 0.0,
+        }
+        for turn, (first, end) in enumerate(zip(starts, ends, strict=True))
+    ]
+    notes = [
+        {
+            "text": buckets[first],
+            "x": (first + end - 1) / 2,
+            "y": 1.0,
+            "xref": x,
+            "yref": y,
+            "yanchor": "bottom",
+            "showarrow": False,
+            "font": {"size": 12, "color": NEUTRAL},
+        }
+        for first, end in zip(starts, ends, strict=True)
+    ]
+    return shapes, notes
+
+
+def _places(records: Dots) -> dict[str, int]:
+    labels = dict.fromkeys(label for _, record in records for label in _labels(record))
+    return {label: place for place, label in enumerate(labels)}
+
+
+def _labels(record: VariabilityRecord) -> list[str]:
+    return [f"{name} ({n})" for name, n in zip(record.class_names, record.train_counts, strict=True)]
+
+
+def _values(record: VariabilityRecord, relative: bool) -> NDArray[np.float64]:
+    return record.relative if relative else record.nc1
+
+
+def _baseline(record: VariabilityRecord, relative: bool) -> NDArray[np.float64]:
+    return np.where(record.shuffled > 0, 1.0, np.nan) if relative else record.shuffled
+
+
+def _positive(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(values > 0, values, np.nan)

@@ -13,7 +13,8 @@ from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from mlcnc.analysis.class_order import CLASS_ORDERS, ClassOrder, class_positions, reordered
 from mlcnc.analysis.curves import curve
 from mlcnc.analysis.geometry import Centring, geometry_sentence
-from mlcnc.analysis.geometry_history import SUBJECTS, Subject, angle_history, shown_epochs
+from mlcnc.analysis.geometry_history import SUBJECTS, Subject, angle_history
+from mlcnc.analysis.history import shown_epochs
 
 READING = (
     "Rows and columns of the **matrix** are classes in one order for both runs; by frequency, lines "

@@ -3,23 +3,37 @@
 import streamlit as st
 
 from app.figures.comparison import metric_curves
-from app.figures.variability import class_dots
-from app.widgets.controls import how_to_read, pick_epoch, pick_space, pick_split
+from app.figures.variability import variability_player
+from app.session import remembered
+from app.widgets.chart import show_chart
+from app.widgets.controls import pick_space, pick_split
+from app.widgets.player import show_player
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
+from app.widgets.variability_tables import curve_frame, variability_frame
 from mlcnc.analysis.curves import common_last_value, curve
-from mlcnc.analysis.runs import is_number, nearest_array_epoch
-from mlcnc.analysis.variability import class_variability, variability_sentence
-from mlcnc.errors import RunFormatError
+from mlcnc.analysis.history import shown_epochs
+from mlcnc.analysis.runs import is_number
+from mlcnc.analysis.variability import variability_history, variability_sentence
 
-st.title("Do features collapse onto their class mean?")
+MOST_FRAMES = 60
+READING = (
+    "NC1 of a class is the mean squared distance of its features to their mean, over the squared "
+    "distance of that mean to the mean of all class means; 0 is complete collapse. Above it is shown "
+    "over epochs, below for every class at the epoch of the slider. Circles are head, squares medium, "
+    "triangles tail classes.\n\n**Few features look collapsed by chance**: a mean of n features takes up "
+    "variance, so on train a class of 4 shows far less NC1 than one of 700 even without any collapse. "
+    "The **dashed line** is what each class would show with labels shuffled, from its number of features "
+    "alone: read a class by its distance to that line, or choose *over chance*, where 1 is no class "
+    "structure at all. Compare classes on the test split, where counts are near-balanced. CDNV needs no "
+    "centre; its debiased form takes the bias of small classes out and leaves out pairs it cannot judge."
+)
+
+st.title("Do features collapse onto their class mean, and in which classes not?")
 selected = selection()
 stop_without_runs(selected)
-a, b, c = st.columns(3)
-with a:
+with st.container(horizontal=True, gap="medium"):
     split = pick_split()
-with b:
     space = pick_space()
-with c:
     bucket = st.segmented_control(
         "Curve of",
         ["trace", "head", "medium", "tail"],
@@ -29,55 +43,77 @@ with c:
         bind="query-params",
         help="trace: over all classes. head, medium, tail: mean NC1 of the classes of the bucket.",
     )
+    scale = st.segmented_control(
+        "Classes by",
+        ["NC1", "over chance"],
+        default="NC1",
+        required=True,
+        key="nc1_scale",
+        bind="query-params",
+        help="over chance: NC1 divided by what the class would show with labels shuffled.",
+    )
 metric = f"{split}.{space}/nc1_{bucket}"
-pairs = [(row, curve(run, metric)) for run, row in selected.picked]
+curves = [(row, curve(run, metric)) for run, row in selected.picked]
 lasts = [
     f"{row.name} {item.values[-1]:.2f}"
-    for row, item in pairs
+    for row, item in curves
     if len(item.values) and is_number(item.values[-1])
 ]
+baseline = common_last_value([curve(run, f"{metric}_shuffled") for run, _ in selected.picked])
+chance = f" ({baseline:.3g} with labels shuffled)" if baseline is not None else ""
 st.markdown(
-    f"NC1 ({bucket}) on {split} features {space} at the last epoch: {', '.join(lasts)}; 0 is complete collapse."
+    f"NC1 ({bucket}) on {split} features {space} at the last epoch: {', '.join(lasts)}{chance}; "
+    "0 is complete collapse."
     if lasts
     else f"None of the picked runs logged {metric}."
 )
-baseline = common_last_value([curve(run, f"{metric}_shuffled") for run, _ in selected.picked])
-if lasts:
-    st.plotly_chart(
-        metric_curves(
-            [(row, item) for row, item in pairs if len(item.epochs)],
-            f"NC1 {bucket} (log), centring class",
-            log=True,
-            baseline=baseline,
-        ),
-        key="nc1_curves",
-        alt=f"NC1 {bucket} on {split} features {space} over epochs, one line a run",
+shown = []
+for (run, row), (_, item) in zip(selected.picked, curves, strict=True):
+    history = remembered(variability_history, run, split=split, space=space)
+    for problem in history.problems:
+        st.warning(f"{row.name}: {problem}.")
+    if history.records:
+        shown.append((row, history, item))
+    elif not history.problems:
+        st.info(f"{row.name} stored no class statistics of {split} features {space}: no single classes of it.")
+label = f"NC1 {bucket}, {split} {space} (log)"
+if shown:
+    epochs, num_epochs = shown_epochs([history for _, history, _ in shown], MOST_FRAMES)
+    runs = [(row, [history.nearest(epoch) for epoch in epochs], item) for row, history, item in shown]
+    figure = variability_player(
+        runs, epochs, metric_label=label, baseline=baseline, relative=scale == "over chance"
     )
-st.subheader("Per class")
-stored = sorted({epoch for run, _ in selected.picked for epoch in run.array_epochs()})
-epoch = pick_epoch(stored)
-records = []
-for run, row in selected.picked:
-    at = nearest_array_epoch(run, epoch)
-    try:
-        record = None if at is None else class_variability(run, at, split=split, space=space)
-    except RunFormatError as error:
-        st.warning(str(error))
-        continue
-    if record is None:
-        st.info(f"{row.name} stored no class statistics: it appears in the curves only.")
-    else:
-        records.append((row, record))
-if records:
-    st.markdown("  \n".join(variability_sentence(record) for _, record in records))
-    st.plotly_chart(class_dots(records), key="nc1_classes", alt="NC1 of every class, one dot a run")
-how_to_read(
-    "NC1 of a class is the mean squared distance of its features to their mean, over the squared distance of "
-    "that mean to the mean of all class means. Circles are head, squares medium, triangles tail classes.\n\n"
-    "**Few features look collapsed by chance**: a mean of n features takes up variance, so on train a class "
-    "of 4 shows far less NC1 than one of 700 even without any collapse. The **dashed line** is what each class "
-    "would show with labels shuffled, from its number of features alone: read a class by its distance to that "
-    "line, and compare classes on the test split, where counts are near-balanced. CDNV needs no centre; its "
-    "debiased form takes the bias of small classes out and leaves out pairs it cannot judge."
-)
+
+    @st.fragment
+    def classes_over_epochs() -> None:
+        """Draw what follows the epoch of the player; the chart itself moves in the browser."""
+        sentences = st.container()
+        at = show_player(
+            figure,
+            key="variability",
+            title="NC1 over epochs and by class",
+            alt=" ".join(variability_sentence(records[-1]) for _, records, _ in runs),
+            reading=READING,
+            frame=variability_frame(runs, epochs),
+            follow=True,
+        )
+        index = [epoch + 1 for epoch in epochs].index(int(at)) if at else len(epochs) - 1
+        with sentences:
+            st.markdown("\n".join(f"- {variability_sentence(records[index])}" for _, records, _ in runs))
+            if len({records[index].epoch for _, records, _ in runs}) > 1:
+                st.caption("The runs stored different epochs; each is shown at its nearest one.")
+        if len(epochs) < num_epochs:
+            st.caption(f"Showing {len(epochs)} of {num_epochs} stored epochs, evenly spread.")
+
+    classes_over_epochs()
+elif lasts:
+    drawn = [(row, item) for row, item in curves if len(item.epochs)]
+    show_chart(
+        metric_curves(drawn, label, log=True, baseline=baseline),
+        key="nc1_curves",
+        title=f"NC1 {bucket} over epochs",
+        alt=f"NC1 {bucket} on {split} features {space} over epochs: at the end {', '.join(lasts)}",
+        reading=READING,
+        frame=curve_frame(drawn),
+    )
 show_problems(selected.problems, selected.picked)

@@ -16,9 +16,9 @@ EPOCH_KEY = "epoch"
 _KEYS = st.components.v2.component(
     "mlcnc_player_keys",
     html="""<div role="group" aria-label="Step through the chart">
-<button type="button" class="back" aria-label="One step back" title="One step back (left arrow)">&#9664;</button>
+<button type="button" class="back" aria-label="One step back" title="One step back (left)">&#9664;</button>
 <button type="button" class="play" title="Play or pause (space)">play / pause</button>
-<button type="button" class="on" aria-label="One step on" title="One step on (right arrow)">&#9654;</button>
+<button type="button" class="on" aria-label="One step on" title="One step on (right)">&#9654;</button>
 <span class="hint">arrow keys step, space plays</span>
 <span class="said" role="status" aria-live="polite"></span></div>""",
     css="""
@@ -33,6 +33,7 @@ button:hover, button:focus-visible { color: var(--st-primary-color); border-colo
     js="""
 const SETTLED_MS = 600;
 const WATCH_MS = 200;
+const MOST_TRIES = 10;
 const MOVED = "mlcnc-player-moved";
 const players = new WeakMap();
 
@@ -65,16 +66,38 @@ const USES_KEYS = "input, textarea, select, canvas, [contenteditable=true], [rol
   "[role=tab], [role=option], [role=combobox], [role=grid], [role=dialog]";
 
 // the page has no global Plotly: the slider's own rail takes a press where the step lies
-function goTo(chart, index) {
+function goTo(chart, index, again = false) {
   const slider = sliderOf(chart);
   const rail = chart?.querySelector(".slider-rail-touch-rect");
-  if (!rail || index < 0 || index >= slider.steps.length || index === slider.active) return;
+  if (!rail || index < 0 || index >= slider.steps.length) return;
+  if (again) slider.active = -1; // the slider ignores a press on the step it is at
+  if (index === slider.active) return;
   const box = rail.getBoundingClientRect();
   const inset = 10;
   const x = box.left + inset + (box.width - 2 * inset) * index / (slider.steps.length - 1);
   const place = { bubbles: true, cancelable: true, view: window, clientX: x, clientY: box.top + 1 };
   rail.dispatchEvent(new MouseEvent("mousedown", place));
   chart.dispatchEvent(new MouseEvent("mouseup", place));
+}
+
+function sameNumbers(one, other) {
+  if (one === other) return true;
+  if (one?.bdata !== undefined) return one.bdata === other?.bdata;
+  if (!one?.length || one.length !== other?.length) return false;
+  const few = Math.min(one.length, 64);
+  for (let i = 0; i < few; i++) if (!Object.is(one[i] ?? NaN, other[i] ?? NaN)) return false;
+  return true;
+}
+
+// whether the traces hold the numbers of a frame
+function holds(chart, label) {
+  const frame = chart._transitionData?._frameHash?.[label];
+  if (!frame?.data) return true;
+  return frame.data.every((part, place) => {
+    const trace = chart.data[frame.traces?.[place] ?? place];
+    return ["x", "y", "z"].every((axis) => !(axis in part) || Array.isArray(part[axis]?.[0]) ||
+      sameNumbers(part[axis], trace?.[axis]));
+  });
 }
 
 const PLAY = 0;
@@ -149,9 +172,11 @@ export default function (component) {
       if (self.data.autoplay && !wanted && !calm) press(chart, PLAY);
     }
     // a chart that is drawn anew falls back to its first shown frame, without an event
-    if (!self.playing && !slider._dragging && slider.steps[slider.active].label !== self.label) {
-      goTo(chart, labelsOf(slider).indexOf(self.label));
-    }
+    if (self.playing || slider._dragging) return;
+    const index = labelsOf(slider).indexOf(self.label);
+    const right = slider.active === index && holds(chart, self.label);
+    self.tries = right ? 0 : (self.tries ?? 0) + 1;
+    if (!right && self.tries < MOST_TRIES) goTo(chart, index, true);
   };
 
   // players of one parameter go together: another one moved, and this one takes its nearest frame

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.analysis.geometry import AngleRecord, Centring, class_mean_angles, gram_angles
-from mlcnc.errors import RunFormatError
+from mlcnc.analysis.history import History, history_of
 from mlcnc.store import Run
 
 Subject = Literal["class means", "label embedding", "classifier"]
@@ -18,34 +16,7 @@ SUBJECTS: tuple[Subject, ...] = ("class means", "label embedding", "classifier")
 BIN_DEGREES = 3
 
 
-@dataclass(frozen=True)
-class AngleHistory:
-    """Angles of one run over its stored epochs.
-
-    Attributes:
-        run_id: of the run.
-        records: by rising epoch; epochs that did not store what it takes are left out.
-        problems: one sentence for each epoch whose file is missing or damaged.
-        has_arrays: whether the run stored arrays at any epoch.
-    """
-
-    run_id: str
-    records: tuple[AngleRecord, ...]
-    problems: tuple[str, ...]
-    has_arrays: bool
-
-    @property
-    def epochs(self) -> list[int]:
-        """Epochs with a record, from 0."""
-        return [record.epoch for record in self.records]
-
-    def nearest(self, epoch: int) -> AngleRecord:
-        """Return the record nearest to an epoch, the later of two equally near ones.
-
-        Raises:
-            ValueError: there is no record.
-        """
-        return min(self.records, key=lambda record: (abs(record.epoch - epoch), -record.epoch))
+AngleHistory = History[AngleRecord]
 
 
 def angle_history(run: Run, *, subject: Subject, split: str, space: str, centring: Centring) -> AngleHistory:
@@ -58,33 +29,13 @@ def angle_history(run: Run, *, subject: Subject, split: str, space: str, centrin
         space: ``f`` or ``mu``.
         centring: of class means.
     """
-    records: list[AngleRecord] = []
-    problems: list[str] = []
-    for epoch in run.array_epochs():
-        try:
-            if subject == "class means":
-                record = class_mean_angles(run, epoch, split=split, space=space, centring=centring)
-            else:
-                record = gram_angles(run, epoch, subject)
-        except RunFormatError as error:
-            problems.append(str(error))
-            continue
-        if record is not None:
-            records.append(record)
-    return AngleHistory(run.run_id, tuple(records), tuple(problems), bool(run.array_epochs()))
 
+    def record_of(epoch: int) -> AngleRecord | None:
+        if subject == "class means":
+            return class_mean_angles(run, epoch, split=split, space=space, centring=centring)
+        return gram_angles(run, epoch, subject)
 
-def shown_epochs(histories: Sequence[AngleHistory], limit: int) -> tuple[list[int], int]:
-    """Return the epochs a chart of these runs moves through, and how many there would be without a limit.
-
-    Every epoch that any of the runs stored is one; of more than ``limit``, evenly spread ones, the first and
-    the last among them.
-    """
-    every = sorted({epoch for history in histories for epoch in history.epochs})
-    if len(every) <= limit:
-        return every, len(every)
-    places = np.unique(np.linspace(0, len(every) - 1, max(2, limit)).round().astype(int))
-    return [every[place] for place in places], len(every)
+    return history_of(run, record_of)
 
 
 def angle_counts(record: AngleRecord) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

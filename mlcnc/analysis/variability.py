@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.analysis.geometry import bucket_of
+from mlcnc.analysis.history import History, history_of
 from mlcnc.analysis.statistics import stored_statistics
 from mlcnc.metrics.distance_variance import debiased_cdnv
 from mlcnc.metrics.variability import (
@@ -50,6 +51,16 @@ class VariabilityRecord:
     split: str
     space: str
 
+    @property
+    def relative(self) -> NDArray[np.float64]:
+        """NC1 over what it would be with labels shuffled, (C,); 1 is no class structure at all."""
+        return np.asarray(self.nc1 / np.where(self.shuffled > 0, self.shuffled, np.nan))
+
+
+def variability_history(run: Run, *, split: str, space: str) -> History[VariabilityRecord]:
+    """Return NC1 per class at every stored epoch."""
+    return history_of(run, lambda epoch: class_variability(run, epoch, split=split, space=space))
+
 
 def class_variability(run: Run, epoch: int, *, split: str, space: str) -> VariabilityRecord | None:
     """Return NC1 per class, or None where the epoch did not store what it takes.
@@ -91,7 +102,7 @@ def variability_sentence(record: VariabilityRecord) -> str:
 
     Classes are ranked by NC1 over its shuffle baseline: raw NC1 is low for classes of few features.
     """
-    relative = record.nc1 / np.where(record.shuffled > 0, record.shuffled, np.nan)
+    relative = record.relative
     defined = np.flatnonzero(np.isfinite(relative))
     if len(defined) == 0:
         return "No class has two features or more, so NC1 is undefined."

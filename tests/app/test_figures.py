@@ -6,12 +6,10 @@ import pytest
 from app.figures.attention import attention_overlay
 from app.figures.comparison import bucket_bars, metric_bands, metric_curves
 from app.figures.style import EMBEDDING_COLOURS, run_colour
-from app.figures.variability import class_dots
 from mlcnc.analysis.attention import probe_attention
 from mlcnc.analysis.comparison import seed_groups
 from mlcnc.analysis.curves import band, curve
 from mlcnc.analysis.runs import run_rows
-from mlcnc.analysis.variability import class_variability
 from mlcnc.store import RunStore
 
 
@@ -54,15 +52,6 @@ def test_curves_and_bands_show_every_epoch(runs):
     assert len(drawn.data) == 2 * len(groups)
 
 
-def test_dots_carry_bucket_and_count(runs):
-    row = run_rows([runs["etf-s0"]])[0]
-    record = class_variability(runs["etf-s0"], 2, split="test", space="f")
-    trace = class_dots([(row, record)]).data[0]
-    assert trace.marker.symbol == ("circle", "circle", "square", "triangle-up", "triangle-up")
-    np.testing.assert_allclose(trace.y, record.nc1)
-    assert trace.customdata[0][1] == str(record.sample_counts[0])
-
-
 def test_attention_lies_over_the_image_cell_by_cell(runs):
     record = probe_attention(runs["etf-s0"], 2, 0, 0)
     figure = attention_overlay(record, 0.4)
@@ -78,27 +67,3 @@ def test_seeds_are_shades_of_the_colour_of_their_embedding(runs):
     colours = {row.run_id: run_colour(row) for row in run_rows(runs.values())}
     assert colours["etf-s0"] == EMBEDDING_COLOURS["etf"]
     assert len(set(colours.values())) == len(colours)
-
-
-def test_the_shuffle_baseline_is_drawn_dashed_in_both_charts(trained):
-    from app.figures.comparison import metric_curves
-    from app.figures.variability import class_dots
-    from mlcnc.analysis.curves import curve
-    from mlcnc.analysis.runs import run_row
-    from mlcnc.analysis.variability import class_variability
-    from mlcnc.metrics import shuffled_nc1_per_class
-    from mlcnc.store import RunStore
-
-    run = RunStore(trained).open("tiny")
-    row, record = run_row(run), class_variability(run, 2, split="train", space="f")
-    dashed = [trace for trace in class_dots([(row, record), (row, record)]).data if trace.mode == "lines"]
-    assert len(dashed) == 1
-    assert dashed[0].line.dash == "dash"
-    expected = shuffled_nc1_per_class(record.sample_counts)
-    np.testing.assert_allclose(np.array(dashed[0].y, dtype=float), np.where(expected > 0, expected, np.nan))
-    item = curve(run, "train.f/nc1_trace")
-    figure = metric_curves([(row, item)], "NC1", log=True, baseline=12.5)
-    line = figure.data[-1]
-    assert list(line.y) == [12.5, 12.5]
-    assert list(line.x) == [1, 3]
-    assert line.line.dash == "dash"

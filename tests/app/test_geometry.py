@@ -20,7 +20,8 @@ from mlcnc.analysis.class_arrows import arrows_sentence, class_arrows, default_c
 from mlcnc.analysis.class_order import class_positions, reordered
 from mlcnc.analysis.curves import curve
 from mlcnc.analysis.geometry import CENTRINGS, class_mean_angles, closest_pairs, geometry_sentence, gram_angles
-from mlcnc.analysis.geometry_history import angle_counts, angle_history, shown_epochs
+from mlcnc.analysis.geometry_history import angle_counts, angle_history
+from mlcnc.analysis.history import shown_epochs
 from mlcnc.analysis.runs import run_row
 from mlcnc.store import RunStore
 from tests.app.conftest import words, write_run

@@ -15,8 +15,8 @@ from mlcnc.analysis.geometry_history import (
     angle_counts,
     angle_history,
     angle_of_pair,
-    shown_epochs,
 )
+from mlcnc.analysis.history import shown_epochs
 from mlcnc.errors import RunFormatError
 from mlcnc.store import RunStore
 

@@ -1,0 +1,115 @@
+"""The variability page: every class at every epoch, against what its number of features gives by chance."""
+
+import json
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.figures.comparison import metric_curves
+from app.figures.variability import class_dots, variability_player
+from app.widgets.variability_tables import curve_frame, variability_frame
+from mlcnc.analysis.curves import curve
+from mlcnc.analysis.runs import run_row, run_rows
+from mlcnc.analysis.variability import class_variability, variability_history, variability_sentence
+from mlcnc.metrics import shuffled_nc1_per_class
+from mlcnc.store import RunStore
+from tests.app.conftest import words
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def runs(catalogue):
+    return {run.run_id: run for run in RunStore(catalogue("full")).scan()}
+
+
+def shown(run, split="test"):
+    records = variability_history(run, split=split, space="f").records
+    return run_row(run), records, curve(run, f"{split}.f/nc1_trace")
+
+
+def test_dots_carry_bucket_and_count(runs):
+    row = run_rows([runs["etf-s0"]])[0]
+    record = class_variability(runs["etf-s0"], 2, split="test", space="f")
+    trace = class_dots([(row, record)]).data[0]
+    assert trace.marker.symbol == ("circle", "circle", "square", "triangle-up", "triangle-up")
+    np.testing.assert_allclose(trace.y, record.nc1)
+    np.testing.assert_allclose(trace.x, range(5))
+    assert trace.customdata[0][1] == str(record.sample_counts[0])
+    figure = class_dots([(row, record)], relative=True)
+    np.testing.assert_allclose(figure.data[0].y, record.nc1 / record.shuffled)
+    np.testing.assert_allclose(figure.data[1].y, 1.0)
+    assert [note.text for note in figure.layout.annotations] == ["head", "medium", "tail"]
+    assert [(band.x0, band.x1) for band in figure.layout.shapes] == [(-0.5, 1.5), (1.5, 2.5), (2.5, 4.5)]
+
+
+def test_dots_of_two_runs_stand_side_by_side_at_their_class(runs):
+    pair = [(run_row(run), class_variability(run, 2, split="test", space="f"))
+            for run in (runs["etf-s0"], runs["glove-s0"])]  # fmt: skip
+    one, two = class_dots(pair).data[:2]
+    for trace in (one, two):
+        np.testing.assert_array_equal(np.round(trace.x), range(5))
+    assert (np.array(one.x) < np.array(two.x)).all()
+
+
+def test_every_frame_holds_the_classes_and_the_mark_of_its_epoch(runs):
+    both = [shown(runs["etf-s0"]), shown(runs["glove-s0"])]
+    figure = variability_player(both, [0, 1, 2], metric_label="NC1", baseline=30.0)
+    assert [step.label for step in figure.layout.sliders[0].steps] == ["1", "2", "3"]
+    for index, frame in enumerate(figure.frames):
+        marks, dots = frame.data[:2], frame.data[2:]
+        for (row, records, item), mark, dot in zip(both, marks, dots, strict=True):
+            assert (mark.x[0], mark.y[0]) == (index + 1, item.values[index])
+            np.testing.assert_allclose(dot.y, records[index].nc1)
+            named = [figure.data[place] for place in frame.traces]
+            assert [trace.name for trace in named[2:]] == ["etf-s0", "glove-s0"]
+            assert row.run_id in {trace.legendgroup for trace in named}
+            low, high = 10 ** np.array(figure.layout.yaxis2.range)
+            assert low < np.nanmin(dot.y)
+            assert high > np.nanmax(records[index].shuffled)
+    np.testing.assert_allclose(figure.data[figure.frames[0].traces[2]].y, both[0][1][2].nc1)
+    baseline = next(trace for trace in figure.data if "labels shuffled (30)" in (trace.name or ""))
+    assert list(baseline.y) == [30.0, 30.0]
+
+
+def test_the_shuffle_baseline_is_drawn_dashed_in_both_charts(trained):
+    run = RunStore(trained).open("tiny")
+    row, record = run_row(run), class_variability(run, 2, split="train", space="f")
+    dashed = [trace for trace in class_dots([(row, record), (row, record)]).data if trace.mode == "lines"]
+    assert len(dashed) == 1
+    assert dashed[0].line.dash == "dash"
+    expected = shuffled_nc1_per_class(record.sample_counts)
+    np.testing.assert_allclose(np.array(dashed[0].y, dtype=float), np.where(expected > 0, expected, np.nan))
+    np.testing.assert_allclose(record.relative, record.nc1 / np.where(expected > 0, expected, np.nan))
+    item = curve(run, "train.f/nc1_trace")
+    figure = metric_curves([(row, item)], "NC1", log=True, baseline=12.5)
+    line = figure.data[-1]
+    assert list(line.y) == [12.5, 12.5]
+    assert list(line.x) == [1, 3]
+    assert line.line.dash == "dash"
+
+
+def test_downloads_hold_every_class_and_epoch(runs):
+    each = shown(runs["etf-s0"])
+    frame = variability_frame([each], [0, 1, 2])
+    assert len(frame) == 15
+    row = frame[(frame["epoch"] == 2) & (frame["class"] == "bus")]
+    assert row["NC1"].item() == each[1][1].nc1[3]
+    assert curve_frame([(each[0], each[2])])["value"].tolist() == each[2].values.tolist()
+
+
+@pytest.mark.parametrize(("epoch", "index"), [(None, 2), ("1", 0), ("nonsense", 2)])
+def test_the_sentences_are_of_the_epoch_in_the_address(monkeypatch, catalogue, epoch, index):
+    monkeypatch.setenv("MLCNC_RUNS", str(catalogue("full")))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    page = AppTest.from_file(str(ROOT / "app" / "views" / "variability.py"), default_timeout=60)
+    page.query_params["nc1_scale"] = "over chance"
+    if epoch is not None:
+        page.query_params["epoch"] = epoch
+    opened = page.run()
+    assert not opened.exception
+    for name in ("etf-s0", "glove-s0"):
+        record = class_variability(RunStore(catalogue("full")).open(name), index, split="test", space="f")
+        assert variability_sentence(record) in words(opened)
+    figure = json.loads(opened.get("plotly_chart")[0].proto.spec)
+    assert "over its value with labels shuffled" in figure["layout"]["yaxis2"]["title"]["text"]
