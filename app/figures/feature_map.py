@@ -195,7 +195,7 @@ def _points(
             "color": colour,
             "size": size,
             "opacity": 0.9 if kind.stands_out or kind.filled else 0.75,
-            "line": {"width": 1 if kind.filled else 1.3, "color": NEUTRAL if kind.filled else colour},
+            "line": {"width": 1 if kind.filled else 1.8, "color": NEUTRAL if kind.filled else colour},
         },
         selected={"marker": {"opacity": 1.0, "size": size + 3}},
         unselected={"marker": {"opacity": 0.2}},

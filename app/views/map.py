@@ -3,7 +3,6 @@
 import streamlit as st
 
 from app.figures.feature_map import COLOURINGS
-from app.figures.style import embedding_colour
 from app.session import remembered
 from app.timing import timed
 from app.widgets.controls import pick_epoch, pick_space, pick_split
@@ -15,33 +14,20 @@ from app.widgets.feature_map import (
     pick_layout,
     placement_frame,
     play_map,
+    runs_with_samples,
 )
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from app.widgets.sample_gallery import show_neighbours, show_samples
 from app.widgets.sample_selection import clear_selection
-from mlcnc.analysis.layouts import Layout, SampleTable, sample_table
+from mlcnc.analysis.layouts import Layout
 from mlcnc.analysis.placement import Outcomes, Placement, outcomes, placement, placement_sentence
 from mlcnc.errors import RunFormatError
-from mlcnc.store import Run
 
 st.title("Where do images sit, and who is misplaced?")
 selected = selection()
 stop_without_runs(selected)
-usable: dict[str, tuple[Run, str, str, SampleTable]] = {}
-for run, row in selected.picked:
-    try:
-        kept = remembered(sample_table, run) if run.array_epochs() else None
-    except RunFormatError as error:
-        st.warning(plain(error))
-        continue
-    if kept is None:
-        st.info(
-            f"{plain(row.name)} kept no samples of features; train with --training.arrays_every 5 and "
-            "--training.num_sample_pairs 400 to keep some."
-        )
-    else:
-        usable[run.run_id] = (run, row.name, embedding_colour(row.embedding), kept)
+usable = runs_with_samples(selected.picked)
 if not usable:
     show_problems(selected.problems, selected.picked)
     st.stop()
@@ -102,13 +88,15 @@ def map_and_gallery(
 ) -> None:
     """Draw the map, then the selected samples, or the misplaced ones while none is selected."""
     with timed("map_and_gallery"):
+        epoch_number = record.epoch + 1
         colouring = coloured(by or "misplaced", table, record, found, focus, own_colour)
-        drawn = (run.run_id, layout.method, record.space, record.split, record.epoch + 1, by, focus, means)
+        drawn = (run.run_id, layout.method, record.space, record.split, epoch_number, by, focus, means)
         view = " ".join(str(part) for part in drawn)
         draw = play_map if plays else draw_map
         frame = map_frame(layout, table, record, found)
         chosen = draw(layout, table, record, colouring, named, view=view, frame=frame)
-        st.caption(caption(layout, record) + f" {plain(name)}, epoch {record.epoch + 1}.")
+        of = f"marks and images below are those of epoch {epoch_number}" if plays else f"epoch {epoch_number}"
+        st.caption(f"{caption(layout, record)} {plain(name)}, {of}.")
         shown = chosen or tuple(record.samples[record.misplaced].tolist())
         with st.container(horizontal=True, vertical_alignment="center"):
             if chosen:

@@ -17,12 +17,23 @@ from app.figures.feature_map import (
     feature_map,
     feature_map_player,
 )
+from app.figures.style import embedding_colour
 from app.session import remembered
 from app.widgets.chart import show_chart
+from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.sample_selection import carried_samples, chart_key, selected_samples, take_selection
-from mlcnc.analysis.layouts import Layout, SampleTable, layout_command, pca_layout, umap_layout
+from mlcnc.analysis.layouts import (
+    Layout,
+    SampleTable,
+    layout_command,
+    pca_layout,
+    sample_table,
+    umap_layout,
+)
 from mlcnc.analysis.placement import Outcomes, Placement, placement_sentence
+from mlcnc.analysis.runs import RunRow
+from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 
 READING = """Each mark is one class in one image: the feature that the network computes for that class there.
@@ -37,6 +48,27 @@ class, the one with the best F1 on validation. Images of train have no stored sc
 its axes are those of the last stored epoch throughout. **UMAP** keeps who is near whom; the size of
 its clusters, the gaps between them and its axes mean little. Who is misplaced and who is near whom
 is computed in feature space, never in the picture."""
+
+
+def runs_with_samples(
+    picked: Sequence[tuple[Run, RunRow]],
+) -> dict[str, tuple[Run, str, str, SampleTable]]:
+    """Return by id the runs that kept samples, with name, colour and table; say what the others lack."""
+    found = {}
+    for run, row in picked:
+        try:
+            table = remembered(sample_table, run) if run.array_epochs() else None
+        except RunFormatError as error:
+            st.warning(plain(error))
+            continue
+        if table is None:
+            st.info(
+                f"{plain(row.name)} kept no samples of features; train with --training.arrays_every 5 and "
+                "--training.num_sample_pairs 400 to keep some."
+            )
+        else:
+            found[run.run_id] = (run, row.name, embedding_colour(row.embedding), table)
+    return found
 
 
 def pick_layout(run: Run, space: str, method: str) -> Layout | None:
