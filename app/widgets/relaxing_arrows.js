@@ -7,7 +7,7 @@ const SIZE = 320; // of the left view, in its own units
 const CENTRE = SIZE / 2;
 const LENGTH = 118; // of an arrow
 const STRIP = { left: 14, width: 372, base: 92 };
-const REST = 5e-4; // of the cosines from the optimum
+const REST = 0.05; // degrees from the optimum
 const toys = new WeakMap();
 
 export default function (component) {
@@ -79,16 +79,19 @@ class Toy {
     clearTimeout(this.begin);
     if (this.frame !== null) return;
     this.play.textContent = "Pause";
+    this.said.textContent = "";
+    // vectors that coincide do not push each other, nor does a perfect balance end by itself
+    const random = generator(this.seed);
+    this.vectors = this.vectors.map((vector) => unit(vector.map((value) => value + 1e-3 * normal(random))));
     let before = performance.now();
     let quiet = 0;
     const tick = (now) => {
       const steps = Math.min(8, Math.max(1, Math.round((now - before) / 16)));
       before = now;
-      let moved = 0;
-      for (let step = 0; step < steps; step += 1) moved = Math.max(moved, this.push(0.04));
+      for (let step = 0; step < steps; step += 1) this.push(0.04);
       if (this.dim === 3) this.turn.yaw += 0.004 * steps;
       this.draw();
-      quiet = moved < 1e-4 && this.gap() < REST ? quiet + 1 : 0;
+      quiet = this.gap() < REST ? quiet + 1 : 0;
       if (quiet > 5) {
         this.pause();
         this.say();
@@ -106,9 +109,8 @@ class Toy {
     this.play.textContent = "Relax";
   }
 
-  // one step of every vector away from all others, along the sphere; returns the longest move
+  // one step of every vector away from all others, along the sphere
   push(rate) {
-    let longest = 0;
     const forces = this.vectors.map((own, i) => {
       const force = new Float64Array(this.dim);
       this.vectors.forEach((other, j) => {
@@ -131,10 +133,8 @@ class Toy {
       });
       // a pair that almost coincides would throw its vectors across the sphere
       const scale = Math.min(1, 0.1 / Math.sqrt(size + 1e-30));
-      longest = Math.max(longest, Math.sqrt(size) * scale);
       return unit(own.map((value, k) => value + scale * step[k]));
     });
-    return longest;
   }
 
   cosine(i, j) {
@@ -151,8 +151,9 @@ class Toy {
     return found;
   }
 
+  // the greatest distance of an angle from the optimum, degrees
   gap() {
-    return Math.max(...this.cosines().map((cosine) => Math.abs(cosine - this.best)));
+    return Math.max(...this.cosines().map((cosine) => Math.abs(degrees(cosine) - degrees(this.best))));
   }
 
   // elements are made once for each number of vectors; draw() moves them
@@ -198,13 +199,13 @@ class Toy {
 
   buildMatrix() {
     const cell = (SIZE - 20) / this.number;
+    add(this.view, "rect", { x: 9.5, y: 9.5, width: SIZE - 19.5, height: SIZE - 19.5, class: "same" });
     this.cells = [];
     for (let i = 0; i < this.number; i += 1) {
       for (let j = 0; j < this.number; j += 1) {
+        if (i === j) continue; // the ground shows
         const place = { x: 10 + j * cell, y: 10 + i * cell, width: cell - 0.5, height: cell - 0.5 };
-        const rect = add(this.view, "rect", place);
-        if (i === j) rect.setAttribute("class", "same");
-        else this.cells.push([rect, i, j]);
+        this.cells.push([add(this.view, "rect", place), i, j]);
       }
     }
     this.view.onpointerdown = null;
@@ -221,7 +222,7 @@ class Toy {
     const optimum = degrees(this.best);
     const x = left + (width * optimum) / 180;
     add(this.strip, "line", { x1: x, x2: x, y1: 22, y2: base, class: "best", stroke: this.data.optimumColour });
-    const label = add(this.strip, "text", { x, y: 15, class: "tick" });
+    const label = add(this.strip, "text", { x, y: 15, class: optimum > 150 ? "tick last" : "tick" });
     label.textContent = `simplex ETF ${optimum.toFixed(1)}°`;
     this.dots = this.pairs().map((index) =>
       add(this.strip, "circle", { r: this.flat ? 6 : 3, cy: base - 12 - (index % 9) * (this.flat ? 7 : 6), class: "dot" }),
@@ -385,7 +386,7 @@ class Toy {
 
   say() {
     const smallest = degrees(Math.max(...this.cosines()));
-    const rest = this.gap() < 0.01 ? "At rest: every angle is" : "Smallest angle";
+    const rest = this.gap() < 2 * REST ? "At rest: every angle is" : "Smallest angle";
     this.said.textContent = `${rest} ${smallest.toFixed(1)} degrees; possible ${degrees(this.best).toFixed(1)}.`;
   }
 }

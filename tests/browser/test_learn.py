@@ -1,0 +1,77 @@
+"""The Learn page in Chromium: the relaxing arrows, steps by keys and address, a lesson that plays once."""
+
+import math
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+AT_REST = "At rest: every angle is"
+
+
+def max_cosine(page):
+    return float(page.locator(".toy").get_attribute("data-max-cosine"))
+
+
+@pytest.mark.parametrize("number", [4, 20])
+def test_arrows_relax_to_a_simplex_etf_without_a_click(page, address, number):
+    page.goto(f"{address}/learn?step=1&arrows={number}")
+    page.locator(".toy").get_by_text(AT_REST).wait_for()
+    assert max_cosine(page) == pytest.approx(-1 / (number - 1), abs=0.01)
+    assert page.locator(".toy .arrow").count() == (number if number <= 4 else 0)
+    assert page.locator(".toy .dot").count() == number * (number - 1) // 2
+
+
+def test_an_arrow_follows_keys_and_pointer_and_relaxes_again(page, address):
+    page.goto(f"{address}/learn?step=1")
+    page.locator(".toy").get_by_text(AT_REST).wait_for()
+    page.get_by_role("slider", name="arrow of person").focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    # four times five degrees towards a neighbour
+    assert math.degrees(math.acos(max_cosine(page))) == pytest.approx(100, abs=0.5)
+    assert "step" not in page.url
+    box = page.locator(".toy .hold").nth(0).bounding_box()
+    other = page.locator(".toy .hold").nth(1).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(other["x"] + other["width"] / 2, other["y"] + other["height"] / 2, steps=3)
+    page.mouse.up()
+    assert max_cosine(page) > 0.9
+    page.get_by_role("button", name="Relax").click()
+    page.locator(".toy").get_by_text(AT_REST).wait_for()
+    assert max_cosine(page) == pytest.approx(-0.5, abs=0.01)
+    page.get_by_role("button", name="Scatter anew").click()
+    assert max_cosine(page) > -0.4
+
+
+def test_less_motion_shows_the_arrows_at_rest_at_once(page, address):
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(f"{address}/learn?step=1&arrows=8")
+    page.locator(".toy").get_by_text(AT_REST).wait_for()
+    assert page.get_by_role("button", name="Relax").count() == 1
+
+
+def test_steps_follow_keys_and_their_address_opens_them(page, address):
+    page.goto(f"{address}/learn?step=3")
+    page.get_by_role("heading", name="Tight clusters").wait_for()
+    page.wait_for_selector(".slider-rail-touch-rect")
+    page.keyboard.press("Shift+ArrowRight")
+    page.get_by_role("heading", name="200 images of one class").wait_for()
+    page.wait_for_url("**step=4**")
+    page.keyboard.press("Shift+ArrowLeft")
+    page.get_by_role("heading", name="Tight clusters").wait_for()
+    page.get_by_role("radio", name="yes, all angles equal").check(force=True)
+    page.get_by_text("Yes. Every pair ends at").wait_for()
+    assert "guess" not in page.url
+
+
+def test_a_lesson_plays_once_by_itself_and_then_stands_still(page, address):
+    page.goto(f"{address}/learn?step=2")
+    shown = "document.querySelector('.js-plotly-plot')?._fullLayout?.sliders?.[0]?.active"
+    page.wait_for_function(f"{shown} > 0 && {shown} < 20")
+    frames = "document.querySelector('.js-plotly-plot')._transitionData._frames.length"
+    page.wait_for_function(f"{shown} === {frames} - 1")
+    page.wait_for_timeout(400)
+    assert page.evaluate(shown) == page.evaluate(frames) - 1
+    page.get_by_text("variability collapse").first.wait_for()
