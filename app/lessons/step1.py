@@ -108,7 +108,7 @@ def show() -> None:
 @st.fragment
 def _arrows() -> None:
     toy("unit vectors that push each other apart")
-    number = st.slider("Number of arrows K", 2, 20, 3, key="arrows", bind="query-params")
+    number = st.slider("Number of arrows K", 2, 20, 3, key="num_arrows", bind="query-params")
     if number <= 4:
         place = "a plane" if number <= 3 else "space"
         st.caption(

@@ -129,8 +129,8 @@ def test_numbers_of_step_1_are_computed(lesson):
         assert angle in said
     assert f"mean angle of {vectors.summary.mean:.1f}°" in said
     assert f"closest pair stands at {vectors.summary.minimum:.1f}°" in said
-    assert "4 arrows in space" in words(lesson(1, arrows="4"))
-    assert "20 arrows need 19 dimensions" in words(lesson(1, arrows="20"))
+    assert "4 arrows in space" in words(lesson(1, num_arrows="4"))
+    assert "20 arrows need 19 dimensions" in words(lesson(1, num_arrows="20"))
 
 
 def test_numbers_of_step_2_are_computed(lesson):

@@ -15,7 +15,7 @@ def max_cosine(page):
 
 @pytest.mark.parametrize("number", [4, 20])
 def test_arrows_relax_to_a_simplex_etf_without_a_click(page, address, number):
-    page.goto(f"{address}/learn?step=1&arrows={number}")
+    page.goto(f"{address}/learn?step=1&num_arrows={number}")
     page.locator(".toy").get_by_text(AT_REST).wait_for()
     assert max_cosine(page) == pytest.approx(-1 / (number - 1), abs=0.01)
     assert page.locator(".toy .arrow").count() == (number if number <= 4 else 0)
@@ -47,7 +47,7 @@ def test_an_arrow_follows_keys_and_pointer_and_relaxes_again(page, address):
 
 def test_less_motion_shows_the_arrows_at_rest_at_once(page, address):
     page.emulate_media(reduced_motion="reduce")
-    page.goto(f"{address}/learn?step=1&arrows=8")
+    page.goto(f"{address}/learn?step=1&num_arrows=8")
     page.locator(".toy").get_by_text(AT_REST).wait_for()
     assert page.get_by_role("button", name="Relax").count() == 1
 
