@@ -202,6 +202,11 @@ def worst_tail_class(results: Sequence[ClassResult]) -> ClassResult | None:
     return next((result for result in results if result.bucket == "tail"), None)
 
 
+def rarest_first(run: Run) -> list[int]:
+    """Return class indices by rising number of training images, ties by index."""
+    return sorted(range(len(run.info.class_names)), key=lambda index: run.info.class_counts[index])
+
+
 def probe_images(run: Run, epoch: int) -> dict[int, int]:
     """Return the probe of every test image whose attention is stored, by image index.
 

@@ -218,12 +218,15 @@ def best_f1_thresholds(scores: NDArray[np.floating], targets: NDArray[np.uint8])
         ValueError: shapes differ, a score is not finite or a target is not 0 or 1.
     """
     found = []
-    for curve in precision_recall_curves(scores.astype(np.float64), targets):
+    falling = np.sort(-scores.astype(np.float64), axis=0)
+    for label, curve in enumerate(precision_recall_curves(scores.astype(np.float64), targets)):
         if curve.num_positives == 0:
             found.append(np.nan)
             continue
-        whole = curve.precision + curve.recall
-        f1 = 2 * curve.precision * curve.recall / np.where(whole > 0, whole, 1.0)
+        # from counts, with one division: equal F1 would differ by rounding, and the tie go the wrong way
+        hits = np.rint(curve.recall * curve.num_positives)
+        said = np.searchsorted(falling[:, label], -curve.thresholds, side="right")
+        f1 = 2 * hits / (said + curve.num_positives)
         found.append(float(curve.thresholds[np.argmax(f1)]))
     return np.array(found)
 

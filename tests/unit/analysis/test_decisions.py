@@ -72,6 +72,21 @@ def test_the_threshold_has_the_greatest_f1_on_validation(run, label):
     assert f1(found.thresholds[label]) == pytest.approx(best)
 
 
+def test_equal_f1_takes_the_higher_threshold(run):
+    from fractions import Fraction
+
+    for epoch in (run.array_epochs()[0], run.array_epochs()[-1]):
+        scores, targets = stored(run, epoch)["validation"]
+        limits = scored(run, epoch).thresholds
+        for label in range(scores.shape[1]):
+            best = max(
+                (Fraction(2 * int((said & there).sum()), int(said.sum() + there.sum())), float(limit))
+                for limit in np.unique(scores[:, label])
+                for said, there in [(scores[:, label] >= limit, targets[:, label] == 1)]
+            )
+            assert limits[label] == best[1], (epoch, label)
+
+
 def test_results_are_ranked_and_agree_with_the_stored_precision(run):
     epoch = run.array_epochs()[-1]
     results = class_results(run, epoch)
