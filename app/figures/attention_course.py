@@ -120,6 +120,7 @@ def attention_course_figure(
             y=1.0,
             xref="paper",
             yref="paper",
+            xanchor="center",
             yanchor="bottom",
             showarrow=False,
         )

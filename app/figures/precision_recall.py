@@ -21,12 +21,12 @@ def precision_recall(records: Sequence[tuple[RunRow, Decisions]]) -> go.Figure:
         curve = record.curve
         figure.add_scatter(
             name=f"{row.name} (AP {record.average_precision:.1f} %)",
-            x=(100 * curve.recall).round(2),
-            y=(100 * curve.precision).round(2),
+            x=(100 * curve.recall).round(2).astype(np.float32),
+            y=(100 * curve.precision).round(2).astype(np.float32),
             mode="lines",
             line={"color": run_colour(row), "shape": "vh", "width": 2, "dash": DASHES[number % 2]},
-            customdata=curve.thresholds.round(2),
-            hovertemplate="recall %{x:.1f} %, precision %{y:.1f} % at score %{customdata}"
+            customdata=curve.thresholds.round(2).astype(np.float32),
+            hovertemplate="recall %{x:.1f} %, precision %{y:.1f} % at score %{customdata:.2f}"
             "<extra>%{fullData.name}</extra>",
         )
         if np.isfinite(record.recall) and np.isfinite(record.precision):

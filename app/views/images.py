@@ -18,6 +18,7 @@ from mlcnc.analysis.decisions import (
     decision_sentence,
     decisions,
     probe_images,
+    rarest_first,
     scored,
     with_attention,
     worst_tail_class,
@@ -54,20 +55,21 @@ st.subheader("Look closer")
 pair = pick_pair(usable)
 run, row = pair[0]
 names = list(run.info.class_names)
+options = [names[index] for index in rarest_first(run)]
 worst = worst_tail_class(results[run.run_id]) or results[run.run_id][0]
 with st.container(horizontal=True, vertical_alignment="bottom"):
     class_name = st.selectbox(
         "Class",
-        names,
-        index=names.index(worst.class_name),
+        options,
+        index=options.index(worst.class_name),
         key="class",
         bind="query-params",
-        help="At first the tail class of lowest AP of the run.",
+        help="Rarest first. At the start, the tail class of lowest AP of the run.",
     )
     shift = st.slider(
         "Threshold of best F1, moved by",
-        -5.0,
-        5.0,
+        -20.0,
+        20.0,
         0.0,
         0.1,
         key="shift",
@@ -135,9 +137,9 @@ if image is not None:
 st.subheader(f"{len(images)} test images of {plain(class_name)} are {kind} by {plain(row.name)}")
 if images:
     order = "lowest score first" if kind in ("missed", "rightly absent") else "highest score first"
-    st.caption(
-        f"{len(attended[kind])} of them, those with an eye, have stored attention and come first; then {order}."
-    )
+    number = len(attended[kind])
+    eyes = f"Those with an eye ({number}) have stored attention and come first; then"
+    st.caption(f"{eyes if number else 'None of them has stored attention;'} {order}.")
     try:
         show_gallery(run, record, images, looked_at, own.present)
     except RunFormatError as error:
