@@ -77,8 +77,9 @@ def append_line(path: Path, tree: dict[str, Any]) -> None:
 def store_error(path: Path, error: BaseException) -> StoreError:
     """Return one sentence for an error of the file system."""
     reason = getattr(error, "strerror", None) or str(error)
+    folder = path.parent.parent if path.parent.name in ("epochs", "layouts") else path.parent
     return StoreError(
-        f"{path.name} of run {path.parent.name} could not be written: {reason}; "
+        f"{path.name} of run {folder.name} could not be written: {reason}; "
         "what was logged before is intact. Free some space or choose another runs folder"
     )
 

@@ -131,7 +131,7 @@ def test_the_player_moves_in_the_browser_alone(page, address, trained):
     page.locator(".slider-container").first.wait_for()
     page.wait_for_timeout(1000)
     before = sum(sent)
-    page.get_by_role("button", name="◀").click()
+    page.get_by_role("button", name="One step back").click()
     page.wait_for_url("**epoch=2**")
     places = page.evaluate(
         "() => document.querySelector('.js-plotly-plot')._fullData.filter((t) => t.mode === 'markers')"

@@ -27,7 +27,7 @@ from mlcnc.analysis.placement import (
     placement_sentence,
 )
 from mlcnc.cli import main
-from mlcnc.errors import ConfigError, RunFormatError, RunNotFoundError
+from mlcnc.errors import ConfigError, RunFormatError, RunNotFoundError, StoreError
 from mlcnc.store import RunStore, RunWriter, StoredLayout, write_layout
 
 CLASSES = ["person", "dog", "cow"]
@@ -288,6 +288,20 @@ def test_layouts_that_make_no_sense_are_not_written(tmp_path):
         with pytest.raises(ValueError, match=text):
             write_layout(tmp_path, "run", "umap-f", layout)
     assert not (tmp_path / "run" / "layouts").exists()
+
+
+def test_a_full_disk_names_the_run_and_keeps_the_old_layout(tmp_path, monkeypatch):
+    run = run_of(tmp_path)
+    write_layout(tmp_path, "run", "umap-f", stored())
+
+    def full(*paths):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mlcnc.store.files.os.replace", full)
+    with pytest.raises(StoreError, match=r"umap-f\.safetensors of run run could not be written: No space left"):
+        write_layout(tmp_path, "run", "umap-f", stored((0,)))
+    assert run.layout("umap-f").epochs == (0, 2, 5)
+    assert len(list((run.folder / "layouts").iterdir())) == 1
 
 
 def test_a_damaged_or_foreign_layout_is_one_sentence(tmp_path):
