@@ -174,9 +174,9 @@ def _claims(hand: Hand, names: Sequence[str]) -> None:
     if bad is not None:
         st.markdown(f"**Not supported.** {claim_sentence(bad, names)} {claim_reason(bad, names)}")
     st.markdown(
-        "Nor do these: *gaps between clusters of a feature map* (UMAP places clusters freely, their "
-        "distances and sizes mean little), *one attention map*, and *a mean angle centred by class means* "
-        "(step 3)."
+        "Nothing follows from *gaps between clusters of a feature map* (UMAP places clusters freely, their "
+        "distances and sizes mean little), from *one attention map*, or from *a mean angle centred by class "
+        "means* (step 3)."
     )
 
 

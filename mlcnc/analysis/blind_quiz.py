@@ -226,7 +226,7 @@ def claim_sentence(claim: Claim, names: Sequence[str]) -> str:
 
 def claim_reason(claim: Claim, names: Sequence[str]) -> str:
     """Return the numbers behind a claim and what they allow."""
-    numbers = " and ".join(f"{names[i]} {claim.reading.shown(i)}" for i in (claim.above, claim.below))
+    numbers = " and ".join(f"{names[i]} at {claim.reading.shown(i)}" for i in (claim.above, claim.below))
     if claim.reason == "apart":
         runs = [claim.reading.spreads[i].num_runs for i in (claim.above, claim.below)]
         return (
@@ -245,7 +245,7 @@ def reading_sentence(found: Reading, names: Sequence[str]) -> str:
     if len(logged) < 2:
         return f"The {title} was not logged by enough of these runs."
     logged.sort(key=lambda index: -found.spreads[index].mean)
-    listed = ", ".join(f"{names[index]} {found.shown(index)}" for index in logged)
+    listed = ", ".join(f"{names[index]} at {found.shown(index)}" for index in logged)
     parted = [f"{names[c.above]} from {names[c.below]}" for c in _claims_of(found) if c.supported]
     few = any(found.spreads[index].num_runs < FEWEST_SEEDS for index in logged)
     if parted:

@@ -180,7 +180,7 @@ def test_only_seeds_that_part_carry_a_claim(tmp_path):
     best = supported_claim(hand)
     assert (best.above, best.below) == (2, 0)
     assert claim_sentence(best, NAMES) == "Run 3 has a higher tail mAP than Run 1."
-    assert "Run 3 71.0 % (70.0 to 72.0, n=3)" in claim_reason(best, NAMES)
+    assert "Run 3 at 71.0 % (70.0 to 72.0, n=3)" in claim_reason(best, NAMES)
     assert "10 % of comparisons" in claim_reason(best, NAMES)
     # three pairs each in NC1 and tail mAP, each parted by luck in one of ten
     assert "Of 6 such comparisons" in comparisons_sentence(hand)
@@ -195,7 +195,7 @@ def test_only_seeds_that_part_carry_a_claim(tmp_path):
     assert tail.widest_seeds == 3
     sentence = reading_sentence(tail, NAMES)
     assert sentence.endswith("The seeds part Run 3 from Run 1 and Run 3 from Run 2, no other pair.")
-    assert sentence.index("Run 3 71.0") < sentence.index("Run 2 62.7") < sentence.index("Run 1 61.0")
+    assert sentence.index("Run 3 at 71.0") < sentence.index("Run 2 at 62.7") < sentence.index("Run 1 at 61.0")
     assert reading_sentence(reading(hand, "nc1"), NAMES).endswith(
         "All seeds overlap: this order is no evidence."
     )
