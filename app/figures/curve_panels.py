@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished, line_dashes
@@ -96,9 +97,9 @@ def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool
 
 
 def _decades(panel: MetricPanel) -> float:
-    lows = [line.points.raw[line.points.raw > 0] for line in panel.lines]
-    values = [value for part in lows for value in (part.min(), part.max()) if len(part)]
-    return 0.0 if not values else float(len(str(int(max(values) / min(values)))) - 1)
+    placed = [line.points.raw[line.points.raw > 0] for line in panel.lines]
+    values = np.log10(np.concatenate([*placed, np.empty(0)]))
+    return float(np.ptp(values)) if len(values) else 0.0
 
 
 def _add_lines(figure: go.Figure, panel: MetricPanel, axis: str, named: set[str], faint_raw: bool) -> None:

@@ -125,7 +125,7 @@ def result_tables(groups: Sequence[SeedGroup], tables: Sequence[str]) -> dict[st
                 f"this project, {group.dataset}",
                 name,
                 f"{runs} run" if runs == 1 else f"mean of {runs} runs",
-                group.recipe,
+                group.name,
                 ", ".join(row.run_id for row in group.rows),
                 {bucket: value.mean for bucket, value in group.map_percent.items() if value.num_runs},
                 f"{matched.table}, {matched.variant or matched.method}" if matched else "",

@@ -56,6 +56,7 @@ def setting_groups(rows: Sequence[RunRow], setting: str) -> list[SeedGroup]:
                     nc1=spread([row.nc1 for row in own]),
                     angle_min=spread([row.angle_min for row in own]),
                     nc1_tail_share=spread([row.nc1_tail_share for row in own]),
+                    name=f"{short}={value}",
                 )
             )
     return groups

@@ -123,27 +123,3 @@ def test_a_centring_that_needs_negatives_says_so_where_there_are_none(monkeypatc
         shown = page.run()
         assert not shown.exception
         assert sentence in words(shown)
-
-
-def test_compare_says_what_two_runs_differ_in(monkeypatch, tmp_path):
-    from mlcnc.analysis.class_differences import class_difference_sentence, class_differences
-    from mlcnc.analysis.intervals import difference_sentence, map_difference
-    from tests.app.conftest import write_run
-
-    write_run(tmp_path, "ours").finish()
-    write_run(tmp_path, "them", embedding="glove", quality=1.0).finish()
-    monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
-    monkeypatch.setattr("sys.argv", ["streamlit"])
-    page = AppTest.from_file(str(ROOT / "app" / "views" / "compare.py"), default_timeout=60)
-    page.query_params["bucket"] = "tail"
-    shown = page.run()
-    assert not shown.exception
-    runs = [
-        RunStore(tmp_path).open(name) for name in ("ours", "them")
-    ]  # ids of equal length: the same test images
-    epochs = [run.best_epoch() for run in runs]
-    pair = list(zip(runs, epochs, strict=True))
-    assert class_difference_sentence(class_differences(*pair), "ours", "them") in words(shown)
-    interval = map_difference(*pair)["map_tail"]
-    assert difference_sentence("tail mAP", "ours", "them", interval) in words(shown)
-    assert list(shown.dataframe[0].value.index) == ["model.label_embedding"]

@@ -89,11 +89,13 @@ def test_downloads_hold_the_plotted_numbers_and_open_offline(page, watched, addr
     numbers.value.save_as(tmp_path / "numbers.csv")
     chart.value.save_as(tmp_path / "chart.html")
     frame = pd.read_csv(tmp_path / "numbers.csv")
-    means = frame.loc[frame["bucket"] == "total", "mean"].to_numpy()
+    means = frame.loc[(frame["shown as"] == "bar") & (frame["bucket"] == "total"), "mAP (%)"].to_numpy()
     watched.emulate_media(color_scheme="dark")
     watched.goto((tmp_path / "chart.html").as_uri())
     drawn(watched)
-    bars = watched.evaluate("document.querySelector('.chart').data.map(trace => trace.y[0])")
+    bars = watched.evaluate(
+        "document.querySelector('.chart').data.filter(trace => trace.type === 'bar').map(trace => trace.y[0])"
+    )
     np.testing.assert_allclose(sorted(means), sorted(bars), rtol=1e-12)
     assert watched.get_by_role("heading", level=1).inner_text()
     assert ink(watched, ".chart .xtick text") == "rgb(232, 234, 237)"

@@ -1,0 +1,181 @@
+"""The Compare page: values shown are those of the records, and only what is open is computed."""
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.figures.comparison import StoredInterval, bucket_bars
+from app.figures.curve_panels import Line, MetricPanel, curve_panels
+from app.figures.style import line_dashes
+from app.widgets.compare_buckets import bucket_frame
+from mlcnc.analysis.class_differences import (
+    bucket_differences,
+    class_difference_sentence,
+    class_differences,
+)
+from mlcnc.analysis.comparison import seed_groups, verdict
+from mlcnc.analysis.curve_points import curve_points
+from mlcnc.analysis.intervals import difference_sentence, map_difference, map_intervals
+from mlcnc.analysis.runs import BUCKETS, run_rows
+from mlcnc.store import RunStore
+from tests.app.conftest import words, write_run
+from tests.conftest import ROOT
+
+TABS = ("Buckets", "Classes", "Curves", "Settings", "Published")
+
+
+def opened_at(monkeypatch, root, picked=None, **query):
+    monkeypatch.setenv("MLCNC_RUNS", str(root))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    page = AppTest.from_file(str(ROOT / "app" / "views" / "compare.py"), default_timeout=60)
+    if picked:
+        page.session_state["r"] = picked
+    for name, value in query.items():
+        page.query_params[name] = value
+    shown = page.run()
+    assert not shown.exception, shown.exception
+    return shown
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """Two runs that saw the same test images, for ids of equal length give the same ones."""
+    root = tmp_path_factory.mktemp("compare")
+    write_run(root, "ours").finish()
+    write_run(root, "them", embedding="glove", quality=1.0).finish()
+    return root, [RunStore(root).open(name) for name in ("ours", "them")]
+
+
+@pytest.mark.parametrize("tab", TABS[1:])  # the first one is opened by the tests of all pages
+@pytest.mark.parametrize("situation", ["slim", "nan", "damaged_arrays", "no_epoch"])
+def test_no_situation_breaks_a_tab(monkeypatch, catalogue, situation, tab):
+    shown = opened_at(monkeypatch, catalogue(situation), show=tab)
+    assert "Traceback" not in words(shown)
+
+
+def test_classes_and_answer_say_what_the_records_say(monkeypatch, two):
+    root, runs = two
+    shown = opened_at(monkeypatch, root, bucket="tail", show="Classes")
+    pair = [(run, run.best_epoch()) for run in runs]
+    assert class_difference_sentence(class_differences(*pair), "ours", "them") in words(shown)
+    interval = map_difference(*pair)["map_tail"]
+    assert difference_sentence("tail mAP", "ours", "them", interval) in words(shown)
+    groups = seed_groups(run_rows(runs))
+    assert verdict(groups, "tail") in words(shown)
+
+
+def test_dots_of_a_bucket_average_to_the_difference_of_the_bars(two):
+    _, runs = two
+    ours, them = run_rows(runs, "last")
+    means = bucket_differences(class_differences((runs[0], 2), (runs[1], 2)))
+    for bucket in BUCKETS:
+        assert means[bucket] == pytest.approx(ours.map_percent[bucket] - them.map_percent[bucket], abs=1e-6)
+
+
+def test_intervals_of_classes_are_said_and_drawn_on_demand(monkeypatch, two):
+    root, _ = two
+    without = opened_at(monkeypatch, root, show="Classes")
+    assert "interval by test image excludes 0" not in words(without)
+    shown = opened_at(monkeypatch, root, show="Classes", class_intervals="true")
+    assert "interval by test image excludes 0" in words(shown)
+
+
+def test_settings_show_differences_and_equal_ones_only_when_opened(monkeypatch, two):
+    root, _ = two
+    shown = opened_at(monkeypatch, root, show="Settings", columns="runs")
+    assert [list(table.value.index) for table in shown.dataframe] == [["model.label_embedding"]]
+    assert list(shown.dataframe[0].value.columns) == ["differs", "ours", "them"]
+    assert "differs in `model.label_embedding` alone" in words(shown)
+
+
+def test_only_the_open_tab_is_computed(monkeypatch, two):
+    root, _ = two
+    buckets = opened_at(monkeypatch, root)
+    assert "Whiskers" in words(buckets) or "whisker" in words(buckets)
+    assert not buckets.dataframe
+    assert not [box for box in buckets.multiselect if box.label == "Metrics"]
+
+
+def test_runs_grouped_by_a_setting_say_what_else_differs(monkeypatch, tmp_path):
+    write_run(tmp_path, "a").finish()
+    write_run(tmp_path, "b", embedding="glove").finish()
+    write_run(tmp_path, "c", embedding="glove", classifier="init_only").finish()
+    shown = opened_at(monkeypatch, tmp_path, ["a", "b", "c"], group="model.classifier")
+    assert shown.selectbox(key="group").value == "model.classifier"
+    assert "also differ in model.label" in words(shown)
+    assert "n=2" in words(shown)
+
+
+def test_a_table_never_holds_two_data_sets(monkeypatch, two):
+    root, _ = two
+    shown = opened_at(monkeypatch, root, show="Published")
+    origins = [set(table.value["origin"]) for table in shown.dataframe]
+    assert {"this project, toy-lt"} in origins
+    assert all(len({name.split(", ")[1] for name in found}) == 1 for found in origins)
+    assert "never with VOC-LT" in words(shown)
+
+
+def test_bars_carry_single_runs_and_intervals(two):
+    _, runs = two
+    rows = run_rows(runs, "last")
+    groups = seed_groups(rows)
+    stored = [
+        StoredInterval(row, 2, map_intervals(run, 2, num_resamples=50))
+        for run, row in zip(runs, rows, strict=True)
+    ]
+    figure = bucket_bars(groups, dots=True, stored=stored)
+    dots = next(trace for trace in figure.data if trace.name == "single run")
+    expected = [row.map_percent[bucket] for group in groups for row in group.rows for bucket in BUCKETS]
+    np.testing.assert_allclose(dots.y, expected)
+    diamonds = next(trace for trace in figure.data if "95 %" in trace.name)
+    found = stored[0].intervals["map_total"]
+    assert diamonds.y[0] + diamonds.error_y.array[0] == pytest.approx(found.high)
+    assert diamonds.y[0] - diamonds.error_y.arrayminus[0] == pytest.approx(found.low)
+    frame = bucket_frame(groups, stored)
+    assert len(frame) == sum(len(trace.y) for trace in figure.data)
+    drawn = np.sort(np.concatenate([np.array(trace.y, dtype=float) for trace in figure.data]))
+    np.testing.assert_allclose(np.sort(frame["mAP (%)"].to_numpy()), drawn)
+
+
+def test_panels_share_one_axis_and_keep_the_logged_curve_behind(two):
+    _, runs = two
+    panels = []
+    for metric in ("test/map_total", "test.f/nc1_trace"):
+        points = curve_points([runs[0]], metric, smoothing=0.5)
+        line = Line("ours", "#000000", "etf", points)
+        panels.append(MetricPanel(metric, metric, (line,), log="nc1" in metric, optimum=50.0, baseline=2.0))
+    figure = curve_panels(panels, "epoch", faint_raw=True)
+    logged = [line["test/map_total"] for line in runs[0].metrics()]
+    raw = [trace for trace in figure.data if trace.meta == "raw"]
+    np.testing.assert_allclose(raw[0].y, logged)
+    assert raw[0].opacity < 0.5
+    assert {trace.xaxis or "x" for trace in figure.data} == {"x"}
+    assert {trace.yaxis for trace in figure.data} == {"y", "y2"}
+    assert figure.layout.yaxis2.type == "log"
+    assert figure.layout.hoversubplots == "axis"
+    optimum = [trace for trace in figure.data if trace.name == "optimum"]
+    assert [trace.showlegend for trace in optimum] == [True, False]
+    assert list(optimum[0].x) == [1, 3]
+
+
+def test_lines_of_one_embedding_differ_by_dash():
+    assert line_dashes(["etf", "etf", "glove", "etf"]) == ["solid", "dot", "solid", "dashdot"]
+
+
+def test_values_without_a_place_on_a_logarithmic_axis_are_said(monkeypatch, tmp_path):
+    from mlcnc.store import RunWriter
+
+    with RunWriter.create(tmp_path, "dips", class_names=["a", "b"], class_counts=[9, 2]) as run:
+        for epoch, value in enumerate([2.0, 0.0, -1.0, 0.5]):
+            run.log_epoch(epoch, {"test.f/nc1_trace": value})
+    shown = opened_at(monkeypatch, tmp_path, show="Curves", metrics="test.f/nc1_trace")
+    assert "2 values of test.f/nc1" in words(shown)
+    assert "left out" in words(shown)
+    linear = opened_at(monkeypatch, tmp_path, show="Curves", metrics="test.f/nc1_trace", log="false")
+    assert "left out" not in words(linear)
+
+
+def test_an_axis_that_no_run_logged_is_said(monkeypatch, two):
+    root, _ = two
+    shown = opened_at(monkeypatch, root, show="Curves", axis="time")
+    assert "logged none" in words(shown)
