@@ -62,23 +62,21 @@ def geometry_player(
         A figure with a slider over the epochs. Frames carry the matrices, the counts of the histograms, the
         marks on the NC1 curves and the line of numbers above each matrix; all else is sent once.
     """
-    alone = len(panels) == 1
-    # one matrix has room beside it, two fill the row
+    number = len(panels)
     figure = make_subplots(
-        rows=2 if alone else 3,
-        cols=2,
-        specs=[[{"rowspan": 2}, {}], [None, {}]] if alone else [[{}, {}], [{}, {}], [{"colspan": 2}, None]],
-        row_heights=[0.5, 0.5] if alone else [0.6, 0.16, 0.24],
-        column_widths=[0.58, 0.42] if alone else [0.5, 0.5],
-        vertical_spacing=0.2 if alone else 0.09,
-        horizontal_spacing=0.1 if alone else 0.05,
+        rows=3,
+        cols=number,
+        specs=[[{}] * number, [{}] * number, [{"colspan": number}, *[None] * (number - 1)]],
+        row_heights=[0.62, 0.15, 0.23],
+        vertical_spacing=0.085,
+        horizontal_spacing=0.05,
     )
-    below = {"row": 2, "col": 2} if alone else {"row": 3, "col": 1}
+    below = {"row": 3, "col": 1}
     matrices, bars = [], []
     for column, panel in enumerate(panels, start=1):
         record, name = panel.records[-1], panel.row.name
         matrices.append(_add_matrix(figure, record, column, name))
-        where = {"row": 1, "col": 2} if alone else {"row": 2, "col": column}
+        where = {"row": 2, "col": column}
         bars.append(_add_histogram(figure, record, run_colour(panel.row), name, **where))
         if column == 1:
             figure.update_yaxes(title_text="pairs", **where)
@@ -114,7 +112,7 @@ def geometry_player(
         notes = [_note(figure, panel, index, column) for column, panel in enumerate(panels, start=1)]
         frames.append({"data": data, "traces": [*matrices, *bars, *marks], "layout": {"annotations": notes}})
     figure.frames = frames
-    finished(figure, height=640 if alone else 900, legend=False)
+    finished(figure, height=980 if number == 1 else 900, legend=False)
     figure.update_layout(margin={"t": 70})
     with_player(figure, [epoch + 1 for epoch in epochs], start=start)
     return figure
