@@ -14,7 +14,8 @@ from app.figures.blind_quiz import Look, quiz_buckets, quiz_curves
 from app.session import remembered
 from app.widgets.chart import show_chart
 from mlcnc.analysis.attention import attention_epochs, localisation, localisation_sentence, probe_attention
-from mlcnc.analysis.blind_quiz import Hand, Quantity, quiz_probe, reading, reading_sentence
+from mlcnc.analysis.blind_quiz import Hand, Quantity, reading, reading_sentence
+from mlcnc.analysis.common_probe import common_probe
 from mlcnc.analysis.curves import common_last_value, curve
 from mlcnc.analysis.geometry import class_mean_angles
 from mlcnc.analysis.runs import BUCKETS, nearest_array_epoch
@@ -133,7 +134,7 @@ def _buckets(hand: Hand, looks: Sequence[Look]) -> None:
 
 
 def _attention(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
-    probe = remembered(quiz_probe, tuple(runs))
+    probe = remembered(common_probe, tuple(runs))
     stored = [remembered(attention_epochs, run) for run in runs]
     if probe is None or not all(stored):
         st.info("These runs keep no attention maps of the same image, so there is none to compare.")

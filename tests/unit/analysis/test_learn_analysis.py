@@ -11,7 +11,6 @@ from mlcnc.analysis.blind_quiz import (
     comparisons_sentence,
     deal,
     paper_total_map,
-    quiz_probe,
     reading,
     reading_sentence,
     run_evidence,
@@ -19,6 +18,7 @@ from mlcnc.analysis.blind_quiz import (
     unsupported_claim,
 )
 from mlcnc.analysis.co_occurrence import co_occurrence, head_company_sentence
+from mlcnc.analysis.common_probe import common_probe
 from mlcnc.analysis.label_pairs import label_pairs, label_pairs_course
 from mlcnc.analysis.runs import run_rows
 from mlcnc.store import RunStore, RunWriter
@@ -229,11 +229,11 @@ def test_quiz_shows_the_first_common_image_with_a_tail_class(tmp_path):
     write_run(tmp_path, "another", epochs=1).finish()
     one, two, other = (RunStore(tmp_path).open(name) for name in ("one", "two", "another"))
     # the two probe images show the first two classes, a head and another, no tail
-    assert quiz_probe([one, two]).probe == 0
-    assert quiz_probe([one, two]).class_name == "person"
-    assert quiz_probe([one, other]) is None, "different images"
+    assert common_probe([one, two]).probe == 0
+    assert common_probe([one, two]).class_name == "person"
+    assert common_probe([one, other]) is None, "different images"
     write_run(tmp_path, "slim", slim=True).finish()
-    assert quiz_probe([one, RunStore(tmp_path).open("slim")]) is None
+    assert common_probe([one, RunStore(tmp_path).open("slim")]) is None
 
 
 def test_published_totals_are_those_of_the_tables():
