@@ -1,7 +1,8 @@
 """The run folders: the only code that knows the files under ``runs/``."""
 
+from mlcnc.store.array_file import ArrayFile
 from mlcnc.store.layouts import StoredLayout, write_layout
-from mlcnc.store.reader import ArrayFile, Run, RunProblem, RunStore
+from mlcnc.store.reader import Run, RunProblem, RunStore
 from mlcnc.store.schema import SCHEMA_VERSION, RunFailure, RunInfo, RunStatus
 from mlcnc.store.writer import RunWriter, free_bytes, new_run_id
 
