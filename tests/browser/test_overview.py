@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.browser.conftest import drawn, serve
+from tests.browser.conftest import serve
 from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -46,6 +46,11 @@ def expect_picks(page, *ids):
     )
 
 
+def tabled(page):
+    """Wait for the table; the chart below it takes longer and is not needed."""
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+
+
 def settled(page):
     page.wait_for_function("!document.querySelector('[data-testid=stApp][data-test-script-state=running]')")
     page.wait_for_timeout(300)
@@ -64,7 +69,7 @@ def tick(page, row):
 def test_the_table_and_the_sidebar_are_one_choice(page, many):
     address, _ = many
     page.goto(f"{address}/?r=run-1&r=run-2")
-    drawn(page)
+    tabled(page)
     tick(page, 4)
     expect_picks(page, "run-1", "run-2", "run-4")
     picker(page).get_by_role("button", name="Remove run-4").click()
@@ -79,7 +84,7 @@ def test_the_table_and_the_sidebar_are_one_choice(page, many):
     page.wait_for_url("**/compare**")
     expect_picks(page, "run-4")
     page.get_by_role("link", name="Overview").click()
-    drawn(page)
+    tabled(page)
     tick(page, 0)
     expect_picks(page, "run-4", "run-0")
 
@@ -103,7 +108,7 @@ def test_more_than_eight_runs_are_said_and_the_first_eight_kept(page, many):
     address, _ = many
     first = [f"run-{number}" for number in range(8)]
     page.goto(f"{address}/?{'&'.join(f'r={run_id}' for run_id in first)}")
-    drawn(page)
+    tabled(page)
     tick(page, 8)
     page.get_by_text("9 runs were chosen; pages show 8 at most").wait_for()
     expect_picks(page, *first)
@@ -115,7 +120,7 @@ def test_more_than_eight_runs_are_said_and_the_first_eight_kept(page, many):
 def test_unknown_runs_in_the_address_are_said_once_and_the_others_shown(page, many):
     address, _ = many
     page.goto(f"{address}/?r=run-5&r=gone")
-    drawn(page)
+    tabled(page)
     notice = page.get_by_text("The address asks for gone; there is no such run here")
     notice.wait_for()
     assert notice.count() == 1
@@ -128,7 +133,7 @@ def test_unknown_runs_in_the_address_are_said_once_and_the_others_shown(page, ma
 def test_names_full_of_marks_are_text_and_notes_survive(page, many):
     address, root = many
     page.goto(f"{address}/?r=run-3&at=epoch&at_epoch=5")
-    drawn(page)
+    tabled(page)
     sidebar = page.locator("[data-testid=stSidebar]")
     sidebar.get_by_text(NASTY, exact=True).wait_for()
     page.get_by_text("values at epoch 5 of each run").wait_for()
