@@ -6,9 +6,9 @@ them, and n is their number; one run has no whisker. Values are of the epoch tha
 test set chooses nothing."""
 
 CLASSES = """A dot is one class, the most frequent on the left. Above the line the first run has the higher
-average precision, below it the second. Circles are head, squares medium, triangles tail classes. A tail
-class may have few test images, so a single dot can jump by chance; the sentence above the chart says how
-far the whole difference could come from the choice of test images."""
+average precision, below it the second. Circles are head, squares medium, triangles tail classes. A whisker
+holds 95 % of the differences when the test images are drawn anew: where it crosses the line, the choice of
+test images alone could explain the difference. Another seed may move a class further than that."""
 
 MATRIX = """Rows and columns are classes, most frequent first; lines separate head, medium and tail.
 **White** is the angle of a simplex equiangular tight frame (ETF), where all classes are equally far apart;

@@ -11,7 +11,7 @@ from app.offline.page import Chart, Section, Table
 from app.report import readings
 from app.report.about import NOT_LOGGED, Reported, number
 from app.report.collapse import angle_record, angles, attention, variability
-from mlcnc.analysis.class_differences import class_difference_sentence, class_differences
+from mlcnc.analysis.class_differences import class_difference_sentence, with_intervals
 from mlcnc.analysis.comparison import seed_groups, verdict
 from mlcnc.analysis.curves import (
     Curve,
@@ -126,7 +126,7 @@ def _classes(about: Reported) -> Section | None:
     for other, other_row in others:
         chosen = [(r, nearest_array_epoch(r, o.epoch) or 0) for r, o in ((first, row), (other, other_row))]
         try:
-            record = class_differences(chosen[0], chosen[1])
+            record = with_intervals(chosen[0], chosen[1])
             interval = (map_difference(chosen[0], chosen[1]) or {}).get("map_total") if record else None
         except RunFormatError as error:
             parts.append(f"{row.name} and {other_row.name}: {error}")
