@@ -4,9 +4,17 @@ import re
 
 import pytest
 
+from mlcnc.analysis.decisions import decisions
+from mlcnc.store import RunStore
 from tests.browser.conftest import drawn
+from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+IN_VIEW = """() => {
+  const top = document.querySelector(".st-key-image_detail")?.getBoundingClientRect().top;
+  return top >= 0 && top < 200;
+}"""
 
 
 def test_from_a_weak_class_to_attention_on_a_missed_image(page, browser, gallery_address):
@@ -17,9 +25,11 @@ def test_from_a_weak_class_to_attention_on_a_missed_image(page, browser, gallery
     page.get_by_role("heading", name=re.compile("are missed by pictogram-glove-s0")).wait_for()
     drawn(page)
     page.get_by_text(re.compile(r"of the attention of \w+ lies on the object")).first.wait_for()
+    page.wait_for_function(IN_VIEW)
     number = page.get_by_role("heading", name=re.compile(r"^Test image \d+")).inner_text().split()[2]
     page.get_by_role("button", name=re.compile(r"^Open \d+$")).nth(1).click()
     page.get_by_role("heading", name=re.compile(rf"^Test image (?!{number}\b)\d+")).wait_for()
+    page.wait_for_function(IN_VIEW)
     second = page.get_by_role("heading", name=re.compile(r"^Test image \d+")).inner_text()
     page.wait_for_url("**image=**")
     other = browser.new_context().new_page()
@@ -28,6 +38,31 @@ def test_from_a_weak_class_to_attention_on_a_missed_image(page, browser, gallery
     assert other.get_by_role("heading", name=second).count() == 1
     assert other.get_by_role("heading", name=re.compile("missed by pictogram-glove-s0")).count() == 1
     other.context.close()
+
+
+def test_the_gallery_shows_exactly_the_missed_images(page, gallery_address):
+    run = RunStore(ROOT / "runs").open("pictogram-glove-s0")
+    label = run.info.class_names.index("sheep")
+    missed = decisions(run, run.array_epochs()[-1], label).images["missed"].tolist()
+    page.goto(f"{gallery_address}/images?a=pictogram-glove-s0&class=sheep&kind=missed")
+    seen = []
+    for number in range(1, -(-len(missed) // 24) + 1):
+        if number > 1:
+            first = page.locator(".st-key-image_gallery img").first.get_attribute("alt")
+            page.locator(".st-key-page button").filter(has_text=re.compile(rf"^{number}$")).click()
+            page.wait_for_function(
+                "old => document.querySelector('.st-key-image_gallery img')?.alt !== old", arg=first
+            )
+        wanted = min(24, len(missed) - len(seen))
+        page.wait_for_function(
+            "n => document.querySelectorAll('.st-key-image_gallery img').length === n", arg=wanted
+        )
+        page.wait_for_timeout(300)
+        for picture in page.locator(".st-key-image_gallery img").all():
+            words = picture.get_attribute("alt")
+            assert "sheep" in words
+            seen.append(int(re.search(r"test image (\d+)", words).group(1)))
+    assert sorted(seen) == sorted(missed)
 
 
 def test_pictures_have_words_and_attention_plays_without_the_server(page, gallery_address):
