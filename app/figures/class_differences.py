@@ -59,7 +59,19 @@ def difference_dots(record: ClassDifferences, first: str, second: str) -> go.Fig
         categoryorder="array",
         categoryarray=labels,
     )
-    figure.update_yaxes(title=f"AP of {first} minus {second} (points)")
+    # a long title of an upright axis is cut off, so who is better stands inside
+    figure.update_yaxes(title="difference of AP (points)")
+    figure.add_annotation(
+        text=f"above 0: {first} is better; below: {second}",
+        x=1,
+        y=1,
+        xref="paper",
+        yref="paper",
+        xanchor="right",
+        yanchor="top",
+        showarrow=False,
+        font={"size": 12},
+    )
     return finished(figure, height=420)
 
 

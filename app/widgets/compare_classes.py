@@ -63,7 +63,7 @@ def show_classes(selected: Selection, bucket: str) -> None:
         st.info(f"Both runs are of the recipe {plain(first.recipe)}; choose runs of two recipes.")
         return
     sides = [_side(selected, row, of == "recipes") for row in (first, second)]
-    names = [plain(row.recipe if of == "recipes" else row.name) for row in (first, second)]
+    names = [row.recipe if of == "recipes" else row.name for row in (first, second)]
     try:
         _show(sides[0], sides[1], names[0], names[1], bucket)
     except RunFormatError as error:
@@ -106,9 +106,10 @@ def _show(first: Side, second: Side, name: str, other: str, bucket: str) -> None
         return
     found = remembered(map_difference, first[0], second[0]) if single else None
     if found is not None and f"map_{bucket}" in found:
-        st.markdown(difference_sentence(f"{bucket} mAP", name, other, found[f"map_{bucket}"]))
+        said = difference_sentence(f"{bucket} mAP", name, other, found[f"map_{bucket}"])
+        st.markdown(plain(said))
     sentence = class_difference_sentence(record, name, other)
-    st.markdown(sentence)
+    st.markdown(plain(sentence))
     show_chart(
         difference_dots(record, name, other),
         key="class_differences",
