@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -123,7 +124,8 @@ def ran(page, timings, act, longest):
 
 def rerun(page, timings):
     """Let the whole script run again, as after any change."""
-    ran(page, timings, lambda: page.locator("body").press("r"), 15)
+    page.evaluate("document.activeElement.blur()")  # a control would take the key for itself
+    ran(page, timings, lambda: page.keyboard.press("r"), 15)
 
 
 def options(page):
@@ -255,6 +257,7 @@ def main():
         "--coco", metavar="FOLDER", help="a folder with the run of COCO-LT's size; else it is made"
     )
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end too
     path = chromium_path()
     if path is None:
         sys.exit("no Chromium on this machine")
