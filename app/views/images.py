@@ -1,5 +1,6 @@
 """Images and attention: why did it miss this label?"""
 
+import numpy as np
 import streamlit as st
 
 from app.session import remembered
@@ -120,8 +121,11 @@ chosen = st.number_input(
 )
 image = int(chosen) if chosen is not None else images[0] if images else None
 if image is not None:
-    comparable = [entry for entry in shown if entry[2].present.shape == own.present.shape]
+    # a number names the same image in both runs only where their test labels agree
+    comparable = [entry for entry in shown if np.array_equal(entry[2].present, own.present)]
     with st.container(key=DETAIL):
+        if len(comparable) < len(shown):
+            st.caption(f"Only {plain(row.name)} is shown here: the other run was tested on other images.")
         try:
             show_image(
                 image,

@@ -132,7 +132,13 @@ def show_attention(
         with st.container(horizontal=True, vertical_alignment="bottom"):
             labels = list(dict.fromkeys([class_name, *options]))
             label = st.segmented_control(
-                "Attention of", labels, default=labels[0], required=True, key="label", bind="query-params"
+                "Attention of",
+                labels,
+                default=labels[0],
+                required=True,
+                key="label",
+                bind="query-params",
+                format_func=plain,
             )
             label = label if label in labels else labels[0]
             opacity = st.slider("Opacity", 0.0, 1.0, 0.75, 0.05, key="opacity", bind="query-params", width=160)

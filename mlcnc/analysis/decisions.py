@@ -113,8 +113,10 @@ def decisions(run: Run, epoch: int, class_index: int, *, shift: float = 0.0) -> 
         RunFormatError: a file is damaged, or scores and labels do not fit.
     """
     found = scored(run, epoch)
-    if found is None:
-        return None
+    return None if found is None else _decided(run, found, class_index, shift)
+
+
+def _decided(run: Run, found: Scored, class_index: int, shift: float) -> Decisions:
     own, present = found.scores[:, class_index], found.present[:, class_index]
     best = float(found.thresholds[class_index])
     threshold = (best if np.isfinite(best) else 0.0) + shift
@@ -274,9 +276,9 @@ def company(run: Run, epoch: int, class_index: int, *, shift: float = 0.0, numbe
         RunFormatError: a file is damaged, or scores and labels do not fit.
     """
     table, found = run.info.co_occurrence, scored(run, epoch)
-    record = decisions(run, epoch, class_index, shift=shift)
-    if table is None or found is None or record is None or run.info.class_counts[class_index] == 0:
+    if table is None or found is None or run.info.class_counts[class_index] == 0:
         return []
+    record = _decided(run, found, class_index, shift)
     together = np.array(table[class_index], dtype=np.float64)
     together[class_index] = -1
     order = [int(i) for i in np.argsort(-together, kind="stable")[:number] if together[i] > 0]

@@ -19,7 +19,7 @@ from mlcnc.analysis.decisions import (
 )
 from mlcnc.analysis.runs import run_row
 from mlcnc.store import RunStore
-from tests.app.conftest import words
+from tests.app.conftest import words, write_run
 from tests.conftest import ROOT
 
 ETF, GLOVE = "pictogram-etf-s0", "pictogram-glove-s0"
@@ -230,3 +230,37 @@ def test_the_curve_passes_through_its_threshold(runs):
     assert line.y[near] == pytest.approx(100 * record.precision, abs=0.5) or mark.y[0] in line.y
     guess = figure.data[-1].y[0]
     assert guess == pytest.approx(100 * record.present.mean())
+
+
+def test_runs_of_other_test_images_are_not_set_side_by_side(opened_pair):
+    page = opened_pair("one", "another", image=0)
+    (table,) = [item.value for item in page.dataframe if "in the image" in item.value.columns]
+    assert len({"one", "another"} & set(table.columns)) == 1
+    assert any("tested on other images" in item.value for item in page.caption)
+
+
+def test_names_of_classes_are_shown_as_they_are_in_the_choice_of_attention(tmp_path, monkeypatch):
+    write_run(tmp_path, "marked", classes=["**a**", "b", ":material/bolt:"]).finish()
+    page = _opened(tmp_path, monkeypatch, ["marked"], image=0)
+    (choice,) = [item for item in page.button_group if item.key == "label"]
+    assert r"\*\*a\*\*" in choice.options
+
+
+@pytest.fixture
+def opened_pair(tmp_path, monkeypatch):
+    def opened(first, second, **query):
+        for name, seed in ((first, 0), (second, 1)):
+            write_run(tmp_path, name, seed=seed).finish()
+        return _opened(tmp_path, monkeypatch, [first, second], a=first, b=second, **query)
+
+    return opened
+
+
+def _opened(root, monkeypatch, picked, **query):
+    monkeypatch.setenv("MLCNC_RUNS", str(root))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    page = AppTest.from_file(str(ROOT / "app" / "views" / "images.py"), default_timeout=60)
+    page.session_state["r"] = picked
+    for name, value in query.items():
+        page.query_params[name] = str(value)
+    return page.run()
