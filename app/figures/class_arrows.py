@@ -118,9 +118,11 @@ def _note(figure: go.Figure, row: RunRow, record: ClassArrows, column: int) -> d
     domain = figure.layout[f"scene{'' if column == 1 else column}"].domain.x
     rows, columns = np.triu_indices(len(record.class_names), k=1)
     angles = record.angles[rows, columns]
+    known = angles[np.isfinite(angles)]
+    spread = f"{known.min():.1f}° to {known.max():.1f}°" if len(known) else "undefined"
     return {
-        "text": f"<b>{row.name}</b>, epoch {record.epoch + 1}<br>angles {np.nanmin(angles):.1f}° to "
-        f"{np.nanmax(angles):.1f}° (simplex {record.optimum:.1f}°)",
+        "text": f"<b>{row.name}</b>, epoch {record.epoch + 1}<br>angles {spread} "
+        f"(simplex {record.optimum:.1f}°)",
         "x": sum(domain) / 2,
         "y": 1.0,
         "xref": "paper",

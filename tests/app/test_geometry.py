@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -300,3 +301,11 @@ def test_every_centring_names_itself_on_the_axis(trained):
     assert centred.std_floor > 10
     assert centred.gram_floor > 0.5
     assert "at best about" in geometry_sentence(centred)
+
+
+def test_arrows_of_classes_that_share_one_mean_have_no_angles(runs):
+    run = runs["etf-s0"]
+    record = class_arrows(run, 2, ["cow", "bus"], split="test", space="f")
+    same = replace(record, angles=np.full((2, 2), np.nan))
+    (note,) = arrows_player([(run_row(run), [same])], [2]).frames[0].layout.annotations
+    assert "angles undefined (simplex 180.0°)" in note.text
