@@ -198,9 +198,9 @@ def _plain(tree: Any, marked: dict[str, str]) -> Any:
     if not marked:
         return tree
     if isinstance(tree, str):
-        for name, shown in marked.items():
-            tree = tree.replace(name, shown)
-        return tree
+        # in one pass and the longest first, so that no escape is escaped again
+        names = "|".join(re.escape(name) for name in sorted(marked, key=len, reverse=True))
+        return re.sub(names, lambda found: marked[found.group()], tree)
     if isinstance(tree, dict):
         return {key: _plain(value, marked) for key, value in tree.items()}
     return [_plain(value, marked) for value in tree] if isinstance(tree, list) else tree

@@ -75,3 +75,10 @@ def test_no_chart_offers_a_cloud_and_pictures_carry_the_name_of_the_chart():
     settings = json.loads(re.search(r'id="mode-bar">(.*?)</script>', page).group(1))
     assert "sendChartToCloud" in settings["modeBarButtonsToRemove"] == bar["modeBarButtonsToRemove"]
     assert settings["displaylogo"] is False
+
+
+def test_a_name_inside_the_escape_of_another_is_escaped_once():
+    figure = go.Figure().add_scatter(x=[1], y=[2], name="<i> & x")
+    page = figure_page(figure, "t", frame=pd.DataFrame({"name": ["<i>", "&", "<i> & x"]}))
+    assert r"\u0026lt;i\u0026gt; \u0026amp; x" in page
+    assert r"\u0026amp;lt;" not in page
