@@ -65,7 +65,7 @@ def attention_course_figure(
         figure.add_scatter(
             **_outline(course, epochs[0]),
             mode="lines",
-            line={"color": OUTLINE_COLOUR, "width": 2},
+            line={"color": OUTLINE_COLOUR, "width": 1.5},
             hoverinfo="skip",
             showlegend=False,
             xaxis=f"x{suffix}",

@@ -22,6 +22,7 @@ from mlcnc.analysis.decisions import (
     rarest_first,
     scored,
     with_attention,
+    with_moved_threshold,
     worst_tail_class,
 )
 from mlcnc.analysis.runs import nearest_array_epoch
@@ -30,7 +31,6 @@ from mlcnc.errors import RunFormatError
 st.title("Why did it miss this label?")
 selected = selection()
 stop_without_runs(selected)
-answer = st.container()
 usable, results = [], {}
 for run, row in selected.picked:
     try:
@@ -53,6 +53,7 @@ if not usable:
 
 show_worst_classes([(row, results[run.run_id]) for run, row in usable])
 st.subheader("Look closer")
+answer = st.container()
 pair = pick_pair(usable)
 run, row = pair[0]
 names = list(run.info.class_names)
@@ -116,7 +117,7 @@ chosen = st.number_input(
     value=None,
     key=IMAGE_KEY,
     bind="query-params",
-    placeholder=f"the first that is {kind}" if images else "a number",
+    placeholder="the first one below" if images else "a number",
     width=260,
 )
 image = int(chosen) if chosen is not None else images[0] if images else None
@@ -130,7 +131,10 @@ if image is not None:
             show_image(
                 image,
                 class_name,
-                [(item, item_row, scores) for item, item_row, scores, _ in comparable],
+                [
+                    (item, item_row, with_moved_threshold(scores, class_index, shift))
+                    for item, item_row, scores, _ in comparable
+                ],
                 kind=kind,
                 attended=attended,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -63,18 +64,19 @@ def show_company(class_name: str, others: Sequence[Company]) -> None:
             [
                 {
                     "class": other.class_name,
-                    **{part: 100 * getattr(other, name) for part, name in parts.items()},
+                    **{f"{part} images": _percent(getattr(other, name)) for part, name in parts.items()},
                 }
                 for other in others
             ]
         ),
         hide_index=True,
-        column_config={
-            part: st.column_config.NumberColumn(f"{part} images", format="%.0f %%") for part in parts
-        },
         alt=f"How often other classes accompany {class_name} in training and in missed and found test images",
     )
     st.caption(
-        f"Share of the images with {plain(class_name)} that have the other class too. A class that is found "
-        "only in the company it had in training shows here."
+        f"Share of the images with {plain(class_name)} that have the other class too. Where found "
+        "images have more company than missed ones, the network may lean on what accompanies the class."
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if np.isfinite(share) else "no such image"

@@ -59,6 +59,7 @@ def show_image(
     names = run.info.class_names
     true = [names[i] for i in np.flatnonzero(own.present[image])]
     st.subheader(f"Test image {image}")
+    st.markdown(plain(outcome_sentence(image, class_name, runs)))
     left, right = st.columns([1, 3])
     with left:
         shown = picture(run, remembered(picture_index, run), "test", image)
@@ -74,8 +75,9 @@ def show_image(
         table = score_table(image, class_name, runs)
         st.dataframe(table, hide_index=True, alt=f"Labels and scores of test image {image}")
         st.caption(
-            "Score against threshold; the threshold is the one of greatest F1 of the class on "
-            f"{own.chosen_on}. Shown: labels of the image, the chosen class, and what any run says yes to."
+            "Raw score (logit) against threshold: the one of greatest F1 of the class on "
+            f"{own.chosen_on}, for {plain(class_name)} moved as the slider says. Shown: labels of the image, "
+            "the chosen class, and what any run says yes to."
         )
     kept = [remembered(probe_images, run, item.epoch) for run, _, item in runs]
     if any(image in probes for probes in kept):
@@ -90,6 +92,18 @@ def show_image(
         "Train with --training.num_probes 200 to keep it for more."
     )
     offer_attention(attended, kind, class_name)
+
+
+def outcome_sentence(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, Scored]]) -> str:
+    """Return what each run decides on the chosen class in an image, e.g. ``cow is missed by a, found by b.``"""
+    label = runs[0][0].info.class_names.index(class_name)
+    there = bool(runs[0][2].present[image, label])
+    parts = []
+    for _, row, item in runs:
+        said = bool(item.scores[image, label] >= _limits(item)[label])
+        words = ("found" if said else "missed") if there else ("falsely seen" if said else "rightly not seen")
+        parts.append(f"{words} by {row.name}")
+    return f"{class_name} is {'' if there else 'not in the image, '}{', '.join(parts)}."
 
 
 def score_table(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, Scored]]) -> pd.DataFrame:
@@ -154,6 +168,10 @@ def show_attention(
             return
         said = course_sentences(label, courses)
         st.markdown(plain(said))
+        st.caption(
+            "White line: around the fewest cells that hold 80 % of the attention. Dashed frame: the object. "
+            "One colour scale for all pictures and epochs."
+        )
         show_player(
             attention_course_figure(courses, opacity=opacity, smooth=smooth),
             key="attention",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,13 @@ def scored(run: Run, epoch: int) -> Scored | None:
     except ValueError as error:
         raise RunFormatError(f"run {run.run_id}, {split} scores: {error}") from error
     return Scored(scores, targets > 0, thresholds, split, epoch)
+
+
+def with_moved_threshold(found: Scored, class_index: int, shift: float) -> Scored:
+    """Return the same scores with the threshold of one class moved, from 0 where it has none."""
+    moved = found.thresholds.copy()
+    moved[class_index] = (moved[class_index] if np.isfinite(moved[class_index]) else 0.0) + shift
+    return replace(found, thresholds=moved)
 
 
 def decisions(run: Run, epoch: int, class_index: int, *, shift: float = 0.0) -> Decisions | None:

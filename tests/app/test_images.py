@@ -264,3 +264,15 @@ def _opened(root, monkeypatch, picked, **query):
     for name, value in query.items():
         page.query_params[name] = str(value)
     return page.run()
+
+
+def test_the_image_is_judged_by_the_moved_threshold(recorded, runs):
+    label = runs[ETF].info.class_names.index("aeroplane")
+    epoch = runs[ETF].array_epochs()[-1]
+    image = int(decisions(runs[ETF], epoch, label).images["missed"][0])
+    strict = recorded(**{"class": "aeroplane", "image": str(image), "a": ETF, "b": GLOVE})
+    assert f"aeroplane is missed by {ETF}" in words(strict).replace("\\", "")
+    loose = recorded(**{"class": "aeroplane", "image": str(image), "a": ETF, "b": GLOVE, "shift": "-20.0"})
+    assert f"aeroplane is found by {ETF}" in words(loose).replace("\\", "")
+    table = next(frame.value for frame in loose.dataframe if "in the image" in frame.value)
+    assert table[ETF][0].startswith("yes")
