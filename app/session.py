@@ -60,7 +60,7 @@ def rows_of(runs: list[Run], choice: Choice) -> tuple[list[RunRow], list[RunProb
         try:
             rows.append(row_of(run, choice))
         except (StoreError, OSError) as error:
-            problems.append(RunProblem(run.run_id, str(error)))
+            problems.append(RunProblem.of(run.run_id, error))
     return rows, problems
 
 
@@ -71,7 +71,7 @@ def _store(root: Path) -> RunStore:
 
 
 @lru_cache(maxsize=5000)
-def _kept_summary(folder: Path, identity: tuple[tuple[str, int, int], ...]) -> RunSummary:
+def _kept_summary(folder: Path, identity: tuple[tuple[str | int, ...], ...]) -> RunSummary:
     return summary(Run(folder))
 
 

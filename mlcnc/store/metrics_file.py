@@ -9,6 +9,9 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
+_MAX_EPOCH = 2**53
+"""Beyond it a float cannot hold every integer."""
+
 
 def read_metrics(path: Path, names: Collection[str] | None = None) -> tuple[list[dict[str, float]], list[str]]:
     """Return one dict an epoch, in order, and a sentence for each line that could not be read.
@@ -46,7 +49,8 @@ def _parse_line(text: bytes, names: Collection[str] | None = None) -> dict[str, 
             tree = json.loads(text)
         except (ValueError, RecursionError):
             return None
-    if not isinstance(tree, dict) or not isinstance(tree.get("epoch"), int):
+    epoch = tree.get("epoch") if isinstance(tree, dict) else None
+    if not isinstance(epoch, int) or isinstance(epoch, bool) or not 0 <= epoch < _MAX_EPOCH:
         return None
     if names is not None:
         tree = {name: tree[name] for name in ("epoch", *names) if name in tree}

@@ -37,6 +37,12 @@ class RunProblem:
     run_id: str
     text: str
 
+    @classmethod
+    def of(cls, run_id: str, error: Exception) -> RunProblem:
+        """Return the problem behind an error, without the path that system errors carry."""
+        text = error.strerror if isinstance(error, OSError) else None
+        return cls(run_id, text or str(error))
+
 
 class Run:
     """One run folder, read on demand."""
@@ -134,17 +140,20 @@ class Run:
                 best, found = value, int(line["epoch"])
         return found
 
-    def identity(self) -> tuple[tuple[str, int, int], ...]:
-        """Return name, change time and size of the parts that grow, as a key for caches."""
+    def identity(self) -> tuple[tuple[str | int, ...], ...]:
+        """Return name, number, times and size of the parts that grow, as a key for caches.
+
+        A copy that keeps size and modification time still has another number or time of change.
+        """
         files = ("run.json", "status.json", "metrics.jsonl", "samples.safetensors", "notes.json")
         parts = (*files, "epochs", "layouts")
-        found = [(str(self.folder), 0, 0)]
+        found: list[tuple[str | int, ...]] = [(str(self.folder),)]
         for part in parts:
             try:
                 stat = os.stat(f"{self.folder}/{part}")
             except OSError:
                 continue
-            found.append((part, stat.st_mtime_ns, stat.st_size))
+            found.append((part, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size))
         return tuple(found)
 
     def notes(self) -> dict[str, Any]:
@@ -235,7 +244,7 @@ class RunStore:
                 _ = run.status
                 yield run
             except (StoreError, OSError, UnicodeError) as error:
-                yield RunProblem(run_id, str(error))
+                yield RunProblem.of(run_id, error)
 
     def delete(self, run_id: str, *, force: bool = False) -> None:
         """Delete a run folder.
@@ -292,5 +301,10 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunFormatError(f"{path.name} of run {path.parent.name} is missing") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        # the text of a system error holds the whole path
+        raise RunFormatError(
+            f"{path.name} of run {path.parent.name} cannot be read: {error.strerror}"
+        ) from None
+    except (ValueError, RecursionError) as error:
         raise RunFormatError(f"{path.name} of run {path.parent.name} is damaged: {error}") from None

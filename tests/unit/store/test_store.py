@@ -360,3 +360,37 @@ def test_ctrl_c_inside_a_write_stays_ctrl_c(tmp_path, masked):
         replace_file(path, write)
     assert path.read_text() == "old"
     assert [item.name for item in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.parametrize("epoch", ["1" + "0" * 400, "-1", "true"])
+def test_a_line_of_an_impossible_epoch_is_left_out(tmp_path, epoch):
+    run = logged(tmp_path)
+    with (run.folder / "metrics.jsonl").open("a") as stream:
+        stream.write(f'{{"epoch": {epoch}, "test/map_total": 99.0}}\n')
+    assert [line["epoch"] for line in run.metrics()] == [0, 1, 2]
+    assert [line["test/map_total"] for line in run.metrics(("test/map_total",))] == [0.0, 10.0, 20.0]
+    assert any("line" in warning for warning in run.warnings)
+
+
+def test_what_cannot_be_read_is_said_without_its_path(tmp_path):
+    run = logged(tmp_path)
+    (run.folder / "run.json").unlink()
+    (run.folder / "run.json").mkdir()
+    (problem,) = RunStore(tmp_path).scan()
+    assert "run.json of run run cannot be read: Is a directory" in problem.text
+    assert str(tmp_path) not in problem.text
+    error = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "run" / "metrics.jsonl"))
+    assert RunProblem.of("run", error) == RunProblem("run", "Permission denied")
+
+
+def test_a_replaced_file_of_equal_size_and_time_has_another_identity(tmp_path):
+    run = logged(tmp_path)
+    path = run.folder / "metrics.jsonl"
+    before, stat = run.identity(), path.stat()
+    aside = path.with_name("aside")
+    aside.write_text(path.read_text().replace("20.0", "90.0"))
+    os.utime(aside, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    os.replace(aside, path)
+    assert path.stat().st_size == stat.st_size
+    assert path.stat().st_mtime_ns == stat.st_mtime_ns
+    assert run.identity() != before
