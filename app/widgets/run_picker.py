@@ -146,7 +146,7 @@ def stop_without_runs(selected: Selection) -> None:
 def _say_how_it_stands(row: RunRow) -> None:
     name = plain(row.name)
     if row.state == "running":
-        st.info(f"{name} is still running: {row.num_logged} of {row.num_epochs} epochs so far.")
+        st.info(f"{name} is still running: {row.num_logged} of {row.num_epochs or '?'} epochs so far.")
     elif row.state == "lost":
         st.warning(
             f"{name} stopped without saying so after {row.num_logged} epochs; what it logged is "

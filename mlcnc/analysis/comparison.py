@@ -153,7 +153,7 @@ def _verdict_of(dataset: str, ranked: Sequence[SeedGroup], bucket: str) -> str:
     second = runner.map_percent[bucket]
     start += f", before {runner.name}, {second.text}"
     if min(first.num_runs, second.num_runs) < 3:
-        return f"{start}; fewer than three seeds each, so this order is not evidence."
+        return f"{start}; fewer than three seeds of one of them, so this order is not evidence."
     if first.low > second.high:
         return f"{start}; every seed of the first is above every seed of the second."
     return f"{start}; their seeds overlap, so this order is not supported."

@@ -275,3 +275,14 @@ def test_the_curve_of_a_long_run_is_thinned_for_the_browser(tmp_path):
     curve = run_frame([run_row(RunStore(tmp_path).open("long"))])["mAP curve"][0]
     assert len(curve) == 20
     assert (curve[0], curve[-1]) == (1.0, 99.0)
+
+
+def test_a_running_run_of_unknown_length_says_no_none(monkeypatch, tmp_path):
+    write_run(tmp_path, "going", epochs=1)
+    path = tmp_path / "going" / "status.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_epochs": None}))
+    monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    page = AppTest.from_file(str(ROOT / "app" / "views" / "overview.py"), default_timeout=30).run()
+    assert not page.exception
+    assert "still running: 1 of ? epochs so far" in words(page)

@@ -23,7 +23,7 @@ def row(run_id, total, key="k", embedding="etf", dataset="toy"):
     [
         ([75.0, 76.0, 77.0], [70.0, 71.0, 72.0], "every seed of the first is above every seed of the second"),
         ([75.0, 76.0, 77.0], [70.0, 71.0, 75.5], "their seeds overlap, so this order is not supported"),
-        ([75.0], [70.0, 71.0, 72.0], "fewer than three seeds each, so this order is not evidence"),
+        ([75.0], [70.0, 71.0, 72.0], "fewer than three seeds of one of them, so this order is not evidence"),
     ],
 )
 def test_the_verdict_claims_no_more_than_the_seeds_support(first, second, words):
