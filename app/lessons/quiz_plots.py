@@ -13,12 +13,13 @@ from app.figures.attention import attention_overlay
 from app.figures.blind_quiz import Look, quiz_buckets, quiz_curves
 from app.session import remembered
 from app.widgets.chart import show_chart
+from app.widgets.plain_text import plain
 from mlcnc.analysis.attention import attention_epochs, localisation, localisation_sentence, probe_attention
 from mlcnc.analysis.blind_quiz import Hand, Quantity, reading, reading_sentence
 from mlcnc.analysis.common_probe import common_probe
 from mlcnc.analysis.curves import common_last_value, curve
 from mlcnc.analysis.geometry import class_mean_angles
-from mlcnc.analysis.runs import BUCKETS, nearest_array_epoch
+from mlcnc.analysis.runs import BUCKETS, is_number, nearest_array_epoch
 from mlcnc.store import Run
 
 BUCKET_READINGS: tuple[Quantity, ...] = ("map_total", "map_head", "map_medium", "map_tail")
@@ -121,16 +122,23 @@ def _buckets(hand: Hand, looks: Sequence[Look]) -> None:
         alt=" ".join(sentences),
         reading="Filled mark: mean over the seeds of a run's settings (n in the legend). Line: from the "
         "lowest seed to the highest. Open marks: single seeds. Each at its own best validation epoch.",
-        frame=pd.DataFrame(
-            [
-                {"run": name, "bucket": bucket, "seed": number, "map_percent": value}
-                for bucket, found in zip(BUCKETS, readings, strict=True)
-                for name, values in zip(names, found.seeds, strict=True)
-                for number, value in enumerate(values)
-            ]
-        ),
+        frame=bucket_frame(hand, names),
     )
     st.markdown(" ".join(sentences))
+
+
+def bucket_frame(hand: Hand, names: Sequence[str]) -> pd.DataFrame:
+    """Return one line a run, bucket and seed with the test mAP in percent; what was not logged is left out."""
+    return pd.DataFrame(
+        [
+            {"run": name, "bucket": bucket, "seed": row.seed, "map_percent": row.map_percent[bucket]}
+            for bucket in BUCKETS
+            for name, group in zip(names, hand.groups, strict=True)
+            for row in group
+            if is_number(row.map_percent[bucket])
+        ],
+        columns=["run", "bucket", "seed", "map_percent"],
+    )
 
 
 def _attention(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
@@ -145,7 +153,7 @@ def _attention(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
         for run, epoch in zip(runs, epochs, strict=True)
     ]
     peak = max((float(np.max(record.attention)) for record in records if record is not None), default=None)
-    st.markdown(f"Where does **{probe.class_name}** look in this image?")
+    st.markdown(f"Where does **{plain(probe.class_name)}** look in this image?")
     for column, run, epoch, record, name in zip(
         st.columns(len(runs)), runs, epochs, records, names, strict=True
     ):

@@ -12,6 +12,7 @@ from app.lessons.frame import formula, in_your_run, measured, question, toy, wha
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.controls import pick_epoch
+from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection
 from mlcnc.analysis.attention import (
     attention_epochs,
@@ -190,7 +191,7 @@ def _one_feature_a_class(runs: list[Run]) -> None:
             _attention(run, pairs)
         _apart(runs)
     except RunFormatError as error:
-        st.warning(str(error))
+        st.warning(plain(error))
 
 
 def _first_with_pairs(runs: list[Run]) -> tuple[Run | None, dict[int, tuple[str, ...]]]:
@@ -226,7 +227,7 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
             continue
         sentence = attention_sentence(record, name)
         with column:
-            st.markdown(f"**{name}.** {sentence}")
+            st.markdown(f"**{plain(name)}.** {plain(sentence)}")
             rows, columns = record.attention.shape
             show_chart(
                 attention_overlay(record, 0.75),
@@ -295,7 +296,7 @@ def _company(runs: list[Run]) -> None:
     run, record = found
     measured(f"labels of the training images of {run.run_id}")
     sentence = head_company_sentence(record.tail)
-    st.markdown(sentence)
+    st.markdown(plain(sentence))
     show_chart(
         shared_images(record),
         key="lesson5_shared",

@@ -14,6 +14,7 @@ from app.figures.label_embeddings import feature_against_embedding
 from app.figures.several_labels import between_centres_plane, own_and_other, shared_images
 from app.figures.style import EMBEDDING_COLOURS
 from app.lessons.classes import COLOURS, FIVE, MARKS, TEN
+from app.lessons.quiz_plots import bucket_frame
 from app.lessons.step7 import KIND_NAMES
 from mlcnc.analysis.attention import (
     attention_epochs,
@@ -219,6 +220,28 @@ def test_step_7_names_no_run_when_a_file_is_damaged(monkeypatch, three, tmp_path
     shown = lesson(monkeypatch, root, 7)
     assert "zz-" not in outputs(shown)
     assert "A file of one of these three runs is damaged" in words(shown)
+
+
+def test_step_5_shows_names_of_classes_as_they_are(monkeypatch, tmp_path):
+    names = ["*person*", "chair", "dog", "bus", ":red[cow]"]
+    together = np.ones((5, 5), int) + np.diag([499, 119, 39, 11, 3])
+    write_run(tmp_path, "ours", classes=names, co_occurrence=together).finish()
+    page = lesson(monkeypatch, tmp_path, 5)
+    (sentence,) = [item.value for item in page.markdown if "It is lowest for" in item.value]
+    assert "\\*person\\* too" in sentence
+    assert ":red[" not in sentence
+
+
+def test_the_quiz_gives_the_seed_of_each_run_in_its_data(tmp_path):
+    for kind in ("etf", "trainable", "glove"):
+        for seed in (3, 7):
+            write_run(tmp_path, f"{kind}-{seed}", embedding=kind, seed=seed, epochs=1).finish()
+    hand = hand_of(tmp_path, 0)
+    frame = bucket_frame(hand, BLIND_NAMES)
+    assert set(frame["seed"]) == {3, 7}
+    line = frame[(frame["run"] == BLIND_NAMES[1]) & (frame["bucket"] == "tail") & (frame["seed"] == 7)]
+    (row,) = [row for row in hand.groups[1] if row.seed == 7]
+    assert list(line["map_percent"]) == [row.map_percent["tail"]]
 
 
 def test_plane_draws_true_angles():
