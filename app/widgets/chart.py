@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.figures.plain_names import with_plain_names
 from app.widgets.controls import how_to_read
 from app.widgets.downloads import mode_bar, offer_downloads
 
@@ -41,10 +42,11 @@ def show_chart(
     """
     settings: dict[str, Any] = {"key": key, "alt": alt, "config": mode_bar(key)}
     event = None
+    shown = with_plain_names(figure)
     if on_select is None:
-        st.plotly_chart(figure, **settings)
+        st.plotly_chart(shown, **settings)
     else:
-        event = st.plotly_chart(figure, on_select=on_select, selection_mode=selection_mode, **settings)
+        event = st.plotly_chart(shown, on_select=on_select, selection_mode=selection_mode, **settings)
     with st.container(horizontal=True):
         how_to_read(reading, key=f"read_{key}")
         offer_downloads(key, title, figure, frame, alt=alt, reading=reading)
