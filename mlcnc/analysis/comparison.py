@@ -59,6 +59,13 @@ class SeedGroup:
     nc1: Spread
     angle_min: Spread
     nc1_tail_share: Spread
+
+    @property
+    def num_seeds(self) -> int:
+        """Number of distinct seeds among the finished runs; finished runs that name no seed count each."""
+        seeds = [row.seed for row in self.rows if row.state == "finished"]
+        return len({seed for seed in seeds if seed is not None}) + seeds.count(None)
+
     name: str
 
 
@@ -128,7 +135,7 @@ def verdict(groups: Sequence[SeedGroup], bucket: str = "total") -> str:
     """Return what the runs say about who leads in one bucket, and whether the seeds support it.
 
     Groups are compared within one data set only. The order counts as supported where the leader's
-    worst seed is above the runner-up's best one and both have three seeds or more.
+    worst seed is above the runner-up's best one and both have three finished seeds or more.
     """
     usable = [group for group in groups if group.map_percent[bucket].num_runs]
     if not usable:
@@ -152,8 +159,8 @@ def _verdict_of(dataset: str, ranked: Sequence[SeedGroup], bucket: str) -> str:
     runner = ranked[1]
     second = runner.map_percent[bucket]
     start += f", before {runner.name}, {second.text}"
-    if min(first.num_runs, second.num_runs) < 3:
-        return f"{start}; fewer than three seeds of one of them, so this order is not evidence."
+    if min(first.num_runs, second.num_runs, best.num_seeds, runner.num_seeds) < 3:
+        return f"{start}; fewer than three finished seeds of one of them, so this order is not evidence."
     if first.low > second.high:
         return f"{start}; every seed of the first is above every seed of the second."
     return f"{start}; their seeds overlap, so this order is not supported."

@@ -20,9 +20,9 @@ class Lead:
         first: the recipe with the best mean.
         second: the next one, or None where no other logged it.
         value: its spread over seeds.
-        is_decided: whether both have three seeds or more and every seed of the first is better than every
-            one of the second.
-        has_seeds: whether both have three seeds or more.
+        is_decided: whether both have three finished seeds or more and every seed of the first is better than
+            every one of the second.
+        has_seeds: whether both have three finished seeds or more.
     """
 
     quantity: str
@@ -124,12 +124,17 @@ def _lead(
         return None
     first = value(ranked[0])
     if len(ranked) == 1:
-        return Lead(quantity, ranked[0], None, first, False, first.num_runs >= MIN_SEEDS)
+        return Lead(quantity, ranked[0], None, first, False, _num_seeds(ranked[0], first) >= MIN_SEEDS)
     second = value(ranked[1])
-    has_seeds = min(first.num_runs, second.num_runs) >= MIN_SEEDS
+    has_seeds = min(_num_seeds(ranked[0], first), _num_seeds(ranked[1], second)) >= MIN_SEEDS
     apart = first.high < second.low if lowest else first.low > second.high
     return Lead(quantity, ranked[0], ranked[1], first, has_seeds and apart, has_seeds)
 
 
 def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _num_seeds(group: SeedGroup, value: Spread) -> int:
+    # copies of one seed and runs that are not finished are no further evidence
+    return min(value.num_runs, group.num_seeds)

@@ -5,16 +5,16 @@ from mlcnc.analysis.attention import localisation, probe_attention
 from mlcnc.analysis.comparison import seed_groups, spread, verdict
 from mlcnc.analysis.curves import Curve, band, curve, metric_optimum
 from mlcnc.analysis.geometry import class_mean_angles, closest_pairs
-from mlcnc.analysis.runs import RunRow, nearest_array_epoch, run_row
+from mlcnc.analysis.runs import RunRow, nearest_array_epoch, run_row, run_rows
 from mlcnc.analysis.variability import class_variability
 from mlcnc.metrics import pairwise_angles
 from mlcnc.store import RunStore
 
 
-def row(run_id, total, key="k", embedding="etf", dataset="toy"):
+def row(run_id, total, key="k", embedding="etf", dataset="toy", seed=0):
     values = dict.fromkeys(("total", "head", "medium", "tail"), total)
     return RunRow(
-        run_id, run_id, "finished", dataset, embedding, "multihead", "fixed", 8, 0, 3, 3, 2, values, 1.0, 60.0, key, "validation"
+        run_id, run_id, "finished", dataset, embedding, "multihead", "fixed", 8, seed, 3, 3, 2, values, 1.0, 60.0, key, "validation"
     )  # fmt: skip
 
 
@@ -23,12 +23,16 @@ def row(run_id, total, key="k", embedding="etf", dataset="toy"):
     [
         ([75.0, 76.0, 77.0], [70.0, 71.0, 72.0], "every seed of the first is above every seed of the second"),
         ([75.0, 76.0, 77.0], [70.0, 71.0, 75.5], "their seeds overlap, so this order is not supported"),
-        ([75.0], [70.0, 71.0, 72.0], "fewer than three seeds of one of them, so this order is not evidence"),
+        (
+            [75.0],
+            [70.0, 71.0, 72.0],
+            "fewer than three finished seeds of one of them, so this order is not evidence",
+        ),
     ],
 )
 def test_the_verdict_claims_no_more_than_the_seeds_support(first, second, words):
-    rows = [row(f"a{i}", value, "a") for i, value in enumerate(first)]
-    rows += [row(f"b{i}", value, "b", "glove") for i, value in enumerate(second)]
+    rows = [row(f"a{i}", value, "a", seed=i) for i, value in enumerate(first)]
+    rows += [row(f"b{i}", value, "b", "glove", seed=i) for i, value in enumerate(second)]
     text = verdict(seed_groups(rows))
     assert words in text
     assert text.startswith("toy: etf has the highest total mAP")
@@ -177,3 +181,31 @@ def test_intervals_come_from_the_stored_scores(trained, tmp_path):
     assert other.value == pytest.approx(expected)
     assert map_intervals(run, 7) is None
     assert map_difference((run, 2), (run, 7)) is None
+
+
+def test_copies_of_a_seed_and_unfinished_runs_are_no_further_evidence(tmp_path):
+    """Six runs of two recipes, wholly apart: evidence only where they are three finished seeds each."""
+    from mlcnc.analysis.findings import leads
+    from tests.app.conftest import write_run
+
+    def groups_of(name, seeds, *, finish=True):
+        root = tmp_path / name
+        for embedding, quality in (("etf", 0.0), ("glove", 3.0)):
+            for number, seed in enumerate(seeds):
+                run = write_run(
+                    root, f"{embedding}-{number}", embedding=embedding, seed=seed, quality=quality, slim=True
+                )
+                if finish:
+                    run.finish()
+                else:
+                    run._closed.set()
+        return seed_groups(run_rows([RunStore(root).open(run_id) for run_id in RunStore(root).run_ids()]))
+
+    three = groups_of("three", (0, 1, 2))
+    assert [group.num_seeds for group in three] == [3, 3]
+    assert "every seed of the first is above" in verdict(three)
+    assert leads(three)[0].is_decided
+    for name, seeds, finish in (("copies", (0, 0, 0), True), ("growing", (0, 1, 2), False)):
+        groups = groups_of(name, seeds, finish=finish)
+        assert "fewer than three finished seeds of one of them" in verdict(groups)
+        assert not leads(groups)[0].is_decided

@@ -150,7 +150,7 @@ def test_states_are_counted_most_frequent_first():
 
 def groups(*recipes):
     rows = [
-        row(f"{embedding}{seed}", total, key=embedding, embedding=embedding, angle=angle, tail=tail)
+        row(f"{embedding}{seed}", total, key=embedding, embedding=embedding, angle=angle, tail=tail, seed=seed)
         for embedding, values in recipes
         for seed, (total, angle, tail) in enumerate(values)
     ]
