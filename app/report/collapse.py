@@ -8,7 +8,7 @@ from app.figures.variability import class_dots
 from app.offline.page import Chart, Section, Table
 from app.report import readings
 from app.report.about import Reported, number
-from mlcnc.analysis.attention import attention_epochs, attention_sentence, probe_attention
+from mlcnc.analysis.attention import ProbeRecord, attention_epochs, attention_sentence, probe_attention
 from mlcnc.analysis.geometry import AngleRecord, class_mean_angles, closest_pairs, geometry_sentence
 from mlcnc.analysis.report_choice import probe_of_each_bucket
 from mlcnc.analysis.runs import nearest_array_epoch
@@ -109,26 +109,25 @@ def variability(about: Reported) -> Section | None:
 
 def attention(about: Reported) -> Section | None:
     parts: list[str | tuple[Chart, ...]] = []
+    found: list[tuple[str, list[tuple[str, str, ProbeRecord]]]] = []
     for run, row in about.detailed:
-        charts = []
         try:
-            epochs = attention_epochs(run)
-            for bucket, probe, index in probe_of_each_bucket(run) if epochs else []:
-                record = probe_attention(run, epochs[-1], probe, index)
-                if record is None:
-                    continue
-                name = run.info.class_names[index]
-                charts.append(
-                    Chart(
-                        attention_overlay(record, 0.75),
-                        f"{row.name}: {name} ({bucket}), epoch {record.epoch + 1}",
-                        f"Image with {', '.join(record.labels)}. {attention_sentence(record, name)}",
-                        readings.ATTENTION,
-                        narrow=True,
-                    )
-                )
+            found.append((row.name, _looked_at(run)))
         except RunFormatError as error:
             parts.append(f"{row.name}: {error}")
+    # one scale, so that a brighter cell holds more attention in every picture
+    peak = max((float(item.attention.max()) for _, items in found for _, _, item in items), default=1.0)
+    for run_name, items in found:
+        charts = [
+            Chart(
+                attention_overlay(record, 0.75, peak=peak),
+                f"{run_name}: {name} ({bucket}), epoch {record.epoch + 1}",
+                f"Image with {', '.join(record.labels)}. {attention_sentence(record, name)}",
+                readings.ATTENTION,
+                narrow=True,
+            )
+            for bucket, name, record in items
+        ]
         if charts:
             parts.append(tuple(charts))
     if not parts:
@@ -137,3 +136,13 @@ def attention(about: Reported) -> Section | None:
         "The first stored image of each bucket is shown, in the order of the test set; none was picked by hand."
     )
     return Section("Where a class looks", (rule, *parts))
+
+
+def _looked_at(run: Run) -> list[tuple[str, str, ProbeRecord]]:
+    epochs = attention_epochs(run)
+    names = run.info.class_names
+    records = [
+        (bucket, names[index], probe_attention(run, epochs[-1], probe, index))
+        for bucket, probe, index in (probe_of_each_bucket(run) if epochs else [])
+    ]
+    return [(bucket, name, record) for bucket, name, record in records if record is not None]

@@ -29,9 +29,9 @@ medium, triangles tail classes.
 **Few features look collapsed by chance.** The dashed line is what each class would show with labels
 shuffled, from its number of features alone: read a class by its distance to that line."""
 
-ATTENTION = """The brighter a cell, the more of the class's attention lies there; the cells are those of the
-network's last feature map. The dashed box is the object. Attention spread evenly would put as much into the
-box as the box covers of the picture; the sentence sets both side by side."""
+ATTENTION = """The brighter a cell, the more of the class's attention lies there, on one scale for all pictures;
+the cells are those of the network's last feature map. The dashed box is the object. Attention spread evenly
+would put as much into the box as the box covers of the picture; the sentence sets both side by side."""
 
 _PLAIN = "One line a run, or the mean and the range over seeds where there are many runs."
 

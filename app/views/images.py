@@ -156,5 +156,5 @@ else:
     st.caption(f"No test image is {kind}; move the threshold or choose another kind.")
 
 show_curves(class_name, [(item_row, decided) for _, item_row, _, decided in shown])
-show_company(class_name, remembered(company, run, own.epoch, class_index, shift=shift))
+show_company(remembered(company, run, own.epoch, class_index, shift=shift), record)
 show_problems(selected.problems, selected.picked)

@@ -53,18 +53,23 @@ def curve_frame(records: Sequence[tuple[RunRow, Decisions]]) -> pd.DataFrame:
     )
 
 
-def show_company(class_name: str, others: Sequence[Company]) -> None:
-    """Draw how often other classes accompany a class; nothing where that is not known."""
+def show_company(others: Sequence[Company], record: Decisions) -> None:
+    """Draw how often other classes accompany the class of ``record``; nothing where that is not known."""
     if not others:
         return
+    class_name = record.class_name
     st.subheader(f"Who comes with {plain(class_name)}")
-    parts = {"training": "train_share", "missed test": "missed_share", "found test": "found_share"}
+    parts = {
+        f"of {record.train_count} training images": "train_share",
+        f"of {len(record.images['missed'])} missed test images": "missed_share",
+        f"of {len(record.images['found'])} found test images": "found_share",
+    }
     st.dataframe(
         pd.DataFrame(
             [
                 {
-                    "class": other.class_name,
-                    **{f"{part} images": _percent(getattr(other, name)) for part, name in parts.items()},
+                    "comes along": other.class_name,
+                    **{part: _percent(getattr(other, name)) for part, name in parts.items()},
                 }
                 for other in others
             ]

@@ -29,7 +29,8 @@ READING = (
     "each bucket is the mean of its classes, which is what the bars differ by at these epochs.\n\n"
     "A whisker, where asked for, is the 95 % interval of the difference of these two runs by drawing the test "
     "images anew, the same ones for both. It leaves out the seed: another seed may move a class further. Of "
-    "twenty such intervals, one misses 0 by chance alone."
+    "twenty such intervals, one misses 0 by chance alone; with ten positives or fewer they are too narrow, and "
+    "more do."
 )
 Side = tuple[tuple[Run, int], ...]
 
@@ -104,7 +105,8 @@ def _show(first: Side, second: Side, name: str, other: str, bucket: str) -> None
     if record is None:
         st.info("These runs have no AP of the same classes; pick runs of one data set.")
         return
-    found = remembered(map_difference, first[0], second[0]) if single else None
+    with st.spinner("Drawing test images anew", show_time=False):
+        found = remembered(map_difference, first[0], second[0]) if single else None
     if found is not None and f"map_{bucket}" in found:
         said = difference_sentence(f"{bucket} mAP", name, other, found[f"map_{bucket}"])
         st.markdown(plain(said))

@@ -66,6 +66,9 @@ def show_published(groups: Sequence[SeedGroup]) -> None:
             column_config={
                 value: st.column_config.NumberColumn(format="%.2f") for value in VALUES if value in frame
             },
+            # the numbers first: variants name all runs of a recipe
+            column_order=[*(str(column) for column in frame if column != "variant"), "variant"],
+            height="content",
             alt=f"Results on {name}, published or of this project, one origin a row",
             key=f"results_{name}",
         )
