@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import NEUTRAL, embedding_colour, finished
+from app.figures.style import LOG_TICKS, NEUTRAL, embedding_colour, finished
 from mlcnc.analysis.blind_quiz import Reading
 from mlcnc.analysis.curves import Curve
 
@@ -72,7 +72,7 @@ def quiz_curves(looks: Sequence[Look], curves: Sequence[Curve], baseline: float 
             hovertemplate="%{y:.3g} with labels shuffled<extra></extra>",
         )
     figure.update_xaxes(title="epoch")
-    figure.update_yaxes(title="NC1, trace ratio, test f (log)", type="log")
+    figure.update_yaxes(title="NC1, trace ratio, test f (log)", type="log", **LOG_TICKS)
     return finished(figure, height=360)
 
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, embedding_colour, finished, line_dashes, run_colour
+from app.figures.style import (
+    LOG_TICKS,
+    NEUTRAL,
+    OPTIMUM_COLOUR,
+    embedding_colour,
+    finished,
+    line_dashes,
+    run_colour,
+)
 from mlcnc.analysis.comparison import SeedGroup
 from mlcnc.analysis.curves import Band, Curve
 from mlcnc.analysis.intervals import Interval
@@ -227,7 +235,7 @@ def metric_bands(
 
 def _axes(figure: go.Figure, label: str, log: bool, optimum: float | None) -> go.Figure:
     figure.update_xaxes(title="epoch")
-    figure.update_yaxes(title=label, type="log" if log else "linear")
+    figure.update_yaxes(title=label, type="log" if log else "linear", **(LOG_TICKS if log else {}))
     if optimum is not None:
         figure.add_hline(
             y=optimum,

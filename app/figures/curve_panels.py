@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished, line_dashes
+from app.figures.style import LOG_TICKS, NEUTRAL, OPTIMUM_COLOUR, finished, line_dashes
 from mlcnc.analysis.curve_points import CurvePoints
 
 PANEL_HEIGHT = 210
@@ -69,6 +69,7 @@ def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool
                 axis.replace("y", "yaxis"): {
                     "domain": [max(0.0, top - height), top],
                     "type": "log" if panel.log else "linear",
+                    **(LOG_TICKS if panel.log else {}),
                     "automargin": True,
                     "exponentformat": "power" if panel.log else "none",
                     "dtick": 1 if panel.log and _decades(panel) > 1 else None,

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.figures.player import curve_mark, with_player
-from app.figures.style import ANGLE_SCALE, NEUTRAL, OPTIMUM_COLOUR, finished, run_colour
+from app.figures.style import ANGLE_SCALE, LOG_TICKS, NEUTRAL, OPTIMUM_COLOUR, finished, run_colour
 from mlcnc.analysis.curves import Curve
 from mlcnc.analysis.geometry import AngleRecord
 from mlcnc.analysis.geometry_history import BIN_DEGREES, angle_counts
@@ -81,7 +81,7 @@ def geometry_player(
         if column == 1:
             figure.update_yaxes(title_text="pairs", **where)
     marks = _add_curves(figure, panels, below)
-    figure.update_yaxes(title_text=nc1_label, type="log", dtick="D2", range=_log_range(panels), **below)
+    figure.update_yaxes(title_text=nc1_label, type="log", **LOG_TICKS, range=_log_range(panels), **below)
     figure.update_xaxes(title={"text": "epoch", "standoff": 4}, **below)
     counts = [[angle_counts(record)[1] for record in panel.records] for panel in panels]
     top = max((int(values.max()) for of in counts for values in of), default=0)

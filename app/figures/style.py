@@ -30,6 +30,11 @@ ANGLE_SCALE = [
 """Blue too close, white the optimum, brown too far; ends of equal darkness."""
 
 
+_LOG_VALUES = [factor * 10.0**power for power in range(-6, 7) for factor in (1, 3)]
+LOG_TICKS = {"tickvals": _LOG_VALUES, "ticktext": [f"{value:g}" for value in _LOG_VALUES]}
+"""Whole numbers on a logarithmic axis, where Plotly alone would write 50 as 5."""
+
+
 def embedding_colour(embedding: str) -> str:
     """Return the colour of a kind of label embedding."""
     return EMBEDDING_COLOURS.get(embedding, OTHER_COLOUR)

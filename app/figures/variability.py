@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from app.figures.player import curve_mark, with_player
-from app.figures.style import BUCKET_MARKS, NEUTRAL, finished, run_colour
+from app.figures.style import BUCKET_MARKS, LOG_TICKS, NEUTRAL, finished, run_colour
 from mlcnc.analysis.curves import Curve
 from mlcnc.analysis.runs import RunRow
 from mlcnc.analysis.variability import VariabilityRecord
@@ -77,7 +77,7 @@ def variability_player(
             col=1,
         )
     figure.update_xaxes(title={"text": "epoch", "standoff": 4}, row=1, col=1)
-    figure.update_yaxes(title_text=metric_label, type="log", dtick="D2", row=1, col=1)
+    figure.update_yaxes(title_text=metric_label, type="log", **LOG_TICKS, row=1, col=1)
     marked = [(row, curve) for row, _, curve in runs if len(curve.epochs)]
     last: Dots = [(row, records[-1]) for row, records, _ in runs]
     first_mark = len(figure.data)
@@ -197,7 +197,7 @@ def _class_axis(figure: go.Figure, records: Dots, relative: bool, *, row: int) -
         col=1,
     )
     label = "NC1 over its value with labels shuffled (log)" if relative else "NC1 of the class (log)"
-    figure.update_yaxes(title_text=label, type="log", dtick="D2", row=row, col=1)
+    figure.update_yaxes(title_text=label, type="log", **LOG_TICKS, row=row, col=1)
     if len(records) and all(record.class_names == records[0][1].class_names for _, record in records):
         axis = "" if row == 1 else str(row)
         shapes, notes = _bucket_bands(records[0][1].buckets, f"x{axis}", f"y{axis} domain")

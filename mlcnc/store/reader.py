@@ -227,7 +227,8 @@ class RunStore:
         """
         folder = self.root / checked_run_id(run_id)
         if not folder.is_dir() or not self._inside(folder):
-            known = ", ".join(self.run_ids()[:10]) or "none"
+            ids = self.run_ids()
+            known = ", ".join(ids[:10]) + (f" and {len(ids) - 10} more" if len(ids) > 10 else "") or "none"
             raise RunNotFoundError(f"there is no run {run_id!r} in {self.root}; known: {known}")
         run = Run(folder)
         _ = run.info
