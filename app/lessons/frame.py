@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
+from app.widgets.scroll_into_view import ask_to_scroll, scroll_into_view
+
 STEP_KEY = "step"
 MOVED_KEY = "step_moved"
+TOP = "lesson_top"
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ def pick_step() -> Step:
     """Draw the navigator (numbers, Back, Next, Shift with an arrow key) and return the step of the address."""
     # a default beside a value that a callback has just set is a warning in the server's log
     moved = st.session_state.pop(MOVED_KEY, False)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", key=TOP):
         back = st.empty()
         chosen = st.segmented_control(
             "Step",
@@ -72,6 +75,7 @@ def pick_step() -> Step:
         disabled=step.number == len(STEPS),
     )
     st.progress(step.number / len(STEPS), text=f"Step {step.number} of {len(STEPS)}: {step.name}")
+    scroll_into_view(TOP)
     return step
 
 
@@ -92,6 +96,7 @@ def offer_next(step: Step) -> None:
 def _go(number: int) -> None:
     st.session_state[MOVED_KEY] = True
     st.session_state[STEP_KEY] = str(min(max(number, 1), len(STEPS)))
+    ask_to_scroll(TOP)
 
 
 def toy(what: str = "a model small enough to solve here, not a network") -> None:

@@ -66,6 +66,26 @@ def test_steps_follow_keys_and_their_address_opens_them(page, address):
     assert "guess" not in page.url
 
 
+@pytest.mark.parametrize("way", ["button", "key"])
+def test_the_next_step_opens_at_its_top(page, address, way):
+    page.goto(f"{address}/learn?step=1")
+    page.locator(".toy").get_by_text(AT_REST).wait_for()
+    on = page.get_by_role("button", name="Next: Training accuracy")
+    on.scroll_into_view_if_needed()
+    scrolled = "document.querySelector('[data-testid=stMain]').scrollTop"
+    page.wait_for_function(f"{scrolled} > 400")
+    if way == "button":
+        on.click()
+    else:
+        page.keyboard.press("Shift+ArrowRight")
+    page.get_by_role("heading", name="Training accuracy").wait_for()
+    page.wait_for_selector(".slider-rail-touch-rect")
+    page.wait_for_timeout(2000)  # the page settles
+    assert page.evaluate(scrolled) < 60
+    box = page.get_by_role("heading", name="Training accuracy").bounding_box()
+    assert 0 < box["y"] < 400
+
+
 def test_a_lesson_plays_once_by_itself_and_then_stands_still(page, address):
     page.goto(f"{address}/learn?step=2")
     shown = "document.querySelector('.js-plotly-plot')?._fullLayout?.sliders?.[0]?.active"
