@@ -48,24 +48,24 @@ def show() -> None:
     )
     _embeddings()
     st.markdown(
-        f"**With the alignment loss, features copy the embedding.** To within {_bound(aligned):.1f}°: an "
-        f"ETF gives an ETF ({aligned['etf'].features.minimum:.1f}°), word-like vectors give {first} "
-        f"{word.related_features:.0f}° apart. The loss of MLC-NC is least when each feature equals its "
-        "embedding, so whatever the embedding gets wrong, the features get wrong too."
-    )
-    st.markdown(
-        "**It does not repair a bad start.** The trainable embedding began at random and hardly moved "
-        f"(cosine with its start at least {learned.moved:.2f}); its closest pair stands at "
-        f"{learned.features.minimum:.0f}°. Each term of the loss sees one class alone and can be 0 for any "
-        "set of embeddings, so nothing pushes two of them apart. *That* is a reason to fix them as an ETF."
-    )
-    st.markdown(
         f"**With softmax, close embeddings matter little**: {first} are "
         f"{softmax['correlated'].related_features:.1f}° apart although their rows stand at "
         f"{softmax['correlated'].related_embedding:.0f}° (with rows three times as long even "
         f"{_long().related_features:.0f}°). What harms there is imbalance, and only where the rows are "
         "trained: at 100 : 1 the closest pair of the trainable ones stands at "
         f"{_steep().features.minimum:.1f}°, of the fixed ETF at {_steep('etf').features.minimum:.1f}°."
+    )
+    st.markdown(
+        f"**With the alignment loss, features copy the embedding** (switch the loss above). "
+        f"To within {_bound(aligned):.1f}°: an ETF gives an ETF ({aligned['etf'].features.minimum:.1f}°), word-like vectors give {first} "
+        f"{word.related_features:.0f}° apart. The loss of MLC-NC is least when each feature equals its "
+        "embedding, so whatever the embedding gets wrong, the features get wrong too."
+    )
+    st.markdown(
+        "**The alignment loss does not repair a bad start.** The trainable embedding began at "
+        f"random and hardly moved (cosine with its start at least {learned.moved:.2f}); its closest pair stands at "
+        f"{learned.features.minimum:.0f}°. Each term of the loss sees one class alone and can be 0 for any "
+        "set of embeddings, so nothing pushes two of them apart. *That* is a reason to fix them as an ETF."
     )
     formula(
         r"-\frac1{NC}\sum_{i,c}\Big[y_i^c\log\frac{1+s_i^c}{2}+(1-y_i^c)\log\Big(1-\frac{C-1}{C}\,"
@@ -125,7 +125,7 @@ def _embeddings() -> None:
     toy("free features, ten classes, three kinds of label embedding")
     left, right = st.columns(2)
     chosen = left.segmented_control(
-        "Loss", ["alignment", "softmax"], default="alignment", required=True, key="toyloss", bind="query-params"
+        "Loss", ["softmax", "alignment"], default="softmax", required=True, key="toyloss", bind="query-params"
     )
     ratio = right.select_slider(
         "Images of a frequent class for each of a rare one",
@@ -134,7 +134,7 @@ def _embeddings() -> None:
         key="steep",
         bind="query-params",
     )
-    loss: Loss = "softmax" if chosen == "softmax" else "alignment"
+    loss: Loss = "alignment" if chosen == "alignment" else "softmax"
     ends = list(_ends(loss, ratio).values())
     said = f"Smallest angle between class features, {loss} loss, {ratio} : 1: " + ", ".join(
         f"{KIND_NAMES[end.kind]} {end.features.minimum:.1f}°" for end in ends

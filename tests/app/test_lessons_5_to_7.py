@@ -128,6 +128,12 @@ def test_step_6_says_what_the_toy_gives(monkeypatch, catalogue, loss):
     assert "No recorded run here logged how far" in words(shown)
 
 
+def test_step_6_starts_with_the_loss_of_its_question(monkeypatch, catalogue):
+    shown = words(lesson(monkeypatch, catalogue("none"), 6))
+    assert "Smallest angle between class features, softmax loss, 10 : 1" in shown
+    assert shown.index("**With softmax") < shown.index("**With the alignment loss")
+
+
 def test_step_6_reads_how_far_real_embeddings_moved(monkeypatch):
     shown = lesson(monkeypatch, ROOT / "runs", 6)
     least = min(
