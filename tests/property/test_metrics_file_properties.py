@@ -54,7 +54,8 @@ def full_parse(content):
             tree = json.loads(text)
         except (ValueError, RecursionError):
             continue
-        if not isinstance(tree, dict) or not isinstance(tree.get("epoch"), int):
+        epoch = tree.get("epoch") if isinstance(tree, dict) else None
+        if type(epoch) is not int or not 0 <= epoch < 10**9:
             continue
         line = {}
         for name, value in tree.items():
