@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.angle_panels import AnglePanel, angle_panels
 from app.figures.style import EMBEDDING_COLOURS, NEUTRAL, OPTIMUM_COLOUR, finished
+from app.figures.toys import cell_ground
 from mlcnc.toys.label_embeddings import NUM_FREQUENT, EmbeddingEnd
 
 KIND_NAMES = {"etf": "fixed ETF", "trainable": "trainable", "correlated": "fixed, like word vectors"}
@@ -72,4 +74,12 @@ def embedding_matrices(ends: Sequence[EmbeddingEnd], names: Sequence[str]) -> go
         AnglePanel(f"{KIND_NAMES[end.kind]}<br>smallest {end.features.minimum:.1f}°", end.feature_angles)
         for end in ends
     ]
-    return angle_panels(panels, names, ends[0].class_counts, ends[0].optimum, [NUM_FREQUENT - 0.5])
+    figure = angle_panels(panels, names, ends[0].class_counts, ends[0].optimum, [NUM_FREQUENT - 0.5])
+    figure.update_traces(xgap=1.5, ygap=1.5)
+    # without a ground a matrix that is all white has neither cells nor a diagonal
+    ground: list[dict[str, Any]] = [
+        {**cell_ground(len(names)), "xref": trace.xaxis, "yref": trace.yaxis} for trace in figure.data
+    ]
+    # update_layout would merge the grounds into the lines that are there
+    figure.layout.shapes = [*ground, *figure.layout.shapes]
+    return figure

@@ -56,16 +56,18 @@ def show() -> None:
         f"{_steep().features.minimum:.1f}°, of the fixed ETF at {_steep('etf').features.minimum:.1f}°."
     )
     st.markdown(
-        f"**With the alignment loss, features copy the embedding** (switch the loss above). "
-        f"To within {_bound(aligned):.1f}°: an ETF gives an ETF ({aligned['etf'].features.minimum:.1f}°), word-like vectors give {first} "
-        f"{word.related_features:.0f}° apart. The loss of MLC-NC is least when each feature equals its "
-        "embedding, so whatever the embedding gets wrong, the features get wrong too."
+        "**With the alignment loss, features copy the embedding** (switch the loss above). "
+        f"To within {_bound(aligned):.1f}°: an ETF gives an ETF ({aligned['etf'].features.minimum:.1f}°), "
+        f"word-like vectors give {first} {word.related_features:.0f}° "
+        "apart. The loss of MLC-NC is least when each feature equals its embedding, "
+        "so whatever the embedding gets wrong, the features get wrong too."
     )
     st.markdown(
         "**The alignment loss does not repair a bad start.** The trainable embedding began at "
-        f"random and hardly moved (cosine with its start at least {learned.moved:.2f}); its closest pair stands at "
-        f"{learned.features.minimum:.0f}°. Each term of the loss sees one class alone and can be 0 for any "
-        "set of embeddings, so nothing pushes two of them apart. *That* is a reason to fix them as an ETF."
+        f"random and hardly moved (cosine with its start at least {learned.moved:.2f}); its closest pair "
+        f"stands at {learned.features.minimum:.0f}°. Each term of the loss sees one class alone "
+        "and can be 0 for any set of embeddings, so nothing pushes two of them apart. *That* "
+        "is a reason to fix them as an ETF."
     )
     formula(
         r"-\frac1{NC}\sum_{i,c}\Big[y_i^c\log\frac{1+s_i^c}{2}+(1-y_i^c)\log\Big(1-\frac{C-1}{C}\,"

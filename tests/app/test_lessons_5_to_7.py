@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.figures.angle_panels import AnglePanel, angle_panels
 from app.figures.blind_quiz import BLIND_NAMES, blind_looks, open_looks, quiz_buckets, quiz_curves
-from app.figures.label_embeddings import feature_against_embedding
+from app.figures.label_embeddings import embedding_matrices, feature_against_embedding
 from app.figures.several_labels import between_centres_plane, own_and_other, shared_images
 from app.figures.style import EMBEDDING_COLOURS
 from app.lessons.classes import COLOURS, FIVE, MARKS, TEN
@@ -298,6 +298,15 @@ def test_marks_lie_on_the_diagonal_where_features_copy():
         np.testing.assert_allclose(trace.x, trace.y, atol=0.2)
     closest = int(np.argmin(marks["fixed, like word vectors"].y))
     assert marks["fixed, like word vectors"].text[closest] in ("dog and horse", "cow and sheep")
+
+
+def test_cells_of_a_white_matrix_have_edges_and_a_grey_diagonal():
+    figure = embedding_matrices([embedding_end(kind, "alignment", 2) for kind in KINDS], TEN)
+    grounds = [shape for shape in figure.layout.shapes if shape.type == "rect"]
+    assert [shape.xref for shape in grounds] == [trace.xaxis for trace in figure.data] == ["x", "x2", "x3"]
+    assert all(shape.layer == "below" for shape in grounds)
+    assert all(trace.xgap > 0 and trace.ygap > 0 for trace in figure.data)
+    assert all(np.isnan(trace.z[0][0]) for trace in figure.data)
 
 
 def test_panels_share_one_scale_around_the_optimum():
