@@ -148,8 +148,9 @@ def _ask(key: str, text: str, options: Sequence[str], right: str, reasons: Mappi
             st.success(f"**Yes.** {reasons[right]}", icon=":material/check_circle:")
         elif guess is not None:
             st.warning(f"**Not quite.** {reasons[guess]}", icon=":material/lightbulb:")
-        with st.expander("Show the answer without a guess"):
-            st.markdown(f"**{right}.** {reasons[right]}")
+        if guess != right:
+            with st.expander("Show the answer without a guess"):
+                st.markdown(f"**{right}.** {reasons[right]}")
 
 
 def formula(latex: str, words: str, *, title: str = "The formula") -> None:

@@ -24,14 +24,16 @@ def show() -> None:
         "arrows point far from each other. So how far apart can *all* of them be at once?"
     )
     question(
-        "1_three",
-        "Three arrows in a plane: how large can the smallest angle between two of them be?",
-        ["90°", "120°", "180°"],
-        "120°",
+        "1_four",
+        f"Three arrows, as below, can all be {best.angle_of(3):.0f}° apart. Now a fourth one, "
+        "and all of space to turn in: how far apart can the closest two be? (Then check: set K to 4.)",
+        ["90°", "about 109°", "120°"],
+        "about 109°",
         {
-            "90°": "Three arrows at right angles leave half of the plane empty; there is room to move apart.",
-            "120°": f"Three equal turns fill the circle: {best.angle_of(3):.0f}° each.",
-            "180°": "Two arrows can do that. A third one has nowhere to go but towards one of them.",
+            "90°": "That is the best of four arrows in a plane. Space leaves room to lift them out of it.",
+            "about 109°": f"{best.angle_of(4):.2f}°: the corners of a tetrahedron, seen from its middle.",
+            "120°": "Three arrows that are 120° apart fill a plane. Lift a fourth one out of it, and it stands "
+            "at 90° to them; all four must move closer together.",
         },
     )
     _arrows()

@@ -25,7 +25,7 @@ from tests.app.conftest import words
 from tests.conftest import ROOT
 
 STEP_NUMBERS = (1, 2, 3, 4)
-GUESSES = {"1_three": 1, "1_twenty": 1, "2_moves": 2, "3_equal": 3, "3_trap": 3, "4_rare": 4}
+GUESSES = {"1_four": 1, "1_twenty": 1, "2_moves": 2, "3_equal": 3, "3_trap": 3, "4_rare": 4}
 
 
 @pytest.fixture
@@ -61,6 +61,10 @@ def test_every_step_is_whole_without_a_click(lesson, number):
     assert shown.latex
 
 
+def reveals(shown):
+    return sum(item.label == "Show the answer without a guess" for item in shown.expander)
+
+
 @pytest.mark.parametrize(("key", "number"), GUESSES.items())
 def test_every_guess_gets_its_reason_and_none_is_needed(lesson, key, number):
     shown = lesson(number)
@@ -68,6 +72,8 @@ def test_every_guess_gets_its_reason_and_none_is_needed(lesson, key, number):
     assert radio.value is None
     assert not shown.success
     assert not shown.warning
+    questions = reveals(shown)
+    assert questions > 0
     right = 0
     heard = set()
     for option in radio.options:
@@ -77,9 +83,9 @@ def test_every_guess_gets_its_reason_and_none_is_needed(lesson, key, number):
         assert len(told) == 1
         right += len(shown.success)
         heard.add(told[0].value)
+        assert reveals(shown) == questions - len(shown.success), "who guessed right needs no answer"
     assert right == 1
     assert len(heard) == len(radio.options)
-    assert any(expander.label == "Show the answer without a guess" for expander in shown.expander)
 
 
 def test_a_guess_is_not_part_of_the_address(lesson):
