@@ -35,10 +35,14 @@ def between_centres_plane(
     figure.add_scatter(
         x=found.centres[others, 0].round(3),
         y=found.centres[others, 1].round(3),
-        mode="markers",
+        mode="markers+text",
+        # the other classes count the same, so their shadows lie on one another
+        text=["the other centres"] + [""] * (len(others) - 1),
+        textposition="bottom center",
+        textfont={"color": NEUTRAL, "size": 11},
         marker={"symbol": [marks[names[i]] for i in others], "color": NEUTRAL, "size": 8, "opacity": 0.5},
-        text=[names[i] for i in others],
-        hovertemplate="shadow of the centre of %{text}<extra></extra>",
+        hovertext=[names[i] for i in others],
+        hovertemplate="shadow of the centre of %{hovertext}<extra></extra>",
     )
     for index in (found.first, found.second):
         name = names[index]

@@ -99,7 +99,8 @@ def _angles(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
             "for all three. Class means of the test features f, centred by the mean of the class means, "
             "classes by falling training count; lines part head, medium and tail. Epochs: those with "
             "stored arrays nearest to the best validation epoch, "
-            f"{', '.join(str(record.epoch + 1) for _, record in found)}.",
+            f"{', '.join(str(record.epoch + 1) for _, record in found)}. Each matrix, and the "
+            "angle above it, is of one seed; the sentence below counts all seeds.",
             frame=pd.DataFrame(
                 [
                     {"run": name, "class": label, **dict(zip(record.class_names, row, strict=True))}
@@ -108,7 +109,9 @@ def _angles(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
                 ]
             ),
         )
-    st.markdown(sentence)
+        st.markdown(f"The matrices are of one seed each. Over all seeds: {sentence}")
+    else:
+        st.markdown(sentence)
 
 
 def _buckets(hand: Hand, looks: Sequence[Look]) -> None:

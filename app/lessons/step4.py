@@ -53,7 +53,7 @@ def show() -> None:
     )
     weak = _ends("classifier", WEAK)[-1]
     st.markdown(
-        f"**It hangs on weight decay.** With a tenth of the decay ({WEAK:g}) rare pairs still stand at "
+        f"**It depends on weight decay.** With a tenth of the decay ({WEAK:g}) rare pairs still stand at "
         f"{weak.rare:.1f}° at 100 : 1, frequent ones at {weak.frequent:.1f}°. Less, but the same direction."
     )
     formula(
@@ -65,8 +65,8 @@ def show() -> None:
         title="Why rare rows fall together",
     )
     in_your_run(
-        "MLC-NC keeps its classifier fixed, so its rows cannot fall together; what can are the *class "
-        "means* of tail classes. Look at the smallest angle among them. The recorded networks see many "
+        "MLC-NC keeps its classifier fixed, so its rows cannot fall together. But the *class means* "
+        "of tail classes can. Look at the smallest angle among them. The recorded networks see many "
         "labels an image and are far from this toy: expect less.",
         "geometry",
         "Angles of class means, head to tail",
@@ -83,6 +83,12 @@ def _ends(subject: Subject, decay: float) -> list[ImbalancedEnd]:
 
 def _bound(ends: list[ImbalancedEnd]) -> float:
     return max(end.nc1 for end in ends) or 1e-300
+
+
+def _within(end: ImbalancedEnd) -> str:
+    rounding = 1e-12
+    nc1 = "zero up to rounding" if end.nc1 < rounding else small(end.nc1)
+    return f"The spread within classes against that between them, NC1, is {nc1}."
 
 
 @st.fragment
@@ -148,4 +154,4 @@ def _imbalance() -> None:
             "close, brown too far apart. The lines part frequent from rare classes.",
             frame=pd.DataFrame(end.angles, columns=list(TEN)).assign(**{"class": list(TEN)}),
         )
-    st.caption(f"{said}; the ETF of ten classes has {end.optimum:.1f}°. NC1 {small(end.nc1)}.")
+    st.caption(f"{said}; the ETF of ten classes has {end.optimum:.1f}°. {_within(end)}")

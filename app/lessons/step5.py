@@ -227,7 +227,7 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
             continue
         sentence = attention_sentence(record, name)
         with column:
-            st.markdown(f"**{plain(name)}.** {plain(sentence)}")
+            st.markdown(f"**{plain(name)}** {plain(sentence.removeprefix(name).lstrip())}")
             rows, columns = record.attention.shape
             show_chart(
                 attention_overlay(record, 0.75),

@@ -60,13 +60,14 @@ def show() -> None:
 @st.fragment
 def _quiz(runs: Sequence[tuple[Run, RunRow]], picked: Sequence[str]) -> None:
     number = st.number_input(
-        "Number of the deal",
+        "Shuffle number",
         0,
         999,
         key=QUIZ_KEY,
         bind="query-params",
         width=260,
-        help="Another number, another order of the runs. It is in the address: a class can share one deal.",
+        help="Each number puts the three runs in another order. It is in the address, so a link opens "
+        "the same order for everyone.",
     )
     hand = deal(runs, picked, int(number or 0))
     if hand is None:

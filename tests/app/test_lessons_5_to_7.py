@@ -106,7 +106,7 @@ def test_step_5_shows_two_labels_of_a_recorded_image(monkeypatch):
     epoch = attention_epochs(run)[-1]
     for name in labels[first]:
         record = probe_attention(run, epoch, first, run.info.class_names.index(name))
-        assert f"**{name}.** {attention_sentence(record, name)}" in words(shown)
+        assert f"**{name}**{attention_sentence(record, name).removeprefix(name)}" in words(shown)
     assert localisation_sentence(localisation(run, epoch)) in words(shown)
     badges = " ".join(item.value for item in shown.markdown)
     assert "Toy: five classes" in badges
@@ -114,7 +114,7 @@ def test_step_5_shows_two_labels_of_a_recorded_image(monkeypatch):
     other = next(i for i, names in enumerate(labels) if len(names) == 3)
     shown.selectbox(key="pair").set_value(other).run()
     assert not shown.exception
-    assert f"**{labels[other][0]}.** {labels[other][0]} is in the image" in words(shown)
+    assert f"**{labels[other][0]}** is in the image" in words(shown)
 
 
 @pytest.mark.parametrize("loss", ["alignment", "softmax"])
@@ -265,6 +265,8 @@ def test_plane_draws_true_angles():
 
     assert angle(tips["person alone"], tips["person and horse"]) == pytest.approx(found.to_first, abs=0.1)
     assert angle(tips["horse alone"], tips["person and horse"]) == pytest.approx(found.to_second, abs=0.1)
+    assert figure.data[0].text[0] == "the other centres"
+    assert list(figure.data[0].hovertext) == [name for name in FIVE if name not in ("person", "horse")]
     assert {note.text for note in figure.layout.annotations} == {
         f"{found.to_first:.1f}°",
         f"{found.to_second:.1f}°",
