@@ -122,7 +122,7 @@ def attention(about: Reported) -> Section | None:
             Chart(
                 attention_overlay(record, 0.75, peak=peak),
                 f"{run_name}: {name} ({bucket}), epoch {record.epoch + 1}",
-                f"Image with {', '.join(record.labels)}. {attention_sentence(record, name)}",
+                f"{attention_sentence(record, name)} All labels of it: {', '.join(record.labels)}.",
                 readings.ATTENTION,
                 narrow=True,
             )

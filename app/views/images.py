@@ -17,7 +17,7 @@ from mlcnc.analysis.decisions import (
     class_results,
     company,
     decision_sentence,
-    decisions,
+    decisions_of,
     probe_images,
     rarest_first,
     scored,
@@ -87,13 +87,13 @@ shown = []
 for item, item_row in pair:
     at = nearest_array_epoch(item, epoch)
     try:
-        record = None if at is None else remembered(decisions, item, at, class_index, shift=shift)
         own = None if at is None else remembered(scored, item, at)
     except RunFormatError as error:
         st.warning(plain(error))
         continue
-    if record is not None and own is not None:
-        shown.append((item, item_row, own, record))
+    if own is not None:
+        # not remembered: quick, and another record at every place of the slider
+        shown.append((item, item_row, own, decisions_of(item, own, class_index, shift=shift)))
 if not shown:
     st.info("No scores are stored at this epoch; choose another one.")
     st.stop()
@@ -156,5 +156,5 @@ else:
     st.caption(f"No test image is {kind}; move the threshold or choose another kind.")
 
 show_curves(class_name, [(item_row, decided) for _, item_row, _, decided in shown])
-show_company(remembered(company, run, own.epoch, class_index, shift=shift), record)
+show_company(company(run, own, record), record)
 show_problems(selected.problems, selected.picked)

@@ -120,10 +120,11 @@ def decisions(run: Run, epoch: int, class_index: int, *, shift: float = 0.0) -> 
         RunFormatError: a file is damaged, or scores and labels do not fit.
     """
     found = scored(run, epoch)
-    return None if found is None else _decided(run, found, class_index, shift)
+    return None if found is None else decisions_of(run, found, class_index, shift=shift)
 
 
-def _decided(run: Run, found: Scored, class_index: int, shift: float) -> Decisions:
+def decisions_of(run: Run, found: Scored, class_index: int, *, shift: float = 0.0) -> Decisions:
+    """Return the same from scores that were read already; see ``decisions``."""
     own, present = found.scores[:, class_index], found.present[:, class_index]
     best = float(found.thresholds[class_index])
     threshold = (best if np.isfinite(best) else 0.0) + shift
@@ -273,19 +274,21 @@ class Company:
     found_share: float
 
 
-def company(run: Run, epoch: int, class_index: int, *, shift: float = 0.0, number: int = 4) -> list[Company]:
-    """Return the classes that most often accompany a class in training, most frequent first.
+def company(run: Run, found: Scored, record: Decisions, *, number: int = 4) -> list[Company]:
+    """Return the classes that most often accompany the class of ``record`` in training, most frequent first.
+
+    Args:
+        run: of which.
+        found: its scores and labels.
+        record: decisions on the class, from these scores.
+        number: at most so many.
 
     Returns:
-        Empty where the run stored no co-occurrence or no scores.
-
-    Raises:
-        RunFormatError: a file is damaged, or scores and labels do not fit.
+        Empty where the run stored no co-occurrence or the class has no training image.
     """
-    table, found = run.info.co_occurrence, scored(run, epoch)
-    if table is None or found is None or run.info.class_counts[class_index] == 0:
+    table, class_index = run.info.co_occurrence, run.info.class_names.index(record.class_name)
+    if table is None or run.info.class_counts[class_index] == 0:
         return []
-    record = _decided(run, found, class_index, shift)
     together = np.array(table[class_index], dtype=np.float64)
     together[class_index] = -1
     order = [int(i) for i in np.argsort(-together, kind="stable")[:number] if together[i] > 0]

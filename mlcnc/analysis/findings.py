@@ -76,7 +76,7 @@ def leads(groups: Sequence[SeedGroup]) -> list[Lead]:
 
 
 def geometry_sentence(groups: Sequence[SeedGroup]) -> str:
-    """Return who has the largest smallest angle and the lowest tail NC1 against shuffled labels, in test f.
+    """Return whose closest class means are furthest apart, and whose tail NC1 is lowest, in test features f.
 
     Empty where no run of the data set logged either.
     """
@@ -84,7 +84,7 @@ def geometry_sentence(groups: Sequence[SeedGroup]) -> str:
     parts = []
     if (angle := by_name.get("smallest angle")) is not None:
         parts.append(
-            f"{angle.first.name} has the largest smallest angle between class means, "
+            f"{angle.first.name} keeps its two closest class means furthest apart, "
             f"{angle.value.written(1, '°')}"
         )
     if (tail := by_name.get("tail NC1")) is not None:

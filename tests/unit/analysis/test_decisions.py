@@ -139,7 +139,7 @@ def test_company_counts_images(run):
     epoch, label = run.array_epochs()[-1], 0
     targets = stored(run, epoch)["test"][1]
     record = decisions(run, epoch, label)
-    first = company(run, epoch, label)[0]
+    first = company(run, scored(run, epoch), record)[0]
     other = run.info.class_names.index(first.class_name)
     assert first.train_share == run.info.co_occurrence[label][other] / run.info.class_counts[label]
     assert first.missed_share == pytest.approx(targets[record.images["missed"], other].mean())
@@ -156,7 +156,7 @@ def test_odd_runs_have_no_decisions(tmp_path):
         scored(RunStore(tmp_path).open("slim"), 0)  # it has no arrays at all
     blind = RunStore(tmp_path).open("blind")
     assert scored(blind, 2).chosen_on == "test"
-    assert company(blind, 2, 0) == []
+    assert company(blind, scored(blind, 2), decisions(blind, 2, 0)) == []
     assert probe_images(blind, 2) == {0: 0, 1: 1}
 
 

@@ -170,7 +170,7 @@ def test_sentences_name_leaders_and_what_seeds_leave_open():
     assert by_name["tail NC1"].first.recipe == "glove"  # the lowest leads
     assert by_name["tail NC1"].is_decided
     assert geometry_sentence(found) == (
-        "In test features f, centred by class means, etf has the largest smallest angle between class means, "
+        "In test features f, centred by class means, etf keeps its two closest class means furthest apart, "
         "52.0° (50.0°-54.0°, n=3), and glove has the lowest tail NC1, 0.050 (0.025-0.075, n=3) of its "
         "label-shuffle baseline (1 is chance)."
     )
