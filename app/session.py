@@ -89,11 +89,16 @@ def remembered(function: Callable[P, R], *args: P.args, **settings: P.kwargs) ->
     return cast(R, _remembered(name, args, tuple(sorted(settings.items())), function))
 
 
+def run_identity(run: Run) -> tuple[str, tuple[tuple[str | int, ...], ...]]:
+    """Return what a cache tells states of a run apart by."""
+    return str(run.folder), run.identity()
+
+
 @st.cache_data(
     max_entries=2000,
     max_size="256MB",
     show_spinner=False,
-    hash_funcs={Run: lambda run: (str(run.folder), run.identity())},
+    hash_funcs={Run: run_identity},
 )
 def _remembered(
     name: str, args: tuple[Any, ...], settings: tuple[tuple[str, Any], ...], _function: Callable[..., Any]

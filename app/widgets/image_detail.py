@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
 from app.figures.attention_course import attention_course_figure, nearest_index
-from app.session import remembered
+from app.session import remembered, run_identity
 from app.timing import timed
 from app.widgets.image_gallery import offer_attention
 from app.widgets.plain_text import plain
@@ -158,11 +159,8 @@ def show_attention(
             opacity = st.slider("Opacity", 0.0, 1.0, 0.75, 0.05, key="opacity", bind="query-params", width=160)
             smooth = st.toggle("Smoothed", key="smooth", bind="query-params")
         class_index = runs[0][0].info.class_names.index(label)
-        courses = []
-        for run, row, probe in looked:
-            course = remembered(attention_course, run, probe, class_index)
-            if course is not None:
-                courses.append((row.name, course))
+        pairs = [(row.name, run, probe) for run, row, probe in looked]
+        courses = _courses(pairs, class_index)
         if not courses:
             st.info("The attention of this image is incomplete; another run may have it.")
             return
@@ -173,7 +171,7 @@ def show_attention(
             "One colour scale for all pictures and epochs."
         )
         show_player(
-            attention_course_figure(courses, opacity=opacity, smooth=smooth),
+            _figure(tuple(pairs), class_index, opacity, smooth),
             key="attention",
             title=f"Attention of {label} in test image {image}",
             alt=f"Attention of {label} over test image {image}. {said}",
@@ -185,6 +183,19 @@ def show_attention(
             said_of = localisation_sentences(run, label, class_index)
             if said_of:
                 st.caption(f"{plain(row.name)}, {plain(said_of)}")
+
+
+def _courses(pairs: Sequence[tuple[str, Run, int]], class_index: int) -> list[tuple[str, AttentionCourse]]:
+    found = [(name, remembered(attention_course, run, probe, class_index)) for name, run, probe in pairs]
+    return [(name, course) for name, course in found if course is not None]
+
+
+# shared and never changed: building it takes a third of the page's time
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={Run: run_identity})
+def _figure(
+    pairs: tuple[tuple[str, Run, int], ...], class_index: int, opacity: float, smooth: bool
+) -> go.Figure:
+    return attention_course_figure(_courses(pairs, class_index), opacity=opacity, smooth=smooth)
 
 
 def course_sentences(label: str, courses: Sequence[tuple[str, AttentionCourse]]) -> str:
