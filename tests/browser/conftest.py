@@ -52,11 +52,13 @@ def serve(script, *arguments, port=None):
 
 @pytest.fixture(scope="session")
 def browser():
+    if not os.environ.get("MLCNC_REQUIRE_BROWSER"):
+        pytest.skip(
+            "browser tests take minutes; MLCNC_REQUIRE_BROWSER=1 runs them, with a Chromium on the path"
+        )
     path = chromium_path()
     if path is None:
-        if os.environ.get("MLCNC_REQUIRE_BROWSER"):
-            pytest.fail("MLCNC_REQUIRE_BROWSER is set and no Chromium is on the path")
-        pytest.skip("no Chromium on this machine; install one to run the browser tests")
+        pytest.fail("MLCNC_REQUIRE_BROWSER is set and no Chromium is on the path")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
