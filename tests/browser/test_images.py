@@ -72,6 +72,9 @@ def test_pictures_have_words_and_attention_plays_without_the_server(page, galler
     drawn(page)
     page.wait_for_timeout(1500)
     assert page.locator("[data-testid=stMain] img:not([alt])").count() == 0
+    page.wait_for_function(
+        "[...document.querySelectorAll('[data-testid=stMain] img')].every((img) => img.complete && img.naturalWidth)"
+    )
     before = len(received)
     page.get_by_role("button", name="play / pause").click()
     page.wait_for_timeout(1500)
