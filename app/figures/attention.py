@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 from PIL import Image
 
 from app.figures.style import OPTIMUM_COLOUR, finished
@@ -59,3 +60,9 @@ def attention_overlay(record: ProbeRecord, opacity: float, *, peak: float | None
     figure.update_xaxes(range=[0, width], visible=False, constrain="domain")
     figure.update_yaxes(range=[height, 0], visible=False, scaleanchor="x", constrain="domain")
     return finished(figure, height=360, legend=False)
+
+
+def enlarged(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a small picture (H, W, 3) with every pixel repeated, for browsers blur what they stretch."""
+    factor = max(1, 256 // max(image.shape[:2]))
+    return image.repeat(factor, axis=0).repeat(factor, axis=1)

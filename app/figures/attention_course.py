@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.figures.attention import RISING
+from app.figures.attention import RISING, enlarged
 from app.figures.player import with_player
 from app.figures.style import OPTIMUM_COLOUR, finished
 from mlcnc.analysis.attention import AttentionCourse, mass_cells
@@ -73,7 +73,7 @@ def attention_course_figure(
         )
         start_at = number * (width + gap)
         figure.add_layout_image(
-            source=_enlarged(course.image),
+            source=Image.fromarray(enlarged(course.image)),
             x=0,
             y=0,
             sizex=wide,
@@ -169,10 +169,3 @@ def _outline(course: AttentionCourse, epoch: int) -> dict[str, list[float | None
         x += [column * wide / columns, column * wide / columns, None]
         y += [(row - 1) * tall / rows, row * tall / rows, None]
     return {"x": x, "y": y}
-
-
-def _enlarged(image: NDArray[np.uint8]) -> Image.Image:
-    # browsers blur small pictures when they stretch them
-    factor = max(1, 256 // max(image.shape[:2]))
-    picture = Image.fromarray(image)
-    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)

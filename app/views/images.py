@@ -87,13 +87,14 @@ shown = []
 for item, item_row in pair:
     at = nearest_array_epoch(item, epoch)
     try:
-        own = None if at is None else remembered(scored, item, at)
+        stored_scores = None if at is None else remembered(scored, item, at)
     except RunFormatError as error:
         st.warning(plain(error))
         continue
-    if own is not None:
+    if stored_scores is not None:
         # not remembered: quick, and another record at every place of the slider
-        shown.append((item, item_row, own, decisions_of(item, own, class_index, shift=shift)))
+        scores = with_moved_threshold(stored_scores, class_index, shift)
+        shown.append((item, item_row, scores, decisions_of(item, scores, class_index)))
 if not shown:
     st.info("No scores are stored at this epoch; choose another one.")
     st.stop()
@@ -131,10 +132,7 @@ if image is not None:
             show_image(
                 image,
                 class_name,
-                [
-                    (item, item_row, with_moved_threshold(scores, class_index, shift))
-                    for item, item_row, scores, _ in comparable
-                ],
+                [(item, item_row, scores) for item, item_row, scores, _ in comparable],
                 kind=kind,
                 attended=attended,
             )

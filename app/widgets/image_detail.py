@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-from numpy.typing import NDArray
 
+from app.figures.attention import enlarged
 from app.figures.attention_course import attention_course_figure, nearest_index
 from app.session import remembered, run_identity
 from app.timing import timed
@@ -59,6 +59,7 @@ def show_image(
     run, _, own = runs[0]
     names = run.info.class_names
     true = [names[i] for i in np.flatnonzero(own.present[image])]
+    has = ", ".join(true) or "no label"
     st.subheader(f"Test image {image}")
     st.markdown(plain(outcome_sentence(image, class_name, runs)))
     left, right = st.columns([1, 3])
@@ -67,10 +68,9 @@ def show_image(
         if shown is None:
             st.caption("No picture of this image is stored.")
         else:
-            factor = max(1, 256 // max(shown.shape[:2]))
-            # browsers blur a small picture when they stretch it
-            large = shown.repeat(factor, axis=0).repeat(factor, axis=1)
-            st.image(large, width="stretch", alt=f"Test image {image} with {', '.join(true) or 'no label'}")
+            st.image(
+                enlarged(shown), width="stretch", alt=f"Test image {image} with {', '.join(true) or 'no label'}"
+            )
         st.caption(f"It has: {plain(', '.join(true) or 'no label')}.")
     with right:
         table = score_table(image, class_name, runs)
@@ -101,7 +101,7 @@ def outcome_sentence(image: int, class_name: str, runs: Sequence[tuple[Run, RunR
     there = bool(runs[0][2].present[image, label])
     parts = []
     for _, row, item in runs:
-        said = bool(item.scores[image, label] >= _limits(item)[label])
+        said = bool(item.scores[image, label] >= item.limits[label])
         words = ("found" if said else "missed") if there else ("falsely seen" if said else "rightly not seen")
         parts.append(f"{words} by {row.name}")
     return f"{class_name} is {'' if there else 'not in the image, '}{', '.join(parts)}."
@@ -111,9 +111,9 @@ def score_table(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, S
     """Return one line a class that matters in an image: whether it is there, and what each run says."""
     own = runs[0][2]
     names = runs[0][0].info.class_names
-    said = np.any([item.scores[image] >= _limits(item) for _, _, item in runs], axis=0)
+    said = np.any([item.scores[image] >= item.limits for _, _, item in runs], axis=0)
     wanted = np.flatnonzero(own.present[image] | said | (np.array(names) == class_name))
-    best = np.max([item.scores[image] - _limits(item) for _, _, item in runs], axis=0)
+    best = np.max([item.scores[image] - item.limits for _, _, item in runs], axis=0)
     rows = sorted(wanted, key=lambda i: (names[i] != class_name, not own.present[image, i], -best[i]))
     return pd.DataFrame(
         [
@@ -128,12 +128,8 @@ def score_table(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, S
 
 
 def _said(item: Scored, image: int, label: int) -> str:
-    score, limit = float(item.scores[image, label]), float(_limits(item)[label])
+    score, limit = float(item.scores[image, label]), float(item.limits[label])
     return f"yes: {score:.2f} ≥ {limit:.2f}" if score >= limit else f"no: {score:.2f} < {limit:.2f}"
-
-
-def _limits(item: Scored) -> NDArray[np.float64]:
-    return np.where(np.isfinite(item.thresholds), item.thresholds, 0.0)
 
 
 @st.fragment

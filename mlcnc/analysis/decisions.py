@@ -38,6 +38,11 @@ class Scored:
     chosen_on: str
     epoch: int
 
+    @property
+    def limits(self) -> NDArray[np.float64]:
+        """(C,) the score from which on each class is a yes: its threshold, 0 where it has none."""
+        return np.where(np.isfinite(self.thresholds), self.thresholds, 0.0)
+
 
 @dataclass(frozen=True)
 class Decisions:
@@ -103,7 +108,7 @@ def scored(run: Run, epoch: int) -> Scored | None:
 def with_moved_threshold(found: Scored, class_index: int, shift: float) -> Scored:
     """Return the same scores with the threshold of one class moved, from 0 where it has none."""
     moved = found.thresholds.copy()
-    moved[class_index] = (moved[class_index] if np.isfinite(moved[class_index]) else 0.0) + shift
+    moved[class_index] = found.limits[class_index] + shift
     return replace(found, thresholds=moved)
 
 
@@ -120,14 +125,17 @@ def decisions(run: Run, epoch: int, class_index: int, *, shift: float = 0.0) -> 
         RunFormatError: a file is damaged, or scores and labels do not fit.
     """
     found = scored(run, epoch)
-    return None if found is None else decisions_of(run, found, class_index, shift=shift)
+    return (
+        None
+        if found is None
+        else decisions_of(run, with_moved_threshold(found, class_index, shift), class_index)
+    )
 
 
-def decisions_of(run: Run, found: Scored, class_index: int, *, shift: float = 0.0) -> Decisions:
-    """Return the same from scores that were read already; see ``decisions``."""
+def decisions_of(run: Run, found: Scored, class_index: int) -> Decisions:
+    """Return the same from scores that were read already, at their thresholds; see ``decisions``."""
     own, present = found.scores[:, class_index], found.present[:, class_index]
-    best = float(found.thresholds[class_index])
-    threshold = (best if np.isfinite(best) else 0.0) + shift
+    threshold = float(found.limits[class_index])
     said = own >= threshold
     rising, falling = np.argsort(own, kind="stable"), np.argsort(-own, kind="stable")
     curve = precision_recall_curves(own[:, None], present[:, None])[0]
@@ -188,8 +196,7 @@ def class_results(run: Run, epoch: int) -> list[ClassResult]:
     with_attention = np.zeros(len(found.scores), dtype=bool)
     looked_at = probe_images(run, epoch)
     with_attention[[index for index in looked_at if index < len(with_attention)]] = True
-    limits = np.where(np.isfinite(found.thresholds), found.thresholds, 0.0)
-    missed = found.present & (found.scores < limits)
+    missed = found.present & (found.scores < found.limits)
     results = [
         ClassResult(
             class_index=index,
