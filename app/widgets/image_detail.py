@@ -68,10 +68,8 @@ def show_image(
         if shown is None:
             st.caption("No picture of this image is stored.")
         else:
-            st.image(
-                enlarged(shown), width="stretch", alt=f"Test image {image} with {', '.join(true) or 'no label'}"
-            )
-        st.caption(f"It has: {plain(', '.join(true) or 'no label')}.")
+            st.image(enlarged(shown), width="stretch", alt=f"Test image {image} with {has}")
+        st.caption(f"It has: {plain(has)}.")
     with right:
         table = score_table(image, class_name, runs)
         st.dataframe(table, hide_index=True, alt=f"Labels and scores of test image {image}")
