@@ -245,6 +245,15 @@ def read_file(path: str | Path) -> dict[str, Any]:
     return tree
 
 
+def default_stem(config: ExperimentConfig) -> str:
+    """Return data set, label embedding, unusual classifier or attention, and seed as a run id."""
+    model = config.model
+    parts = [config.data.dataset, model.label_embedding]
+    parts += [model.classifier.replace("_", "-")] if model.classifier != "fixed" else []
+    parts += [model.attention] if model.attention != "multihead" else []
+    return "-".join([*parts, f"s{config.training.seed}"])
+
+
 def leaf_fields() -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
     """Yield ``(path, field)`` for every single setting, e.g. ``("training", "lr")``."""
     for name, field in ExperimentConfig.model_fields.items():

@@ -37,6 +37,14 @@ class RunFormatError(StoreError):
     """A run folder exists but cannot be read: damaged, or written by a newer version."""
 
 
+class LaunchError(MlcncError):
+    """A job cannot be queued, started or stopped as asked; the message says what to change."""
+
+
+class JobNotFoundError(LaunchError):
+    """No job has this id in the queue of the runs folder."""
+
+
 class NonFiniteLossError(MlcncError):
     """A loss term became NaN or infinite; training stops and says which, when and where.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from mlcnc.config import ExperimentConfig, parse
+from mlcnc.config import ExperimentConfig, default_stem, parse
 from mlcnc.errors import StoreError
 from mlcnc.store import RunStore, RunWriter, free_bytes, new_run_id
 from mlcnc.training.build import Experiment, build
@@ -167,15 +167,6 @@ def create_writer(experiment: Experiment, runs_root: str | Path, run_id: str) ->
         versions={"mlcnc": version("mlcnc"), "torch": str(torch.__version__)},
         git_commit=git_commit(),
     )
-
-
-def default_stem(config: ExperimentConfig) -> str:
-    """Return data set, label embedding, unusual classifier or attention, and seed as a run id."""
-    model = config.model
-    parts = [config.data.dataset, model.label_embedding]
-    parts += [model.classifier.replace("_", "-")] if model.classifier != "fixed" else []
-    parts += [model.attention] if model.attention != "multihead" else []
-    return "-".join([*parts, f"s{config.training.seed}"])
 
 
 def git_commit() -> str | None:
