@@ -118,6 +118,11 @@ export default function (component) {
   players.set(parentElement, self);
   const find = () => document.querySelector(`.st-key-${CSS.escape(self.data.chart)} .js-plotly-plot`);
   const memory = () => `mlcnc.player.${self.data.parameter}`;
+  // kept at once, so that a reader who leaves before the player settles comes back to the same frame
+  const be = (label) => {
+    self.label = label;
+    if (self.data.parameter) window.sessionStorage.setItem(memory(), label);
+  };
 
   // at rest, not while playing, the address follows and the server may be told
   const settle = () => {
@@ -134,7 +139,6 @@ export default function (component) {
         if (address.href !== window.location.href) {
           window.history.replaceState(window.history.state, "", address);
         }
-        window.sessionStorage.setItem(memory(), label);
       }
       if (self.data.follow && self.told !== label) {
         self.told = label;
@@ -155,7 +159,7 @@ export default function (component) {
       chart.on("plotly_animated", () => { self.playing = false; settle(); });
       chart.on("plotly_sliderchange", (event) => {
         const moved = self.label !== event.step.label;
-        self.label = event.step.label;
+        be(event.step.label);
         settle();
         if (moved && self.data.parameter) {
           const detail = { from: self, parameter: self.data.parameter, label: self.label };
@@ -166,7 +170,7 @@ export default function (component) {
       const wanted = self.label ?? (self.data.parameter &&
         (new URL(window.location.href).searchParams.get(self.data.parameter) ??
           window.sessionStorage.getItem(memory())));
-      self.label = labels[nearest(labels, wanted ?? "")] ?? labels[slider.active];
+      be(labels[nearest(labels, wanted ?? "")] ?? labels[slider.active]);
       settle();
       const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
       if (self.data.autoplay && !wanted && !calm) press(chart, PLAY);
@@ -188,7 +192,7 @@ export default function (component) {
     if (self.playing) pause(chart);
     const index = nearest(labelsOf(slider), label);
     if (index < 0) return;
-    self.label = slider.steps[index].label;
+    be(slider.steps[index].label);
     goTo(chart, index);
     settle();
   };

@@ -59,8 +59,9 @@ def browser():
     path = chromium_path()
     if path is None:
         pytest.fail("MLCNC_REQUIRE_BROWSER is set and no Chromium is on the path")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
@@ -97,6 +98,13 @@ def page(browser):
 def drawn(page):
     """Wait until a Plotly chart is drawn."""
     page.wait_for_selector(".js-plotly-plot .main-svg")
+
+
+def settled(page):
+    """Wait until the script of the page rests and the browser had a moment to draw what it sent."""
+    page.wait_for_function("!document.querySelector('[data-testid=stApp][data-test-script-state=running]')")
+    page.wait_for_timeout(500)
+    page.wait_for_function("!document.querySelector('[data-testid=stApp][data-test-script-state=running]')")
 
 
 @pytest.fixture(scope="session")

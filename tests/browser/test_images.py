@@ -3,10 +3,11 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from mlcnc.analysis.decisions import decisions
 from mlcnc.store import RunStore
-from tests.browser.conftest import drawn
+from tests.browser.conftest import drawn, settled
 from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -35,8 +36,8 @@ def test_from_a_weak_class_to_attention_on_a_missed_image(page, browser, gallery
     other = browser.new_context().new_page()
     other.goto(page.url)
     drawn(other)
-    assert other.get_by_role("heading", name=second).count() == 1
-    assert other.get_by_role("heading", name=re.compile("missed by pictogram-glove-s0")).count() == 1
+    expect(other.get_by_role("heading", name=second)).to_have_count(1)
+    expect(other.get_by_role("heading", name=re.compile("missed by pictogram-glove-s0"))).to_have_count(1)
     other.context.close()
 
 
@@ -57,9 +58,8 @@ def test_the_gallery_shows_exactly_the_missed_images(page, gallery_address):
         page.wait_for_function(
             "n => document.querySelectorAll('.st-key-image_gallery img').length === n", arg=wanted
         )
-        page.wait_for_timeout(300)
-        for picture in page.locator(".st-key-image_gallery img").all():
-            words = picture.get_attribute("alt")
+        settled(page)
+        for words in page.locator(".st-key-image_gallery img").evaluate_all("all => all.map((one) => one.alt)"):
             assert "sheep" in words
             seen.append(int(re.search(r"test image (\d+)", words).group(1)))
     assert sorted(seen) == sorted(missed)
@@ -70,11 +70,12 @@ def test_pictures_have_words_and_attention_plays_without_the_server(page, galler
     page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
     page.goto(f"{gallery_address}/images")
     drawn(page)
-    page.wait_for_timeout(1500)
-    assert page.locator("[data-testid=stMain] img:not([alt])").count() == 0
+    settled(page)
+    expect(page.locator("[data-testid=stMain] img:not([alt])")).to_have_count(0)
     page.wait_for_function(
         "[...document.querySelectorAll('[data-testid=stMain] img')].every((img) => img.complete && img.naturalWidth)"
     )
+    settled(page)
     before = len(received)
     page.get_by_role("button", name="play / pause").click()
     page.wait_for_timeout(1500)

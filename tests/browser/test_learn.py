@@ -3,6 +3,9 @@
 import math
 
 import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -18,8 +21,8 @@ def test_arrows_relax_to_a_simplex_etf_without_a_click(page, address, number):
     page.goto(f"{address}/learn?step=1&num_arrows={number}")
     page.locator(".toy").get_by_text(AT_REST).wait_for()
     assert max_cosine(page) == pytest.approx(-1 / (number - 1), abs=0.01)
-    assert page.locator(".toy .arrow").count() == (number if number <= 4 else 0)
-    assert page.locator(".toy .dot").count() == number * (number - 1) // 2
+    expect(page.locator(".toy .arrow")).to_have_count(number if number <= 4 else 0)
+    expect(page.locator(".toy .dot")).to_have_count(number * (number - 1) // 2)
 
 
 def test_an_arrow_follows_keys_and_pointer_and_relaxes_again(page, address):
@@ -49,7 +52,7 @@ def test_less_motion_shows_the_arrows_at_rest_at_once(page, address):
     page.emulate_media(reduced_motion="reduce")
     page.goto(f"{address}/learn?step=1&num_arrows=8")
     page.locator(".toy").get_by_text(AT_REST).wait_for()
-    assert page.get_by_role("button", name="Relax").count() == 1
+    expect(page.get_by_role("button", name="Relax")).to_have_count(1)
 
 
 def test_steps_follow_keys_and_their_address_opens_them(page, address):
@@ -80,8 +83,8 @@ def test_the_next_step_opens_at_its_top(page, address, way):
         page.keyboard.press("Shift+ArrowRight")
     page.get_by_role("heading", name="Training accuracy").wait_for()
     page.wait_for_selector(".slider-rail-touch-rect")
-    page.wait_for_timeout(2000)  # the page settles
-    assert page.evaluate(scrolled) < 60
+    settled(page)
+    page.wait_for_function(f"{scrolled} < 60")
     box = page.get_by_role("heading", name="Training accuracy").bounding_box()
     assert 0 < box["y"] < 400
 

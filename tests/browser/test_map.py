@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from playwright.sync_api import TimeoutError, expect
 
 from mlcnc.analysis.layouts import pca_layout, sample_table
 from mlcnc.store import RunStore
@@ -51,10 +52,30 @@ def box_around_half(page):
     return sorted(sample for sample, (x, _) in places.items() if x < right)
 
 
-def tiles(page):
-    pictures = page.locator(".st-key-map_gallery img")
-    pictures.first.wait_for()
-    return [image.get_attribute("alt") for image in pictures.all()]
+ALTS = """() => [...document.querySelectorAll(".st-key-map_gallery img")].map((image) => image.alt)"""
+
+
+def tiles(page, starts):
+    """Wait until the gallery holds one picture for each start of an alt text, in this order."""
+    page.wait_for_function(
+        f"""starts => {{
+          const alts = ({ALTS})();
+          return alts.length === starts.length && alts.every((alt, i) => alt.startsWith(starts[i]));
+        }}""",
+        arg=starts,
+    )
+
+
+def choose_another(page, box):
+    """Choose another option of a select box; a scroll of the page, such as by late pictures, closes its list."""
+    for _ in range(20):
+        box.click()
+        try:
+            page.get_by_role("option").filter(has_not_text=box.input_value()).nth(1).click(timeout=2000)
+            return
+        except TimeoutError:
+            page.wait_for_timeout(500)
+    raise AssertionError("the list did not stay open")
 
 
 def expected_start(run, sample):
@@ -69,18 +90,11 @@ def test_a_box_fills_the_gallery_with_exactly_its_samples(page, address, trained
     inside = box_around_half(page)
     page.get_by_role("heading", name=f"{len(inside)} selected").wait_for()
     assert page.evaluate(MARKED) == inside
-    seen = tiles(page)
-    pages = -(-len(inside) // 24)
-    for number in range(2, pages + 1):
+    starts = [expected_start(run, sample) for sample in inside]
+    tiles(page, starts[:24])
+    for number in range(2, -(-len(inside) // 24) + 1):
         page.locator(".st-key-map_page button", has_text=re.compile(f"^{number}$")).click()
-        page.wait_for_function(
-            "old => document.querySelector('.st-key-map_gallery img')?.alt !== old", arg=seen[-24]
-        )
-        page.wait_for_timeout(300)
-        seen += tiles(page)
-    assert len(seen) == len(inside)
-    for alt, sample in zip(seen, inside, strict=True):
-        assert alt.startswith(expected_start(run, sample))
+        tiles(page, starts[24 * (number - 1) : 24 * number])
 
 
 def test_a_selection_outlives_other_controls_and_other_pictures(page, address):
@@ -89,23 +103,20 @@ def test_a_selection_outlives_other_controls_and_other_pictures(page, address):
     inside = box_around_half(page)
     heading = page.get_by_role("heading", name=f"{len(inside)} selected")
     heading.wait_for()
-    # an open list closes when the page scrolls, so the page comes to rest first
     neighbours = page.get_by_role("combobox", name="Neighbours of")
     page.locator(".st-key-map_neighbours img").last.scroll_into_view_if_needed()
-    page.wait_for_timeout(1000)
-    neighbours.click()
-    page.get_by_role("option").filter(has_not_text=neighbours.input_value()).nth(1).click()
+    choose_another(page, neighbours)
     page.wait_for_url("**sample=**")
     assert page.evaluate(MARKED) == inside  # unrelated rerun
     page.get_by_role("radio", name="bucket").or_(page.get_by_text("bucket", exact=True)).first.click()
     page.wait_for_url("**colour=bucket**")
     page.wait_for_function(f"() => ({MARKED})().length === {len(inside)}")
     assert page.evaluate(MARKED) == inside  # another figure
-    assert heading.count() == 1
+    expect(heading).to_have_count(1)
     page.get_by_text("Play over epochs").click()
     page.locator(".slider-container").first.wait_for()
     assert page.evaluate(MARKED) == inside  # the player follows them
-    assert heading.count() == 1
+    expect(heading).to_have_count(1)
     page.get_by_role("button", name="Clear selection").click()
     page.get_by_role("heading", name=re.compile("misplaced$")).first.wait_for()
     page.wait_for_function(f"() => ({MARKED})().length === 0")

@@ -5,8 +5,9 @@ import re
 import shutil
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.browser.conftest import serve
+from tests.browser.conftest import serve, settled
 from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -49,11 +50,6 @@ def expect_picks(page, *ids):
 def tabled(page):
     """Wait for the table; the chart below it takes longer and is not needed."""
     page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
-
-
-def settled(page):
-    page.wait_for_function("!document.querySelector('[data-testid=stApp][data-test-script-state=running]')")
-    page.wait_for_timeout(300)
 
 
 def tick(page, row):
@@ -114,7 +110,7 @@ def test_more_than_eight_runs_are_said_and_the_first_eight_kept(page, many):
     expect_picks(page, *first)
     tick(page, 0)
     expect_picks(page, *first[1:])
-    assert page.get_by_text("pages show 8 at most").count() == 0
+    expect(page.get_by_text("pages show 8 at most")).to_have_count(0)
 
 
 def test_unknown_runs_in_the_address_are_said_once_and_the_others_shown(page, many):
@@ -123,11 +119,11 @@ def test_unknown_runs_in_the_address_are_said_once_and_the_others_shown(page, ma
     tabled(page)
     notice = page.get_by_text("The address asks for gone; there is no such run here")
     notice.wait_for()
-    assert notice.count() == 1
+    expect(notice).to_have_count(1)
     expect_picks(page, "run-5")
     tick(page, 0)
     expect_picks(page, "run-5", "run-0")
-    assert notice.count() == 0
+    expect(notice).to_have_count(0)
 
 
 def test_names_full_of_marks_are_text_and_notes_survive(page, many):
@@ -149,5 +145,7 @@ def test_names_full_of_marks_are_text_and_notes_survive(page, many):
     page.goto(f"{address}/?r=run-3&q=keep+%23")
     page.get_by_text("1 of 10 runs").wait_for()
     main = page.locator("[data-testid=stMain]")
-    assert main.locator("a[href^='javascript'], a[href*='example.org'], script, b, em, .katex").count() == 0
+    expect(main.locator("a[href^='javascript'], a[href*='example.org'], script, b, em, .katex")).to_have_count(
+        0
+    )
     assert page.title() != "owned"
