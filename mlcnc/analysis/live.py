@@ -1,0 +1,195 @@
+"""A run while it is being written: how far it is, when it will end, and its curves so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+from mlcnc.analysis.curves import metric_optimum
+from mlcnc.store import Run, RunStatus
+
+LOSSES = {
+    "total": "train/loss",
+    "alignment": "train/alignment",
+    "calibration": "train/calibration",
+    "two-way": "train/two_way",
+}
+MAP = {name: f"test/map_{name}" for name in ("total", "head", "medium", "tail")}
+NC1 = {
+    "NC1": "test.f/nc1_trace",
+    "NC1, tail": "test.f/nc1_tail",
+    "labels shuffled": "test.f/nc1_trace_shuffled",
+}
+ANGLE = {"smallest angle": "test.f/angle_min_class"}
+PANELS: dict[str, dict[str, str]] = {"losses": LOSSES, "map": MAP, "nc1": NC1, "angle": ANGLE}
+"""Of each live chart, its lines: name in the legend and metric."""
+
+MAX_POINTS = 80
+"""Of a live chart; more are thinned, so that a tick stays small."""
+
+_TIMES = ("seconds", "seconds_train", "images_per_second")
+_METRICS = (*(metric for lines in PANELS.values() for metric in lines.values()), *_TIMES)
+_LAST_EPOCHS = 5
+
+
+@dataclass(frozen=True)
+class LiveCurves:
+    """What a run logged so far, as live charts show it.
+
+    Attributes:
+        run_id: of the run.
+        epochs: shown ones from 1, in order; of many, evenly spread ones with the first and the last.
+        panels: by chart and line, one value an epoch, None where it was not logged or not finite.
+        num_logged: epochs logged, shown or not.
+        optimal_angle: of a simplex ETF in the run's space, or the floor where none fits; None if unknown.
+        epoch_seconds: median of the last five epochs, or None before the first.
+        train_share: of an epoch's time that its batches take; 1 where it was not logged.
+        images_per_second: of the last epoch, or None.
+    """
+
+    run_id: str
+    epochs: tuple[int, ...]
+    panels: Mapping[str, Mapping[str, tuple[float | None, ...]]]
+    num_logged: int
+    optimal_angle: float | None
+    epoch_seconds: float | None
+    train_share: float
+    images_per_second: float | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        num_logged: epochs logged.
+        num_epochs: planned, or None where the run does not say.
+        batch, num_batches: within the epoch that is being trained, or None.
+        share: of the whole run, 0 to 1.
+        eta_seconds: until the end, or None before the first epoch and where the length is unknown.
+    """
+
+    num_logged: int
+    num_epochs: int | None
+    batch: int | None
+    num_batches: int | None
+    share: float
+    eta_seconds: float | None
+
+
+def live_curves(run: Run) -> LiveCurves:
+    """Return the curves of a run so far; without any epoch they are empty."""
+    lines = run.metrics(_METRICS)
+    shown = [lines[place] for place in _spread(len(lines), MAX_POINTS)]
+    last = lines[-_LAST_EPOCHS:]
+    seconds = _median([line.get("seconds", math.nan) for line in last])
+    trained = _median([line.get("seconds_train", math.nan) for line in last])
+    speed = lines[-1].get("images_per_second", math.nan) if lines else math.nan
+    return LiveCurves(
+        run_id=run.run_id,
+        epochs=tuple(int(line["epoch"]) + 1 for line in shown),
+        panels={
+            panel: {
+                name: tuple(_finite(line.get(metric, math.nan)) for line in shown)
+                for name, metric in names.items()
+            }
+            for panel, names in PANELS.items()
+        },
+        num_logged=len(lines),
+        optimal_angle=metric_optimum(run, ANGLE["smallest angle"]),
+        epoch_seconds=seconds,
+        train_share=min(1.0, trained / seconds) if trained is not None and seconds else 1.0,
+        images_per_second=_finite(speed),
+    )
+
+
+def progress(curves: LiveCurves, status: RunStatus) -> Progress:
+    """Return how far a run is, from its curves and its status."""
+    total = status.num_epochs
+    batch, num_batches = getattr(status, "batch", None), getattr(status, "num_batches", None)
+    if status.state != "running" or not batch or not num_batches:
+        batch = num_batches = None
+    within = batch / num_batches * curves.train_share if batch and num_batches else 0.0
+    done = curves.num_logged + min(1.0, within)
+    return Progress(
+        num_logged=curves.num_logged,
+        num_epochs=total,
+        batch=batch,
+        num_batches=num_batches,
+        share=min(1.0, done / total) if total else 0.0,
+        eta_seconds=eta_seconds(curves.epoch_seconds, done, total),
+    )
+
+
+def eta_seconds(epoch_seconds: float | None, done: float, total: int | None) -> float | None:
+    """Return seconds until the last epoch ends; None where the pace or the length is unknown.
+
+    Args:
+        epoch_seconds: of one epoch, e.g. the median of the last ones.
+        done: epochs, with the part of the one that is being trained.
+        total: epochs in all.
+
+    Example:
+        >>> eta_seconds(3.0, 8.5, 10)
+        4.5
+    """
+    if epoch_seconds is None or total is None:
+        return None
+    return max(0.0, (total - done) * epoch_seconds)
+
+
+def collapse_sentence(curves: LiveCurves) -> str:
+    """Return what NC1 did so far, beside what labels shuffled would give; empty before the first epoch."""
+    values = [value for value in curves.panels["nc1"]["NC1"] if value is not None]
+    shuffled = [value for value in curves.panels["nc1"]["labels shuffled"] if value is not None]
+    if not values:
+        return ""
+    beside = f"; with labels shuffled it would be {shuffled[-1]:.3g}" if shuffled else ""
+    if len(values) == 1:
+        return f"NC1 of test features is {values[0]:.3g} after the first logged epoch{beside}."
+    moved = "fell" if values[-1] < values[0] else "rose" if values[-1] > values[0] else "stayed"
+    way = "" if moved == "stayed" else f" from {values[0]:.3g}"
+    return f"NC1 of test features {moved}{way} {'at' if not way else 'to'} {values[-1]:.3g}{beside}."
+
+
+def seconds_between(start: str | None, end: str | None) -> float | None:
+    """Return seconds from one ISO 8601 time to another; None where one is missing or is no time.
+
+    Example:
+        >>> seconds_between("2026-01-01T00:00:00+00:00", "2026-01-01T00:01:30+00:00")
+        90.0
+    """
+    if start is None or end is None:
+        return None
+    try:
+        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+
+
+def log_tail(text: str, max_lines: int = 12) -> str:
+    """Return the last lines of a log that are not empty.
+
+    Example:
+        >>> log_tail("begin\\n\\n 30 %\\nend\\n", 2)
+        ' 30 %\\nend'
+    """
+    return "\n".join([line.rstrip() for line in text.splitlines() if line.strip()][-max_lines:])
+
+
+def _spread(count: int, limit: int) -> list[int]:
+    if count <= limit:
+        return list(range(count))
+    return [round(place * (count - 1) / (limit - 1)) for place in range(limit)]
+
+
+def _median(values: Sequence[float]) -> float | None:
+    finite = [value for value in values if math.isfinite(value)]
+    return median(finite) if finite else None
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

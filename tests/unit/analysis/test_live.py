@@ -1,0 +1,125 @@
+"""A run while it is written: curves so far, progress, time left, all from numbers set by hand."""
+
+import math
+
+import pytest
+
+from mlcnc.analysis.live import (
+    MAX_POINTS,
+    PANELS,
+    collapse_sentence,
+    eta_seconds,
+    live_curves,
+    log_tail,
+    progress,
+    seconds_between,
+)
+from mlcnc.store import RunStatus, RunStore, RunWriter
+
+
+def written(root, seconds=(), nc1=None, run_id="live", **more):
+    """Write a run with one epoch for every number of seconds."""
+    run = RunWriter.create(
+        root,
+        run_id,
+        class_names=["a", "b", "c"],
+        class_counts=[9, 4, 2],
+        config={"model": {"embedding_dim": 8}},
+        num_epochs=10,
+    )
+    for epoch, value in enumerate(seconds):
+        line = {"seconds": value, "seconds_train": value / 4, "train/loss": 5.0 - epoch} | more
+        if nc1 is not None:
+            line |= {"test.f/nc1_trace": nc1[epoch], "test.f/nc1_trace_shuffled": 91.0}
+        run.log_epoch(epoch, line)
+    run._closed.set()
+    return RunStore(root).open(run_id)
+
+
+def test_pace_is_the_median_of_the_last_five_epochs(tmp_path):
+    curves = live_curves(written(tmp_path, [900.0, 50.0, 3.0, 2.0, 400.0, 1.0, 4.0]))
+    assert curves.epoch_seconds == 3.0
+    assert curves.train_share == pytest.approx(0.25)
+    assert curves.num_logged == 7
+
+
+def test_time_left_counts_the_part_of_the_epoch_that_is_done(tmp_path):
+    curves = live_curves(written(tmp_path, [4.0, 4.0]))
+    status = RunStatus(state="running", num_epochs=10, epoch=1)
+    assert progress(curves, status).eta_seconds == pytest.approx(8 * 4.0)
+    # half the batches are a half of the quarter that training takes of an epoch
+    half = progress(curves, status.model_copy(update={"batch": 5, "num_batches": 10}))
+    assert half.eta_seconds == pytest.approx((8 - 0.125) * 4.0)
+    assert half.share == pytest.approx(2.125 / 10)
+    assert (half.batch, half.num_batches) == (5, 10)
+
+
+def test_a_run_that_is_over_is_in_no_batch(tmp_path):
+    curves = live_curves(written(tmp_path, [4.0] * 10))
+    status = RunStatus(state="finished", num_epochs=10).model_copy(update={"batch": 5, "num_batches": 10})
+    found = progress(curves, status)
+    assert (found.batch, found.share, found.eta_seconds) == (None, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("pace", "done", "total", "expected"),
+    [(None, 0, 10, None), (2.0, 3, None, None), (2.0, 3, 10, 14.0), (2.0, 12, 10, 0.0)],
+)
+def test_time_left_is_unknown_without_pace_or_length(pace, done, total, expected):
+    assert eta_seconds(pace, done, total) == expected
+
+
+def test_nothing_logged_gives_empty_curves(tmp_path):
+    curves = live_curves(written(tmp_path))
+    assert curves.epochs == ()
+    assert all(line == () for lines in curves.panels.values() for line in lines.values())
+    assert (curves.epoch_seconds, curves.images_per_second, collapse_sentence(curves)) == (None, None, "")
+    found = progress(curves, RunStatus(state="running", num_epochs=10))
+    assert (found.share, found.eta_seconds) == (0.0, None)
+
+
+def test_lines_hold_what_was_logged_and_none_where_nothing_was(tmp_path):
+    run = written(tmp_path, [1.0, 1.0], nc1=[math.nan, 2.0], images_per_second=640.0)
+    curves = live_curves(run)
+    assert curves.epochs == (1, 2)
+    assert curves.panels["losses"]["total"] == (5.0, 4.0)
+    assert curves.panels["losses"]["alignment"] == (None, None)
+    assert curves.panels["nc1"]["NC1"] == (None, 2.0)
+    assert curves.images_per_second == 640.0
+    assert curves.optimal_angle == pytest.approx(120.0)  # three classes
+
+
+def test_many_epochs_are_thinned_with_both_ends_kept(tmp_path):
+    curves = live_curves(written(tmp_path, [1.0] * 173))
+    assert len(curves.epochs) == MAX_POINTS
+    assert (curves.epochs[0], curves.epochs[-1], curves.num_logged) == (1, 173, 173)
+    assert list(curves.epochs) == sorted(set(curves.epochs))
+    assert curves.panels["losses"]["total"][-1] == 5.0 - 172
+
+
+@pytest.mark.parametrize(
+    ("nc1", "expected"),
+    [
+        ([30.0], "NC1 of test features is 30 after the first logged epoch"),
+        ([30.0, 1.5], "NC1 of test features fell from 30 to 1.5; with labels shuffled it would be 91."),
+        ([1.5, 30.0], "rose from 1.5 to 30"),
+        ([2.0, 2.0], "stayed at 2"),
+    ],
+)
+def test_the_sentence_says_which_way_nc1_went(tmp_path, nc1, expected):
+    assert expected in collapse_sentence(live_curves(written(tmp_path, [1.0] * len(nc1), nc1=nc1)))
+
+
+def test_every_line_of_every_chart_is_a_metric_that_real_training_logs(trained):
+    logged = set(RunStore(trained).open("tiny").metrics()[-1])
+    assert {metric for lines in PANELS.values() for metric in lines.values()} <= logged
+
+
+@pytest.mark.parametrize("times", [(None, "2026-01-01"), ("2026-01-01", None), ("soon", "later")])
+def test_a_time_that_is_none_gives_no_seconds(times):
+    assert seconds_between(*times) is None
+
+
+def test_the_end_of_a_log_skips_empty_lines():
+    assert log_tail("a\n\nb\n   \nc\n", 2) == "b\nc"
+    assert log_tail("", 5) == ""
