@@ -11,20 +11,13 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn
 
 from mlcnc import __version__
 from mlcnc.cli_layout import add_layout
 from mlcnc.cli_runs import GROUPS, add_analyze, add_runs, add_runs_folder
-from mlcnc.config import (
-    PRESETS,
-    ExperimentConfig,
-    leaf_fields,
-    nearest,
-    override,
-    preset,
-    read_file,
-)
+from mlcnc.cli_settings import add_settings, config_of, given_settings
+from mlcnc.config import nearest
 from mlcnc.errors import ConfigError, MlcncError
 
 
@@ -116,28 +109,11 @@ def _add_train(commands: Any) -> None:
         description="Train a run and log every epoch. Settings: command line over --config over --preset.",
         allow_abbrev=False,
     )
-    parser.add_argument("--preset", default="pictogram-lt", help=f"one of {', '.join(PRESETS)}")
-    parser.add_argument("--config", metavar="FILE", help="YAML or JSON file of settings")
     parser.add_argument("--run-id", help="folder name of the run; default: made from the settings")
     parser.add_argument("--resume", metavar="RUN_ID", help="go on with an interrupted run")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.add_argument("--glove", metavar="PATH", help="same as --model.glove_path")
     add_runs_folder(parser)
-    group = parser.add_argument_group("settings (each also by its last part alone where that is unique)")
-    last_parts = [path[-1] for path, _ in leaf_fields()]
-    for path, field in leaf_fields():
-        names = [f"--{'.'.join(path)}"]
-        if len(path) > 1 and (last_parts.count(path[-1]) == 1 or path == ("training", "seed")):
-            names.append(f"--{path[-1]}")
-        choices = _choices(field.annotation)
-        form = "|".join(choices) if choices else _type_name(field.annotation)
-        group.add_argument(
-            *names,
-            dest=".".join(path),
-            metavar=form,
-            default=argparse.SUPPRESS,
-            help=f"{field.description} [{_shown(field.default)}]".replace("%", "%%"),
-        )
+    add_settings(parser)
     parser.set_defaults(command=_train)
 
 
@@ -175,7 +151,7 @@ def _train(options: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, _interrupt)
     if options.resume:
-        settings = set(_given(options)) | ({"config"} if options.config else set())
+        settings = set(given_settings(options)) | ({"config"} if options.config else set())
         if settings:
             raise ConfigError(
                 f"--resume takes the settings of the run itself; leave out {', '.join(sorted(settings))}"
@@ -185,43 +161,6 @@ def _train(options: argparse.Namespace) -> int:
     config = config_of(options)
     train(config, runs_root=options.runs, run_id=options.run_id, show_progress=not options.quiet)
     return 0
-
-
-def config_of(options: argparse.Namespace) -> ExperimentConfig:
-    """Return the config of parsed ``train`` options: command line over file over preset.
-
-    Raises:
-        ConfigError: an unknown preset or key, or a bad value.
-    """
-    config = preset(options.preset)
-    if options.config:
-        config = override(config, read_file(options.config))
-    return override(config, _nested(_given(options)))
-
-
-def _given(options: argparse.Namespace) -> dict[str, Any]:
-    leaves = {".".join(path) for path, _ in leaf_fields()}
-    given = {name: _value(text) for name, text in vars(options).items() if name in leaves}
-    if options.glove:
-        given["model.glove_path"] = options.glove
-    return given
-
-
-def _value(text: str) -> Any:
-    if text.lower() in ("none", "null"):
-        return None
-    return text
-
-
-def _nested(flat: dict[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for name, value in flat.items():
-        *sections, leaf = name.split(".")
-        node = tree
-        for section in sections:
-            node = node.setdefault(section, {})
-        node[leaf] = value
-    return tree
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -275,19 +214,3 @@ def _record_gallery(options: argparse.Namespace) -> int:
     glove = options.glove or os.environ.get("MLCNC_GLOVE")
     record_gallery(options.runs, glove_path=glove, only=options.only, dry_run=options.list)
     return 0
-
-
-def _choices(annotation: Any) -> tuple[str, ...]:
-    values = get_args(annotation)
-    return values if values and all(isinstance(value, str) for value in values) else ()
-
-
-def _type_name(annotation: Any) -> str:
-    parts = [part for part in get_args(annotation) if part is not type(None)] or [annotation]
-    return {"int": "INT", "float": "NUMBER", "bool": "true|false", "str": "TEXT"}.get(
-        getattr(parts[0], "__name__", ""), "VALUE"
-    )
-
-
-def _shown(value: Any) -> str:
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

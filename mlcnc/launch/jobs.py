@@ -1,0 +1,289 @@
+"""The jobs of a runs folder: queue, watch, stop. Everything is read from disk, nothing is kept in the page."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from mlcnc.config import ExperimentConfig, default_stem, parse
+from mlcnc.errors import ConfigError, JobNotFoundError, LaunchError, StoreError
+from mlcnc.launch import telemetry
+from mlcnc.launch.active_job import package_folder
+from mlcnc.launch.devices import chosen_device
+from mlcnc.launch.job import ACTIVE_STATES, Job, JobEntry
+from mlcnc.launch.job_folder import LEAST_FREE_BYTES, JobFolder, ask_to_cancel, write_order, write_status
+from mlcnc.launch.locks import is_locked
+from mlcnc.launch.log_file import read_tail
+from mlcnc.launch.reading import JobReader, Record
+from mlcnc.launch.request import NEEDS_RUN, WRITES_RUN, JobRequest
+from mlcnc.store import RunStore, free_bytes, new_run_id
+from mlcnc.store.liveness import now
+from mlcnc.store.schema import RUN_ID
+
+
+class Jobs:
+    """The jobs of one runs folder.
+
+    Args:
+        runs_root: the runs folder; one without jobs, or that does not exist, has none.
+    """
+
+    def __init__(self, runs_root: str | Path) -> None:
+        self.runs_root = Path(runs_root).absolute()
+        self._folder = JobFolder(self.runs_root)
+        self._reader = JobReader(self._folder)
+
+    def all(self) -> list[Job]:
+        """Return all readable jobs as they truly stand now, newest first; see :meth:`problems` for others."""
+        return self._reader.jobs()[0]
+
+    def problems(self) -> list[str]:
+        """Return one sentence for each job whose files cannot be read."""
+        return [str(error) for error in self._reader.records()[1].values()]
+
+    def get(self, job_id: str) -> Job:
+        """Return one job.
+
+        Raises:
+            JobNotFoundError: there is no such job, or the id would leave the folder of jobs.
+            LaunchError: its files are damaged.
+        """
+        self._folder.of(job_id)
+        jobs, problems = self._reader.jobs()
+        if job_id in problems:
+            raise problems[job_id]
+        for job in jobs:
+            if job.job_id == job_id:
+                return job
+        raise JobNotFoundError(f"job {job_id!r} was removed")
+
+    def submit(self, request: JobRequest) -> Job:
+        """Check a request, queue it, see that a supervisor is there and return the job.
+
+        Raises:
+            ConfigError: the settings of a training job are not usable.
+            StoreError: the run to work on does not exist or cannot be read.
+            LaunchError: anything else that keeps the job from being queued.
+        """
+        request = _with_whole_paths(request)
+        config = request.config() if request.kind == "train" else None
+        if request.kind != "glove":
+            chosen_device(request.wanted_device())
+        if request.kind in NEEDS_RUN:
+            self._check_run(request)
+        free = free_bytes(self.runs_root)
+        if free < LEAST_FREE_BYTES:
+            raise LaunchError(
+                f"the disk of {self.runs_root} has {free // 2**20} MiB free, "
+                f"a job needs {LEAST_FREE_BYTES // 2**20}; free some space or choose another runs folder"
+            )
+        self._folder.make()
+        with self._folder.changing():
+            records = self._reader.records()[0]
+            run_id = self._run_id_of(request, config, records)
+            number = self._folder.next_number()
+            entry = JobEntry(
+                job_id=f"{number:04d}-{request.kind}",
+                number=number,
+                created_at=now(),
+                run_id=run_id,
+                request=request.model_copy(update={"run_id": run_id}),
+            )
+            self._folder.create(entry)
+        self.ensure_supervisor()
+        return self.get(entry.job_id)
+
+    def resume(self, run_id: str) -> Job:
+        """Queue the rest of an interrupted run, on the device and with the limits of its last job here.
+
+        Raises:
+            StoreError: there is no such run or it cannot be read.
+            LaunchError: the run is complete, still running, or keeps no checkpoint.
+        """
+        known = [job for job in self.all() if job.run_id == run_id and job.request.kind in WRITES_RUN]
+        kept: dict[str, Any] = {}
+        if known:
+            last = known[0].request
+            kept = {
+                "device": last.wanted_device(),
+                "max_minutes": last.max_minutes,
+                "max_megabytes": last.max_megabytes,
+                "after": last.after,
+            }
+        if not RUN_ID.fullmatch(run_id):
+            RunStore(self.runs_root).open(run_id)
+        return self.submit(JobRequest(kind="resume", run_id=run_id, **kept))
+
+    def stop(self, job_id: str) -> None:
+        """Ask a job to end: at once where it waits, else politely, and after 8 s by force.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+            LaunchError: it has ended already, or its folder cannot be written.
+        """
+        with self._changing_job(job_id):
+            record = self._reader.record(job_id)
+            state, _ = self._reader.standing(record)
+            if state not in ACTIVE_STATES:
+                raise LaunchError(f"job {job_id} has ended already: it is {state}")
+            try:
+                ask_to_cancel(record.folder)
+                if record.status.state == "queued":
+                    ended = {"state": "stopped", "headline": "stopped before it began", "finished_at": now()}
+                    write_status(record.folder, record.status.model_copy(update=ended))
+            except (OSError, StoreError) as error:
+                raise LaunchError(f"job {job_id} cannot be stopped: {error}") from None
+        self.ensure_supervisor()
+
+    def remove(self, job_id: str) -> None:
+        """Remove a job that waits or has ended from the list; its run stays.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+            LaunchError: it is running, or its folder cannot be removed.
+        """
+        with self._changing_job(job_id):
+            try:
+                state = self._reader.standing(self._reader.record(job_id))[0]
+            except LaunchError:
+                state = "lost"  # damaged: removing it is the cure
+            if state in ACTIVE_STATES and state != "queued":
+                raise LaunchError(f"job {job_id} is {state}; stop it first")
+            self._folder.delete(job_id)
+
+    def move(self, job_id: str, by: int) -> None:
+        """Move a queued job by so many places, below 0 towards the front; it stops at either end.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+            LaunchError: it is not queued, or its folder cannot be written.
+        """
+        with self._changing_job(job_id):
+            waiting = [record for record in self._reader.records()[0] if record.status.state == "queued"]
+            waiting.sort(key=lambda record: (record.order, record.entry.number))
+            places = [record.entry.job_id for record in waiting]
+            if job_id not in places:
+                raise LaunchError(f"job {job_id} is not in the queue any more, so that it cannot be moved")
+            here = places.index(job_id)
+            there = min(max(here + by, 0), len(places) - 1)
+            orders = sorted(record.order for record in waiting)
+            waiting.insert(there, waiting.pop(here))
+            try:
+                for record, order in zip(waiting, orders, strict=True):
+                    if record.order != order:
+                        write_order(record.folder, order)
+            except StoreError as error:
+                raise LaunchError(f"job {job_id} cannot be moved: {error}") from None
+
+    def log(self, job_id: str, max_bytes: int = 20_000) -> str:
+        """Return the end of what a job printed; empty where it printed nothing yet.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+        """
+        return read_tail(self._folder.of(job_id) / "log.txt", max_bytes)
+
+    def telemetry(self, job_id: str, last: int = 200) -> list[telemetry.Telemetry]:
+        """Return the last samples of what a job takes of the machine, oldest first.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+        """
+        return telemetry.read(self._folder.of(job_id), last)
+
+    def ensure_supervisor(self) -> bool:
+        """Start a supervisor where there is work and none is there; return whether one was started.
+
+        Call it when a page opens: after a restart of the machine it is what makes the queue go on.
+
+        Raises:
+            LaunchError: it cannot be started.
+        """
+        if is_locked(self._folder.supervisor_lock):
+            return False
+        records, problems = self._reader.records()
+        if not problems and all(record.status.state not in ACTIVE_STATES for record in records):
+            return False
+        try:
+            with (self._folder.path / "supervisor.log").open("ab") as log:
+                if log.tell() > 1_000_000:
+                    log.truncate(0)
+                process = subprocess.Popen(
+                    self._supervisor_argv(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    cwd=package_folder(),
+                )
+        except OSError as error:
+            raise LaunchError(f"the supervisor of {self.runs_root} cannot be started: {error}") from None
+        # someone has to wait for it, or it stays a zombie for as long as this server lives
+        threading.Thread(target=process.wait, name="mlcnc-supervisor", daemon=True).start()
+        return True
+
+    def _supervisor_argv(self) -> list[str]:
+        return [sys.executable, "-m", "mlcnc.launch.supervisor", "--runs", str(self.runs_root)]
+
+    def _changing_job(self, job_id: str) -> Any:
+        self._folder.of(job_id)
+        return self._folder.changing()
+
+    def _check_run(self, request: JobRequest) -> None:
+        assert request.run_id is not None
+        run = RunStore(self.runs_root).open(request.run_id)
+        if request.kind != "resume":
+            return
+        state = run.status.state
+        if state == "finished":
+            raise LaunchError(f"run {run.run_id} is complete: there is nothing to go on with")
+        if state == "running":
+            raise LaunchError(f"run {run.run_id} is still being written; stop it before it is resumed")
+        if not parse(run.info.config).training.checkpoint:
+            raise ConfigError(
+                f"run {run.run_id} was trained with training.checkpoint off, so that it cannot be resumed"
+            )
+
+    def _run_id_of(
+        self, request: JobRequest, config: ExperimentConfig | None, records: list[Record]
+    ) -> str | None:
+        claimed = {
+            record.entry.run_id: record.entry.job_id
+            for record in records
+            if record.entry.request.kind in WRITES_RUN and self._reader.standing(record)[0] in ACTIVE_STATES
+        }
+        if request.kind == "resume" and request.run_id in claimed:
+            raise LaunchError(f"run {request.run_id} is in the hands of job {claimed[request.run_id]} already")
+        if config is None:
+            return request.run_id
+        if request.run_id is None:
+            return _free_name(self.runs_root, default_stem(config), set(claimed))
+        if request.run_id in claimed or (self.runs_root / request.run_id).exists():
+            raise LaunchError(
+                f"run_id {request.run_id!r} is taken in {self.runs_root}; choose another or leave it out"
+            )
+        return request.run_id
+
+
+def _free_name(runs_root: Path, stem: str, claimed: set[str | None]) -> str:
+    name = new_run_id(runs_root, stem)
+    number = 2
+    while name in claimed:
+        name = new_run_id(runs_root, f"{stem}-{number}")
+        number += 1
+    return name
+
+
+def _with_whole_paths(request: JobRequest) -> JobRequest:
+    """Return the request with paths that mean the same in the folder in which the job will run."""
+    changes: dict[str, Any] = {}
+    if request.out is not None:
+        changes["out"] = str(Path(request.out).expanduser().absolute())
+    model = request.settings.get("model")
+    if isinstance(model, dict) and isinstance(model.get("glove_path"), str):
+        whole = str(Path(model["glove_path"]).expanduser().absolute())
+        changes["settings"] = {**request.settings, "model": {**model, "glove_path": whole}}
+    return request.model_copy(update=changes)

@@ -1,0 +1,118 @@
+"""File locks: one running job a device of the machine, one supervisor a runs folder, one change at a time.
+
+All are ``flock`` locks: the kernel drops them with the last process that holds the descriptor, so that no
+crash leaves one behind.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlcnc.errors import LaunchError
+
+
+def lock_folder() -> Path:
+    """Return the folder of the machine's device locks; made if missing, of this user alone.
+
+    Raises:
+        LaunchError: it belongs to someone else, is a link or others may write it.
+    """
+    given = os.environ.get("MLCNC_LOCKS")
+    folder = Path(given) if given else Path(tempfile.gettempdir()) / f"mlcnc-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, parents=bool(given), exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise LaunchError(f"the folder of device locks {folder} cannot be made: {error.strerror}") from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise LaunchError(
+            f"the folder of device locks {folder} must be a folder of your own that no one else may write; "
+            "remove it or set MLCNC_LOCKS to another folder"
+        )
+    return folder
+
+
+def device_lock_path(device: str) -> Path:
+    """Return the lock file of a device, e.g. ``device-cuda-0.lock``."""
+    return lock_folder() / f"device-{device.replace(':', '-')}.lock"
+
+
+def try_lock(path: Path, *, shared: bool = False) -> int | None:
+    """Return the descriptor of the locked file, None where another process holds it.
+
+    Raises:
+        LaunchError: the file cannot be opened or its disk knows no locks.
+    """
+    while True:
+        descriptor = _opened(path)
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except OSError as error:
+            os.close(descriptor)
+            raise _no_lock(path, error) from None
+        if _is_still_there(descriptor, path):
+            return descriptor
+        # a cleaner of temporary files removed it between opening and locking
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[int]:
+    """Hold the lock of a file, waiting for it, and give its descriptor.
+
+    Raises:
+        LaunchError: the file cannot be opened or its disk knows no locks.
+    """
+    descriptor = _opened(path)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            raise _no_lock(path, error) from None
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds the lock; asking disturbs no one who asks at the same time."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise LaunchError(f"{path} cannot be opened: {error.strerror}") from None
+
+
+def _is_still_there(descriptor: int, path: Path) -> bool:
+    try:
+        return os.fstat(descriptor).st_ino == path.stat().st_ino
+    except OSError:
+        return False
+
+
+def _no_lock(path: Path, error: OSError) -> LaunchError:
+    return LaunchError(
+        f"{path} cannot be locked: {error.strerror}; put the runs folder on a disk that knows file locks"
+    )

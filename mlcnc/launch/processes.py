@@ -1,0 +1,161 @@
+"""Which process is meant, whether it still lives, and signals that reach no other one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+JOB_VARIABLE = "MLCNC_JOB_FOLDER"
+"""Set in the environment of every job, so that its processes can be told from all others."""
+
+_PROC = Path("/proc/self/stat")
+
+
+class ProcessMark(BaseModel):
+    """Names one process for ever: a pid alone is given to another process later.
+
+    Attributes:
+        start: ticks from boot on Linux, which no change of the clock moves; elsewhere the time of creation.
+        boot_id: of the machine's start in which the pid was given.
+        host: name of the machine.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    start: float
+    boot_id: str
+    host: str
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the process belongs to this machine, now or before a restart of it."""
+        return self.host == host_name()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the same process exists on this machine and is no zombie."""
+        found = self._found()
+        return found is not None and not found.is_zombie
+
+    def signal_group(self, number: signal.Signals) -> bool:
+        """Send a signal to the process and its group and return whether there was anyone to send it to.
+
+        Nothing is sent where the pid now belongs to another process. A zombie still holds its pid, so
+        that what is left of its group can be reached.
+        """
+        if self._found() is None:
+            return False
+        try:
+            os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+    def age_seconds(self) -> float:
+        """Return seconds since the process began, whatever happened to the clock since then."""
+        if _PROC.exists():
+            return boot_seconds() - self.start / os.sysconf("SC_CLK_TCK")
+        return time.time() - self.start
+
+    def _found(self) -> _Found | None:
+        if self.pid <= 1 or not self.is_here or self.boot_id != boot_id():
+            return None
+        found = _look_up(self.pid)
+        return found if found is not None and found.start == self.start else None
+
+
+class _Found(NamedTuple):
+    start: float
+    is_zombie: bool
+
+
+def mark_of(pid: int) -> ProcessMark | None:
+    """Return the mark of a process of this machine, None where there is none."""
+    found = _look_up(pid)
+    if found is None:
+        return None
+    return ProcessMark(pid=pid, start=found.start, boot_id=boot_id(), host=host_name())
+
+
+def own_mark() -> ProcessMark:
+    """Return the mark of this process."""
+    mark = mark_of(os.getpid())
+    assert mark is not None
+    return mark
+
+
+def job_processes(folder: Path) -> list[int]:
+    """Return the pids of all processes of this user that carry the job's folder in their environment."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.uids().real == os.getuid() and process.environ().get(JOB_VARIABLE) == str(folder):
+                found.append(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def kill_stragglers(folder: Path) -> None:
+    """Kill what a job left behind when its first process is gone: children that hold its device."""
+    for pid in job_processes(folder):
+        if pid != os.getpid():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+
+
+@lru_cache(maxsize=1)
+def boot_id() -> str:
+    """Return what tells this start of the machine from all others."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        import psutil
+
+        return f"boot-{psutil.boot_time():.0f}"
+
+
+@lru_cache(maxsize=1)
+def host_name() -> str:
+    """Return the name of this machine."""
+    return socket.gethostname()
+
+
+def boot_seconds() -> float:
+    """Return seconds since the machine started; no change of the clock moves them."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+def _look_up(pid: int) -> _Found | None:
+    if not _PROC.exists():
+        return _look_up_elsewhere(pid)
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            # the name of the program stands in brackets and may hold blanks and brackets
+            fields = stream.read().rpartition(b")")[2].split()
+        return _Found(start=float(fields[19]), is_zombie=fields[0] in (b"Z", b"X"))
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _look_up_elsewhere(pid: int) -> _Found | None:
+    import psutil
+
+    try:
+        process: Any = psutil.Process(pid)
+        return _Found(float(process.create_time()), process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return None

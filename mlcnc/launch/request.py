@@ -1,0 +1,184 @@
+"""What a job is asked to do, and the exact command that does it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from mlcnc.config import ExperimentConfig, override, preset
+from mlcnc.errors import LaunchError
+from mlcnc.store.schema import RUN_ID
+
+Kind = Literal["train", "resume", "layout", "evaluate", "gallery", "glove"]
+KINDS: tuple[Kind, ...] = ("train", "resume", "layout", "evaluate", "gallery", "glove")
+NEEDS_RUN = frozenset({"resume", "layout", "evaluate"})
+WRITES_RUN = frozenset({"train", "resume"})
+_DEVICE = "training.device"
+
+
+class JobRequest(BaseModel):
+    """One job as asked for; nothing but these fields reaches a process."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Kind
+    run_id: str | None = Field(None, description="the run to make or to work on; train: None names it")
+    preset: str = Field("pictogram-lt", description="train: the settings to begin with")
+    settings: dict[str, Any] = Field(default_factory=dict, description="train: nested changes to the preset")
+    space: Literal["f", "mu"] = Field("mu", description="layout: features to place")
+    neighbours: int = Field(15, ge=2, le=1000, description="layout: n_neighbors of UMAP")
+    seed: int = Field(0, ge=0, description="layout: the same seed gives the same layout")
+    only: str = Field("", max_length=64, description="gallery: only runs whose id contains this")
+    out: str | None = Field(None, max_length=4096, description="glove: folder of the vectors")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|mps|cuda:\d{1,2})$", description="auto, cpu, mps or cuda:N"
+    )
+    max_minutes: float | None = Field(None, gt=0, allow_inf_nan=False, description="end the job after this")
+    max_megabytes: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="end the job when its run is larger"
+    )
+    after: str | None = Field(None, max_length=120, description="label of a group of jobs")
+
+    @field_validator("run_id")
+    @classmethod
+    def _is_run_id(cls, value: str | None) -> str | None:
+        if value is not None and not RUN_ID.fullmatch(value):
+            raise ValueError(
+                f"must be 1 to 64 of a-z, 0-9, _ and -, starting with a letter or digit, got {value!r}"
+            )
+        return value
+
+    @field_validator("only", "out")
+    @classmethod
+    def _is_one_argument(cls, value: str | None) -> str | None:
+        if value is not None and ("\0" in value or value.startswith("-")):
+            raise ValueError(f"must not begin with - nor hold a zero byte, got {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> JobRequest:
+        if self.kind in NEEDS_RUN and self.run_id is None:
+            raise ValueError(f"a job of kind {self.kind} needs the run_id of a run")
+        if self.settings and self.kind != "train":
+            raise ValueError(f"settings belong to train, a job of kind {self.kind} takes none")
+        return self
+
+    def config(self) -> ExperimentConfig:
+        """Return the whole config of a training job.
+
+        Raises:
+            ConfigError: an unknown preset or setting, or a bad value.
+        """
+        return override(preset(self.preset), self.settings)
+
+    def wanted_device(self) -> str:
+        """Return the device asked for; where it is auto, the one that the settings name."""
+        if self.kind != "train" or self.device != "auto":
+            return self.device
+        named = self.config().training.device
+        return "cuda:0" if named == "cuda" else named
+
+
+def request_of(tree: Any) -> JobRequest:
+    """Return the checked request of a nested mapping, e.g. of job.json.
+
+    Raises:
+        LaunchError: a field is unknown or has a bad value; named in the message.
+    """
+    try:
+        return JobRequest.model_validate(tree)
+    except ValidationError as error:
+        raise LaunchError("; ".join(_explain(item) for item in error.errors())) from None
+
+
+def argv_of(
+    request: JobRequest, run_id: str | None, runs_root: str | Path, device: str | None = None
+) -> list[str]:
+    """Return the exact command of a job as a list of arguments; no shell reads it.
+
+    Args:
+        request: what to do.
+        run_id: the run to make or to work on.
+        runs_root: the runs folder.
+        device: the device it was given, e.g. ``cuda:0``; None takes the one asked for.
+
+    Raises:
+        ConfigError: the settings of a training job are not usable.
+    """
+    start = [sys.executable, "-m", "mlcnc"]
+    end = ["--runs", str(Path(runs_root).absolute())]
+    match request.kind:
+        case "train":
+            named = [] if run_id is None else ["--run-id", run_id]
+            settings = _settings(request, device or request.wanted_device())
+            return [*start, "train", "--preset", request.preset, *settings, *named, "--quiet", *end]
+        case "resume":
+            return [*start, "train", "--resume", str(run_id), "--quiet", *end]
+        case "layout":
+            how = ["--space", request.space, "--neighbours", str(request.neighbours)]
+            return [*start, "layout", str(run_id), *how, "--seed", str(request.seed), *end]
+        case "evaluate":
+            return [*start, "evaluate", str(run_id), *end]
+        case "gallery":
+            chosen = ["--only", request.only] if request.only else []
+            return [*start, "record-gallery", *chosen, *end]
+        case "glove":
+            where = ["--out", request.out] if request.out else []
+            return [*start, "glove", "download", *where]
+
+
+def command_line(argv: list[str]) -> str:
+    """Return a command as a person types it: quoted, ``mlcnc`` in place of the interpreter's path.
+
+    Example:
+        >>> command_line(["/usr/bin/python3", "-m", "mlcnc", "evaluate", "my run"])
+        "mlcnc evaluate 'my run'"
+    """
+    words = ["mlcnc", *argv[3:]] if argv[1:3] == ["-m", "mlcnc"] else argv
+    return shlex.join(words)
+
+
+def _settings(request: JobRequest, device: str) -> list[str]:
+    tree = request.config().model_dump()
+    # the lane decides; its number reaches the process as the one GPU that it can see
+    values = {name: _text(_at(tree, name)) for name, _ in _leaves(request.settings) if name != _DEVICE}
+    if device != "auto":
+        values[_DEVICE] = device.partition(":")[0]
+    arguments: list[str] = []
+    for name, value in values.items():
+        arguments += [f"--{name}={value}"] if value.startswith("-") else [f"--{name}", value]
+    return arguments
+
+
+def _leaves(tree: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        name = f"{path}.{key}" if path else str(key)
+        found += _leaves(value, name) if isinstance(value, Mapping) else [(name, value)]
+    return found
+
+
+def _at(tree: Any, name: str) -> Any:
+    for part in name.split("."):
+        tree = tree[part]
+    return tree
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _explain(item: Any) -> str:
+    name = ".".join(str(part) for part in item["loc"]) or "request"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    return (
+        f"{name}: {message}" if item["type"] == "value_error" else f"{name}: {message}, got {item['input']!r}"
+    )

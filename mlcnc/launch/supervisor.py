@@ -1,0 +1,354 @@
+"""``python -m mlcnc.launch.supervisor --runs FOLDER``: runs the queue of one runs folder, then goes.
+
+It is started when there is work, holds ``supervisor.lock`` so that there is one a runs folder, and keeps
+nothing in memory that it could not find again: killed at any moment, the next one goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mlcnc.errors import LaunchError, MlcncError, StoreError
+from mlcnc.launch import outcome
+from mlcnc.launch.active_job import ActiveJob, spawn
+from mlcnc.launch.devices import lanes_for, lock_name
+from mlcnc.launch.job import JobEntry, JobState, JobStatus
+from mlcnc.launch.job_folder import LEAST_FREE_BYTES, JobFolder, is_cancelled, read_status, write_status
+from mlcnc.launch.locks import device_lock_path, try_lock
+from mlcnc.launch.processes import ProcessMark, job_processes, mark_of, own_mark
+from mlcnc.launch.reading import STOPPED_ON_REQUEST, JobReader, Record, stop_reason
+from mlcnc.launch.request import JobRequest, argv_of
+from mlcnc.launch.telemetry import GpuMeter
+from mlcnc.store import free_bytes
+from mlcnc.store.liveness import now
+
+TICK_SECONDS = 0.2
+IDLE_SECONDS = 2.0
+RESCAN_SECONDS = 10.0
+RETRY_SECONDS = 2.0
+NETWORK = "network"
+"""The lane of downloads, which need no device and keep none from others."""
+
+Command = Callable[[JobRequest, str | None, Path, str], list[str]]
+
+
+class Supervisor:
+    """Runs the jobs of one runs folder.
+
+    Args:
+        runs_root: the runs folder.
+        command: from request, run id, runs folder and device to the arguments of the process.
+    """
+
+    def __init__(self, runs_root: str | Path, command: Command = argv_of) -> None:
+        self.folder = JobFolder(runs_root)
+        self._reader = JobReader(self.folder)
+        self._command = command
+        self._active: dict[str, ActiveJob] = {}
+        self._queue: list[Record] = []
+        self._unwritten: dict[str, tuple[Path, JobStatus]] = {}
+        self._gpus = GpuMeter()
+        self._version = -1
+        self._scanned_at = 0.0
+        self._retry_at = 0.0
+        self._not_before: dict[str, float] = {}
+
+    def run(self) -> bool:
+        """Work until nothing is left and return True; False where another supervisor is at work.
+
+        Raises:
+            LaunchError: the folder of jobs cannot be used.
+        """
+        lock = self._lock()
+        if lock is None:
+            return False
+        with self.folder.changing():
+            self._adopt()
+        idle_since = time.monotonic()
+        while self.folder.supervisor_lock.exists():
+            try:
+                self._tick()
+            except Exception:
+                # whatever it was, the running jobs still need someone who stops and settles them
+                traceback.print_exc()
+                time.sleep(1.0)
+            if self._active or self._queue or self._unwritten:
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > IDLE_SECONDS and self._leave(lock):
+                break
+            time.sleep(TICK_SECONDS)
+        self._gpus.close()
+        return True
+
+    def _lock(self) -> int | None:
+        for _ in range(10):
+            lock = try_lock(self.folder.supervisor_lock)
+            if lock is not None:
+                return lock
+            time.sleep(0.1)
+        return None
+
+    def _leave(self, lock: int) -> bool:
+        # under the lock of the queue: a job is either seen here, or its sender sees that nobody is here
+        with self.folder.changing():
+            self._scan()
+            if self._queue:
+                return False
+            os.close(lock)
+            return True
+
+    def _adopt(self) -> None:
+        records, problems = self._reader.records()
+        for record in records:
+            state, process = record.status.state, record.status.process
+            if state == "starting" and not self._belongs_elsewhere(record):
+                # its process, should one still be on the way, sees another attempt and gives up
+                again = record.status.model_copy(
+                    update={"state": "queued", "attempt": record.status.attempt + 1, "supervisor": None}
+                )
+                self._write(record.folder, again)
+            elif state in ("running", "stopping") and not self._belongs_elsewhere(record):
+                if process is not None and process.is_alive:
+                    self._take_over(record, process)
+                else:
+                    self._settle_unseen(record)
+        for job_id in problems:
+            self._mend(self.folder.path / job_id)
+
+    def _belongs_elsewhere(self, record: Record) -> bool:
+        mark = record.status.process or record.status.supervisor
+        if mark is None or mark.is_here:
+            return False
+        return self._reader.standing(record)[0] in ("starting", "running", "stopping")
+
+    def _take_over(self, record: Record, process: ProcessMark) -> None:
+        active = ActiveJob(record.folder, record.entry, record.status, process, None)
+        self._active[record.entry.job_id] = active
+        reason = stop_reason(record)
+        if reason is not None:
+            active.begin_stop(reason, already_told=record.status.state == "stopping")
+
+    def _settle_unseen(self, record: Record) -> None:
+        entry, process = record.entry, record.status.process
+        state, headline = outcome.unseen(
+            entry.request.kind,
+            record.folder,
+            self.folder.runs_root,
+            entry.run_id,
+            None if process is None else process.pid,
+            stop_reason(record),
+        )
+        self._finish(record.folder, record.status, state, headline, None)
+
+    def _mend(self, folder: Path) -> None:
+        """Bring a job whose state.json is damaged to a known state, by its process where it has one."""
+        try:
+            read_status(folder)
+            return
+        except LaunchError as error:
+            headline = str(error)
+        leaders = [pid for pid in job_processes(folder) if os.getpgid(pid) == pid]
+        process = mark_of(leaders[0]) if leaders else None
+        if process is None:
+            self._finish(folder, JobStatus(), "lost", headline, None)
+            return
+        status = JobStatus(state="running", process=process)
+        self._write(folder, status)
+        try:
+            record = self._reader.record(folder.name)
+        except LaunchError:
+            return
+        self._take_over(record, process)
+
+    def _tick(self) -> None:
+        for active in list(self._active.values()):
+            self._look_after(active)
+        if self._unwritten and time.monotonic() >= self._retry_at:
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            for folder, status in list(self._unwritten.values()):
+                self._write(folder, status)
+        version = self.folder.version()
+        if version != self._version or time.monotonic() - self._scanned_at > RESCAN_SECONDS:
+            self._version = version
+            self._scan()
+        self._start_what_can()
+
+    def _scan(self) -> None:
+        self._scanned_at = time.monotonic()
+        waiting = [
+            record
+            for record in self._reader.records()[0]
+            if record.status.state == "queued" and record.entry.job_id not in self._unwritten
+        ]
+        self._queue = sorted(waiting, key=lambda record: (record.order, record.entry.number))
+
+    def _look_after(self, active: ActiveJob) -> None:
+        if active.child is not None:
+            code = active.exit_code()
+            if code is not None:
+                state, headline = outcome.seen(
+                    active.entry.request.kind, active.folder, code, active.stop_reason
+                )
+                self._end(active, state, headline, code)
+                return
+        elif not active.process.is_alive:
+            active.kill_leftovers()
+            state, headline = outcome.unseen(
+                active.entry.request.kind,
+                active.folder,
+                self.folder.runs_root,
+                active.entry.run_id,
+                active.process.pid,
+                active.stop_reason,
+            )
+            self._end(active, state, headline, None)
+            return
+        reason = active.reason_to_stop(self.folder.runs_root)
+        if reason is not None:
+            active.begin_stop(reason)
+            active.status = active.status.model_copy(update={"state": "stopping", "headline": reason})
+            self._write(active.folder, active.status)
+        active.press_stop()
+        active.sample(self._gpus)
+
+    def _end(self, active: ActiveJob, state: JobState, headline: str, code: int | None) -> None:
+        del self._active[active.entry.job_id]
+        self._finish(active.folder, active.status, state, headline, code)
+        if not any((job.status.device or "").startswith("cuda") for job in self._active.values()):
+            self._gpus.close()
+
+    def _finish(
+        self, folder: Path, status: JobStatus, state: JobState, headline: str, code: int | None
+    ) -> None:
+        ended = {"state": state, "headline": headline, "exit_code": code, "finished_at": now()}
+        self._write(folder, status.model_copy(update=ended))
+
+    def _write(self, folder: Path, status: JobStatus) -> None:
+        """Write a state now, or keep it until the disk takes it again."""
+        try:
+            write_status(folder, status)
+        except StoreError as error:
+            if not folder.is_dir():
+                self._unwritten.pop(folder.name, None)
+                return
+            if folder.name not in self._unwritten:
+                print(f"{now()} {error}", file=sys.stderr, flush=True)
+            self._unwritten[folder.name] = (folder, status)
+            return
+        self._unwritten.pop(folder.name, None)
+
+    def _start_what_can(self) -> None:
+        busy = {active.status.device for active in self._active.values()}
+        for record in list(self._queue):
+            if time.monotonic() < self._not_before.get(record.entry.job_id, 0.0):
+                continue
+            for lane in self._lanes(record):
+                if lane in busy:
+                    continue
+                busy.add(lane)
+                lock = try_lock(device_lock_path(lock_name(lane)))
+                if lock is None:
+                    continue
+                try:
+                    self._queue.remove(record)
+                    self._start(record.entry, record.folder, lane, lock)
+                finally:
+                    os.close(lock)
+                break
+
+    def _lanes(self, record: Record) -> list[str]:
+        request = record.entry.request
+        try:
+            return [NETWORK] if request.kind == "glove" else lanes_for(request.wanted_device())
+        except MlcncError as error:
+            self._queue.remove(record)
+            self._finish(record.folder, record.status, "failed", str(error), None)
+            return []
+
+    def _start(self, entry: JobEntry, folder: Path, lane: str, lock: int) -> None:
+        with self.folder.changing():
+            if not folder.is_dir():
+                return
+            status = read_status(folder)
+            if status.state != "queued" or is_cancelled(folder):
+                return
+            free = free_bytes(self.folder.runs_root)
+            if free < LEAST_FREE_BYTES:
+                self._wait_for_disk(entry, folder, status, free)
+                return
+            status = status.model_copy(
+                update={
+                    "state": "starting",
+                    "attempt": status.attempt + 1,
+                    "supervisor": own_mark(),
+                    "device": lane,
+                    "headline": "",
+                }
+            )
+            try:
+                write_status(folder, status)
+            except StoreError:
+                self._wait_for_disk(entry, folder, None, free)
+                return
+        running = status.model_copy(update={"state": "running", "supervisor": None, "started_at": now()})
+        try:
+            argv = self._command(entry.request, entry.run_id, self.folder.runs_root, lane)
+            child = spawn(argv, folder, lane, lock, lambda: self._claim(folder, status, running))
+        except (OSError, subprocess.SubprocessError, MlcncError) as error:
+            self._settle_unstarted(folder, status, error)
+            return
+        process = mark_of(child.pid)
+        assert process is not None  # not reaped yet, so that it exists
+        running = running.model_copy(update={"process": process})
+        self._active[entry.job_id] = ActiveJob(folder, entry, running, process, child)
+        if read_status(folder).process != process:
+            self._write(folder, running)
+
+    def _claim(self, folder: Path, starting: JobStatus, running: JobStatus) -> None:
+        """Make this new process known; raises where the job was stopped or given to another meanwhile."""
+        with self.folder.changing():
+            if read_status(folder) != starting or is_cancelled(folder):
+                raise LaunchError("this start of the job is no longer wanted")
+            try:
+                write_status(folder, running.model_copy(update={"process": own_mark()}))
+            except StoreError:
+                return  # the supervisor, which knows the process too, writes it when the disk takes it
+
+    def _settle_unstarted(self, folder: Path, status: JobStatus, error: Exception) -> None:
+        if is_cancelled(folder):
+            self._finish(folder, status, "stopped", STOPPED_ON_REQUEST, None)
+        else:
+            self._finish(folder, status, "failed", f"could not be started: {error}", None)
+
+    def _wait_for_disk(self, entry: JobEntry, folder: Path, status: JobStatus | None, free: int) -> None:
+        self._not_before[entry.job_id] = time.monotonic() + RESCAN_SECONDS
+        if status is not None:
+            wanted = LEAST_FREE_BYTES // 2**20
+            headline = f"waits for disk space: {free // 2**20} MiB are free, a job needs {wanted} MiB"
+            if headline != status.headline:
+                self._write(folder, status.model_copy(update={"headline": headline}))
+        self._version = -1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the supervisor of one runs folder and return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m mlcnc.launch.supervisor", description=__doc__)
+    parser.add_argument("--runs", required=True, metavar="FOLDER", help="the runs folder")
+    options = parser.parse_args(arguments)
+    try:
+        Supervisor(options.runs).run()
+    except MlcncError as error:
+        print(f"{now()} {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
