@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from mlcnc import __version__
+from mlcnc.cli_jobs import add_jobs
 from mlcnc.cli_layout import add_layout
 from mlcnc.cli_runs import GROUPS, add_analyze, add_runs, add_runs_folder
 from mlcnc.cli_settings import add_settings, config_of, given_settings
@@ -66,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_evaluate(commands)
     add_runs(commands)
+    add_jobs(commands)
     _add_data(commands)
     add_analyze(commands)
     add_layout(commands)

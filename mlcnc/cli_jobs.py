@@ -1,0 +1,216 @@
+"""``mlcnc jobs``: queue, watch and stop what runs in the background, without the dashboard."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from mlcnc.cli_runs import add_runs_folder
+from mlcnc.cli_settings import add_settings, given_settings, nested
+from mlcnc.config import read_file
+from mlcnc.errors import ConfigError, LaunchError
+from mlcnc.launch import Job, Jobs, argv_of, command_line
+from mlcnc.launch.request import request_of
+
+FOLLOW_SECONDS = 0.5
+
+
+def add_jobs(commands: Any) -> None:
+    """Add ``mlcnc jobs``."""
+    parser = commands.add_parser(
+        "jobs",
+        help="queue, watch, stop and resume jobs in the background",
+        description="Jobs run in processes of their own, one at a time on each device, and go on when the "
+        "terminal or the dashboard is closed.",
+    )
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="one line a job, newest first")
+    listing.add_argument("--json", action="store_true", help="print all fields as JSON")
+    add_runs_folder(listing)
+    listing.set_defaults(command=_list)
+    _add_start(actions)
+    resume = actions.add_parser("resume", help="queue the rest of an interrupted run")
+    resume.add_argument("run_id")
+    add_runs_folder(resume)
+    resume.set_defaults(command=_resume)
+    stop = actions.add_parser("stop", help="end a job: politely, after 8 seconds by force")
+    _add_job(stop)
+    stop.set_defaults(command=_stop)
+    move = actions.add_parser("move", help="change the order of the queue")
+    _add_job(move)
+    move.add_argument("by", type=int, help="places: -1 is one towards the front, 1 one towards the back")
+    move.set_defaults(command=_move)
+    remove = actions.add_parser("remove", help="take a job that waits or has ended off the list")
+    _add_job(remove)
+    remove.set_defaults(command=_remove)
+    logs = actions.add_parser("logs", help="what a job printed")
+    _add_job(logs)
+    logs.add_argument("--follow", action="store_true", help="until the job ends")
+    logs.add_argument("--bytes", type=int, default=20_000, metavar="N", help="at most so many [20000]")
+    logs.set_defaults(command=_logs)
+
+
+def _add_start(actions: Any) -> None:
+    start = actions.add_parser("start", help="queue a job")
+    kinds = start.add_subparsers(required=True, metavar="KIND")
+    train = kinds.add_parser("train", help="train a run; takes all settings of mlcnc train", allow_abbrev=False)
+    train.add_argument("--run-id", help="folder name of the run; default: made from the settings")
+    _add_common(train)
+    add_settings(train)
+    train.set_defaults(command=_start, kind="train")
+    layout = kinds.add_parser("layout", help="compute the UMAP that the feature map shows")
+    layout.add_argument("run_id")
+    layout.add_argument("--space", choices=("f", "mu"), default="mu", help="features to place [mu]")
+    layout.add_argument("--neighbours", type=int, default=15, help="n_neighbors of UMAP [15]")
+    layout.add_argument("--seed", type=int, default=0, help="the same seed gives the same layout [0]")
+    evaluate = kinds.add_parser("evaluate", help="measure the last checkpoint of a run again")
+    evaluate.add_argument("run_id")
+    gallery = kinds.add_parser("gallery", help="train the recorded runs of this project again")
+    gallery.add_argument("--only", default="", metavar="TEXT", help="only runs whose id contains this")
+    glove = kinds.add_parser("glove", help="download GloVe vectors")
+    glove.add_argument("--out", metavar="FOLDER", help="where they are put")
+    for kind, parser in (("layout", layout), ("evaluate", evaluate), ("gallery", gallery), ("glove", glove)):
+        _add_common(parser)
+        parser.set_defaults(command=_start, kind=kind)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--on", dest="lane", default="auto", metavar="DEVICE", help="auto, cpu, mps or cuda:N [auto]"
+    )
+    parser.add_argument("--max-minutes", type=float, metavar="NUMBER", help="end the job after this")
+    parser.add_argument("--max-megabytes", type=float, metavar="NUMBER", help="end it when its run is larger")
+    add_runs_folder(parser)
+
+
+def _add_job(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job_id", help="see: mlcnc jobs list")
+    add_runs_folder(parser)
+
+
+def _list(options: argparse.Namespace) -> int:
+    jobs = Jobs(options.runs)
+    found, problems = jobs.all(), jobs.problems()
+    if options.json:
+        print(json.dumps([_tree(job, jobs) for job in found], indent=1))
+    elif not found:
+        print(f"no jobs in {options.runs}; queue one with: mlcnc jobs start train")
+    else:
+        width = max(len(job.job_id) for job in found)
+        print(f"{'job':{width}}  {'state':9} {'place':5} {'device':8} {'run':28} what is known")
+        for job in found:
+            place = "" if job.place is None else str(job.place)
+            print(
+                f"{job.job_id:{width}}  {job.state:9} {place:5} {job.device or '':8} "
+                f"{job.run_id or '':28} {job.headline}".rstrip()
+            )
+    for sentence in problems:
+        print(f"mlcnc: {sentence}", file=sys.stderr)
+    return 0
+
+
+def _start(options: argparse.Namespace) -> int:
+    names = ("run_id", "space", "neighbours", "seed", "only", "out", "max_minutes", "max_megabytes")
+    given = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    if options.kind == "train":
+        given |= {"preset": options.preset, "settings": _settings(options)}
+    return _queued(Jobs(options.runs), {"kind": options.kind, "device": options.lane, **given})
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    tree = read_file(options.config) if options.config else {}
+    for section, values in nested(given_settings(options)).items():
+        inner = tree.get(section)
+        both = isinstance(values, dict) and isinstance(inner, dict)
+        tree[section] = {**inner, **values} if both and isinstance(inner, dict) else values
+    return tree
+
+
+def _queued(jobs: Jobs, tree: dict[str, Any]) -> int:
+    _say_queued(jobs, jobs.submit(request_of(tree)))
+    return 0
+
+
+def _say_queued(jobs: Jobs, job: Job) -> None:
+    print(f"{job.job_id}: {job.state}" + (f", place {job.place}" if job.place else ""))
+    print(command_line(argv_of(job.request, job.run_id, jobs.runs_root)))
+
+
+def _resume(options: argparse.Namespace) -> int:
+    jobs = Jobs(options.runs)
+    _say_queued(jobs, jobs.resume(options.run_id))
+    return 0
+
+
+def _stop(options: argparse.Namespace) -> int:
+    jobs = Jobs(options.runs)
+    jobs.stop(options.job_id)
+    print(f"{options.job_id}: {jobs.get(options.job_id).state}")
+    return 0
+
+
+def _move(options: argparse.Namespace) -> int:
+    jobs = Jobs(options.runs)
+    jobs.move(options.job_id, options.by)
+    place = jobs.get(options.job_id).place
+    print(f"{options.job_id}: place {place}" if place else f"{options.job_id}: not queued any more")
+    return 0
+
+
+def _remove(options: argparse.Namespace) -> int:
+    Jobs(options.runs).remove(options.job_id)
+    print(f"{options.job_id}: removed; its run, if it made one, stays")
+    return 0
+
+
+def _logs(options: argparse.Namespace) -> int:
+    if options.bytes < 1:
+        raise ConfigError(f"--bytes must be at least 1, got {options.bytes}")
+    jobs = Jobs(options.runs)
+    job = jobs.get(options.job_id)
+    print(jobs.log(job.job_id, options.bytes), end="", flush=True)
+    if options.follow:
+        _follow(jobs, job)
+    return 0
+
+
+def _follow(jobs: Jobs, job: Job) -> None:
+    path = Path(job.folder) / "log.txt"
+    position = path.stat().st_size if path.exists() else 0
+    while True:
+        ended = not jobs.get(job.job_id).is_active
+        if path.exists():
+            with path.open("rb") as stream:
+                stream.seek(position)
+                content = stream.read()
+            position += len(content)
+            print(content.decode("utf-8", errors="replace"), end="", flush=True)
+        if ended:
+            return
+        time.sleep(FOLLOW_SECONDS)
+
+
+def _tree(job: Job, jobs: Jobs) -> dict[str, Any]:
+    try:
+        command = command_line(argv_of(job.request, job.run_id, jobs.runs_root, job.device))
+    except (ConfigError, LaunchError):
+        command = None  # settings of another version
+    return {
+        "job_id": job.job_id,
+        "kind": job.request.kind,
+        "state": job.state,
+        "place": job.place,
+        "run_id": job.run_id,
+        "device": job.device,
+        "pid": job.pid,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "exit_code": job.exit_code,
+        "headline": job.headline,
+        "command": command,
+    }
