@@ -10,6 +10,7 @@ from tests.conftest import ROOT
 
 ALLOWED = {
     "errors": set(),
+    "stopping": set(),
     "config": {"errors"},
     "etf": {"errors"},
     "class_means": {"errors"},

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from mlcnc.errors import StoreError
+from mlcnc.store.metrics_file import epoch_of
 
 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
@@ -29,6 +33,7 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
         with aside.open("rb") as stream:
             os.fsync(stream.fileno())
         os.replace(aside, path)
+        flush_folder(path.parent)
     except BaseException as error:
         if path.parent.is_dir():
             aside.unlink(missing_ok=True)
@@ -49,6 +54,97 @@ def write_arrays(path: Path, arrays: dict[str, NDArray[Any]], about: dict[str, s
     """Replace ``path`` by the arrays as safetensors, with ``about`` in its header."""
     packed = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     replace_file(path, lambda aside: save_file(packed, aside, about))
+
+
+def overwrite_json(path: Path, tree: Any) -> bool:
+    """Write the tree over a file in place, in one write, and return whether that worked.
+
+    The last resort on a full disk: no new room is needed, but a process killed meanwhile would damage the file.
+    """
+    text = (json.dumps(tree, allow_nan=False) + "\n").encode()
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+        try:
+            length = os.fstat(descriptor).st_size
+            text = text.ljust(length)  # blanks after the object are still JSON
+            if os.pwrite(descriptor, text, 0) != len(text):
+                return False
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to disk, so that a renamed file is found after a power cut."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass  # nor do some shared folders flush them
+    finally:
+        os.close(descriptor)
+
+
+_LEFTOVER = re.compile(r"\..+\.(\d+)\.\d+\.tmp")
+
+
+def remove_leftovers(folder: Path, *, below: bool = True) -> None:
+    """Remove what killed processes had begun to write in a folder: files or run folders with hidden names.
+
+    Args:
+        folder: to clean.
+        below: also the folders in it.
+    """
+    folders = [folder]
+    with contextlib.suppress(OSError):
+        folders += [path for path in folder.iterdir() if below and path.is_dir() and not path.is_symlink()]
+    for place in folders:
+        with contextlib.suppress(OSError):
+            for path in list(place.iterdir()):
+                match = _LEFTOVER.fullmatch(path.name)
+                if match is None or _is_in_use(int(match.group(1)), below):
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
+
+def _is_in_use(pid: int, in_a_run: bool) -> bool:
+    import psutil
+
+    # a run has one writer, and that is us: a container gives every process the same pid
+    return psutil.pid_exists(pid) and not (in_a_run and pid == os.getpid())
+
+
+def keep_readable_lines(path: Path, end: int | None) -> None:
+    """Rewrite metrics.jsonl without half-written lines and epochs from ``end`` on; no other line changes.
+
+    A file without such lines is left alone, and so is one that does not exist.
+
+    Raises:
+        StoreError: the disk is full or the folder cannot be written.
+    """
+    try:
+        before = path.read_bytes()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise store_error(path, error) from error
+    kept = [
+        line
+        for line in before.split(b"\n")
+        if (epoch := epoch_of(line)) is not None and (end is None or epoch < end)
+    ]
+    after = b"".join(line + b"\n" for line in kept)
+    if after != before:
+        replace_file(path, lambda aside: _write_all(aside, after))
 
 
 def append_line(path: Path, tree: dict[str, Any]) -> None:

@@ -67,11 +67,18 @@ class RunStatus(_Record):
     state: State
     epoch: int | None = Field(None, description="last logged epoch, from 0")
     num_epochs: int | None = None
+    batch: int | None = Field(None, description="batches done of the epoch under way, as of the heartbeat")
+    num_batches: int | None = Field(None, description="batches of the epoch under way")
     started_at: str | None = None
     finished_at: str | None = None
     heartbeat_at: str | None = None
     pid: int | None = None
-    process_start_time: float | None = Field(None, description="tells a reused pid apart")
+    process_start_time: float | None = Field(
+        None, description="tells a reused pid apart; on Linux it moves with the clock, see process_start_ticks"
+    )
+    process_start_ticks: int | None = Field(None, description="since the machine started; Linux only")
+    boot_id: str | None = Field(None, description="tells one start of a machine from the next; Linux only")
+    host: str | None = Field(None, description="name of the machine")
     device: str | None = None
     images_per_second: float | None = None
     error: RunFailure | None = None

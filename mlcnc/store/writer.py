@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import errno
 import math
 import os
 import platform
@@ -11,14 +12,24 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.errors import RunFormatError, StoreError
-from mlcnc.store.files import append_line, replace_file, store_error, write_arrays, write_json
-from mlcnc.store.liveness import HEARTBEAT_SECONDS, is_alive, now, own_process
+from mlcnc.store.files import (
+    append_line,
+    flush_folder,
+    keep_readable_lines,
+    overwrite_json,
+    remove_leftovers,
+    write_arrays,
+    write_json,
+)
+from mlcnc.store.liveness import HEARTBEAT_SECONDS, host_name, is_alive, now, own_process
+from mlcnc.store.run_lock import RunLock
 from mlcnc.store.schema import (
     ARRAY_NAME,
     FINAL_STATES,
@@ -29,9 +40,18 @@ from mlcnc.store.schema import (
     checked_run_id,
 )
 
+if TYPE_CHECKING:
+    from mlcnc.store.reader import Run
+
+
+_open_writers: WeakValueDictionary[Path, RunWriter] = WeakValueDictionary()
+"""Of this process: the lock of a folder cannot tell them apart."""
+
 
 class RunWriter:
     """Writes one run folder; use it as a context manager, so that the final state is recorded.
+
+    A run has one writer: it holds the folder's lock until it is finished or its process ends.
 
     Leaving it without an exception makes the run ``finished``, with KeyboardInterrupt ``stopped``, with
     any other exception ``failed`` with its message; the exception goes on.
@@ -43,13 +63,16 @@ class RunWriter:
         ...     run.log_epoch(0, {"train/loss": 0.7, "test/map_total": 51.0})
     """
 
-    def __init__(self, folder: Path, info: RunInfo, status: RunStatus) -> None:
+    def __init__(self, folder: Path, info: RunInfo, status: RunStatus, lock: RunLock) -> None:
         self.folder = folder
         self.info = info
         self._status = status
+        self._run_lock = lock
+        self._progress: tuple[int | None, int | None] = (None, None)
         self._lock = threading.RLock()
         self._closed = threading.Event()
         self._write_status()
+        _open_writers[folder.resolve()] = self
         self._beat = threading.Thread(target=self._keep_beating, name="mlcnc-heartbeat", daemon=True)
         self._beat.start()
 
@@ -126,52 +149,76 @@ class RunWriter:
             device=device,
             git_commit=git_commit,
         )
-        folder = Path(root) / run_id
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
-        except FileExistsError:
-            raise StoreError(
-                f"run {run_id} exists already in {folder.parent}; choose another --run-id, resume it "
-                f"(mlcnc train --resume {run_id}) or delete it"
-            ) from None
-        except OSError as error:
-            raise StoreError(f"the runs folder {root} cannot be written: {error.strerror}") from error
-        write_json(folder / "run.json", info.model_dump())
-        return cls(folder, info, _running(device, num_epochs))
+        status = _running(device, num_epochs)
+        folder = Path(root) / info.run_id
+        return cls(folder, info, status, new_run_folder(folder, info, status))
 
     @classmethod
-    def reopen(cls, root: str | Path, run_id: str, *, keep_epochs: int) -> RunWriter:
-        """Go on with a run, keeping its epochs below ``keep_epochs`` and dropping later ones.
+    def reopen(
+        cls,
+        root: str | Path,
+        run_id: str,
+        *,
+        keep_epochs: int,
+        keep_later: bool = False,
+        lock: RunLock | None = None,
+    ) -> RunWriter:
+        """Go on with a run after its first ``keep_epochs`` epochs.
+
+        What writers that were killed left half-written is removed.
+
+        Args:
+            root: the runs folder.
+            run_id: of the run.
+            keep_epochs: the next epoch to log.
+            keep_later: whether later epochs stay until they are logged again, for a loop that repeats them
+                the same way; otherwise they are dropped at once.
+            lock: of :meth:`lock`, where it was taken before; None takes it now.
 
         Raises:
             RunNotFoundError: there is no such run.
-            StoreError: a live process still writes it.
+            RunFormatError: fewer epochs are logged.
+            StoreError: it is still being written, or cannot be written.
         """
         from mlcnc.store.reader import RunStore
 
         run = RunStore(root).open(run_id)
-        if run.status.state == "running" and is_alive(run.status) and run.status.pid != os.getpid():
-            raise StoreError(f"run {run_id} is still being written by process {run.status.pid}")
-        kept = [line for line in run.metrics() if int(line["epoch"]) < keep_epochs]
-        if len(kept) < keep_epochs:
-            raise RunFormatError(f"run {run_id} has {len(kept)} of {keep_epochs} epochs to go on from")
-        text = "".join(json.dumps(_as_json(line)) + "\n" for line in kept)
-        replace_file(run.folder / "metrics.jsonl", lambda aside: _write_text(aside, text))
-        for epoch in run.array_epochs():
-            if epoch >= keep_epochs:
-                (run.folder / "epochs" / f"{epoch:04d}.safetensors").unlink()
-        status = _running(run.info.device, run.status.num_epochs)
-        return cls(
-            run.folder,
-            run.info,
-            status.model_copy(
-                update={
-                    "epoch": keep_epochs - 1 if keep_epochs else None,
-                    "started_at": run.status.started_at or status.started_at,
-                }
-            ),
-        )
+        lock = lock or cls.lock(run)
+        try:
+            logged = [int(line["epoch"]) for line in run.metrics()]
+            num_kept = sum(epoch < keep_epochs for epoch in logged)
+            if num_kept < keep_epochs:
+                raise RunFormatError(f"run {run_id} has {num_kept} of {keep_epochs} epochs to go on from")
+            remove_leftovers(run.folder)
+            end = None if keep_later else keep_epochs
+            keep_readable_lines(run.folder / "metrics.jsonl", end)
+            for epoch in run.array_epochs():
+                if end is not None and epoch >= end:
+                    (run.folder / "epochs" / f"{epoch:04d}.safetensors").unlink(missing_ok=True)
+            status = _running(run.info.device, run.status.num_epochs)
+            past = {
+                "epoch": keep_epochs - 1 if keep_epochs else None,
+                "started_at": run.status.started_at or status.started_at,
+            }
+            return cls(run.folder, run.info, status.model_copy(update=past), lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @staticmethod
+    def lock(run: Run) -> RunLock:
+        """Return the lock of a run: whoever holds it is the only one to write the run.
+
+        A writer of this same process, e.g. one that a cell of a notebook left open, lets go of it.
+
+        Raises:
+            StoreError: another process still writes the run.
+        """
+        earlier = _open_writers.get(run.folder.resolve())
+        if earlier is not None:
+            earlier._let_go()
+        check_not_running(run)
+        return RunLock(run.folder)
 
     def log_epoch(
         self,
@@ -199,7 +246,17 @@ class RunWriter:
             write_arrays(self.folder / "epochs" / f"{epoch:04d}.safetensors", _as_arrays(arrays))
         append_line(self.folder / "metrics.jsonl", line)
         rate = line.get("images_per_second")
+        self._progress = (0, self._progress[1])
         self._update(epoch=int(epoch), images_per_second=rate)
+
+    def log_batch(self, batch: int, num_batches: int) -> None:
+        """Note how far the epoch under way is; the next heartbeat writes it, so that this costs nothing.
+
+        Args:
+            batch: batches done.
+            num_batches: of the epoch.
+        """
+        self._progress = (int(batch), int(num_batches))
 
     def log_samples(self, arrays: Mapping[str, Any]) -> None:
         """Write what stays the same over epochs: sample pairs, probe images, targets.
@@ -216,8 +273,17 @@ class RunWriter:
             return
         if state not in FINAL_STATES:
             raise ValueError(f"state must be one of {sorted(FINAL_STATES)}, got {state!r}")
-        self._closed.set()
-        self._update(state=state, error=error, finished_at=now())
+        with self._lock:  # a heartbeat under way must not write "running" over it
+            self._closed.set()
+        self._progress = (None, None)
+        try:
+            self._update(state=state, error=error, finished_at=now())
+        except StoreError:
+            # where the disk is full, the place that the file takes up already still is there to be written
+            if not overwrite_json(self.folder / "status.json", self._status.model_dump()):
+                raise
+        finally:
+            self._run_lock.release()
 
     def __enter__(self) -> RunWriter:
         return self
@@ -239,14 +305,15 @@ class RunWriter:
                 epoch=getattr(error, "epoch", None),
                 batch=getattr(error, "batch", None),
             )
-            try:
+            # where nothing can be written any more, the error under way already says so
+            with contextlib.suppress(StoreError):
                 self.finish("failed", failure)
-            except StoreError:
-                self._closed.set()  # the disk is full: the error under way already says so
 
     def _update(self, **changes: Any) -> None:
         with self._lock:
-            self._status = self._status.model_copy(update={**changes, "heartbeat_at": now()})
+            batch, num_batches = self._progress
+            beat = {"heartbeat_at": now(), "batch": batch, "num_batches": num_batches}
+            self._status = self._status.model_copy(update={**beat, **changes})
             self._write_status()
 
     def _write_status(self) -> None:
@@ -255,12 +322,70 @@ class RunWriter:
     def _keep_beating(self) -> None:
         while not self._closed.wait(HEARTBEAT_SECONDS):
             with self._lock:
-                if self._closed.is_set() or not self.folder.is_dir():
+                if self._closed.is_set():
                     return
-                try:
+                if not self.folder.is_dir():
+                    continue  # deleted, or its disk is away for a while
+                # a full disk may have room again: what cannot be written now is heard of in log_epoch
+                with contextlib.suppress(StoreError, OSError):
                     self._update()
-                except StoreError:
-                    return  # the next log_epoch reports it where it can be heard
+
+    def _let_go(self) -> None:
+        with self._lock:
+            self._closed.set()
+        self._run_lock.release()
+
+
+def check_not_running(run: Run) -> None:
+    """Raise StoreError where another process writes the run."""
+    status = run.status
+    if status.state != "running" or (status.pid == os.getpid() and is_alive(status)):
+        return
+    where = "" if status.host in (None, host_name()) else f" on {status.host}"
+    raise StoreError(
+        f"run {run.run_id} is still being written by process {status.pid}{where}; "
+        "wait until it ends, or stop it first"
+    )
+
+
+def new_run_folder(folder: Path, info: RunInfo, status: RunStatus) -> RunLock:
+    """Make a run folder that holds its first files from the start, and return its lock.
+
+    It is made under a hidden name and renamed, so that a process killed meanwhile leaves nothing that looks
+    like a run.
+
+    Raises:
+        StoreError: the run exists already or the folder cannot be written.
+    """
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    lock = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(folder):
+            raise FileExistsError
+        remove_leftovers(folder.parent, below=False)
+        aside.mkdir()
+        lock = RunLock(aside)
+        write_json(aside / "run.json", info.model_dump())
+        write_json(aside / "status.json", status.model_dump())
+        aside.rename(folder)
+        flush_folder(folder.parent)
+        return lock
+    except BaseException as error:
+        if lock is not None:
+            lock.release()
+        shutil.rmtree(aside, ignore_errors=True)
+        if isinstance(error, FileExistsError) or getattr(error, "errno", None) == errno.ENOTEMPTY:
+            raise StoreError(
+                f"run {folder.name} exists already in {folder.parent}; choose another --run-id, resume it "
+                f"(mlcnc train --resume {folder.name}) or delete it"
+            ) from None
+        if isinstance(error, OSError):
+            raise StoreError(f"the runs folder {folder.parent} cannot be written: {error.strerror}") from error
+        if isinstance(error, StoreError):
+            reason = getattr(error.__cause__, "strerror", None) or error
+            raise StoreError(f"the runs folder {folder.parent} cannot be written: {reason}") from error
+        raise
 
 
 def new_run_id(root: str | Path, stem: str) -> str:
@@ -283,15 +408,13 @@ def free_bytes(root: str | Path) -> int:
 
 
 def _running(device: str, num_epochs: int | None) -> RunStatus:
-    pid, start_time = own_process()
     return RunStatus(
         state="running",
         num_epochs=num_epochs,
         started_at=now(),
         heartbeat_at=now(),
-        pid=pid,
-        process_start_time=start_time,
         device=device,
+        **own_process()._asdict(),
     )
 
 
@@ -320,12 +443,6 @@ def _as_number(name: str, value: Any) -> float | int | None:
     return number if math.isfinite(number) else None
 
 
-def _as_json(line: Mapping[str, float]) -> dict[str, float | int | None]:
-    return {"epoch": int(line["epoch"])} | {
-        name: _as_number(name, value) for name, value in line.items() if name != "epoch"
-    }
-
-
 def _as_arrays(arrays: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     result = {}
     for name, value in arrays.items():
@@ -338,10 +455,3 @@ def _as_arrays(arrays: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
             raise ValueError(f"array {name!r} must be numeric, got dtype {array.dtype}")
         result[name] = array
     return result
-
-
-def _write_text(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise store_error(path, error) from error

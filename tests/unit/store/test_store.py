@@ -213,9 +213,15 @@ def test_states_of_running_and_dead_writers(tmp_path):
     old = {"heartbeat_at": "2001-01-01T00:00:00+00:00"}
     path.write_text(json.dumps(tree | old))
     assert store.open("run").status.state == "running"  # this very process still lives
-    path.write_text(json.dumps(tree | old | {"process_start_time": 1.0}))
-    assert store.open("run").status.state == "lost"  # the pid is somebody else's now
+    older = {"process_start_ticks": None, "boot_id": None, "host": None}  # of versions that did not note them
+    path.write_text(json.dumps(tree | old | older))
+    assert store.open("run").status.state == "running"
+    for other in ({"process_start_ticks": 1}, {"process_start_time": 1.0, **older}):
+        path.write_text(json.dumps(tree | old | other))
+        assert store.open("run").status.state == "lost"  # the pid is somebody else's now
     path.write_text(json.dumps(tree | {"pid": 2**22 - 3}))
+    assert store.open("run").status.state == "lost"  # the processes of this machine are known for sure
+    path.write_text(json.dumps(tree | {"boot_id": "another", "host": "elsewhere"}))
     assert store.open("run").status.state == "running"  # another machine's, with a fresh heartbeat
     path.unlink()
     assert store.open("run").status.state == "lost"
