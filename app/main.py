@@ -12,6 +12,7 @@ if PROJECT not in sys.path:
 
 from app.timing import timed
 from app.widgets.copy_link import copy_link
+from app.widgets.job_badge import show_badge
 from app.widgets.page_links import take_over
 from app.widgets.run_picker import show_picker
 
@@ -33,6 +34,9 @@ page = st.navigation(
                 "views/images.py", title="Images and attention", icon=":material/visibility:", url_path="images"
             ),
         ],
+        "Do": [
+            st.Page("views/train.py", title="Train", icon=":material/model_training:", url_path="train"),
+        ],
         "Understand": [
             st.Page("views/learn.py", title="Learn", icon=":material/school:", url_path="learn"),
         ],
@@ -42,6 +46,7 @@ take_over()
 with timed("sidebar"):
     show_picker()
     with st.sidebar:
+        show_badge(page.url_path)
         copy_link()
 with timed(page.title):
     page.run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -13,6 +14,7 @@ import streamlit as st
 
 from mlcnc.analysis.runs import Choice, RunRow, RunSummary, row_at, summary
 from mlcnc.errors import StoreError
+from mlcnc.launch import Device, Jobs, devices
 from mlcnc.store import Run, RunProblem, RunStore
 
 P = ParamSpec("P")
@@ -62,6 +64,44 @@ def rows_of(runs: list[Run], choice: Choice) -> tuple[list[RunRow], list[RunProb
         except (StoreError, OSError) as error:
             problems.append(RunProblem.of(run.run_id, error))
     return rows, problems
+
+
+def jobs() -> Jobs:
+    """Return the jobs of the runs folder."""
+    return _jobs(runs_root())
+
+
+def opened_run(run_id: str | None) -> Run | None:
+    """Return a readable run of the runs folder, or None."""
+    if run_id is None:
+        return None
+    try:
+        run = _store(runs_root()).open(run_id)
+        _ = run.status
+    except (StoreError, OSError):
+        return None
+    return run
+
+
+def known_devices() -> list[Device] | None:
+    """Return the devices of this machine; None while another process still looks for them."""
+    search = _device_search()
+    return search.result() if search.done() else None
+
+
+@lru_cache(maxsize=1)
+def _device_search() -> Future[list[Device]]:
+    # loading torch takes seconds, which no page waits for
+    with_one = ThreadPoolExecutor(1, thread_name_prefix="devices")
+    try:
+        return with_one.submit(devices)
+    finally:
+        with_one.shutdown(wait=False)
+
+
+@lru_cache(maxsize=4)
+def _jobs(root: Path) -> Jobs:
+    return Jobs(root)
 
 
 # plain caches, for a page of 200 runs asks them 200 times and what they hold cannot be changed

@@ -1,0 +1,36 @@
+"""Train: start, watch, stop and go on with training runs."""
+
+import streamlit as st
+
+from app.session import jobs
+from app.widgets.job_actions import followed, show_what_was_done
+from app.widgets.job_glove import known_glove, show_glove
+from app.widgets.job_list import show_ended, show_queue
+from app.widgets.job_live import show_live
+from app.widgets.job_permission import why_no_launch
+from app.widgets.job_presets import show_presets
+from app.widgets.plain_text import plain
+from app.widgets.train_form import show_form
+
+st.title("Can I see it happen now?")
+refusal = why_no_launch()
+refused = refusal is not None
+every = jobs().all()
+active = [job for job in every if job.is_active]
+shown = followed(every)
+show_what_was_done()
+show_live(every, refused)
+if refusal is not None:
+    st.info(plain(refusal), icon=":material/lock:")
+if active:
+    st.subheader("Running and waiting")
+    show_queue(every, shown, refused)
+st.subheader("Start")
+glove = known_glove()
+show_presets(refused, glove)
+with st.expander("Own settings", icon=":material/tune:", key="own_settings"):
+    show_form(refused, None if glove is None else str(glove.path))
+show_glove(refused, active)
+if len(active) < len(every):
+    st.subheader("Ended")
+    show_ended(every, shown, refused)

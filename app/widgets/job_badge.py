@@ -1,0 +1,117 @@
+"""In the sidebar of every page: what runs now, and whether a picked run has logged more than is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+from app.session import RUNS_KEY, jobs, opened_run
+from app.widgets.job_words import job_name
+from app.widgets.plain_text import plain
+from mlcnc.errors import MlcncError
+from mlcnc.launch import Job
+from mlcnc.store import Run
+
+TICK_SECONDS = 4.0
+FOLLOWS_BY_ITSELF = ("", "train")
+"""Addresses of the pages that show new epochs unasked; on others a reader may be studying a chart."""
+
+_SHOWN = "epochs_shown"
+
+
+def show_badge(address: str) -> None:
+    """Draw the badge; with a timer only while something runs.
+
+    Args:
+        address: of the page, as ``st.Page.url_path``.
+    """
+    picked = _growing(st.session_state.get(RUNS_KEY) or [])
+    st.session_state[_SHOWN] = _epochs(picked)
+    active = _active()
+    if not active and not picked:
+        return
+    # the Train page has a timer of its own and draws the whole page when a job changes its state
+    timer = None if address == "train" else TICK_SECONDS
+    st.fragment(_badge, run_every=timer)(address)
+
+
+def _badge(address: str) -> None:
+    active = _active()
+    if active:
+        _show_active(active, address)
+    shown: Mapping[str, tuple[int, str]] = st.session_state.get(_SHOWN, {})
+    now = _epochs([run for run_id in shown if (run := opened_run(run_id)) is not None])
+    more = [run_id for run_id, stand in now.items() if stand != shown.get(run_id)]
+    if not more:
+        return
+    if address in FOLLOWS_BY_ITSELF:
+        st.rerun()
+    lines = [f"{plain(run_id)}: {_stand(*now[run_id])}" for run_id in more]
+    with st.container(border=True, gap="small"):
+        st.markdown("New since this page was drawn: " + "; ".join(lines) + ".")
+        if st.button("Show it", icon=":material/refresh:", key="show_new_epochs"):
+            st.rerun()
+
+
+def _show_active(active: Sequence[Job], address: str) -> None:
+    running = [job for job in active if job.state != "queued"]
+    waiting = len(active) - len(running)
+    parts = [plain(job_name(job)) + _epoch_words(job) for job in running[:2]]
+    parts += [f"{len(running) - 2} more"] if len(running) > 2 else []
+    words = f"Running: {', '.join(parts)}" if running else "Nothing runs yet"
+    words += f"; {waiting} {'waits' if waiting == 1 else 'wait'}" if waiting else ""
+    st.markdown(f":material/model_training: {words}.")
+    if address != "train":
+        try:
+            st.page_link("views/train.py", label="Watch it", icon=":material/monitoring:")
+        except (StreamlitAPIException, KeyError):  # opened without the entry script
+            return
+
+
+def _epoch_words(job: Job) -> str:
+    run = opened_run(job.run_id)
+    if run is None or job.request.kind not in ("train", "resume"):
+        return ""
+    try:
+        status = run.status
+    except MlcncError:
+        return ""
+    return f" ({0 if status.epoch is None else status.epoch + 1} of {status.num_epochs or '?'} epochs)"
+
+
+def _active() -> list[Job]:
+    try:
+        return [job for job in jobs().all() if job.is_active]
+    except (MlcncError, OSError):
+        return []
+
+
+def _growing(run_ids: Sequence[str]) -> list[Run]:
+    found = []
+    for run_id in run_ids:
+        run = opened_run(run_id)
+        try:
+            if run is not None and run.status.state == "running":
+                found.append(run)
+        except MlcncError:
+            continue
+    return found
+
+
+def _epochs(runs: Sequence[Run]) -> dict[str, tuple[int, str]]:
+    """Return by run how many epochs are logged and its state."""
+    found: dict[str, tuple[int, str]] = {}
+    for run in runs:
+        try:
+            status = run.status
+        except MlcncError:
+            continue
+        found[run.run_id] = (0 if status.epoch is None else status.epoch + 1, status.state)
+    return found
+
+
+def _stand(num_logged: int, state: str) -> str:
+    epochs = f"{num_logged} epoch{'' if num_logged == 1 else 's'} logged"
+    return epochs if state == "running" else f"{state}, {epochs}"

@@ -1,0 +1,76 @@
+"""Where GloVe vectors are: a file by its path, or a download as a job."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+import streamlit as st
+
+from app.session import runs_root
+from app.widgets.job_actions import submit
+from app.widgets.job_words import size
+from app.widgets.plain_text import plain
+from mlcnc.analysis.glove_file import GloveFile, glove_file
+from mlcnc.errors import ConfigError
+from mlcnc.launch import Job, JobRequest
+
+GLOVE_KEY = "glove_file"
+
+
+def known_glove() -> GloveFile | None:
+    """Return the usable file that the page's field or the MLCNC_GLOVE variable names, or None."""
+    try:
+        path = _path()
+        return glove_file(path) if path else None
+    except ConfigError:
+        return None
+
+
+def show_glove(refused: bool, running: list[Job]) -> None:
+    """Ask for the file, say whether it is usable, and offer to download one.
+
+    Args:
+        refused: launching is off.
+        running: jobs that wait or run, of which one may be the download.
+    """
+    with st.expander("GloVe vectors", icon=":material/text_fields:", key="glove_box"):
+        path = st.text_input(
+            "File of GloVe vectors",
+            os.environ.get("MLCNC_GLOVE", ""),
+            key=GLOVE_KEY,
+            persist_state="session",
+            placeholder="/path/to/glove.6B.300d.txt",
+            help="A text file: a word and its numbers on every line. Runs with label embedding glove read it.",
+        )
+        if path and path.strip():
+            try:
+                found = glove_file(path.strip())
+            except ConfigError as error:
+                st.warning(plain(f"Not usable: {error}."))
+            else:
+                st.success(
+                    plain(f"Usable: {found.dim} numbers a word, {size(found.size_bytes)}."),
+                    icon=":material/check:",
+                )
+        if any(job.request.kind == "glove" for job in running):
+            st.caption("A download is in the list of jobs; its progress stands in its log.")
+            return
+        st.button(
+            "Download GloVe 6B",
+            icon=":material/download:",
+            key="glove_download",
+            disabled=refused,
+            on_click=partial(submit, [download_request()], "The download of GloVe vectors is queued."),
+            help="862 MB from Stanford NLP, kept packed only until the vectors are out; needs a network.",
+        )
+
+
+def download_request() -> JobRequest:
+    """Return the job that downloads the vectors beside the runs folder."""
+    return JobRequest(kind="glove", out=str(runs_root().absolute().parent / "glove"))
+
+
+def _path() -> str:
+    typed = st.session_state.get(GLOVE_KEY)
+    return str(os.environ.get("MLCNC_GLOVE", "") if typed is None else typed).strip()

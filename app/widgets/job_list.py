@@ -1,0 +1,94 @@
+"""The jobs as a list: what waits, in order, and what has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import streamlit as st
+
+from app.widgets.job_actions import follow, move, remove, resume, stop
+from app.widgets.job_words import duration, job_name, state_badge
+from app.widgets.plain_text import plain
+from app.widgets.train_form import fill_from
+from mlcnc.analysis.live import seconds_between
+from mlcnc.launch import Job
+
+SHOWN = 6
+
+
+def show_queue(every: Sequence[Job], shown: Job | None, refused: bool) -> None:
+    """Draw the jobs that run or wait, with buttons to change their order, take them out and stop them."""
+    running = [job for job in every if job.is_active and job.state != "queued"]
+    queued = sorted((job for job in every if job.state == "queued"), key=lambda job: job.place or 0)
+    for job in [*running, *queued]:
+        is_last = bool(queued) and job is queued[-1]
+        with _row(job, shown):
+            _button("Show", "visibility", "show", job, partial(follow, job.job_id), job is shown)
+            if job.state == "queued":
+                first = job is queued[0]
+                _button("Up", "arrow_upward", "up", job, partial(move, job.job_id, -1), refused or first)
+                _button("Down", "arrow_downward", "down", job, partial(move, job.job_id, 1), refused or is_last)
+                _button("Remove", "delete", "remove", job, partial(remove, job.job_id), refused)
+            else:
+                asked = refused or job.state == "stopping"
+                _button("Stop", "stop_circle", "stop", job, partial(stop, job.job_id), asked)
+
+
+def show_ended(every: Sequence[Job], shown: Job | None, refused: bool) -> None:
+    """Draw the jobs that have ended, the newest first, with buttons to go on, clone and remove them."""
+    ended = [job for job in every if not job.is_active]
+    for job in ended[:SHOWN]:
+        _ended(job, shown, refused)
+    if len(ended) > SHOWN:
+        with st.expander(f"{len(ended) - SHOWN} older jobs", on_change="rerun", key="older_jobs") as older:
+            if older.open:
+                for job in ended[SHOWN:50]:
+                    _ended(job, shown, refused)
+                if len(ended) > 50:
+                    st.caption(f"The newest 50 of {len(ended)}; mlcnc jobs list names them all.")
+
+
+def _ended(job: Job, shown: Job | None, refused: bool) -> None:
+    with _row(job, shown):
+        _button("Show", "visibility", "show", job, partial(follow, job.job_id), job is shown)
+        if job.run_id and job.request.kind in ("train", "resume") and job.state != "finished":
+            _button("Resume", "resume", "resume", job, partial(resume, job.run_id), refused)
+        if job.request.kind == "train":
+            _button("Clone", "content_copy", "clone", job, partial(fill_from, job), False)
+        _button("Remove", "delete", "remove", job, partial(remove, job.job_id), refused)
+
+
+def _row(job: Job, shown: Job | None) -> st.delta_generator.DeltaGenerator:
+    box = st.container(horizontal=True, vertical_alignment="center", gap="small", border=True)
+    place = f"{job.place}. " if job.state == "queued" and job.place else ""
+    with box.container(width="stretch", gap="xxsmall"):
+        mark = ":material/visibility: " if job is shown else ""
+        st.markdown(f"{mark}{place}**{plain(job_name(job))}** {state_badge(job.state)}")
+        st.caption(plain(_note(job)))
+    return box
+
+
+def _note(job: Job) -> str:
+    parts = [job.request.preset] if job.request.kind == "train" else []
+    if job.request.after:
+        parts.append(job.request.after)
+    if job.device and job.state != "queued":
+        parts.append(f"on {job.device}")
+    seconds = seconds_between(job.started_at, job.finished_at)
+    if seconds is not None:
+        parts.append(f"took {duration(seconds)}")
+    if job.headline and not job.is_active:
+        parts.append(job.headline)
+    return ", ".join(parts)
+
+
+def _button(label: str, icon: str, what: str, job: Job, action: Callable[[], None], disabled: bool) -> None:
+    st.button(
+        label,
+        icon=f":material/{icon}:",
+        key=f"{what}_{job.job_id}",
+        on_click=action,
+        disabled=disabled,
+        type="tertiary",
+    )

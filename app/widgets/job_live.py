@@ -1,0 +1,217 @@
+"""The job that is followed: how far it is, its curves, what it uses and its log, drawn anew while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache, partial
+
+import streamlit as st
+
+from app.figures.live_curves import LIVE_PANELS, live_frame, live_spec
+from app.session import jobs, opened_run
+from app.timing import timed
+from app.widgets.job_actions import followed, open_page, stop
+from app.widgets.job_words import duration, job_name, size, state_badge, waiting_words
+from app.widgets.plain_text import plain
+from mlcnc.analysis.live import LiveCurves, Progress, collapse_sentence, live_curves, log_tail, progress
+from mlcnc.errors import MlcncError
+from mlcnc.launch import Job
+from mlcnc.store import Run
+
+TICK_SECONDS = 2.0
+LOG_LINES = 12
+_SEEN = "jobs_seen"
+
+
+def show_live(every: Sequence[Job], refused: bool) -> None:
+    """Draw the followed job; while any job is active, again every two seconds.
+
+    Args:
+        every: all jobs as they stand now.
+        refused: launching is off, so that nothing can be stopped from here.
+    """
+    active = any(job.is_active for job in every)
+    st.session_state[_SEEN] = _signature(every)
+    st.fragment(_live, run_every=TICK_SECONDS if active else None)(refused)
+
+
+def _live(refused: bool) -> None:
+    with timed("live"):
+        every = jobs().all()
+        if _signature(every) != st.session_state.get(_SEEN):
+            # lists, badge and timer stand outside
+            st.rerun()
+        job = followed(every)
+        if job is None:
+            st.markdown(
+                "Nothing was started from here yet. The one-minute demonstration needs no GPU, no data set "
+                "and no network."
+            )
+            return
+        run = opened_run(job.run_id)
+        curves = None if run is None else kept_curves(run)
+        how_far = None if run is None or curves is None else progress(curves, run.status)
+        st.markdown(answer(job, every, curves, how_far))
+        _show_head(job, every, refused)
+        if job.state == "failed" and job.headline:
+            st.error(plain(job.headline), icon=":material/error:")
+        elif job.state in ("lost", "stopped") and job.headline:
+            st.warning(plain(job.headline))
+        if how_far is not None and job.state != "queued":
+            _show_progress(job, how_far)
+        _show_use(job, run, curves, how_far)
+        if curves is not None and curves.epochs:
+            _show_curves(curves, None if how_far is None else how_far.num_epochs)
+        elif job.is_active and job.request.kind in ("train", "resume"):
+            st.caption("Curves begin with the first logged epoch.")
+        _show_log(job)
+
+
+def answer(job: Job, every: Sequence[Job], curves: LiveCurves | None, how_far: Progress | None) -> str:
+    """Return the page's answer in one sentence or two."""
+    name = plain(job_name(job))
+    fell = plain(collapse_sentence(curves)) if curves is not None else ""
+    if job.state == "queued":
+        return f"{name} waits at place {job.place or '?'} of the queue."
+    if job.is_active:
+        where = ""
+        if how_far is not None and how_far.num_epochs and job.request.kind in ("train", "resume"):
+            where = f", {how_far.num_logged} of {how_far.num_epochs} epochs logged"
+        verb = {"starting": "is starting", "stopping": "is stopping"}.get(job.state, "is running")
+        return f"Yes: {name} {verb}{where}{waiting_words(every)}. {fell}".strip()
+    others = sum(other.is_active for other in every)
+    now = f"{others} {'job is' if others == 1 else 'jobs are'} active" if others else "Nothing runs now"
+    epochs = f" with {curves.num_logged} logged epochs" if curves is not None and curves.num_logged else ""
+    ended = {"finished": "finished", "stopped": "was stopped", "failed": "failed", "lost": "was lost"}
+    return f"{now}. {name} {ended.get(job.state, job.state)}{epochs}. {fell}".strip()
+
+
+def kept_curves(run: Run) -> LiveCurves:
+    """Return the curves of a run, read again only when its metrics changed."""
+    watched = ("run.json", "metrics.jsonl")
+    parts = tuple(part for part in run.identity() if len(part) == 1 or part[0] in watched)
+    return _kept_curves(str(run.folder), parts)
+
+
+@lru_cache(maxsize=16)
+def _kept_curves(folder: str, identity: tuple[tuple[str | int, ...], ...]) -> LiveCurves:
+    from pathlib import Path
+
+    return live_curves(Run(Path(folder)))
+
+
+def _signature(every: Sequence[Job]) -> tuple[tuple[str, str, int | None], ...]:
+    return tuple((job.job_id, job.state, job.place) for job in every)
+
+
+def _show_head(job: Job, every: Sequence[Job], refused: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"#### {plain(job_name(job))} {state_badge(job.state)}", width="content")
+        if job.is_active and job.state != "queued":
+            st.button(
+                "Stop",
+                icon=":material/stop_circle:",
+                key="stop_followed",
+                disabled=refused or job.state == "stopping",
+                on_click=partial(stop, job.job_id),
+                help="Saves what it has, then ends; it can be resumed.",
+            )
+        elif job.run_id and job.request.kind in ("train", "resume", "layout"):
+            _show_ways_on(job, every)
+
+
+def _show_ways_on(job: Job, every: Sequence[Job]) -> None:
+    run_id = str(job.run_id)
+    if opened_run(run_id) is None:
+        return
+    group = group_of(job, every)
+    if len(group) > 1:
+        still = sum(other.is_active for other in group)
+        ids = [str(other.run_id) for other in group if opened_run(other.run_id) is not None]
+        st.button(
+            f"Compare the {len(ids)} runs",
+            icon=":material/bar_chart:",
+            key="compare_group",
+            type="secondary" if still else "primary",
+            disabled=len(ids) < 2,
+            help="The others of this comparison still wait or run." if still else None,
+            on_click=partial(open_page, "compare", ids),
+        )
+    st.button(
+        "Open in Geometry",
+        icon=":material/hub:",
+        key="open_geometry",
+        type="secondary" if len(group) > 1 else "primary",
+        on_click=partial(open_page, "geometry", [run_id]),
+    )
+
+
+def group_of(job: Job, every: Sequence[Job]) -> list[Job]:
+    """Return the training jobs of the same group, one a run, oldest first; the job alone without a group."""
+    if job.request.after is None:
+        return [job]
+    found: dict[str, Job] = {}
+    for other in sorted(every, key=lambda item: item.created_at):
+        if other.request.after == job.request.after and other.run_id is not None:
+            found.setdefault(other.run_id, other)
+    return list(found.values())
+
+
+def _show_progress(job: Job, how_far: Progress) -> None:
+    batch = f", batch {how_far.batch} of {how_far.num_batches}" if how_far.batch else ""
+    of = how_far.num_epochs or "?"
+    if job.is_active and how_far.num_epochs and how_far.num_logged < how_far.num_epochs:
+        words = f"epoch {how_far.num_logged + 1} of {of}{batch}"
+    else:
+        words = f"{how_far.num_logged} of {of} epochs logged"
+    st.progress(how_far.share, text=words)
+
+
+def _show_use(job: Job, run: Run | None, curves: LiveCurves | None, how_far: Progress | None) -> None:
+    if not job.is_active or job.state == "queued":
+        return
+    samples = jobs().telemetry(job.job_id, last=1)
+    with st.container(horizontal=True, gap="large"):
+        left = None if how_far is None else how_far.eta_seconds
+        st.metric("Time left", "after epoch 1" if left is None else duration(left), width="content")
+        speed = None if curves is None else curves.images_per_second
+        st.metric("Images a second", "-" if speed is None else f"{speed:.0f}", width="content")
+        if samples:
+            now = samples[-1]
+            st.metric("Processor", f"{now.cpu_percent:.0f} %", width="content", help="100 % is one core.")
+            st.metric("Memory", size(now.rss_bytes), width="content")
+            if now.gpu_percent is not None:
+                st.metric("GPU", f"{now.gpu_percent:.0f} %", width="content")
+            if now.gpu_memory_bytes is not None:
+                st.metric("GPU memory", size(now.gpu_memory_bytes), width="content")
+    device = run.status.device if run is not None and run.status.device else job.device
+    if device:
+        asked = job.request.device
+        why = "asked for" if asked != "auto" else "chosen by auto"
+        st.caption(plain(f"On {device}, {why}."))
+
+
+def _show_curves(curves: LiveCurves, num_epochs: int | None) -> None:
+    columns = st.columns(2)
+    for place, panel in enumerate(LIVE_PANELS):
+        with columns[place % 2]:
+            st.vega_lite_chart(
+                live_frame(curves, panel),
+                live_spec(panel, num_epochs, curves.optimal_angle),
+                key=f"live_{panel}_{curves.run_id}",
+                height=220,
+                alt=f"{LIVE_PANELS[panel].title} over the logged epochs",
+            )
+
+
+def _show_log(job: Job) -> None:
+    try:
+        text = log_tail(jobs().log(job.job_id, max_bytes=6000), LOG_LINES)
+    except MlcncError as error:
+        st.caption(plain(str(error)))
+        return
+    if not text:
+        return
+    with st.expander("Log", expanded=job.state == "failed", key=f"log_{job.job_id}"):
+        st.code(text, language=None, wrap_lines=True)
+        st.caption(f"The last lines; all of it: mlcnc jobs logs {plain(job.job_id)}")

@@ -1,0 +1,104 @@
+"""Three runs to start with one click: a demonstration, a comparison, the full recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+import streamlit as st
+
+from app.widgets.job_actions import submit
+from mlcnc.analysis.form_fields import changed_settings
+from mlcnc.analysis.glove_file import GloveFile
+from mlcnc.config import override, preset, with_width
+from mlcnc.launch import JobRequest
+
+COMPARED = ("etf", "trainable", "glove")
+
+
+def show_presets(refused: bool, glove: GloveFile | None) -> None:
+    """Draw the three cards.
+
+    Args:
+        refused: launching is off.
+        glove: a usable file of GloVe vectors, or None, without which the comparison has two runs.
+    """
+    demo, comparison, full = st.columns(3)
+    with demo:
+        _card(
+            "One-minute demonstration",
+            "One short run with an ETF label embedding. NC1 falls while you watch.",
+            "Start the demonstration",
+            lambda: [JobRequest(kind="train", preset="demo")],
+            "The demonstration is queued.",
+            refused,
+            primary=True,
+        )
+    kinds = COMPARED if glove else COMPARED[:2]
+    missing = "" if glove else " Without a file of GloVe vectors (below) it queues the first two."
+    with comparison:
+        _card(
+            "Five-minute comparison",
+            f"ETF, trainable and GloVe label embeddings, the same recipe, one after the other.{missing}",
+            f"Start the {'three' if glove else 'two'} runs",
+            lambda: comparison_requests(glove),
+            f"Queued {len(kinds)} runs: {', '.join(kinds)}."
+            + ("" if glove else " GloVe is left out: no usable file of vectors is named."),
+            refused,
+        )
+    epochs = preset("pictogram-lt").training.epochs
+    with full:
+        _card(
+            "Full recipe",
+            f"The default settings, {epochs} epochs: what the recorded runs of this project are made with.",
+            "Start the full run",
+            lambda: [JobRequest(kind="train", preset="pictogram-lt")],
+            "The full run is queued.",
+            refused,
+        )
+
+
+def comparison_requests(glove: GloveFile | None) -> list[JobRequest]:
+    """Return one request a label embedding, all with the same recipe and group label.
+
+    Args:
+        glove: where it is None, GloVe is left out; else all runs take the dimension of its vectors.
+    """
+    label = f"comparison {datetime.now(UTC).strftime('%Y-%m-%d %H:%M:%S')}"
+    base = preset("comparison")
+    recipe = base if glove is None else with_width(base, glove.dim)
+    requests = []
+    for kind in COMPARED if glove else COMPARED[:2]:
+        model = {"label_embedding": kind}
+        if kind == "glove" and glove is not None:
+            model["glove_path"] = str(glove.path)
+        settings = changed_settings(base, override(recipe, {"model": model}))
+        requests.append(JobRequest(kind="train", preset="comparison", settings=settings, after=label))
+    return requests
+
+
+def _card(
+    title: str,
+    text: str,
+    label: str,
+    requests: Callable[[], Sequence[JobRequest]],
+    done: str,
+    refused: bool,
+    primary: bool = False,
+) -> None:
+    with st.container(border=True, height="stretch", gap="small"):
+        st.markdown(f"**{title}**")
+        st.markdown(text)
+        st.button(
+            label,
+            icon=":material/play_arrow:",
+            type="primary" if primary else "secondary",
+            key=f"start_{title}",
+            disabled=refused,
+            on_click=partial(_start, requests, done),
+        )
+
+
+def _start(requests: Callable[[], Sequence[JobRequest]], done: str) -> None:
+    submit(requests(), done)

@@ -1,0 +1,217 @@
+"""The form of a training run, made from the fields of the config and checked before anything is queued."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import floor, log10
+from typing import Any
+
+import streamlit as st
+
+from app.session import known_devices, runs_root
+from app.widgets.job_actions import submit
+from app.widgets.plain_text import plain
+from mlcnc.analysis.form_fields import (
+    COMMON,
+    FormField,
+    changed_settings,
+    form_fields,
+    known_datasets,
+    nested,
+    value_at,
+)
+from mlcnc.config import PRESETS, ExperimentConfig, default_stem, override, preset
+from mlcnc.errors import ConfigError, MlcncError
+from mlcnc.launch import Job, JobRequest, argv_of, command_line
+from mlcnc.store import new_run_id
+
+_TURN, _FILLED, _PRESET = "form_turn", "form_filled", "form_preset"
+_LEFT_OUT = (("training", "device"),)
+_SECTIONS = {
+    "data": "Data",
+    "model": "Model",
+    "loss": "Loss",
+    "training": "Optimiser, measurement and storage",
+}
+
+
+def fill_from(job: Job) -> None:
+    """Fill the form with the settings of a job; only in a callback."""
+    try:
+        config = job.request.config()
+    except ConfigError:
+        config = preset("pictogram-lt")
+    _fill(config, job.request.preset if job.request.preset in PRESETS else "pictogram-lt")
+
+
+def _fill(config: ExperimentConfig, base: str) -> None:
+    st.session_state[_FILLED] = config
+    st.session_state[_PRESET] = base
+    _turn()
+
+
+def _turn() -> None:
+    # a new key makes a new control, which takes the value it is given
+    st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+
+
+def _preset_chosen() -> None:
+    st.session_state.pop(_FILLED, None)
+    _turn()
+
+
+@st.fragment
+def show_form(refused: bool, glove_path: str | None) -> None:
+    """Draw the form, what is wrong with it, what it needs, its command, and the button that queues it.
+
+    Args:
+        refused: launching is off; everything can be looked at and the button does nothing.
+        glove_path: a checked file of GloVe vectors, filled in where the form names none.
+    """
+    st.session_state.setdefault(_PRESET, "pictogram-lt")
+    name = st.selectbox(
+        "Start from",
+        list(PRESETS),
+        key=_PRESET,
+        on_change=_preset_chosen,
+        persist_state="session",
+        help="A preset fills the form; the command names it and only what differs from it.",
+        width=300,
+    )
+    base = preset(name or "pictogram-lt")
+    values = _controls(st.session_state.get(_FILLED, base), st.session_state.get(_TURN, 0))
+    if values[("model", "label_embedding")] == "glove" and not values[("model", "glove_path")]:
+        values[("model", "glove_path")] = glove_path
+    device, minutes, megabytes = _limits()
+    try:
+        config = override(base, nested(values))
+        request = JobRequest(
+            kind="train",
+            preset=name or "pictogram-lt",
+            settings=changed_settings(base, config),
+            device=device,
+            max_minutes=minutes,
+            max_megabytes=megabytes,
+        )
+    except (MlcncError, ValueError) as error:
+        st.error(f"Not queued: {plain(error)}.", icon=":material/edit_off:")
+        return
+    run_id = new_run_id(runs_root(), default_stem(config))
+    st.caption("The command, as a terminal takes it:")
+    st.code(command_line(argv_of(request, run_id, runs_root())), language="bash", wrap_lines=True)
+    st.button(
+        "Queue this run",
+        icon=":material/play_arrow:",
+        type="primary",
+        key="queue_form",
+        disabled=refused,
+        on_click=partial(submit, [request], f"Queued {run_id}."),
+    )
+
+
+def _controls(config: ExperimentConfig, turn: int) -> dict[tuple[str, ...], Any]:
+    fields = form_fields(_LEFT_OUT)
+    values: dict[tuple[str, ...], Any] = {}
+    common = [field for field in fields if field.path in COMMON]
+    columns = st.columns(3)
+    for place, field in enumerate(common):
+        with columns[place % 3]:
+            values[field.path] = _control(field, value_at(config, field.path), turn)
+    for section, title in _SECTIONS.items():
+        rest = [field for field in fields if field.section == section and field.path not in COMMON]
+        changed = sum(
+            value_at(config, field.path) != value_at(ExperimentConfig(), field.path) for field in rest
+        )
+        note = f" ({changed} differ from the defaults)" if changed else ""
+        with st.expander(f"{title}{note}", key=f"form_{section}_{turn}"):
+            columns = st.columns(3)
+            for place, field in enumerate(rest):
+                with columns[place % 3]:
+                    values[field.path] = _control(field, value_at(config, field.path), turn)
+    return values
+
+
+def _control(field: FormField, value: Any, turn: int) -> Any:
+    label = field.path[-1].replace("_", " ")
+    settings: dict[str, Any] = {"key": f"form_{turn}_{field.name}", "persist_state": "session"}
+    settings["help"] = plain(field.help)
+    if field.kind == "choice":
+        return st.selectbox(label, field.choices, index=field.choices.index(value), **settings)
+    if field.kind == "switch":
+        return st.toggle(label, value, **settings)
+    if field.kind in ("whole", "number"):
+        return _number(field, label, value, settings)
+    if field.path == ("data", "dataset"):
+        known = list(dict.fromkeys([*known_datasets(), value]))
+        return st.selectbox(label, known, index=known.index(value), accept_new_options=True, **settings)
+    text = st.text_input(label, value or "", max_chars=field.max_length, placeholder="none", **settings)
+    return text.strip() or (None if field.is_optional else "")
+
+
+def _number(field: FormField, label: str, value: Any, settings: Mapping[str, Any]) -> Any:
+    kind: Callable[[Any], Any] = int if field.kind == "whole" else float
+    given = {"min_value": field.lowest, "max_value": field.highest, "value": value}
+    numbers: dict[str, Any] = {name: None if number is None else kind(number) for name, number in given.items()}
+    return st.number_input(
+        label,
+        **numbers,
+        step=kind(_step(value)) or 1,
+        format="%d" if field.kind == "whole" else "%.6g",
+        placeholder="none" if field.is_optional else "needed",
+        **settings,
+    )
+
+
+def _step(value: float | None) -> float:
+    """Return a step that moves a number by about a tenth of itself."""
+    return 0.1 if not value else 10.0 ** (floor(log10(abs(value))) - 1) if abs(value) < 10 else 1.0
+
+
+def _limits() -> tuple[str, float | None, float | None]:
+    devices = known_devices()
+    names = ["auto", *(device.name for device in devices or ())]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        device = st.selectbox(
+            "device",
+            names,
+            key="form_device",
+            persist_state="session",
+            width=160,
+            help="auto takes a free GPU first, then the processor. One job runs on a device at a time.",
+        )
+        minutes = st.number_input(
+            "at most, minutes",
+            min_value=0.1,
+            value=None,
+            step=1.0,
+            format="%g",
+            placeholder="no limit",
+            key="form_minutes",
+            persist_state="session",
+            width=160,
+            help="After this time the job is stopped as by the button; it can be resumed.",
+        )
+        megabytes = st.number_input(
+            "at most, MB on disk",
+            min_value=1.0,
+            value=None,
+            step=50.0,
+            format="%g",
+            placeholder="no limit",
+            key="form_megabytes",
+            persist_state="session",
+            width=160,
+            help="The job is stopped when its run folder is larger.",
+        )
+    _say_devices(devices)
+    return device or "auto", minutes, megabytes
+
+
+def _say_devices(devices: Any) -> None:
+    if devices is None:
+        st.caption("Looking which devices there are; auto works already.")
+        return
+    chosen = next((device for device in devices if device.why), None)
+    if chosen is not None:
+        st.caption(plain(f"auto is {chosen.name} here: {chosen.why}"))
