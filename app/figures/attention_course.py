@@ -155,17 +155,18 @@ def _shown(course: AttentionCourse, epoch: int) -> NDArray[np.float32]:
     return (100 * course.maps[nearest_index(course, epoch)]).round(2).astype(np.float32)
 
 
-def _outline(course: AttentionCourse, epoch: int) -> dict[str, list[float | None]]:
+def _outline(course: AttentionCourse, epoch: int) -> dict[str, NDArray[np.float32]]:
     """Return the border of the cells that hold most attention, as pieces of lines in pixels."""
     inside = np.pad(mass_cells(course.maps[nearest_index(course, epoch)], SHARE), 1)
     tall, wide = course.image.shape[:2]
     rows, columns = course.maps.shape[1:]
-    x: list[float | None] = []
-    y: list[float | None] = []
-    for row, column in np.argwhere(inside[1:, :] != inside[:-1, :]):
-        x += [(column - 1) * wide / columns, column * wide / columns, None]
-        y += [row * tall / rows, row * tall / rows, None]
-    for row, column in np.argwhere(inside[:, 1:] != inside[:, :-1]):
-        x += [column * wide / columns, column * wide / columns, None]
-        y += [(row - 1) * tall / rows, row * tall / rows, None]
-    return {"x": x, "y": y}
+    flat, upright = np.argwhere(np.diff(inside, axis=0)), np.argwhere(np.diff(inside, axis=1))
+    x = np.concatenate([_pieces(flat[:, 1] - 1, flat[:, 1]), _pieces(upright[:, 1], upright[:, 1])])
+    y = np.concatenate([_pieces(flat[:, 0], flat[:, 0]), _pieces(upright[:, 0] - 1, upright[:, 0])])
+    return {"x": x * np.float32(wide / columns), "y": y * np.float32(tall / rows)}
+
+
+def _pieces(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return start, end and a gap for each piece of line, one after the other."""
+    gaps = np.full(len(starts), np.nan)
+    return np.stack([starts, ends, gaps], axis=1).astype(np.float32).ravel()

@@ -23,9 +23,8 @@ REACH_DEGREES = 60.0
 MOST_TICKS = 30
 """Of more classes the names stand in the hover text alone."""
 
-PAYLOAD_BYTES = 1_000_000
-"""Matrices of all frames together stay below."""
-
+PAYLOAD_BYTES = 90_000
+"""Matrices of all frames together stay below, so that a change of the controls answers at once."""
 
 PLAIN_COLOUR = "#56B4E9"
 """Of a histogram that belongs to no run in particular."""
@@ -43,8 +42,8 @@ class GeometryPanel:
 
 def most_frames(num_classes: int, num_runs: int) -> int:
     """Return how many epochs a figure may hold to stay quick to send: 2 to 60."""
-    # float32 as base64 text
-    return max(2, min(60, int(PAYLOAD_BYTES / (num_runs * num_classes**2 * 4 * 4 / 3))))
+    matrix = num_classes**2 * _stored_as(num_classes).itemsize * 4 / 3  # as base64 text
+    return max(2, min(60, int(PAYLOAD_BYTES / (num_runs * matrix))))
 
 
 def geometry_player(
@@ -94,7 +93,10 @@ def geometry_player(
             *(
                 line
                 for place, panel in zip(matrices, panels, strict=True)
-                for line in _borders(panel.records[-1], figure.data[place])
+                for line in [
+                    _diagonal(panel.records[-1], figure.data[place]),
+                    *_borders(panel.records[-1], figure.data[place]),
+                ]
             ),
             *(
                 _optimum(panel.records[-1], figure.data[place])
@@ -123,7 +125,10 @@ def angle_matrix(record: AngleRecord) -> go.Figure:
     figure = make_subplots(rows=1, cols=1)
     _add_matrix(figure, record, 1)
     figure.data[0].update(z=_matrix(record))
-    figure.update_layout(coloraxis=_colour_axis(record.optimum), shapes=_borders(record, figure.data[0]))
+    figure.update_layout(
+        coloraxis=_colour_axis(record.optimum),
+        shapes=[_diagonal(record, figure.data[0]), *_borders(record, figure.data[0])],
+    )
     return finished(figure, height=520, legend=False)
 
 
@@ -137,12 +142,13 @@ def angle_histogram(record: AngleRecord) -> go.Figure:
 
 
 def _add_matrix(figure: go.Figure, record: AngleRecord, column: int, name: str = "") -> int:
+    form = ".1f" if _stored_as(len(record.class_names)) == np.float32 else ".0f"
     labels = [f"{name} ({count})" for name, count in zip(record.class_names, record.class_counts, strict=True)]
     figure.add_heatmap(
         x=labels,
         y=labels,
         coloraxis="coloraxis",
-        hovertemplate=f"%{{y}} and %{{x}}: %{{z:.1f}}°<extra>{name}</extra>",
+        hovertemplate=f"%{{y}} and %{{x}}: %{{z:{form}}}°<extra>{name}</extra>",
         hoverongaps=False,
         row=1,
         col=column,
@@ -242,10 +248,32 @@ def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel], where: dict[
     return places
 
 
+def _stored_as(num_classes: int) -> np.dtype[Any]:
+    """Return the type of a matrix in a figure: tenths of degrees, of many classes whole ones in a byte."""
+    return np.dtype(np.float32 if num_classes <= MOST_TICKS else np.uint8)
+
+
 def _matrix(record: AngleRecord) -> np.ndarray[Any, Any]:
+    stored = _stored_as(len(record.class_names))
+    # a class that was not seen has no angle, and a byte no sign for that
+    if stored == np.uint8 and np.isfinite(record.angles).all():
+        return record.angles.round().astype(stored)
     values = record.angles.round(1).astype(np.float32)
     np.fill_diagonal(values, np.nan)
     return values
+
+
+def _diagonal(record: AngleRecord, trace: Any) -> dict[str, Any]:
+    """Return grey cells where a class meets itself, so that an exact ETF is no empty square."""
+    cells = (f"M{i - 0.5},{i - 0.5}H{i + 0.5}V{i + 0.5}H{i - 0.5}Z" for i in range(len(record.class_names)))
+    return {
+        "type": "path",
+        "path": "".join(cells),
+        "xref": trace.xaxis,
+        "yref": trace.yaxis,
+        "fillcolor": NEUTRAL,
+        "line": {"width": 0},
+    }
 
 
 def _note(figure: go.Figure, panel: GeometryPanel, index: int, column: int) -> dict[str, Any]:

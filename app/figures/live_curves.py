@@ -11,7 +11,7 @@ import pandas as pd
 from app.figures.style import BUCKET_COLOURS, NEUTRAL, OPTIMUM_COLOUR
 from mlcnc.analysis.live import PANELS, LiveCurves
 
-HEIGHT = 190
+HEIGHT = 250
 _SOLID = [1, 0]
 _DASHES = (_SOLID, [6, 3], [2, 2], [8, 3, 2, 3])
 
@@ -78,12 +78,16 @@ def live_spec(panel: str, num_epochs: int | None, optimal_angle: float | None) -
     shown = LIVE_PANELS[panel]
     names = list(PANELS[panel])
     colours = [shown.colours[name] for name in names]
-    scale: dict[str, Any] = {"type": "log" if shown.logarithmic else "linear", "nice": False}
+    scale: dict[str, Any] = {"type": "log"} if shown.logarithmic else {}
     if shown.domain is not None:
         scale["domain"] = list(shown.domain)
     x_scale: dict[str, Any] = {"domain": [1, max(2, num_epochs)], "nice": False} if num_epochs else {}
     one_line = len(names) == 1
-    legend = None if one_line else {"orient": "top", "title": None, "symbolType": "stroke"}
+    legend = (
+        None
+        if one_line
+        else {"orient": "top", "title": None, "symbolType": "stroke", "symbolSize": 400, "offset": 4}
+    )
     line: dict[str, Any] = {
         "mark": {"type": "line", "point": {"size": 18}, "strokeWidth": 2, "clip": True},
         "encoding": {
@@ -92,9 +96,16 @@ def live_spec(panel: str, num_epochs: int | None, optimal_angle: float | None) -
                 "type": "quantitative",
                 "title": "epoch",
                 "scale": x_scale,
-                "axis": {"tickMinStep": 1, "format": "d", "grid": False},
+                "axis": {"tickMinStep": 1, "tickCount": 6, "format": "d", "grid": False},
             },
-            "y": {"field": "value", "type": "quantitative", "title": shown.axis, "scale": scale},
+            "y": {
+                "field": "value",
+                "type": "quantitative",
+                "title": shown.axis,
+                "scale": scale,
+                # room for the longest label, so that the plot does not move sideways as values change
+                "axis": {"tickCount": 4, "format": "~g", "minExtent": 34},
+            },
             "color": {
                 "field": "line",
                 "type": "nominal",
@@ -118,7 +129,6 @@ def live_spec(panel: str, num_epochs: int | None, optimal_angle: float | None) -
     if panel == "angle" and optimal_angle is not None:
         layers += _optimum(optimal_angle)
     return {
-        "title": {"text": shown.title, "anchor": "start", "fontSize": 14},
         "transform": [
             {"fold": names, "as": ["line", "value"]},
             {"filter": "isValid(datum.value)" + " && datum.value > 0" * shown.logarithmic},

@@ -50,7 +50,6 @@ def with_player(
     for frame, label in zip(frames, labels, strict=True):
         frame.name = str(label)
     _show(figure, frames[first])
-    figure.frames = frames
     if len(frames) == 1:
         return figure
     figure.update_layout(

@@ -83,7 +83,7 @@ def test_matrix_is_centred_on_the_optimum_with_a_fixed_range(runs, centring):
     matrix = figure.data[0]
     assert matrix.coloraxis == "coloraxis"
     assert (matrix.x[0], matrix.x[-1]) == ("person (500)", "cow (4)")
-    lines = [shape for shape in figure.layout.shapes if shape.line.dash is None]
+    lines = [shape for shape in figure.layout.shapes if shape.type == "line" and shape.line.dash is None]
     assert sorted(shape.x0 for shape in lines if shape.x0 == shape.x1) == [1.5, 2.5]
     assert list(figure.layout.xaxis.ticktext) == ["head", "medium", "tail"]
     assert list(figure.layout.xaxis.tickvals) == [0.5, 2, 3.5]
@@ -116,7 +116,7 @@ def test_another_order_has_no_bucket_lines_where_buckets_are_mixed(runs):
     mixed = GeometryPanel(each.row, records, each.nc1, each.shuffled)
     figure = geometry_player([mixed], [0, 1, 2], nc1_label="NC1")
     assert figure.data[0].y[0] == "cow (4)"
-    assert [shape.line.dash for shape in figure.layout.shapes] == ["dash"]
+    assert [shape.line.dash for shape in figure.layout.shapes if shape.type == "line"] == ["dash"]
     assert not figure.layout.xaxis.ticktext
 
 
@@ -133,8 +133,8 @@ def test_matrix_and_histogram_alone_show_the_same_numbers(runs):
 @pytest.mark.parametrize("num_runs", [1, 2])
 def test_eighty_classes_and_a_hundred_epochs_stay_small(runs, num_runs):
     limit = most_frames(80, num_runs)
-    assert 10 <= limit < 100
-    assert most_frames(20, num_runs) == 60
+    assert 10 // num_runs <= limit < 100
+    assert most_frames(20, num_runs) >= 40 // num_runs
     rng = np.random.default_rng(0)
     record = panel(runs["etf-s0"]).records[0]
     names = tuple(f"class {i}" for i in range(80))
@@ -143,8 +143,26 @@ def test_eighty_classes_and_a_hundred_epochs_stay_small(runs, num_runs):
     records = [large(record, names, rng) for _ in epochs]
     each = panel(runs["etf-s0"])
     panels = [GeometryPanel(each.row, records, each.nc1, each.shuffled)] * num_runs
-    size = len(geometry_player(panels, epochs, nc1_label="NC1").to_json())
-    assert size < 1.5e6
+    figure = geometry_player(panels, epochs, nc1_label="NC1")
+    np.testing.assert_array_equal(figure.frames[-1].data[0].z, records[-1].angles.round())
+    assert len(figure.to_json()) < 150e3
+
+
+def test_classes_that_were_not_seen_stay_empty_among_many(runs):
+    rng = np.random.default_rng(0)
+    record = large(panel(runs["etf-s0"]).records[0], tuple(f"class {i}" for i in range(80)), rng)
+    angles = record.angles.copy()
+    angles[3] = angles[:, 3] = np.nan
+    shown = angle_matrix(replace(record, angles=angles)).data[0].z
+    assert np.isnan(shown[3]).all()
+    assert np.isnan(shown[:, 3]).all()
+    assert np.isfinite(shown).sum() == 79 * 78
+
+
+def test_the_diagonal_is_grey_so_that_an_exact_etf_is_no_empty_square(runs):
+    record = panel(runs["etf-s0"]).records[0]
+    (cells,) = (shape for shape in angle_matrix(record).layout.shapes if shape.type == "path")
+    assert cells.path.count("M") == len(record.class_names)
 
 
 def large(record, names, rng):
