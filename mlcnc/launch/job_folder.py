@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from mlcnc.errors import JobNotFoundError, LaunchError, StoreError
 from mlcnc.launch.job import JobEntry, JobStatus
 from mlcnc.launch.locks import locked
 from mlcnc.launch.processes import boot_id, boot_seconds
+from mlcnc.launch.regular_file import read_end
 from mlcnc.store.files import write_json
 
 JOB_ID = re.compile(r"\d{4,9}-[a-z]{1,16}")
 FOLDER_NAME = ".jobs"
+_MOST_JSON_BYTES = 1_000_000
 LEAST_FREE_BYTES = 50 * 2**20
 """As much as the trainer wants to begin; below it no job is queued, and a queued one waits."""
 
@@ -52,6 +54,8 @@ class JobFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LaunchError(f"{self.path} cannot be made: {error.strerror}") from None
+        if self.path.is_symlink():
+            raise LaunchError(f"{self.path} is a link; jobs are kept in the runs folder itself")
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -64,19 +68,22 @@ class JobFolder:
             try:
                 yield
             finally:
-                version = _number(os.pread(descriptor, 20, 0)) + 1
-                # the same length each time, so that a full disk does not refuse it
-                os.pwrite(descriptor, f"{version:020d}".encode(), 0)
+                # the same length each time, so that a full disk hardly refuses it; who waits looks again anyway
+                with suppress(OSError):
+                    version = _number(os.pread(descriptor, 20, 0)) + 1
+                    os.pwrite(descriptor, f"{version:020d}".encode(), 0)
 
     def version(self) -> int:
         """Return a number that grows with every change of the queue."""
         try:
-            return _number(self.queue_lock.read_bytes())
+            return _number(read_end(self.queue_lock, 20)[0])
         except OSError:
             return 0
 
     def job_ids(self) -> list[str]:
         """Return the ids of all jobs, oldest first; links are left out."""
+        if os.path.islink(self.path):
+            return []
         try:
             with os.scandir(self.path) as entries:
                 found = [
@@ -97,7 +104,7 @@ class JobFolder:
         if not JOB_ID.fullmatch(job_id):
             raise JobNotFoundError(f"a job id looks like 0001-train, got {job_id!r}; see: mlcnc jobs list")
         folder = self.path / job_id
-        if not folder.is_dir() or folder.is_symlink():
+        if not folder.is_dir() or folder.is_symlink() or self.path.is_symlink():
             ids = self.job_ids()
             known = ", ".join(ids[-10:]) or "none"
             raise JobNotFoundError(f"there is no job {job_id!r} in {self.runs_root}; the newest are: {known}")
@@ -216,7 +223,10 @@ def seconds_since_cancel(folder: Path) -> float:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content, is_whole = read_end(path, _MOST_JSON_BYTES)
+        if not is_whole:
+            raise ValueError(f"it has more than {_MOST_JSON_BYTES} bytes")
+        return json.loads(content)
     except FileNotFoundError:
         if path.name == "state.json":
             raise

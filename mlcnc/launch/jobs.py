@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -68,8 +69,8 @@ class Jobs:
             StoreError: the run to work on does not exist or cannot be read.
             LaunchError: anything else that keeps the job from being queued.
         """
-        request = _with_whole_paths(request)
         config = request.config() if request.kind == "train" else None
+        request = _as_kept(request)
         if request.kind != "glove":
             chosen_device(request.wanted_device())
         if request.kind in NEEDS_RUN:
@@ -130,7 +131,7 @@ class Jobs:
             if state not in ACTIVE_STATES:
                 raise LaunchError(f"job {job_id} has ended already: it is {state}")
             try:
-                ask_to_cancel(record.folder)
+                self._ask(record)
                 if record.status.state == "queued":
                     ended = {"state": "stopped", "headline": "stopped before it began", "finished_at": now()}
                     write_status(record.folder, record.status.model_copy(update=ended))
@@ -204,8 +205,8 @@ class Jobs:
         """
         if is_locked(self._folder.supervisor_lock):
             return False
-        records, problems = self._reader.records()
-        if not problems and all(record.status.state not in ACTIVE_STATES for record in records):
+        records = self._reader.records()[0]
+        if not any(record.is_damaged or record.status.state in ACTIVE_STATES for record in records):
             return False
         try:
             with (self._folder.path / "supervisor.log").open("ab") as log:
@@ -227,6 +228,15 @@ class Jobs:
 
     def _supervisor_argv(self) -> list[str]:
         return [sys.executable, "-m", "mlcnc.launch.supervisor", "--runs", str(self.runs_root)]
+
+    def _ask(self, record: Record) -> None:
+        try:
+            ask_to_cancel(record.folder)
+        except OSError:
+            # a disk that takes no more must not keep the job that fills it from being stopped
+            process = record.status.process
+            if process is None or not process.signal_group(signal.SIGTERM):
+                raise
 
     def _changing_job(self, job_id: str) -> Any:
         self._folder.of(job_id)
@@ -277,13 +287,22 @@ def _free_name(runs_root: Path, stem: str, claimed: set[str | None]) -> str:
     return name
 
 
-def _with_whole_paths(request: JobRequest) -> JobRequest:
-    """Return the request with paths that mean the same in the folder in which the job will run."""
-    changes: dict[str, Any] = {}
+def _as_kept(request: JobRequest) -> JobRequest:
+    """Return the request with values as the config has them, and paths that mean the same everywhere."""
     if request.out is not None:
-        changes["out"] = str(Path(request.out).expanduser().absolute())
-    model = request.settings.get("model")
-    if isinstance(model, dict) and isinstance(model.get("glove_path"), str):
-        whole = str(Path(model["glove_path"]).expanduser().absolute())
-        changes["settings"] = {**request.settings, "model": {**model, "glove_path": whole}}
-    return request.model_copy(update=changes)
+        request = request.model_copy(update={"out": str(Path(request.out).expanduser().absolute())})
+    if request.kind != "train":
+        return request
+    values = dict(request.given_settings())
+    path = values.get("model.glove_path")
+    if path is not None:
+        values["model.glove_path"] = str(Path(path).expanduser().absolute())
+    return request.model_copy(update={"settings": _nested(values)})
+
+
+def _nested(values: dict[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        section, _, leaf = name.rpartition(".")
+        (tree.setdefault(section, {}) if section else tree)[leaf] = value
+    return tree

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
+
+from mlcnc.launch.regular_file import read_end
 
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Warning)\b.*")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -18,14 +19,10 @@ def read_tail(path: Path, max_bytes: int) -> str:
     A progress line that was written over is given as it last stood.
     """
     try:
-        with path.open("rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            start = max(0, size - max_bytes)
-            stream.seek(start)
-            content = stream.read(max_bytes)
+        content, is_whole = read_end(path, max_bytes)
     except OSError:
         return ""
-    if start:
+    if not is_whole:
         # the first line is cut somewhere, perhaps within a letter
         content = content.partition(b"\n")[2] or content
     text = _ESCAPES.sub("", content.decode("utf-8", errors="replace")).replace("\r\n", "\n")

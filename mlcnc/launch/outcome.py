@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 from mlcnc.errors import StoreError
+from mlcnc.launch.exit_note import noted_exit
 from mlcnc.launch.job import JobState
 from mlcnc.launch.log_file import error_line, last_line
 from mlcnc.launch.request import WRITES_RUN, Kind
@@ -46,6 +47,9 @@ def unseen(
         pid: of the job; a run that another process wrote last says nothing about this one.
     """
     log = folder / "log.txt"
+    noted = noted_exit(folder, pid)
+    if noted is not None:
+        return seen(kind, folder, noted, stop_reason)
     if kind in WRITES_RUN and run_id is not None:
         status = run_status(runs_root, run_id)
         if status is not None and status.pid != pid:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
+
+from mlcnc.store.liveness import boot_id as _boot_id
+from mlcnc.store.liveness import host_name
 
 JOB_VARIABLE = "MLCNC_JOB_FOLDER"
 """Set in the environment of every job, so that its processes can be told from all others."""
@@ -106,6 +107,17 @@ def job_processes(folder: Path) -> list[int]:
     return found
 
 
+def job_leader(folder: Path) -> ProcessMark | None:
+    """Return the first process of a job, found by its environment; None where none lives."""
+    for pid in job_processes(folder):
+        try:
+            if os.getpgid(pid) == pid:
+                return mark_of(pid)
+        except ProcessLookupError:
+            continue
+    return None
+
+
 def kill_stragglers(folder: Path) -> None:
     """Kill what a job left behind when its first process is gone: children that hold its device."""
     for pid in job_processes(folder):
@@ -116,21 +128,9 @@ def kill_stragglers(folder: Path) -> None:
                 continue
 
 
-@lru_cache(maxsize=1)
 def boot_id() -> str:
-    """Return what tells this start of the machine from all others."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        import psutil
-
-        return f"boot-{psutil.boot_time():.0f}"
-
-
-@lru_cache(maxsize=1)
-def host_name() -> str:
-    """Return the name of this machine."""
-    return socket.gethostname()
+    """Return what tells this start of the machine from all others; empty where the system does not say."""
+    return _boot_id() or ""
 
 
 def boot_seconds() -> float:

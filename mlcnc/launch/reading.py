@@ -31,6 +31,7 @@ class Record:
 
     Attributes:
         order: its key in the queue; the number where order.json cannot be read.
+        is_damaged: state.json cannot be read, so that ``status`` says no more than that.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class Record:
     status: JobStatus
     order: int
     cancelled: bool
+    is_damaged: bool = False
 
 
 class JobReader:
@@ -68,11 +70,15 @@ class JobReader:
         """Return one job.
 
         Raises:
-            LaunchError: one of its files is missing or damaged.
+            LaunchError: job.json is missing or damaged.
         """
         folder = self.folder.path / job_id
         entry = self._entry(folder)
-        status = self._status(folder)
+        try:
+            status = self._status(folder)
+        except LaunchError as error:
+            unknown = JobStatus(state="lost", headline=str(error))
+            return Record(folder, entry, unknown, entry.number, is_cancelled(folder), is_damaged=True)
         if status.state not in ACTIVE_STATES:
             return Record(folder, entry, status, entry.number, False)
         order = read_order(folder) if status.state in ("queued", "starting") else None

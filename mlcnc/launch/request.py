@@ -76,6 +76,15 @@ class JobRequest(BaseModel):
         """
         return override(preset(self.preset), self.settings)
 
+    def given_settings(self) -> list[tuple[str, Any]]:
+        """Return the changes to the preset by their dotted names, with values as the config holds them.
+
+        Raises:
+            ConfigError: as for :meth:`config`.
+        """
+        tree = self.config().model_dump()
+        return [(name, _at(tree, name)) for name in _leaves(self.settings)]
+
     def wanted_device(self) -> str:
         """Return the device asked for; where it is auto, the one that the settings name."""
         if self.kind != "train" or self.device != "auto":
@@ -144,9 +153,8 @@ def command_line(argv: list[str]) -> str:
 
 
 def _settings(request: JobRequest, device: str) -> list[str]:
-    tree = request.config().model_dump()
     # the lane decides; its number reaches the process as the one GPU that it can see
-    values = {name: _text(_at(tree, name)) for name, _ in _leaves(request.settings) if name != _DEVICE}
+    values = {name: _text(value) for name, value in request.given_settings() if name != _DEVICE}
     if device != "auto":
         values[_DEVICE] = device.partition(":")[0]
     arguments: list[str] = []
@@ -155,11 +163,11 @@ def _settings(request: JobRequest, device: str) -> list[str]:
     return arguments
 
 
-def _leaves(tree: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+def _leaves(tree: Mapping[str, Any], path: str = "") -> list[str]:
+    found: list[str] = []
     for key, value in tree.items():
         name = f"{path}.{key}" if path else str(key)
-        found += _leaves(value, name) if isinstance(value, Mapping) else [(name, value)]
+        found += _leaves(value, name) if isinstance(value, Mapping) else [name]
     return found
 
 

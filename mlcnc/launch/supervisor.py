@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mlcnc.errors import LaunchError, MlcncError, StoreError
@@ -22,7 +23,7 @@ from mlcnc.launch.devices import lanes_for, lock_name
 from mlcnc.launch.job import JobEntry, JobState, JobStatus
 from mlcnc.launch.job_folder import LEAST_FREE_BYTES, JobFolder, is_cancelled, read_status, write_status
 from mlcnc.launch.locks import device_lock_path, try_lock
-from mlcnc.launch.processes import ProcessMark, job_processes, mark_of, own_mark
+from mlcnc.launch.processes import ProcessMark, job_leader, mark_of, own_mark
 from mlcnc.launch.reading import STOPPED_ON_REQUEST, JobReader, Record, stop_reason
 from mlcnc.launch.request import JobRequest, argv_of
 from mlcnc.launch.telemetry import GpuMeter
@@ -105,22 +106,28 @@ class Supervisor:
             return True
 
     def _adopt(self) -> None:
-        records, problems = self._reader.records()
-        for record in records:
-            state, process = record.status.state, record.status.process
-            if state == "starting" and not self._belongs_elsewhere(record):
-                # its process, should one still be on the way, sees another attempt and gives up
-                again = record.status.model_copy(
-                    update={"state": "queued", "attempt": record.status.attempt + 1, "supervisor": None}
-                )
-                self._write(record.folder, again)
-            elif state in ("running", "stopping") and not self._belongs_elsewhere(record):
-                if process is not None and process.is_alive:
-                    self._take_over(record, process)
-                else:
-                    self._settle_unseen(record)
-        for job_id in problems:
-            self._mend(self.folder.path / job_id)
+        for record in self._reader.records()[0]:
+            try:
+                self._adopt_one(record)
+            except Exception:
+                # one odd job must not keep the others from being found
+                traceback.print_exc()
+
+    def _adopt_one(self, record: Record) -> None:
+        state, process = record.status.state, record.status.process
+        if record.is_damaged:
+            self._mend(record)
+        elif state == "starting" and not self._belongs_elsewhere(record):
+            # its process, should one still be on the way, sees another attempt and gives up
+            again = record.status.model_copy(
+                update={"state": "queued", "attempt": record.status.attempt + 1, "supervisor": None}
+            )
+            self._write(record.folder, again)
+        elif state in ("running", "stopping") and not self._belongs_elsewhere(record):
+            if process is not None and process.is_alive:
+                self._take_over(record, process)
+            else:
+                self._settle_unseen(record)
 
     def _belongs_elsewhere(self, record: Record) -> bool:
         mark = record.status.process or record.status.supervisor
@@ -147,25 +154,15 @@ class Supervisor:
         )
         self._finish(record.folder, record.status, state, headline, None)
 
-    def _mend(self, folder: Path) -> None:
+    def _mend(self, record: Record) -> None:
         """Bring a job whose state.json is damaged to a known state, by its process where it has one."""
-        try:
-            read_status(folder)
-            return
-        except LaunchError as error:
-            headline = str(error)
-        leaders = [pid for pid in job_processes(folder) if os.getpgid(pid) == pid]
-        process = mark_of(leaders[0]) if leaders else None
+        process = job_leader(record.folder)
         if process is None:
-            self._finish(folder, JobStatus(), "lost", headline, None)
+            self._finish(record.folder, record.status, "lost", record.status.headline, None)
             return
         status = JobStatus(state="running", process=process)
-        self._write(folder, status)
-        try:
-            record = self._reader.record(folder.name)
-        except LaunchError:
-            return
-        self._take_over(record, process)
+        self._write(record.folder, status)
+        self._take_over(replace(record, status=status), process)
 
     def _tick(self) -> None:
         for active in list(self._active.values()):
@@ -182,11 +179,15 @@ class Supervisor:
 
     def _scan(self) -> None:
         self._scanned_at = time.monotonic()
-        waiting = [
-            record
-            for record in self._reader.records()[0]
-            if record.status.state == "queued" and record.entry.job_id not in self._unwritten
-        ]
+        waiting = []
+        for record in self._reader.records()[0]:
+            if record.status.state != "queued" or record.entry.job_id in self._unwritten:
+                continue
+            if record.cancelled:
+                # who asked died before writing more, or the job was on its way to a start
+                self._finish(record.folder, record.status, "stopped", STOPPED_ON_REQUEST, None)
+            else:
+                waiting.append(record)
         self._queue = sorted(waiting, key=lambda record: (record.order, record.entry.number))
 
     def _look_after(self, active: ActiveJob) -> None:
