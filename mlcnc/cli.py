@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
-from mlcnc import __version__
+from mlcnc import __version__, stopping
 from mlcnc.cli_jobs import add_jobs
 from mlcnc.cli_layout import add_layout
 from mlcnc.cli_runs import GROUPS, add_analyze, add_runs, add_runs_folder
@@ -49,14 +47,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(options)
     except MlcncError as error:
         print(f"mlcnc: {error}", file=sys.stderr)
-        return 1
+        return stopping.EXIT_STATUS if stopping.was_asked() else 1
     except KeyboardInterrupt:
-        print("mlcnc: stopped; what was logged is kept, go on with mlcnc train --resume", file=sys.stderr)
-        return 130
+        return _stopped()
     except BrokenPipeError:
         # the reader of our output went away, e.g. head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception:
+        if (
+            stopping.was_asked()
+        ):  # compiled code and half-done imports raise errors of their own when interrupted
+            return _stopped()
+        raise
+
+
+def _stopped() -> int:
+    print("mlcnc: stopped; what was logged is kept, go on with mlcnc train --resume", file=sys.stderr)
+    return stopping.EXIT_STATUS
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -149,9 +157,9 @@ def _add_gallery(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
+    stopping.listen()
     from mlcnc.training import resume, train
 
-    signal.signal(signal.SIGTERM, _interrupt)
     if options.resume:
         settings = set(given_settings(options)) | ({"config"} if options.config else set())
         if settings:
@@ -163,10 +171,6 @@ def _train(options: argparse.Namespace) -> int:
     config = config_of(options)
     train(config, runs_root=options.runs, run_id=options.run_id, show_progress=not options.quiet)
     return 0
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -210,9 +214,9 @@ def _data_preview(options: argparse.Namespace) -> int:
 
 
 def _record_gallery(options: argparse.Namespace) -> int:
+    stopping.listen()
     from mlcnc.training.gallery import record_gallery
 
-    signal.signal(signal.SIGTERM, _interrupt)
     glove = options.glove or os.environ.get("MLCNC_GLOVE")
     record_gallery(options.runs, glove_path=glove, only=options.only, dry_run=options.list)
     return 0

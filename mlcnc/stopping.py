@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+EXIT_STATUS = 130
+"""Of a command that was asked to stop and did."""
 
 
 class _Request:

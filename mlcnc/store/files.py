@@ -20,8 +20,13 @@ from mlcnc.errors import StoreError
 from mlcnc.store.metrics_file import epoch_of
 
 
-def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+def replace_file(path: Path, write: Callable[[Path], None], *, keep: Path | None = None) -> None:
     """Write beside ``path``, flush to disk and rename, so that the old content stays until then.
+
+    Args:
+        path: the file to replace.
+        write: writes the new content to the path it is given.
+        keep: another name in the folder, under which the old content stays.
 
     Raises:
         StoreError: the disk is full or the folder cannot be written.
@@ -32,6 +37,8 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
         write(aside)
         with aside.open("rb") as stream:
             os.fsync(stream.fileno())
+        if keep is not None and path.is_file():
+            os.replace(path, keep)
         os.replace(aside, path)
         flush_folder(path.parent)
     except BaseException as error:

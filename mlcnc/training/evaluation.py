@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mlcnc.config import parse
 from mlcnc.store import RunStore
+from mlcnc.store.writer import check_not_running
 from mlcnc.training.build import build
 from mlcnc.training.checkpoint import load_checkpoint
 from mlcnc.training.measurement import measure
@@ -17,8 +18,10 @@ def evaluate(run_id: str, *, runs_root: str | Path = "runs") -> tuple[dict[str, 
 
     Raises:
         RunNotFoundError, RunFormatError: there is no such run or it has no usable checkpoint.
+        StoreError: a process still writes it, so that the last checkpoint would be another one soon.
     """
     run = RunStore(runs_root).open(run_id)
+    check_not_running(run)
     experiment = build(parse(run.info.config))
     next_epoch = load_checkpoint(experiment, run.folder)
     choice = choose_samples(experiment.dataset, 0, 0, 0)

@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 
+from mlcnc import stopping
 from mlcnc.config import ExperimentConfig, default_stem, parse
 from mlcnc.errors import StoreError
 from mlcnc.store import RunStore, RunWriter, free_bytes, new_run_id
@@ -49,6 +52,7 @@ def train(
         MlcncError: a setting, the folder or the data are not usable, or a loss is not finite.
         KeyboardInterrupt: after the run was recorded as stopped.
     """
+    stopping.raise_if_asked()
     if free_bytes(runs_root) < MIN_FREE_BYTES:
         raise StoreError(
             f"the disk of {runs_root} has {free_bytes(runs_root) // 2**20} MiB free, "
@@ -57,9 +61,10 @@ def train(
     experiment = build(config)
     say(experiment.device_note)
     run_id = run_id or new_run_id(runs_root, default_stem(config))
-    writer = create_writer(experiment, runs_root, run_id)
-    say(f"run {run_id}: {config.training.epochs} epochs of {config.data.dataset} into {writer.folder}")
-    run_epochs(experiment, writer, 0, show_progress)
+    commit = git_commit()
+    with stopping.uninterrupted(), create_writer(experiment, runs_root, run_id, commit) as writer:
+        say(f"run {run_id}: {config.training.epochs} epochs of {config.data.dataset} into {writer.folder}")
+        run_epochs(experiment, writer, 0, show_progress)
     say(closing_sentence(RunStore(runs_root), run_id))
     return run_id
 
@@ -84,13 +89,19 @@ def resume(
     if run.status.state == "finished":
         say(f"run {run_id} is complete: all {config.training.epochs} epochs are logged")
         return run_id
-    experiment = build(config)
-    # killed before the first checkpoint there is nothing to restore: the first epoch is trained again
-    begun_only = config.training.checkpoint and not has_checkpoint(run.folder) and len(run.metrics()) <= 1
-    first = 0 if begun_only else load_checkpoint(experiment, run.folder)
-    writer = RunWriter.reopen(runs_root, run_id, keep_epochs=first)
-    say(f"{experiment.device_note}\nrun {run_id}: going on with epoch {first + 1}")
-    run_epochs(experiment, writer, first, show_progress)
+    # locked first: of two that resume at once, one is refused before it costs anything
+    with RunWriter.lock(run) as lock:
+        experiment = build(config)
+        # killed before the first checkpoint there is nothing to restore: the first epoch is trained again
+        begun_only = config.training.checkpoint and not has_checkpoint(run.folder) and len(run.metrics()) <= 1
+        first = 0 if begun_only else load_checkpoint(experiment, run.folder, say)
+        # an epoch that was logged but not saved stays until it is logged again, the same way
+        with (
+            stopping.uninterrupted(),
+            RunWriter.reopen(runs_root, run_id, keep_epochs=first, keep_later=True, lock=lock) as writer,
+        ):
+            say(f"{experiment.device_note}\nrun {run_id}: going on with epoch {first + 1}")
+            run_epochs(experiment, writer, first, show_progress)
     say(closing_sentence(RunStore(runs_root), run_id))
     return run_id
 
@@ -98,15 +109,25 @@ def resume(
 def run_epochs(experiment: Experiment, writer: RunWriter, first: int, show_progress: bool) -> None:
     """Train, measure and log the epochs from ``first`` to the last one."""
     training = experiment.config.training
-    with writer, ProgressBar(first, training.epochs, visible=show_progress) as bar:
-        choice = choose_samples(
-            experiment.dataset, training.num_sample_pairs, training.num_probes, training.seed
-        )
-        if training.arrays_every and first == 0:
-            pictures = picture_arrays(experiment.dataset, choice, training.num_pictures)
-            writer.log_samples(sample_arrays(experiment.dataset, choice) | pictures)
+    with ProgressBar(first, training.epochs, visible=show_progress) as bar:
+
+        def report(progress: EpochProgress) -> None:
+            writer.log_batch(progress.batch, progress.num_batches)
+            bar.on_batch(progress)
+            stopping.raise_if_asked()
+
+        with stopping.interruptible():
+            choice = choose_samples(
+                experiment.dataset, training.num_sample_pairs, training.num_probes, training.seed
+            )
+            samples: dict[str, NDArray[Any]] = {}
+            if training.arrays_every and first == 0:
+                pictures = picture_arrays(experiment.dataset, choice, training.num_pictures)
+                samples = sample_arrays(experiment.dataset, choice) | pictures
+        if samples:
+            writer.log_samples(samples)
         for epoch in range(first, training.epochs):
-            one_epoch(experiment, writer, choice, epoch, bar.on_batch)
+            one_epoch(experiment, writer, choice, epoch, report)
             bar.on_epoch(epoch, experiment.best)
 
 
@@ -117,15 +138,16 @@ def one_epoch(
     epoch: int,
     report: Callable[[EpochProgress], None],
 ) -> None:
-    """Train one epoch, measure it, log it and save the checkpoint."""
+    """Train one epoch, measure it, log it and save the checkpoint; a signal to stop waits for the writes."""
     training = experiment.config.training
     started = time.perf_counter()
-    metrics = train_epoch(experiment, epoch, report)
-    trained = time.perf_counter()
-    last = epoch == training.epochs - 1
-    measured, arrays = measure(
-        experiment, choice, with_arrays=has_arrays(experiment.config, epoch), thorough=last
-    )
+    with stopping.interruptible():
+        metrics = train_epoch(experiment, epoch, report)
+        trained = time.perf_counter()
+        last = epoch == training.epochs - 1
+        measured, arrays = measure(
+            experiment, choice, with_arrays=has_arrays(experiment.config, epoch), thorough=last
+        )
     metrics.update(measured)
     metrics["seconds_train"] = trained - started
     metrics["images_per_second"] = experiment.sampler.num_samples / (trained - started)
@@ -133,7 +155,7 @@ def one_epoch(
     if score > experiment.best.get("value", float("-inf")):
         experiment.best = {"epoch": epoch, "value": score}
     metrics["seconds"] = time.perf_counter() - started
-    # logged first: killed before the checkpoint, the run drops this epoch and trains it again, the same way
+    # logged first: killed before the checkpoint, the run trains this epoch again, the same way
     writer.log_epoch(epoch, metrics, arrays)
     if training.checkpoint:
         save_checkpoint(experiment, writer.folder, epoch + 1)
@@ -145,7 +167,7 @@ def has_arrays(config: ExperimentConfig, epoch: int) -> bool:
     return every > 0 and (epoch % every == 0 or epoch == config.training.epochs - 1)
 
 
-def create_writer(experiment: Experiment, runs_root: str | Path, run_id: str) -> RunWriter:
+def create_writer(experiment: Experiment, runs_root: str | Path, run_id: str, commit: str | None) -> RunWriter:
     """Return the writer of a new run with everything that is known before the first epoch."""
     config, dataset = experiment.config, experiment.dataset
     return RunWriter.create(
@@ -165,7 +187,7 @@ def create_writer(experiment: Experiment, runs_root: str | Path, run_id: str) ->
         num_epochs=config.training.epochs,
         device=device_name(experiment.device),
         versions={"mlcnc": version("mlcnc"), "torch": str(torch.__version__)},
-        git_commit=git_commit(),
+        git_commit=commit,
     )
 
 
