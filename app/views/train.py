@@ -10,6 +10,7 @@ from app.widgets.job_live import show_live
 from app.widgets.job_permission import why_no_launch
 from app.widgets.job_presets import show_presets
 from app.widgets.plain_text import plain
+from app.widgets.run_picker import MAX_PROBLEMS
 from app.widgets.train_form import show_form
 
 st.title("Can I see it happen now?")
@@ -22,7 +23,7 @@ show_what_was_done()
 show_live(every, refused)
 if refusal is not None:
     st.info(plain(refusal), icon=":material/lock:")
-if active:
+if any(job is not shown for job in active):
     st.subheader("Running and waiting")
     show_queue(every, shown, refused)
 st.subheader("Start")
@@ -34,3 +35,8 @@ show_glove(refused, active)
 if len(active) < len(every):
     st.subheader("Ended")
     show_ended(every, shown, refused)
+problems = jobs().problems()
+for problem in problems[:MAX_PROBLEMS]:
+    st.warning(plain(problem), icon=":material/broken_image:")
+if len(problems) > MAX_PROBLEMS:
+    st.caption(f"{len(problems)} jobs cannot be read; mlcnc jobs list names them all.")

@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from app.widgets.job_actions import follow, move, remove, resume, stop
+from app.widgets.job_live import may_resume
 from app.widgets.job_words import duration, job_name, state_badge
 from app.widgets.plain_text import plain
 from app.widgets.train_form import fill_from
@@ -39,20 +40,20 @@ def show_ended(every: Sequence[Job], shown: Job | None, refused: bool) -> None:
     """Draw the jobs that have ended, the newest first, with buttons to go on, clone and remove them."""
     ended = [job for job in every if not job.is_active]
     for job in ended[:SHOWN]:
-        _ended(job, shown, refused)
+        _ended(job, every, shown, refused)
     if len(ended) > SHOWN:
         with st.expander(f"{len(ended) - SHOWN} older jobs", on_change="rerun", key="older_jobs") as older:
             if older.open:
                 for job in ended[SHOWN:50]:
-                    _ended(job, shown, refused)
+                    _ended(job, every, shown, refused)
                 if len(ended) > 50:
                     st.caption(f"The newest 50 of {len(ended)}; mlcnc jobs list names them all.")
 
 
-def _ended(job: Job, shown: Job | None, refused: bool) -> None:
+def _ended(job: Job, every: Sequence[Job], shown: Job | None, refused: bool) -> None:
     with _row(job, shown):
         _button("Show", "visibility", "show", job, partial(follow, job.job_id), job is shown)
-        if job.run_id and job.request.kind in ("train", "resume") and job.state != "finished":
+        if job.run_id and may_resume(job, every):
             _button("Resume", "resume", "resume", job, partial(resume, job.run_id), refused)
         if job.request.kind == "train":
             _button("Clone", "content_copy", "clone", job, partial(fill_from, job), False)

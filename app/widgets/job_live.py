@@ -7,19 +7,20 @@ from functools import lru_cache, partial
 
 import streamlit as st
 
-from app.figures.live_curves import LIVE_PANELS, live_frame, live_spec
-from app.session import jobs, opened_run
+from app.figures.live_curves import HEIGHT, LIVE_PANELS, live_spec, live_table
+from app.session import jobs, known_devices, opened_run
 from app.timing import timed
-from app.widgets.job_actions import followed, open_page, stop
+from app.widgets.job_actions import followed, open_page, resume, stop, submit
 from app.widgets.job_words import duration, job_name, size, state_badge, waiting_words
 from app.widgets.plain_text import plain
 from mlcnc.analysis.live import LiveCurves, Progress, collapse_sentence, live_curves, log_tail, progress
 from mlcnc.errors import MlcncError
-from mlcnc.launch import Job
+from mlcnc.launch import Job, JobRequest
 from mlcnc.store import Run
 
 TICK_SECONDS = 2.0
 LOG_LINES = 12
+TRAINING = ("train", "resume")
 _SEEN = "jobs_seen"
 
 
@@ -41,6 +42,8 @@ def _live(refused: bool) -> None:
         if _signature(every) != st.session_state.get(_SEEN):
             # lists, badge and timer stand outside
             st.rerun()
+        if not refused and any(job.is_active for job in every):
+            keep_supervised()
         job = followed(every)
         if job is None:
             st.markdown(
@@ -62,9 +65,17 @@ def _live(refused: bool) -> None:
         _show_use(job, run, curves, how_far)
         if curves is not None and curves.epochs:
             _show_curves(curves, None if how_far is None else how_far.num_epochs)
-        elif job.is_active and job.request.kind in ("train", "resume"):
+        elif job.is_active and job.request.kind in TRAINING:
             st.caption("Curves begin with the first logged epoch.")
         _show_log(job)
+
+
+def keep_supervised() -> None:
+    """See that somebody runs the queue; after a restart of the machine nobody does until it is looked at."""
+    try:
+        jobs().ensure_supervisor()
+    except (MlcncError, OSError) as error:
+        st.warning(plain(f"The queue does not move: {error}"))
 
 
 def answer(job: Job, every: Sequence[Job], curves: LiveCurves | None, how_far: Progress | None) -> str:
@@ -75,7 +86,7 @@ def answer(job: Job, every: Sequence[Job], curves: LiveCurves | None, how_far: P
         return f"{name} waits at place {job.place or '?'} of the queue."
     if job.is_active:
         where = ""
-        if how_far is not None and how_far.num_epochs and job.request.kind in ("train", "resume"):
+        if how_far is not None and how_far.num_epochs and job.request.kind in TRAINING:
             where = f", {how_far.num_logged} of {how_far.num_epochs} epochs logged"
         verb = {"starting": "is starting", "stopping": "is stopping"}.get(job.state, "is running")
         return f"Yes: {name} {verb}{where}{waiting_words(every)}. {fell}".strip()
@@ -106,7 +117,7 @@ def _signature(every: Sequence[Job]) -> tuple[tuple[str, str, int | None], ...]:
 
 def _show_head(job: Job, every: Sequence[Job], refused: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"#### {plain(job_name(job))} {state_badge(job.state)}", width="content")
+        st.subheader(f"{plain(job_name(job))} {state_badge(job.state)}", anchor=False, width="content")
         if job.is_active and job.state != "queued":
             st.button(
                 "Stop",
@@ -116,14 +127,23 @@ def _show_head(job: Job, every: Sequence[Job], refused: bool) -> None:
                 on_click=partial(stop, job.job_id),
                 help="Saves what it has, then ends; it can be resumed.",
             )
-        elif job.run_id and job.request.kind in ("train", "resume", "layout"):
-            _show_ways_on(job, every)
+        elif job.run_id and job.request.kind in TRAINING:
+            _show_ways_on(job, every, refused)
 
 
-def _show_ways_on(job: Job, every: Sequence[Job]) -> None:
+def _show_ways_on(job: Job, every: Sequence[Job], refused: bool) -> None:
     run_id = str(job.run_id)
     if opened_run(run_id) is None:
         return
+    if may_resume(job, every):
+        st.button(
+            "Resume",
+            icon=":material/resume:",
+            key="resume_followed",
+            disabled=refused,
+            on_click=partial(resume, run_id),
+            help="Goes on with the epoch after the last one that was saved.",
+        )
     group = group_of(job, every)
     if len(group) > 1:
         still = sum(other.is_active for other in group)
@@ -144,6 +164,20 @@ def _show_ways_on(job: Job, every: Sequence[Job]) -> None:
         type="secondary" if len(group) > 1 else "primary",
         on_click=partial(open_page, "geometry", [run_id]),
     )
+    st.button(
+        "Place its samples (UMAP)",
+        icon=":material/grain:",
+        key="layout_followed",
+        disabled=refused or job.is_active,
+        on_click=partial(submit, [JobRequest(kind="layout", run_id=run_id)], f"Queued a layout of {run_id}."),
+        help="Computes a layout for the feature map, as a job of its own; about half a minute.",
+    )
+
+
+def may_resume(job: Job, every: Sequence[Job]) -> bool:
+    """Return whether a job was interrupted and no later job took its run over."""
+    of_run = [other for other in every if other.run_id == job.run_id and other.request.kind in TRAINING]
+    return job.state in ("stopped", "failed", "lost") and bool(of_run) and of_run[0].job_id == job.job_id
 
 
 def group_of(job: Job, every: Sequence[Job]) -> list[Job]:
@@ -186,20 +220,26 @@ def _show_use(job: Job, run: Run | None, curves: LiveCurves | None, how_far: Pro
                 st.metric("GPU memory", size(now.gpu_memory_bytes), width="content")
     device = run.status.device if run is not None and run.status.device else job.device
     if device:
-        asked = job.request.device
-        why = "asked for" if asked != "auto" else "chosen by auto"
-        st.caption(plain(f"On {device}, {why}."))
+        st.caption(plain(f"On {device}: {_why(job)}."))
+
+
+def _why(job: Job) -> str:
+    if job.request.device != "auto":
+        return "asked for"
+    chosen = [device.why for device in known_devices() or () if device.name == job.device]
+    return chosen[0] if chosen else "auto chose it"
 
 
 def _show_curves(curves: LiveCurves, num_epochs: int | None) -> None:
     columns = st.columns(2)
     for place, panel in enumerate(LIVE_PANELS):
         with columns[place % 2]:
+            st.markdown(f"**{LIVE_PANELS[panel].title}**")
             st.vega_lite_chart(
-                live_frame(curves, panel),
+                live_table(curves, panel),
                 live_spec(panel, num_epochs, curves.optimal_angle),
                 key=f"live_{panel}_{curves.run_id}",
-                height=220,
+                height=HEIGHT,
                 alt=f"{LIVE_PANELS[panel].title} over the logged epochs",
             )
 

@@ -27,7 +27,7 @@ ANGLE = {"smallest angle": "test.f/angle_min_class"}
 PANELS: dict[str, dict[str, str]] = {"losses": LOSSES, "map": MAP, "nc1": NC1, "angle": ANGLE}
 """Of each live chart, its lines: name in the legend and metric."""
 
-MAX_POINTS = 80
+MAX_POINTS = 60
 """Of a live chart; more are thinned, so that a tick stays small."""
 
 _TIMES = ("seconds", "seconds_train", "images_per_second")
