@@ -13,7 +13,7 @@ from mlcnc.launch import telemetry
 from mlcnc.launch.devices import gpu_key, visible_gpus
 from mlcnc.launch.job import JobEntry, JobStatus
 from mlcnc.launch.job_folder import is_cancelled, seconds_since_cancel
-from mlcnc.launch.processes import JOB_VARIABLE, ProcessMark, boot_seconds, kill_stragglers
+from mlcnc.launch.processes import JOB_VARIABLE, ProcessMark, boot_seconds
 from mlcnc.launch.reading import STOPPED_ON_REQUEST
 
 GRACE_SECONDS = 8.0
@@ -89,10 +89,6 @@ class ActiveJob:
         """Kill the group when its time of grace is over."""
         if self._kill_at is not None and boot_seconds() >= self._kill_at:
             self.process.signal_group(signal.SIGKILL)
-
-    def kill_leftovers(self) -> None:
-        """Kill processes of the job that outlived the first one, which nobody could wait for."""
-        kill_stragglers(self.folder)
 
     def reason_to_stop(self, runs_root: Path) -> str | None:
         """Return why the job has to be stopped now: asked for, or over one of its limits."""

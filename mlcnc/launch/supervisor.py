@@ -23,7 +23,7 @@ from mlcnc.launch.devices import lanes_for, lock_name
 from mlcnc.launch.job import JobEntry, JobState, JobStatus
 from mlcnc.launch.job_folder import LEAST_FREE_BYTES, JobFolder, is_cancelled, read_status, write_status
 from mlcnc.launch.locks import device_lock_path, try_lock
-from mlcnc.launch.processes import ProcessMark, job_leader, mark_of, own_mark
+from mlcnc.launch.processes import ProcessMark, job_leader, kill_stragglers, mark_of, own_mark
 from mlcnc.launch.reading import STOPPED_ON_REQUEST, JobReader, Record, stop_reason
 from mlcnc.launch.request import JobRequest, argv_of
 from mlcnc.launch.telemetry import GpuMeter
@@ -200,7 +200,6 @@ class Supervisor:
                 self._end(active, state, headline, code)
                 return
         elif not active.process.is_alive:
-            active.kill_leftovers()
             state, headline = outcome.unseen(
                 active.entry.request.kind,
                 active.folder,
@@ -228,6 +227,9 @@ class Supervisor:
     def _finish(
         self, folder: Path, status: JobStatus, state: JobState, headline: str, code: int | None
     ) -> None:
+        if status.process is not None and status.process.is_here:
+            # what left the group, or outlived its first process unseen, may still hold the device
+            kill_stragglers(folder)
         ended = {"state": state, "headline": headline, "exit_code": code, "finished_at": now()}
         self._write(folder, status.model_copy(update=ended))
 

@@ -1,0 +1,55 @@
+"""A job that only rests, resists or dies: what is run in place of a training, to test the runner quickly.
+
+Started with ``-I -S``, so that it is there within milliseconds: BEHAVIOUR LEDGER DEVICE.
+"""
+
+import os
+import signal
+import sys
+import time
+
+behaviour, ledger, device = sys.argv[1:4]
+what, _, value = behaviour.partition(":")
+
+
+def note(word, *more):
+    with open(ledger, "a") as stream:
+        stream.write(" ".join([word, device, str(time.monotonic()), str(os.getpid()), *map(str, more)]) + "\n")
+
+
+def ignore_polite_stops():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+if what == "rest":
+    note("begin")
+    time.sleep(float(value))
+    note("end")
+elif what == "polite":
+    # as the trainer does: a polite stop ends in status 130
+    signal.signal(signal.SIGTERM, lambda *_: (print("mlcnc: stopped; what was logged is kept"), sys.exit(130)))
+    note("begin")
+    time.sleep(60)
+elif what == "stubborn":
+    ignore_polite_stops()
+    # as a loader of data: a copy of the process that holds what it holds
+    child = os.fork()
+    if child:
+        note("begin", child)
+    time.sleep(60)
+elif what == "orphan":
+    if not os.fork():
+        ignore_polite_stops()
+        time.sleep(60)
+elif what == "exit":
+    print(f"mlcnc: ended on purpose with {value}")
+    sys.exit(int(value))
+elif what == "crash":
+    raise ValueError("crashed on purpose")
+elif what == "signal":
+    os.kill(os.getpid(), int(value))
+    time.sleep(60)
+elif what == "environment":
+    for name in sorted(os.environ):
+        print(name)

@@ -1,0 +1,200 @@
+"""The runner with real processes: starting, ending, stopping, and one job a device."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+
+from mlcnc.launch import LaunchError
+from mlcnc.launch.locks import device_lock_path, is_locked
+from tests.processes.stand_in import (
+    LEDGER,
+    StandInJobs,
+    group_members,
+    pretend_gpus,
+    stand_in,
+    submit,
+    supervisors,
+    wait_for_state,
+    wait_until,
+)
+
+
+def ledger():
+    with open(os.environ[LEDGER]) as stream:
+        return [line.split() for line in stream]
+
+
+def begun(jobs, job_id):
+    """Wait until the stand-in itself runs, and return the job."""
+    job = wait_for_state(jobs, job_id, "running")
+    wait_until(lambda: os.path.exists(os.environ[LEDGER]) and any(line[3] == str(job.pid) for line in ledger()))
+    return job
+
+
+ENDS = [
+    ("rest:0", "finished", 0, "finished"),
+    ("exit:1", "failed", 1, "ended on purpose with 1"),
+    ("crash", "failed", 1, "ValueError: crashed on purpose"),
+    ("exit:130", "stopped", 130, "ended on purpose"),
+    (f"signal:{int(signal.SIGKILL)}", "lost", -9, "killed by signal 9 (SIGKILL), often because memory ran out"),
+    (f"signal:{int(signal.SIGSEGV)}", "failed", -11, "ended by signal 11 (SIGSEGV)"),
+]
+
+
+def test_how_a_job_ended_is_told(jobs):
+    queued = [jobs.submit(stand_in(behaviour)) for behaviour, *_ in ENDS]
+    assert queued[-1].state == "queued"
+    assert queued[-1].place is not None
+    for job, (_, state, code, words) in zip(queued, ENDS, strict=True):
+        ended = wait_for_state(jobs, job.job_id, state)
+        assert ended.exit_code == code
+        assert words in ended.headline
+        assert ended.started_at is not None
+        assert ended.finished_at is not None
+        assert ended.device == "cpu"
+        assert ended.pid is None
+
+
+def test_twenty_starts_from_as_many_processes_in_two_folders_never_share_a_device(tmp_path, locks):
+    pretend_gpus(2)
+    roots = [tmp_path / "one", tmp_path / "two"]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.processes.stand_in"])
+    starts = [
+        context.Process(target=submit, args=(roots[index % 2], "rest:0.05", "auto" if index % 5 else "cpu"))
+        for index in range(20)
+    ]
+    for process in starts:
+        process.start()
+    for process in starts:
+        process.join()
+        assert process.exitcode == 0
+    found = [StandInJobs(root) for root in roots]
+    wait_until(lambda: not any(job.is_active for jobs in found for job in jobs.all()))
+    assert sorted(job.state for jobs in found for job in jobs.all()) == ["finished"] * 20
+    lines = sorted(ledger(), key=lambda line: float(line[2]))
+    assert {line[1] for line in lines} == {"cpu", "cuda:0", "cuda:1"}
+    for device in ("cpu", "cuda:0", "cuda:1"):
+        mine = [line for line in lines if line[1] == device]
+        # begin and end of one process follow each other: no other began in between
+        assert [line[0] for line in mine] == ["begin", "end"] * (len(mine) // 2)
+        assert all(first[3] == second[3] for first, second in zip(mine[::2], mine[1::2], strict=True))
+    assert len(lines) == 40
+    for root in roots:
+        wait_until(lambda root=root: not supervisors(root))
+
+
+def test_the_device_stays_locked_until_the_last_process_of_the_job_is_gone(jobs):
+    job = begun(jobs, jobs.submit(stand_in("stubborn")).job_id)
+    child = int(ledger()[0][4])
+    (supervisor,) = supervisors(jobs.runs_root)
+    supervisor.kill()
+    os.kill(job.pid, signal.SIGKILL)
+    wait_until(lambda: not is_running(job.pid))
+    assert is_running(child)
+    assert is_locked(device_lock_path("cpu"))
+    # the next supervisor frees the device before it gives it away again
+    second = jobs.submit(stand_in("rest:0"))
+    wait_for_state(jobs, second.job_id, "finished")
+    assert not is_running(child)
+    assert jobs.get(job.job_id).state == "lost"
+
+
+def test_a_job_leaves_no_process_behind(jobs):
+    job = jobs.submit(stand_in("orphan"))
+    wait_for_state(jobs, job.job_id, "finished")
+    wait_until(lambda: not is_locked(device_lock_path("cpu")), 10)
+
+
+def test_a_job_that_resists_is_gone_ten_seconds_after_the_stop(jobs):
+    job = begun(jobs, jobs.submit(stand_in("stubborn")).job_id)
+    asked = time.monotonic()
+    jobs.stop(job.job_id)
+    assert jobs.get(job.job_id).state == "stopping"
+    ended = wait_for_state(jobs, job.job_id, "stopped")
+    assert time.monotonic() - asked < 10
+    assert group_members(job.pid) == []
+    assert ended.headline == "stopped on request; what was logged is kept"
+    assert ended.cancel_asked
+    with pytest.raises(LaunchError, match="has ended already: it is stopped"):
+        jobs.stop(job.job_id)
+
+
+def test_a_stop_works_without_a_supervisor(jobs):
+    job = begun(jobs, jobs.submit(stand_in("polite")).job_id)
+    for process in supervisors(jobs.runs_root):
+        process.kill()
+    wait_until(lambda: not supervisors(jobs.runs_root))
+    assert jobs.get(job.job_id).state == "running"
+    jobs.stop(job.job_id)
+    wait_for_state(jobs, job.job_id, "stopped")
+    assert not is_running(job.pid)
+
+
+def test_queued_jobs_are_stopped_moved_and_removed(jobs):
+    first = begun(jobs, jobs.submit(stand_in("polite")).job_id)
+    ids = [jobs.submit(stand_in("rest:0", after=str(number))).job_id for number in range(4)]
+    places = lambda: [jobs.get(job_id).place for job_id in ids]  # noqa: E731
+    assert places() == [1, 2, 3, 4]
+    jobs.move(ids[3], -2)
+    assert places() == [1, 3, 4, 2]
+    jobs.move(ids[0], 100)
+    assert places() == [4, 2, 3, 1]
+    jobs.move(ids[2], 0)
+    assert places() == [4, 2, 3, 1]
+    jobs.stop(ids[1])
+    assert jobs.get(ids[1]).state == "stopped"
+    assert jobs.get(ids[1]).headline == "stopped before it began"
+    jobs.remove(ids[2])
+    assert [job.job_id for job in jobs.all()] == [ids[3], ids[1], ids[0], first.job_id]
+    with pytest.raises(LaunchError, match="not in the queue any more"):
+        jobs.move(first.job_id, 1)
+    with pytest.raises(LaunchError, match="is running; stop it first"):
+        jobs.remove(first.job_id)
+    jobs.stop(first.job_id)
+    for job_id in (ids[3], ids[0]):
+        wait_for_state(jobs, job_id, "finished")
+    assert [line[3] for line in ledger() if line[0] == "begin"][1:] != []
+    started = {job.job_id: job.started_at for job in jobs.all()}
+    assert started[ids[3]] < started[ids[0]]
+
+
+def test_limits_end_a_job_and_say_so(jobs):
+    short = jobs.submit(stand_in("polite", max_minutes=0.005))
+    ended = wait_for_state(jobs, short.job_id, "stopped")
+    assert ended.headline == "stopped after its limit of 0.005 minutes; what was logged is kept"
+    assert not ended.cancel_asked
+    large = begun(jobs, jobs.submit(stand_in("polite", max_megabytes=0.5)).job_id)
+    (large.folder / "log.txt").write_bytes(b"x" * 700_000)
+    ended = wait_for_state(jobs, large.job_id, "stopped")
+    assert "MB, over its limit of 0.5 MB" in ended.headline
+
+
+def test_a_supervisor_started_from_here_leaves_no_zombie(jobs):
+    job = jobs.submit(stand_in("rest:0"))
+    wait_for_state(jobs, job.job_id, "finished")
+    wait_until(lambda: not supervisors(jobs.runs_root))
+    wait_until(lambda: not [child for child in psutil.Process().children() if child.status() == "zombie"])
+    assert not [thread for thread in threading.enumerate() if thread.name == "mlcnc-supervisor"]
+
+
+def test_the_environment_of_a_job_is_small(jobs, monkeypatch):
+    monkeypatch.setenv("SECRET_TOKEN", "x")
+    monkeypatch.setenv("MLCNC_GLOVE", "/somewhere")
+    job = jobs.submit(stand_in("environment"))
+    wait_for_state(jobs, job.job_id, "finished")
+    names = set(jobs.log(job.job_id).split())
+    assert {"PATH", "HOME", "MLCNC_GLOVE", "CUDA_VISIBLE_DEVICES", "PYTHONUNBUFFERED"} <= names
+    assert "SECRET_TOKEN" not in names
+
+
+def is_running(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
