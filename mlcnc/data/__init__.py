@@ -6,25 +6,39 @@ import difflib
 from collections.abc import Callable
 from pathlib import Path
 
+from mlcnc.data import digits, pictograms
 from mlcnc.data.contact_sheet import contact_sheet
 from mlcnc.data.digits import digits_lt
 from mlcnc.data.pictograms import pictogram_lt
-from mlcnc.data.protocol import ArraySplit, ImageSplit, MultiLabelDataset
+from mlcnc.data.protocol import ArraySplit, DatasetFacts, ImageSplit, MultiLabelDataset
 from mlcnc.errors import UnknownDatasetError
 
 __all__ = [
     "DATASETS",
     "ArraySplit",
+    "DatasetFacts",
     "ImageSplit",
     "MultiLabelDataset",
     "build_dataset",
     "contact_sheet",
+    "dataset_facts",
 ]
 
 DATASETS: dict[str, Callable[[int, int, Path | None], MultiLabelDataset]] = {
     "pictogram-lt": pictogram_lt,
     "digits-lt": digits_lt,
 }
+FACTS = {"pictogram-lt": pictograms.FACTS, "digits-lt": digits.FACTS}
+
+
+def dataset_facts(name: str) -> DatasetFacts:
+    """Return what is known of a data set before it is drawn.
+
+    Raises:
+        UnknownDatasetError: no such data set; the message lists the known ones.
+    """
+    _check_name(name)
+    return FACTS[name]
 
 
 def build_dataset(
@@ -41,8 +55,12 @@ def build_dataset(
     Raises:
         UnknownDatasetError: no such data set; the message lists the known ones.
     """
+    _check_name(name)
+    return DATASETS[name](seed, size, cache_dir)
+
+
+def _check_name(name: str) -> None:
     if name not in DATASETS:
         close = difflib.get_close_matches(name, DATASETS, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise UnknownDatasetError(f"data.dataset must be one of {', '.join(DATASETS)}, got {name!r}{hint}")
-    return DATASETS[name](seed, size, cache_dir)

@@ -12,13 +12,14 @@ from mlcnc.data.cache import cached_splits
 from mlcnc.data.long_tail import balanced_label_sets, deal_labels, exponential_counts, frequency_groups
 from mlcnc.data.pen import shaded, trimmed
 from mlcnc.data.pictograms import PALETTE
-from mlcnc.data.protocol import ArraySplit, MultiLabelDataset
+from mlcnc.data.protocol import ArraySplit, DatasetFacts, MultiLabelDataset
 from mlcnc.data.scenes import SIZES, Sprite, draw_split
 from mlcnc.errors import ConfigError
 
 VERSION = 1
 CLASS_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 COUNTS = tuple(exponential_counts(10, 500, 8))
+NUM_VALIDATION, NUM_TEST = 400, 800
 SHARES = {"train": (0.0, 0.5), "validation": (0.5, 0.65), "test": (0.65, 1.0)}
 """Share of each digit's glyphs that a split may draw from; they do not overlap."""
 
@@ -52,8 +53,8 @@ def label_sets(seed: int) -> dict[str, NDArray[np.uint8]]:
     """Return the targets (N, 10) of train, validation and test."""
     rng = np.random.Generator(np.random.PCG64([seed, 8]))
     total = sum(COUNTS)
-    threes, twos = total // 12, total // 4
-    sizes = [3] * threes + [2] * twos + [1] * (total - 3 * threes - 2 * twos)
+    sizes = _labels_per_scene()
+    threes, twos = sizes.count(3), sizes.count(2)
     frequency = np.array(COUNTS, dtype=np.float64)
     # digits mix freely: the wanted co-occurrence is that of independent labels
     wanted = np.rint(np.outer(frequency, frequency) / total * (2 * threes + twos) / len(sizes))
@@ -63,9 +64,18 @@ def label_sets(seed: int) -> dict[str, NDArray[np.uint8]]:
     train = deal_labels(COUNTS, sizes, wanted_pairs, head, rng)
     balanced = {
         name: balanced_label_sets(10, [1 + index % 4 % 3 for index in range(number)], rng)
-        for name, number in (("validation", 400), ("test", 800))
+        for name, number in (("validation", NUM_VALIDATION), ("test", NUM_TEST))
     }
     return {"train": train[rng.permutation(len(train))], **balanced}
+
+
+def _labels_per_scene() -> list[int]:
+    total = sum(COUNTS)
+    threes, twos = total // 12, total // 4
+    return [3] * threes + [2] * twos + [1] * (total - 3 * threes - 2 * twos)
+
+
+FACTS = DatasetFacts(CLASS_NAMES, len(_labels_per_scene()), NUM_VALIDATION, NUM_TEST, SIZES)
 
 
 def glyphs_by_split(seed: int) -> dict[str, list[NDArray[np.uint8]]]:

@@ -14,7 +14,7 @@ from mlcnc.data import pictograms_things as things
 from mlcnc.data.cache import cached_splits
 from mlcnc.data.long_tail import balanced_label_sets, deal_labels, frequency_groups
 from mlcnc.data.pen import INK, WHITE, Colour, Pen, trimmed
-from mlcnc.data.protocol import ArraySplit, MultiLabelDataset
+from mlcnc.data.protocol import ArraySplit, DatasetFacts, MultiLabelDataset
 from mlcnc.data.scenes import SIZES, draw_split
 from mlcnc.errors import ConfigError
 
@@ -74,6 +74,7 @@ PAIRS = (
 # VOC-LT has 353, 468, 238, 73, 9, 1 images of 1 to 6 labels; a scene holds at most four objects, and
 # the labels of the fuller images move to pairs.
 NUM_SCENES = {1: 342, 2: 479, 3: 238, 4: 83}
+NUM_VALIDATION, NUM_TEST = 500, 1000
 
 # red, orange, yellow, olive, teal, blue, navy, violet, pink, brown, grey, cream
 PALETTE: tuple[Colour, ...] = (
@@ -82,6 +83,9 @@ PALETTE: tuple[Colour, ...] = (
 )  # fmt: skip
 WOOD: tuple[Colour, ...] = ((168, 116, 68), (126, 82, 52), (196, 156, 106), (92, 62, 46), (206, 196, 176))
 COATS: tuple[Colour, ...] = ((162, 108, 62), (110, 72, 48), (196, 158, 112), (70, 62, 60), (150, 146, 142))
+
+
+FACTS = DatasetFacts(CLASS_NAMES, sum(NUM_SCENES.values()), NUM_VALIDATION, NUM_TEST, SIZES)
 
 
 def voc_lt_co_occurrence() -> NDArray[np.int64]:
@@ -127,7 +131,7 @@ def label_sets(seed: int) -> dict[str, NDArray[np.uint8]]:
     train = deal_labels(COUNTS, sizes, voc_lt_co_occurrence(), frequency_groups(COUNTS)["head"], rng)
     balanced = {
         name: balanced_label_sets(20, [1 + index % 4 % 3 for index in range(number)], rng)
-        for name, number in (("validation", 500), ("test", 1000))
+        for name, number in (("validation", NUM_VALIDATION), ("test", NUM_TEST))
     }
     return {"train": train[rng.permutation(len(train))], **balanced}
 

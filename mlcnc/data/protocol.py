@@ -70,6 +70,23 @@ class ArraySplit:
 
 
 @dataclass(frozen=True)
+class DatasetFacts:
+    """What is known of a data set before it is drawn or read.
+
+    Args:
+        class_names: C names.
+        num_train, num_validation, num_test: images per split.
+        image_sizes: sides in pixels that it offers.
+    """
+
+    class_names: tuple[str, ...]
+    num_train: int
+    num_validation: int
+    num_test: int
+    image_sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class MultiLabelDataset:
     """A named data set with its splits; settings are chosen on validation, never on test.
 

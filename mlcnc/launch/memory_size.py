@@ -1,0 +1,72 @@
+"""How much memory a training run takes at its peak, from its settings.
+
+The sum of what is always there (libraries, images, weights, gradients, both moments of the optimiser) and the
+larger of two moments: the backward pass of a training batch, which keeps what its layers gave, and the
+measurement pass, which keeps no graph but the class-wise features of train and test for its second pass.
+"""
+
+from __future__ import annotations
+
+from mlcnc.config import ExperimentConfig
+from mlcnc.data import DatasetFacts
+from mlcnc.launch.network_size import FLOAT, NetworkSize
+
+LIBRARIES = 330 * 10**6
+"""Resident after Python has loaded torch and everything else."""
+
+WORKSPACE = 80 * 10**6
+"""What torch's kernels and threads keep for themselves once a step was taken."""
+
+CUDA_LIBRARIES = 600 * 10**6
+"""A CUDA context with its kernels and workspaces."""
+
+MEASURED_BATCH = 256
+KEPT_AT_MOST = 512 * 2**20
+"""Of one space and split; of more, only the positives are kept."""
+
+
+def host_bytes(config: ExperimentConfig, facts: DatasetFacts, network: NetworkSize, *, on_host: bool) -> int:
+    """Return about how many bytes the process holds at its peak.
+
+    Args:
+        config: of the run.
+        facts: of its data set.
+        network: its size.
+        on_host: it computes on the CPU, so that network and batches are in this memory too.
+    """
+    images = facts.num_train + facts.num_validation + facts.num_test
+    stored = images * 3 * config.data.image_size**2
+    kept = _kept_bytes(facts, network)
+    if not on_host:
+        return int(LIBRARIES + 2 * WORKSPACE + stored + 2 * kept)
+    return int(LIBRARIES + WORKSPACE + stored + _states(config, network) + _busiest(config, network, kept))
+
+
+def device_bytes(config: ExperimentConfig, network: NetworkSize) -> int:
+    """Return about how many bytes of a GPU's memory the run takes."""
+    half = 0.6 if config.training.mixed_precision else 1.0
+    return int(CUDA_LIBRARIES + _states(config, network) + half * _busiest(config, network, 0))
+
+
+def _states(config: ExperimentConfig, network: NetworkSize) -> int:
+    copies = 4 + (config.training.ema_decay is not None)
+    return FLOAT * (copies * network.parameters + 2 * network.buffers)
+
+
+def _busiest(config: ExperimentConfig, network: NetworkSize, kept: int) -> float:
+    batch = min(config.training.batch_size, config.data.num_samples or config.training.batch_size)
+    trained = 1.2 * FLOAT * batch * network.outputs_per_image
+    measured = FLOAT * MEASURED_BATCH * network.alive_per_image + 1.5 * kept
+    # memory of the last training batch goes back to the system in part only
+    return max(trained, 0.3 * trained + measured)
+
+
+def _kept_bytes(facts: DatasetFacts, network: NetworkSize) -> int:
+    classes = network.num_classes
+    total = 0
+    for images in (facts.num_train, facts.num_test):
+        for width in (network.embedding_dim, network.projected_dim):
+            every = FLOAT * images * classes * width
+            # a positive in seven is more than any built-in data set has
+            total += every if every <= KEPT_AT_MOST else every // 7
+    return total
