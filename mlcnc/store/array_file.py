@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,48 +12,101 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from mlcnc.errors import RunFormatError
+from mlcnc.store.array_rules import impossible, misfit, sizes_in
+from mlcnc.store.regular_files import require_regular, said_of
+
+MOST_HEADER_BYTES = 8 * 2**20
+MOST_PART_BYTES = 512 * 2**20
+"""Of what is read at once: a sparse file of a few bytes may claim terabytes."""
+
+_BYTES = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "I16": 2, "U16": 2}
 
 
 class ArrayFile:
-    """Arrays of one safetensors file, mapped into memory and read by name or slice."""
+    """Arrays of one safetensors file, mapped into memory and read by name or slice.
 
-    def __init__(self, path: Path) -> None:
+    Arrays that pages know are checked against ``array_rules`` when they are read, so that whoever asks gets
+    arrays that fit each other, or one sentence.
+
+    Args:
+        path: of the file.
+        known: sizes fixed elsewhere in the run, by letter of the rules, e.g. ``C`` for the classes.
+
+    Raises:
+        RunFormatError: the file is missing, damaged or no regular file.
+    """
+
+    def __init__(self, path: Path, known: Mapping[str, int] | None = None) -> None:
         self.path = path
+        self._known = known or {}
         try:
+            require_regular(path)
+            with path.open("rb") as stream:
+                length = int.from_bytes(stream.read(8), "little")
+            if length > MOST_HEADER_BYTES:
+                raise ValueError(f"its header would have {length} bytes")
             with safe_open(path, framework="numpy") as stream:
-                self._names = frozenset(stream.keys())
+                self.about: dict[str, str] = dict(stream.metadata() or {})
+                parts = {name: stream.get_slice(name) for name in stream.keys()}  # noqa: SIM118
+                self._header = {
+                    name: (part.get_dtype(), tuple(part.get_shape())) for name, part in parts.items()
+                }
         except FileNotFoundError:
-            raise RunFormatError(f"{path.name} of run {_run_of(path)} is missing") from None
+            raise RunFormatError(f"{said_of(path)} is missing") from None
         except (SafetensorError, OSError, ValueError) as error:
-            raise RunFormatError(f"{path.name} of run {_run_of(path)} is damaged: {error}") from error
+            raise self._damaged(getattr(error, "strerror", None) or error) from error
+        self._sizes = sizes_in(self._header)
 
     def keys(self) -> frozenset[str]:
         """Return the names of the arrays."""
-        return self._names
+        return frozenset(self._header)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names
+        return name in self._header
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes by letter of the rules, of those letters that all arrays agree on."""
+        return {letter: next(iter(found)) for letter, found in self._sizes.items() if len(found) == 1}
 
     def get(self, name: str, index: Any = slice(None)) -> NDArray[Any]:
         """Return an array, or the part ``index`` of its first axis; only that part is read.
 
         Raises:
-            KeyError: no array has that name.
-            RunFormatError: the file is damaged.
+            RunFormatError: the file is damaged, no array has that name, or it does not fit the run.
         """
-        if name not in self._names:
-            raise KeyError(name)
+        if name not in self._header:
+            raise self._damaged(f"it holds no array {name}")
+        dtype, shape = self._header[name]
+        problem = misfit(name, dtype, shape, self._sizes, self._known)
+        if problem is not None:
+            raise self._damaged(problem)
+        if _bytes_of(dtype, shape, index) > MOST_PART_BYTES:
+            raise self._damaged(f"{name} of shape {shape} is larger than what can be read at once")
         try:
             with safe_open(self.path, framework="numpy") as stream:
                 part = stream.get_slice(name)
-                if not part.get_shape():
-                    return np.asarray(stream.get_tensor(name))
-                if isinstance(index, int):
-                    return np.asarray(part[index : index + 1])[0]
-                return np.asarray(part[index])
-        except (SafetensorError, OSError, ValueError) as error:
-            raise RunFormatError(f"{self.path.name} of run {_run_of(self.path)} is damaged: {error}") from error
+                if not shape:
+                    found = np.asarray(stream.get_tensor(name))
+                elif isinstance(index, int):
+                    found = np.asarray(part[index : index + 1])[0]
+                else:
+                    found = np.asarray(part[index])
+        except (SafetensorError, OSError, ValueError, IndexError, TypeError) as error:
+            raise self._damaged(getattr(error, "strerror", None) or error) from error
+        problem = impossible(name, found, self._known)
+        if problem is not None:
+            raise self._damaged(problem)
+        return found
+
+    def _damaged(self, reason: object) -> RunFormatError:
+        return RunFormatError(f"{said_of(self.path)} is damaged: {reason}")
 
 
-def _run_of(path: Path) -> str:
-    return path.parent.parent.name if path.parent.name == "epochs" else path.parent.name
+def _bytes_of(dtype: str, shape: tuple[int, ...], index: Any) -> int:
+    rows = shape[0] if shape else 1
+    if isinstance(index, int):
+        rows = 1
+    elif isinstance(index, slice):
+        rows = len(range(*index.indices(rows)))
+    return rows * math.prod(shape[1:]) * _BYTES.get(dtype, 1)

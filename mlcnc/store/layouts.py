@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
 from mlcnc.errors import RunFormatError, RunNotFoundError, require_shape
+from mlcnc.store.array_file import ArrayFile
 from mlcnc.store.files import write_arrays
+from mlcnc.store.regular_files import said_of, tree_of
 from mlcnc.store.schema import SCHEMA_VERSION, checked_run_id
 
 _LAYOUT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -66,7 +69,7 @@ def write_layout(root: str | Path, run_id: str, name: str, layout: StoredLayout)
     require_shape("coordinates", coordinates.shape, (len(layout.epochs), "S", 2), like="epochs")
     if not np.isfinite(coordinates).all():
         raise ValueError("coordinates must be finite")
-    if any(later <= earlier for earlier, later in zip(layout.epochs, layout.epochs[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(layout.epochs)):
         raise ValueError(f"epochs must rise, got {list(layout.epochs)}")
     about = {
         "schema_version": SCHEMA_VERSION,
@@ -92,17 +95,16 @@ def read_layout(folder: Path, name: str) -> StoredLayout | None:
         RunFormatError: the file is damaged or of a newer version.
     """
     path = layout_path(folder, name)
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
-    where = f"layouts/{path.name} of run {folder.name}"
+    file = ArrayFile(path)
     try:
-        with safe_open(path, framework="numpy") as stream:
-            about = json.loads((stream.metadata() or {})["layout"])
-            coordinates = np.asarray(stream.get_tensor("coordinates"))
-            epochs = tuple(int(epoch) for epoch in stream.get_tensor("epochs"))
+        about = tree_of(file.about["layout"].encode())
         if int(about["schema_version"]) > SCHEMA_VERSION:
-            raise RunFormatError(f"{where} was written by a newer mlcnc; upgrade to open it")
-        require_shape("coordinates", coordinates.shape, (len(epochs), "S", 2))
+            raise RunFormatError(f"{said_of(path)} was written by a newer mlcnc; upgrade to open it")
+        coordinates, epochs = file.get("coordinates"), tuple(file.get("epochs").tolist())
+        if not epochs or any(later <= earlier for earlier, later in pairwise(epochs)):
+            raise ValueError("its epochs do not rise")
         return StoredLayout(
             coordinates=coordinates.astype(np.float32),
             epochs=epochs,
@@ -112,8 +114,8 @@ def read_layout(folder: Path, name: str) -> StoredLayout | None:
             parameters=dict(about["parameters"]),
             versions=dict(about["versions"]),
         )
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise RunFormatError(f"{where} is damaged: {error}") from error
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise RunFormatError(f"{said_of(path)} is damaged: {error}") from error
 
 
 def layout_path(folder: Path, name: str) -> Path:

@@ -9,6 +9,11 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
+from mlcnc.errors import RunFormatError
+from mlcnc.store.regular_files import read_regular, said_of
+
+MOST_BYTES = 256 * 2**20
+MOST_LINES = 200_000
 _MAX_EPOCH = 2**53
 """Beyond it a float cannot hold every integer."""
 
@@ -23,9 +28,14 @@ def read_metrics(path: Path, names: Collection[str] | None = None) -> tuple[list
         names: the metrics to keep besides ``epoch``; None keeps all. Every line is checked as a whole either
             way, so that both ways agree on which lines are damaged.
     """
-    if not path.is_file():
+    try:
+        raw = read_regular(path, MOST_BYTES).split(b"\n", MOST_LINES)
+    except FileNotFoundError:
         return [], []
-    raw = path.read_bytes().split(b"\n")
+    except RunFormatError as error:
+        return [], [str(error)]
+    if len(raw) > MOST_LINES:
+        return [], [f"{said_of(path)} is damaged: it has more than {MOST_LINES} lines"]
     lines: dict[int, dict[str, float]] = {}
     problems: list[str] = []
     for number, text in enumerate(raw, start=1):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -19,9 +18,10 @@ from mlcnc.store.files import store_error, write_json
 from mlcnc.store.layouts import StoredLayout, read_layout
 from mlcnc.store.liveness import true_state
 from mlcnc.store.metrics_file import read_metrics
-from mlcnc.store.schema import RUN_ID, RunInfo, RunStatus, checked_run_id, parse_info
+from mlcnc.store.regular_files import LINK, read_json
+from mlcnc.store.schema import RUN_ID, RunInfo, RunStatus, checked_run_id, parse_info, parse_status
 
-_EPOCH_FILE = re.compile(r"(\d{4,})\.safetensors")
+_EPOCH_FILE = re.compile(r"([0-9]{4}|[1-9][0-9]{4,8})\.safetensors")
 T = TypeVar("T")
 
 
@@ -59,17 +59,12 @@ class Run:
         Raises:
             RunFormatError: run.json is missing, damaged or of a newer version.
         """
-        return parse_info(_read_json(self.folder / "run.json"))
+        return parse_info(read_json(self.folder / "run.json"))
 
     @property
     def status(self) -> RunStatus:
         """Where the run stands now; ``lost`` where a running one has no process any more."""
-        try:
-            written = self._while_unchanged(
-                "status.json", lambda path: RunStatus.model_validate(_read_json(path))
-            )
-        except ValueError as error:
-            raise RunFormatError(f"status.json of run {self.run_id} is damaged: {error}") from None
+        written = self._while_unchanged("status.json", lambda path: parse_status(read_json(path)))
         return RunStatus(state="lost") if written is None else true_state(written)
 
     @property
@@ -89,6 +84,8 @@ class Run:
     def warnings(self) -> tuple[str, ...]:
         """Sentences about what could not be read."""
         lines, problems = read_metrics(self.folder / "metrics.jsonl")
+        if (self.folder / "epochs").is_symlink():
+            problems.append(f"epochs of run {self.run_id} cannot be read: {LINK}")
         logged = {int(line["epoch"]) for line in lines}
         for epoch in self.array_epochs():
             if epoch not in logged:
@@ -112,7 +109,7 @@ class Run:
         Raises:
             RunFormatError: the file is missing or damaged.
         """
-        return ArrayFile(self.folder / "epochs" / f"{epoch:04d}.safetensors")
+        return ArrayFile(self.folder / "epochs" / f"{epoch:04d}.safetensors", self._sizes())
 
     def samples(self) -> ArrayFile | None:
         """Return sample pairs, probe images and targets; None where the run stored none.
@@ -121,7 +118,8 @@ class Run:
             RunFormatError: the file is damaged.
         """
         path = self.folder / "samples.safetensors"
-        return ArrayFile(path) if path.is_file() else None
+        known = {"C": len(self.info.class_names)}
+        return ArrayFile(path, known) if os.path.lexists(path) else None
 
     def layout(self, name: str) -> StoredLayout | None:
         """Return a layout that ``mlcnc layout`` wrote, e.g. ``umap-mu``; None where there is none.
@@ -150,7 +148,7 @@ class Run:
         found: list[tuple[str | int, ...]] = [(str(self.folder),)]
         for part in parts:
             try:
-                stat = os.stat(f"{self.folder}/{part}")
+                stat = os.lstat(f"{self.folder}/{part}")
             except OSError:
                 continue
             found.append((part, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size))
@@ -159,7 +157,7 @@ class Run:
     def notes(self) -> dict[str, Any]:
         """Return name, tags and notes given by people; empty where there are none or they are damaged."""
         try:
-            tree = self._while_unchanged("notes.json", _read_json)
+            tree = self._while_unchanged("notes.json", read_json)
         except RunFormatError:
             return {}
         return dict(tree) if isinstance(tree, dict) else {}
@@ -172,7 +170,7 @@ class Run:
         """
         path = self.folder / "notes.json"
         try:
-            damaged = path.is_file() and not isinstance(_read_json(path), dict)
+            damaged = os.path.lexists(path) and not isinstance(read_json(path), dict)
         except RunFormatError:
             damaged = True
         if damaged:
@@ -182,11 +180,20 @@ class Run:
                 raise store_error(path, error) from error
         write_json(path, {"schema_version": 1, **notes})
 
+    def _sizes(self) -> dict[str, int]:
+        """Return what run.json and the samples say about the sizes of arrays; see ``array_rules``."""
+        known = {"C": len(self.info.class_names)}
+        try:
+            samples = self._while_unchanged("samples.safetensors", lambda path: ArrayFile(path, known).sizes)
+        except RunFormatError:
+            samples = None
+        return {**(samples or {}), **known}
+
     def _while_unchanged(self, name: str, read: Callable[[Path], T]) -> T | None:
         """Return what ``read`` gives for a file, read again when the file changed; None where there is none."""
         path = self.folder / name
         try:
-            stat = path.stat()
+            stat = path.lstat()
         except OSError:
             return None
         # a replaced file has another number, even within one tick of the clock
@@ -270,7 +277,7 @@ class RunStore:
 
     def _known(self, run_id: str) -> Run:
         try:
-            stat = os.stat(f"{self.root}/{run_id}/run.json")
+            stat = os.lstat(f"{self.root}/{run_id}/run.json")
         except OSError:
             return self.open(run_id)
         key = (stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size)
@@ -282,9 +289,12 @@ class RunStore:
 
     def _is_run_folder(self, entry: os.DirEntry[str]) -> bool:
         # only a link can lead out of the root
-        if entry.is_symlink():
-            return entry.is_dir() and self._inside(self.root / entry.name)
-        return entry.is_dir(follow_symlinks=False)
+        try:
+            if entry.is_symlink():
+                return entry.is_dir() and self._inside(self.root / entry.name)
+            return entry.is_dir(follow_symlinks=False)
+        except OSError:  # a link that leads round in a circle
+            return False
 
     def _inside(self, folder: Path) -> bool:
         return folder.resolve().parent == self.root.resolve()
@@ -292,20 +302,6 @@ class RunStore:
 
 def _listed(folder: Path) -> list[Path]:
     try:
-        return list(folder.iterdir())
+        return [] if folder.is_symlink() else list(folder.iterdir())
     except OSError:
         return []
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunFormatError(f"{path.name} of run {path.parent.name} is missing") from None
-    except OSError as error:
-        # the text of a system error holds the whole path
-        raise RunFormatError(
-            f"{path.name} of run {path.parent.name} cannot be read: {error.strerror}"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise RunFormatError(f"{path.name} of run {path.parent.name} is damaged: {error}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,12 +14,19 @@ SCHEMA_VERSION = 1
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 ARRAY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]*(/[A-Za-z0-9_][A-Za-z0-9_.]*)*")
 
+# beyond 2**53 a float, and so JavaScript, cannot hold every integer
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Name = Annotated[str, Field(max_length=1000)]
+
 State = Literal["queued", "running", "finished", "stopped", "failed", "lost"]
 FINAL_STATES = frozenset({"finished", "stopped", "failed"})
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+R = TypeVar("R", bound=_Record)
 
 
 class GroupThresholds(_Record):
@@ -33,22 +40,22 @@ class RunInfo(_Record):
     """What is known when a run is created (run.json)."""
 
     schema_version: int = SCHEMA_VERSION
-    run_id: str
-    name: str
-    created_at: str = Field(description="UTC, ISO 8601")
+    run_id: Name
+    name: Name
+    created_at: Name = Field(description="UTC, ISO 8601")
     config: dict[str, Any] = Field(default_factory=dict)
-    seed: int | None = None
-    class_names: list[str]
-    class_counts: list[int]
-    groups: dict[str, list[int]]
+    seed: Count | None = None
+    class_names: list[Name]
+    class_counts: list[Count]
+    groups: dict[Name, list[Count]]
     group_thresholds: GroupThresholds = GroupThresholds()
-    co_occurrence: list[list[int]] | None = None
-    num_train: int | None = None
-    num_validation: int | None = None
-    num_test: int | None = None
+    co_occurrence: list[list[Count]] | None = None
+    num_train: Count | None = None
+    num_validation: Count | None = None
+    num_test: Count | None = None
     versions: dict[str, str] = Field(default_factory=dict)
-    device: str = "unknown"
-    git_commit: str | None = None
+    device: Name = "unknown"
+    git_commit: Name | None = None
 
 
 class RunFailure(_Record):
@@ -65,14 +72,14 @@ class RunStatus(_Record):
 
     schema_version: int = SCHEMA_VERSION
     state: State
-    epoch: int | None = Field(None, description="last logged epoch, from 0")
-    num_epochs: int | None = None
-    batch: int | None = Field(None, description="batches done of the epoch under way, as of the heartbeat")
-    num_batches: int | None = Field(None, description="batches of the epoch under way")
+    epoch: Count | None = Field(None, description="last logged epoch, from 0")
+    num_epochs: Count | None = None
+    batch: Count | None = Field(None, description="batches done of the epoch under way, as of the heartbeat")
+    num_batches: Count | None = Field(None, description="batches of the epoch under way")
     started_at: str | None = None
     finished_at: str | None = None
     heartbeat_at: str | None = None
-    pid: int | None = None
+    pid: int | None = Field(None, ge=1, le=2**31 - 1)
     process_start_time: float | None = Field(
         None, description="tells a reused pid apart; on Linux it moves with the clock, see process_start_ticks"
     )
@@ -105,26 +112,50 @@ def parse_info(tree: Any) -> RunInfo:
     if not isinstance(tree, dict):
         raise RunFormatError("run.json must hold an object")
     version = tree.get("schema_version", 0)
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
+    if not isinstance(version, int) or not 0 <= version <= SCHEMA_VERSION:
         raise RunFormatError(
-            f"run.json has schema version {version!r}, this mlcnc reads up to {SCHEMA_VERSION}; "
+            f"run.json has schema version {version!r:.40}, this mlcnc reads up to {SCHEMA_VERSION}; "
             "upgrade mlcnc to open the run"
         )
     for step in range(version, SCHEMA_VERSION):
         tree = MIGRATIONS[step](tree)
-    try:
-        info = RunInfo.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise RunFormatError(f"run.json, field {field}: {first['msg']}") from None
+    info = _validated(RunInfo, tree, "run.json")
     num_classes = len(info.class_names)
     indices = [index for members in info.groups.values() for index in members]
     if len(info.class_counts) != num_classes or any(not 0 <= i < num_classes for i in indices):
         raise RunFormatError(
             f"run.json names {num_classes} classes, but class_counts or groups do not fit them"
         )
+    if len(set(info.class_names)) != num_classes:
+        raise RunFormatError(
+            "run.json, field class_names: a name occurs twice, so classes cannot be told apart"
+        )
+    if len(set(indices)) != len(indices):
+        raise RunFormatError("run.json, field groups: a class stands in them twice")
+    table = info.co_occurrence
+    if table is not None and [len(row) for row in table] != [num_classes] * num_classes:
+        raise RunFormatError(f"run.json, field co_occurrence: {num_classes} rows of {num_classes} are needed")
     return info
+
+
+def parse_status(tree: Any) -> RunStatus:
+    """Return the record of a status.json tree.
+
+    Raises:
+        RunFormatError: a field is missing or of the wrong type.
+    """
+    if not isinstance(tree, dict):
+        raise RunFormatError("status.json must hold an object")
+    return _validated(RunStatus, tree, "status.json")
+
+
+def _validated(record: type[R], tree: dict[str, Any], file: str) -> R:
+    try:
+        return record.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise RunFormatError(f"{file}, field {field:.100}: {first['msg']}") from None
 
 
 def checked_run_id(run_id: str) -> str:

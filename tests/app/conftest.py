@@ -152,7 +152,7 @@ def lost(root):
     run._closed.set()
     path = run.folder / "status.json"
     tree = json.loads(path.read_text())
-    tree |= {"heartbeat_at": "2001-01-01T00:00:00+00:00", "process_start_time": 1.0}
+    tree |= {"heartbeat_at": "2001-01-01T00:00:00+00:00", "process_start_time": 1.0, "process_start_ticks": 1}
     path.write_text(json.dumps(tree))
 
 

@@ -124,7 +124,7 @@ def test_a_run_without_samples_has_no_layout(tmp_path):
 
 def test_samples_that_do_not_fit_are_refused(tmp_path):
     wrong = run_of(tmp_path, **{"samples/class_index": np.full(PAIRS, 3)})
-    with pytest.raises(RunFormatError, match="does not fit its classes"):
+    with pytest.raises(RunFormatError, match="class_index must hold whole numbers from 0 to 2, got 3"):
         sample_table(wrong)
     short = run_of(tmp_path, "short", **{"samples/split": np.zeros(4, int)})
     with pytest.raises(RunFormatError, match="does not fit"):
