@@ -20,6 +20,10 @@ from mlcnc.errors import StoreError
 from mlcnc.store.metrics_file import epoch_of
 
 
+SUBFOLDERS = ("epochs", "layouts", "checkpoints")
+"""Of a run folder, made when their first file is written."""
+
+
 def replace_file(path: Path, write: Callable[[Path], None], *, keep: Path | None = None) -> None:
     """Write beside ``path``, flush to disk and rename, so that the old content stays until then.
 
@@ -33,7 +37,8 @@ def replace_file(path: Path, write: Callable[[Path], None], *, keep: Path | None
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent.name in SUBFOLDERS:
+            path.parent.mkdir(exist_ok=True)  # never the run folder itself: someone deleted it
         write(aside)
         with aside.open("rb") as stream:
             os.fsync(stream.fileno())
@@ -180,7 +185,7 @@ def append_line(path: Path, tree: dict[str, Any]) -> None:
 def store_error(path: Path, error: BaseException) -> StoreError:
     """Return one sentence for an error of the file system."""
     reason = getattr(error, "strerror", None) or str(error)
-    folder = path.parent.parent if path.parent.name in ("epochs", "layouts") else path.parent
+    folder = path.parent.parent if path.parent.name in SUBFOLDERS else path.parent
     return StoreError(
         f"{path.name} of run {folder.name} could not be written: {reason}; "
         "what was logged before is intact. Free some space or choose another runs folder"

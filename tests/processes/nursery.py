@@ -1,0 +1,122 @@
+"""Many training processes without the seconds in which each would load torch: they are forked from one that has.
+
+``python -m tests.processes.nursery`` reads one order a line, forks a process for it and answers with its pid,
+then with how it ended. The children train on one thread, so that no thread pool has to survive the fork.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.processes.small_training import small_config, use_few_images
+from tests.processes.write_points import WritePoints
+
+
+class Nursery:
+    """The other end: starts the process that forks, and gives it orders."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.processes.nursery"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert self._answer() == "ready"
+
+    def begin(self, root: Path, run_id: str, **order: object) -> int:
+        """Start a training and return its pid.
+
+        Args:
+            root: the runs folder.
+            run_id: of the run.
+            order: ``resume``; ``kill_at`` and ``thread`` of :class:`WritePoints`; ``points``, a file that
+                receives their names; ``changes`` to the config; ``beat``, seconds between heartbeats.
+        """
+        self._process.stdin.write(json.dumps({"root": str(root), "run_id": run_id, **order}) + "\n")
+        self._process.stdin.flush()
+        return int(self._answer())
+
+    def end(self) -> int:
+        """Wait for the training and return its exit status, below zero for the signal that killed it."""
+        return int(self._answer())
+
+    def run(self, root: Path, run_id: str, **order: object) -> int:
+        """Start a training, wait for it and return its exit status."""
+        self.begin(root, run_id, **order)
+        return self.end()
+
+    def close(self) -> None:
+        """End the process that forks and every child it has."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+    def _answer(self) -> str:
+        answer = self._process.stdout.readline().strip()
+        assert answer, "the process that forks has died"
+        return answer
+
+
+def train_once(order: dict[str, object]) -> None:
+    """Do one order in a forked child."""
+    from mlcnc import stopping
+    from mlcnc.store import writer
+    from mlcnc.training import resume, train
+
+    root, run_id = Path(str(order["root"])), str(order["run_id"])
+    root.mkdir(parents=True, exist_ok=True)
+    writer.HEARTBEAT_SECONDS = float(order.get("beat", 5.0))
+    points = WritePoints(root, order.get("kill_at"), str(order.get("thread", "MainThread")))
+    points.install()
+    stopping.listen()
+    quiet = {"runs_root": root, "say": lambda text: None, "show_progress": False}
+    if order.get("resume"):
+        resume(run_id, **quiet)
+    else:
+        train(small_config(**order.get("changes", {})), run_id=run_id, **quiet)
+    if "points" in order:
+        Path(str(order["points"])).write_text("\n".join(points.names))
+
+
+def main() -> None:
+    """Fork a child for every order on standard input."""
+    import torch
+
+    import mlcnc.training
+
+    torch.set_num_threads(1)
+    use_few_images()
+    from mlcnc.training.build import build
+
+    build(small_config())  # loads what is loaded on first use
+    print("ready", flush=True)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                train_once(json.loads(line))
+                status = 0
+            except KeyboardInterrupt:
+                status = 130
+            except mlcnc.training.trainer.StoreError as error:
+                print(error, file=sys.stderr, flush=True)
+            finally:
+                os._exit(status)
+        print(child, flush=True)
+        _, ended = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(ended), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Dying by SIGKILL at the n-th place where a process could be killed while it changes files.
+
+Every call that changes something under the runs folder counts as points: before it, half-way where it writes
+bytes, and after it. Counting one thread alone makes the same n the same place in every repetition.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+
+class WritePoints:
+    """Counts the points of one thread and kills the process at one of them.
+
+    Args:
+        root: changes elsewhere do not count.
+        kill_at: the point, from 1; None only counts.
+        thread: name of the thread that counts.
+        names: receives the name of every point, for the report of a failing test.
+    """
+
+    def __init__(self, root: Path, kill_at: int | None, thread: str = "MainThread") -> None:
+        self.root = f"{root.resolve()}/"
+        self.kill_at = kill_at
+        self.thread = thread
+        self.names: list[str] = []
+
+    def reached(self, name: str) -> bool:
+        """Count a point and return whether it is the one to die at."""
+        self.names.append(name)
+        return len(self.names) == self.kill_at
+
+    def counts(self, path: object) -> bool:
+        """Return whether a change of the path counts."""
+        place = os.path.realpath(os.path.dirname(os.fspath(path)))
+        return threading.current_thread().name == self.thread and f"{place}/".startswith(self.root)
+
+    def install(self) -> None:
+        """Wrap every call of this process that changes files."""
+        import torch
+
+        from mlcnc.store import files
+
+        for name in ("replace", "rename", "mkdir", "unlink", "rmdir"):
+            self._wrap_call(name)
+        self._wrap_write()
+        self._wrap_fsync()
+        for module, name, place in ((torch, "save", 1), (files, "save_file", 1), (files, "_write_all", 0)):
+            self._wrap_whole_file(module, name, place)
+
+    def _wrap_call(self, name: str) -> None:
+        real = getattr(os, name)
+
+        def call(path, *arguments, **named):
+            if not isinstance(path, str | os.PathLike) or not self.counts(path):
+                return real(path, *arguments, **named)
+            if self.reached(f"before {name} {path}"):
+                die()
+            result = real(path, *arguments, **named)
+            if self.reached(f"after {name} {path}"):
+                die()
+            return result
+
+        setattr(os, name, call)
+
+    def _wrap_write(self) -> None:
+        real = os.write
+
+        def write(descriptor, data):
+            path = os.readlink(f"/proc/self/fd/{descriptor}")
+            if not self.counts(path):
+                return real(descriptor, data)
+            if self.reached(f"half a line of {path}"):
+                real(descriptor, data[: len(data) // 2])
+                die()
+            result = real(descriptor, data)
+            if self.reached(f"a line of {path}"):
+                die()
+            return result
+
+        os.write = write
+
+    def _wrap_fsync(self) -> None:
+        real = os.fsync
+
+        def fsync(descriptor):
+            path = os.readlink(f"/proc/self/fd/{descriptor}")
+            if self.counts(path) and self.reached(f"before fsync {path}"):
+                die()
+            return real(descriptor)
+
+        os.fsync = fsync
+
+    def _wrap_whole_file(self, module: object, name: str, place: int) -> None:
+        real = getattr(module, name)
+
+        def call(*arguments, **named):
+            path = arguments[place]
+            result = real(*arguments, **named)
+            if self.counts(path):
+                if self.reached(f"half of {path}"):
+                    os.truncate(path, os.path.getsize(path) // 2)
+                    die()
+                if self.reached(f"all of {path}"):
+                    die()
+            return result
+
+        setattr(module, name, call)
+
+
+def die() -> None:
+    """Kill this process as the kernel does where memory is short: nothing more is run."""
+    os.kill(os.getpid(), signal.SIGKILL)
