@@ -172,6 +172,7 @@ def _add_matrix(figure: go.Figure, record: AngleRecord, column: int, name: str =
         constraintoward="top",
         tickfont={"size": 10 if len(labels) <= 20 else 8},
         dtick=1,
+        ticks="",
         showgrid=False,
         showticklabels=column == 1 and len(labels) <= MOST_TICKS,
         row=1,

@@ -66,7 +66,7 @@ def show_picker() -> None:
         unknown = st.session_state.get(_UNKNOWN)
         if unknown:
             st.warning(f"{unknown} Pick other runs above.", icon=":material/link_off:")
-        st.caption(f"{len(ids)} runs in {plain(runs_root().name)}/")
+        st.caption(f"{len(ids)} run{'' if len(ids) == 1 else 's'} in {plain(runs_root().name)}/")
 
 
 def pick(run_ids: Sequence[str]) -> None:
