@@ -61,7 +61,7 @@ def browser():
         pytest.fail("MLCNC_REQUIRE_BROWSER is set and no Chromium is on the path")
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
@@ -84,7 +84,7 @@ def page(browser):
     """A page that fails its test on a script error, an error in the console, or a request to another machine."""
     context = browser.new_context(viewport={"width": 1300, "height": 1000}, accept_downloads=True)
     opened = context.new_page()
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(60_000)  # a busy machine of two cores is slow, not wrong
     problems, hosts = [], set()
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.on("console", lambda line: problems.append(line.text) if is_problem(line) else None)
