@@ -38,7 +38,7 @@ class Nursery:
         Args:
             root: the runs folder.
             run_id: of the run.
-            order: ``resume``; ``kill_at`` and ``thread`` of :class:`WritePoints`; ``points``, a file that
+            order: ``resume``; ``kill_at``, ``thread`` and the name of the ``signal`` of :class:`WritePoints`; ``points``, a file that
                 receives their names; ``changes`` to the config; ``beat``, seconds between heartbeats.
         """
         self._process.stdin.write(json.dumps({"root": str(root), "run_id": run_id, **order}) + "\n")
@@ -76,7 +76,8 @@ def train_once(order: dict[str, object]) -> None:
     root, run_id = Path(str(order["root"])), str(order["run_id"])
     root.mkdir(parents=True, exist_ok=True)
     writer.HEARTBEAT_SECONDS = float(order.get("beat", 5.0))
-    points = WritePoints(root, order.get("kill_at"), str(order.get("thread", "MainThread")))
+    number = signal.Signals[str(order.get("signal", "SIGKILL"))]
+    points = WritePoints(root, order.get("kill_at"), str(order.get("thread", "MainThread")), number)
     points.install()
     stopping.listen()
     quiet = {"runs_root": root, "say": lambda text: None, "show_progress": False}

@@ -1,4 +1,4 @@
-"""Dying by SIGKILL at the n-th place where a process could be killed while it changes files.
+"""A signal at the n-th place where it could meet a process while that changes files: SIGKILL, or SIGTERM.
 
 Every call that changes something under the runs folder counts as points: before it, half-way where it writes
 bytes, and after it. Counting one thread alone makes the same n the same place in every repetition.
@@ -19,19 +19,34 @@ class WritePoints:
         root: changes elsewhere do not count.
         kill_at: the point, from 1; None only counts.
         thread: name of the thread that counts.
-        names: receives the name of every point, for the report of a failing test.
+        number: SIGKILL, as the kernel sends it where memory is short, or SIGTERM, twice.
+
+    Attributes:
+        names: of the points so far.
     """
 
-    def __init__(self, root: Path, kill_at: int | None, thread: str = "MainThread") -> None:
+    def __init__(
+        self,
+        root: Path,
+        kill_at: int | None,
+        thread: str = "MainThread",
+        number: signal.Signals = signal.SIGKILL,
+    ) -> None:
         self.root = f"{root.resolve()}/"
         self.kill_at = kill_at
         self.thread = thread
+        self.number = number
         self.names: list[str] = []
 
     def reached(self, name: str) -> bool:
         """Count a point and return whether it is the one to die at."""
         self.names.append(name)
         return len(self.names) == self.kill_at
+
+    def hit(self) -> None:
+        """Send the signal to this process."""
+        os.kill(os.getpid(), self.number)
+        os.kill(os.getpid(), self.number)
 
     def counts(self, path: object) -> bool:
         """Return whether a change of the path counts."""
@@ -58,10 +73,10 @@ class WritePoints:
             if not isinstance(path, str | os.PathLike) or not self.counts(path):
                 return real(path, *arguments, **named)
             if self.reached(f"before {name} {path}"):
-                die()
+                self.hit()
             result = real(path, *arguments, **named)
             if self.reached(f"after {name} {path}"):
-                die()
+                self.hit()
             return result
 
         setattr(os, name, call)
@@ -74,11 +89,12 @@ class WritePoints:
             if not self.counts(path):
                 return real(descriptor, data)
             if self.reached(f"half a line of {path}"):
-                real(descriptor, data[: len(data) // 2])
-                die()
+                if self.number == signal.SIGKILL:
+                    real(descriptor, data[: len(data) // 2])
+                self.hit()
             result = real(descriptor, data)
             if self.reached(f"a line of {path}"):
-                die()
+                self.hit()
             return result
 
         os.write = write
@@ -89,7 +105,7 @@ class WritePoints:
         def fsync(descriptor):
             path = os.readlink(f"/proc/self/fd/{descriptor}")
             if self.counts(path) and self.reached(f"before fsync {path}"):
-                die()
+                self.hit()
             return real(descriptor)
 
         os.fsync = fsync
@@ -102,15 +118,11 @@ class WritePoints:
             result = real(*arguments, **named)
             if self.counts(path):
                 if self.reached(f"half of {path}"):
-                    os.truncate(path, os.path.getsize(path) // 2)
-                    die()
+                    if self.number == signal.SIGKILL:
+                        os.truncate(path, os.path.getsize(path) // 2)
+                    self.hit()
                 if self.reached(f"all of {path}"):
-                    die()
+                    self.hit()
             return result
 
         setattr(module, name, call)
-
-
-def die() -> None:
-    """Kill this process as the kernel does where memory is short: nothing more is run."""
-    os.kill(os.getpid(), signal.SIGKILL)
