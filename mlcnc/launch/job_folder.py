@@ -115,6 +115,7 @@ class JobFolder:
         aside = self.path / f".new-{entry.job_id}"
         shutil.rmtree(aside, ignore_errors=True)
         try:
+            aside.mkdir()
             write_json(aside / "job.json", entry.model_dump())
             write_json(aside / "order.json", {"order": entry.number})
             os.rename(aside, self.path / entry.job_id)

@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,7 +79,7 @@ class Supervisor:
                 self._tick()
             except Exception:
                 # whatever it was, the running jobs still need someone who stops and settles them
-                traceback.print_exc()
+                _say(traceback.format_exc())
                 time.sleep(1.0)
             if self._active or self._queue or self._unwritten:
                 idle_since = time.monotonic()
@@ -111,7 +112,7 @@ class Supervisor:
                 self._adopt_one(record)
             except Exception:
                 # one odd job must not keep the others from being found
-                traceback.print_exc()
+                _say(traceback.format_exc())
 
     def _adopt_one(self, record: Record) -> None:
         state, process = record.status.state, record.status.process
@@ -242,7 +243,7 @@ class Supervisor:
                 self._unwritten.pop(folder.name, None)
                 return
             if folder.name not in self._unwritten:
-                print(f"{now()} {error}", file=sys.stderr, flush=True)
+                _say(str(error))
             self._unwritten[folder.name] = (folder, status)
             return
         self._unwritten.pop(folder.name, None)
@@ -340,6 +341,12 @@ class Supervisor:
         self._version = -1
 
 
+def _say(text: str) -> None:
+    # standard error goes to a file beside the jobs, on the disk that may just be full
+    with suppress(OSError):
+        os.write(sys.stderr.fileno(), f"{now()} {text}\n".encode())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the supervisor of one runs folder and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m mlcnc.launch.supervisor", description=__doc__)
@@ -348,7 +355,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         Supervisor(options.runs).run()
     except MlcncError as error:
-        print(f"{now()} {error}", file=sys.stderr)
+        _say(str(error))
         return 1
     return 0
 

@@ -1,0 +1,363 @@
+"""The runner when something dies or is damaged at the worst moment."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from mlcnc.launch import JobRequest, Jobs
+from mlcnc.launch.active_job import spawn
+from mlcnc.launch.job_folder import JobFolder, read_status, write_status
+from mlcnc.launch.locks import device_lock_path, is_locked, try_lock
+from mlcnc.launch.processes import mark_of, own_mark
+from mlcnc.launch.supervisor import Supervisor
+from mlcnc.store import RunStore
+from tests.conftest import TINY
+from tests.processes.stand_in import (
+    LEDGER,
+    StandInJobs,
+    group_members,
+    stand_in,
+    supervisors,
+    wait_for_state,
+    wait_until,
+)
+
+DIGITS = {
+    "data": {**TINY["data"], "dataset": "digits-lt", "flip": False},
+    "model": TINY["model"],
+    "training": {**TINY["training"], "epochs": 2},
+}
+
+
+def kill_supervisors(jobs):
+    """Kill every supervisor of a runs folder, as a person with ``kill -9`` does, and wait until it is gone."""
+    for process in supervisors(jobs.runs_root):
+        process.kill()
+    wait_until(
+        lambda: not supervisors(jobs.runs_root) and not is_locked(jobs.runs_root / ".jobs/supervisor.lock")
+    )
+
+
+def begun(jobs, behaviour, **more):
+    """Queue a stand-in and return its job once the stand-in itself runs."""
+    job = wait_for_state(jobs, jobs.submit(stand_in(behaviour, **more)).job_id, "running")
+    wait_until(lambda: any(line[3] == str(job.pid) for line in ledger()))
+    return job
+
+
+def ledger():
+    try:
+        with open(os.environ[LEDGER]) as stream:
+            return [line.split() for line in stream]
+    except FileNotFoundError:
+        return []
+
+
+def change_state(job, **changes):
+    path = job.folder / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_training_goes_on_without_its_supervisor_and_is_adopted(tmp_path, locks):
+    jobs = Jobs(tmp_path / "runs")
+    job = jobs.submit(JobRequest(kind="train", settings=DIGITS, device="cpu", max_minutes=30))
+    running = wait_for_state(jobs, job.job_id, "running")
+    kill_supervisors(jobs)
+    assert jobs.get(job.job_id).state == "running"
+    assert jobs.get(job.job_id).pid == running.pid
+    assert jobs.ensure_supervisor()
+    wait_until(lambda: supervisors(jobs.runs_root))
+    ended = wait_for_state(jobs, job.job_id, "finished", seconds=120)
+    assert ended.run_id == "digits-lt-etf-s0"
+    assert ended.headline.startswith("run digits-lt-etf-s0: best epoch on validation")
+    assert RunStore(jobs.runs_root).open(ended.run_id).status.state == "finished"
+    assert [sample.rss_bytes > 0 for sample in jobs.telemetry(job.job_id)]
+    assert not jobs.ensure_supervisor() or not supervisors(jobs.runs_root)
+
+
+@pytest.mark.slow
+def test_a_training_is_stopped_midway_and_resumed_to_its_end(tmp_path, locks):
+    jobs = Jobs(tmp_path / "runs")
+    settings = {**DIGITS, "training": {**DIGITS["training"], "epochs": 12}}
+    job = jobs.submit(JobRequest(kind="train", settings=settings, device="cpu", after="mine"))
+    store = RunStore(jobs.runs_root)
+
+    def logged():
+        return (jobs.runs_root / job.run_id).is_dir() and len(store.open(job.run_id).metrics()) >= 2
+
+    wait_until(logged, 120)
+    asked = time.monotonic()
+    jobs.stop(job.job_id)
+    wait_for_state(jobs, job.job_id, "stopped")
+    assert time.monotonic() - asked < 10
+    assert store.open(job.run_id).status.state == "stopped"
+    again = jobs.resume(job.run_id)
+    assert again.request.after == "mine"
+    assert again.run_id == job.run_id
+    wait_for_state(jobs, again.job_id, "finished", seconds=180)
+    assert [line["epoch"] for line in store.open(job.run_id).metrics()] == list(range(12))
+
+
+def test_a_dead_job_is_lost_at_once_where_no_supervisor_lives(jobs):
+    job = begun(jobs, "polite")
+    kill_supervisors(jobs)
+    os.kill(job.pid, signal.SIGKILL)
+    wait_until(lambda: not group_members(job.pid))
+    seen = jobs.get(job.job_id)
+    assert seen.state == "lost"
+    assert seen.headline == "its process ended and nobody saw how; what was logged is kept"
+    assert seen.pid is None
+    jobs.ensure_supervisor()
+    wait_until(lambda: read_status(job.folder).state == "lost")
+
+
+def test_what_a_job_left_behind_tells_how_it_ended(jobs):
+    failed, stopped = (begun(jobs, "polite"), None)
+    kill_supervisors(jobs)
+    (failed.folder / "exit.json").write_text(json.dumps({"pid": failed.pid, "exit_code": 1}))
+    with (failed.folder / "log.txt").open("a") as log:
+        log.write("mlcnc: the disk is full\n")
+    os.kill(failed.pid, signal.SIGKILL)
+    wait_until(lambda: jobs.get(failed.job_id).state == "failed")
+    assert jobs.get(failed.job_id).headline == "the disk is full"
+    assert jobs.get(failed.job_id).exit_code is None
+    stopped = begun(jobs, "polite")
+    kill_supervisors(jobs)
+    (stopped.folder / "cancel").touch()
+    os.kill(stopped.pid, signal.SIGKILL)
+    wait_until(lambda: jobs.get(stopped.job_id).state == "stopped")
+
+
+@pytest.mark.parametrize("rounds", [6, pytest.param(60, marks=pytest.mark.slow)])
+def test_supervisors_killed_at_random_moments_neither_lose_nor_repeat_a_job(jobs, rounds):
+    random.seed(5)
+    ids = [jobs.submit(stand_in("rest:0.05")).job_id for _ in range(rounds)]
+    for _ in range(rounds):
+        wait_until(lambda: supervisors(jobs.runs_root) or not jobs.ensure_supervisor())
+        time.sleep(random.random() * 0.6)
+        kill_supervisors(jobs)
+    while any(job.is_active for job in jobs.all()):
+        jobs.ensure_supervisor()
+        time.sleep(0.1)
+    states = [jobs.get(job_id).state for job_id in ids]
+    assert set(states) <= {"finished", "lost"}
+    begins = [line[3] for line in ledger() if line[0] == "begin"]
+    # a process killed with its supervisor before it began to work is lost; no job ran twice
+    assert len(begins) == len(set(begins)) <= rounds
+    lines = [line[0] for line in sorted(ledger(), key=lambda line: float(line[2]))]
+    assert lines == ["begin", "end"] * (len(lines) // 2)
+
+
+def test_a_job_whose_supervisor_died_before_the_start_is_queued_again(jobs, tmp_path):
+    job = begun(jobs, "polite")
+    waiting = jobs.submit(stand_in("rest:0"))
+    kill_supervisors(jobs)
+    dead = own_mark().model_copy(update={"start": 1.0})
+    starting = read_status(waiting.folder).model_copy(
+        update={"state": "starting", "supervisor": dead, "attempt": 1}
+    )
+    write_status(waiting.folder, starting)
+    seen = jobs.get(waiting.job_id)
+    assert (seen.state, seen.place) == ("queued", 1)
+    jobs.stop(job.job_id)
+    wait_for_state(jobs, waiting.job_id, "finished")
+    assert read_status(waiting.folder).attempt == 3
+    # its first process, had it still been on the way, would have found that it is no longer wanted
+    late = Supervisor(jobs.runs_root)
+    lock = try_lock(device_lock_path("cpu"))
+    argv = [sys.executable, "-c", "print('ran')"]
+    with pytest.raises(subprocess.SubprocessError):
+        spawn(argv, waiting.folder, "cpu", lock, lambda: late._claim(waiting.folder, starting, starting))
+    os.close(lock)
+    assert "ran" not in jobs.log(waiting.job_id)
+
+
+def test_a_new_process_makes_itself_known_even_if_its_supervisor_does_not(jobs):
+    """The supervisor is stopped for good right after the start of the process."""
+    waiting = begun(jobs, "polite")
+    kill_supervisors(jobs)
+    folder = JobFolder(jobs.runs_root)
+    starting = read_status(waiting.folder).model_copy(
+        update={"state": "starting", "supervisor": own_mark(), "process": None}
+    )
+    write_status(waiting.folder, starting)
+    half = Supervisor(jobs.runs_root)
+    running = starting.model_copy(update={"state": "running", "supervisor": None})
+    lock = try_lock(folder.path / "another.lock")
+    argv = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"]
+    child = spawn(argv, waiting.folder, "cpu", lock, lambda: half._claim(waiting.folder, starting, running))
+    os.close(lock)
+    try:
+        assert read_status(waiting.folder).process == mark_of(child.pid)
+        assert jobs.get(waiting.job_id).pid == child.pid
+        jobs.stop(waiting.job_id)
+        assert child.wait(30) == -signal.SIGTERM
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_pid_that_was_given_to_another_process_is_never_signalled(jobs):
+    bystander = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    try:
+        job = begun(jobs, "polite")
+        mark = mark_of(bystander.pid)
+        kill_supervisors(jobs)
+        os.kill(job.pid, signal.SIGKILL)
+        change_state(job, process=mark.model_copy(update={"start": mark.start - 100}).model_dump())
+        assert jobs.get(job.job_id).state == "lost"
+        assert not mark.model_copy(update={"start": mark.start - 100}).signal_group(signal.SIGTERM)
+        (job.folder / "cancel").touch()
+        jobs.ensure_supervisor()
+        wait_until(lambda: read_status(job.folder).state == "stopped")
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+@pytest.mark.parametrize(("changed", "state"), [({"boot_id": "of-an-earlier-start"}, "lost"), ({}, "running")])
+def test_a_restart_of_the_machine_ends_what_ran_on_it(jobs, changed, state):
+    job = begun(jobs, "polite")
+    kill_supervisors(jobs)
+    change_state(job, process=read_status(job.folder).process.model_dump() | changed)
+    assert jobs.get(job.job_id).state == state
+
+
+def test_a_job_of_another_machine_is_judged_by_its_signs_of_life_and_never_signalled(jobs):
+    job = begun(jobs, "polite")
+    wait_until(lambda: jobs.telemetry(job.job_id))
+    kill_supervisors(jobs)
+    change_state(job, process=read_status(job.folder).process.model_dump() | {"host": "elsewhere"})
+    assert jobs.get(job.job_id).state == "running"
+    jobs.stop(job.job_id)
+    jobs.ensure_supervisor()
+    wait_until(lambda: not supervisors(jobs.runs_root))
+    assert group_members(job.pid)
+    assert jobs.get(job.job_id).state == "stopping"
+    for name in ("telemetry.jsonl", "state.json"):
+        os.utime(job.folder / name, (1e9, 1e9))
+    assert StandInJobs(jobs.runs_root).get(job.job_id).state == "stopped"
+
+
+def test_times_far_from_now_change_nothing(jobs):
+    job = begun(jobs, "polite", max_minutes=10)
+    kill_supervisors(jobs)
+    change_state(job, started_at="2099-01-01T00:00:00+00:00")
+    os.utime(job.folder / "state.json", (4e9, 4e9))
+    assert jobs.get(job.job_id).state == "running"
+    jobs.ensure_supervisor()
+    wait_until(lambda: supervisors(jobs.runs_root))
+    jobs.stop(job.job_id)
+    wait_for_state(jobs, job.job_id, "stopped")
+
+
+def test_damaged_files_of_one_job_leave_the_others_alone(jobs):
+    good = jobs.submit(stand_in("rest:0"))
+    wait_for_state(jobs, good.job_id, "finished")
+    running = begun(jobs, "polite")
+    for name in ("no-json", "wrong-kind", "other-job", "pipe", "link", "empty"):
+        folder = jobs.runs_root / ".jobs" / f"00{len(jobs.problems()) + 10}-train"
+        shutil.copytree(good.folder, folder)
+        path = folder / "job.json"
+        path.unlink()
+        if name == "pipe":
+            os.mkfifo(path)
+        elif name == "link":
+            path.symlink_to(good.folder / "job.json")
+        elif name != "empty":
+            path.write_text(
+                {
+                    "no-json": "{",
+                    "wrong-kind": '{"job_id": 3}',
+                    "other-job": (good.folder / "job.json").read_text(),
+                }[name]
+            )
+    (running.folder / "state.json").write_text('{"state": "dancing"}')
+    seen = {job.job_id: job for job in jobs.all()}
+    assert set(seen) == {good.job_id, running.job_id}
+    assert seen[good.job_id].state == "finished"
+    assert seen[running.job_id].headline.startswith(
+        f"state.json of job {running.job_id} is damaged, field state"
+    )
+    problems = jobs.problems()
+    assert len(problems) == 6
+    assert all(sentence.startswith("job.json of job 00") for sentence in problems)
+    jobs.remove("0010-train")
+    assert len(jobs.problems()) == 5
+    # the next supervisor finds the process of the damaged one again
+    kill_supervisors(jobs)
+    jobs.ensure_supervisor()
+    wait_until(lambda: jobs.get(running.job_id).pid == running.pid)
+    jobs.stop(running.job_id)
+    wait_for_state(jobs, running.job_id, "stopped")
+
+
+def test_a_state_that_cannot_be_written_is_kept_until_it_can(jobs):
+    job = begun(jobs, "polite")
+    path = job.folder / "state.json"
+    kept = path.read_text()
+    path.unlink()
+    path.mkdir()  # as on a full disk, what is written beside it cannot take its place
+    (path / "in-the-way").touch()
+    os.kill(job.pid, signal.SIGKILL)
+    next_one = jobs.submit(stand_in("rest:0"))
+    wait_for_state(jobs, next_one.job_id, "finished")
+    shutil.rmtree(path)
+    path.write_text(kept)
+    ended = wait_for_state(jobs, job.job_id, "lost")
+    wait_until(lambda: read_status(job.folder).exit_code == -9)
+    assert ended.finished_at is None or ended.exit_code == -9
+
+
+def test_a_full_disk_neither_ends_the_supervisor_nor_a_job(tmp_path, locks):
+    with small_disk(tmp_path / "disk", "70m") as disk:
+        jobs = StandInJobs(disk / "runs")
+        job = begun(jobs, "polite")
+        (supervisor,) = supervisors(jobs.runs_root)
+        waiting = jobs.submit(stand_in("rest:0"))
+        fill(disk / "filling")
+        with pytest.raises(Exception, match="MiB free"):
+            jobs.submit(stand_in("rest:0"))
+        jobs.stop(job.job_id)
+        wait_until(lambda: not group_members(job.pid), 20)
+        wait_until(lambda: not jobs.get(job.job_id).is_active, 20)
+        assert supervisor.is_running()
+        assert jobs.get(waiting.job_id).state == "queued"
+        (disk / "filling").unlink()
+        wait_until(lambda: read_status(job.folder).state == "stopped", 20)
+        wait_for_state(jobs, waiting.job_id, "finished")
+
+
+def fill(path):
+    with path.open("wb", buffering=0) as stream, suppress(OSError):
+        while True:
+            stream.write(bytes(2**16))
+
+
+@contextmanager
+def small_disk(path, size):
+    """Give a disk of a few megabytes, or skip where none can be mounted."""
+    path.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], check=False, capture_output=True
+    )
+    if done.returncode:
+        pytest.skip("no small disk can be mounted here")
+    try:
+        yield path
+    finally:
+        from tests.processes.stand_in import clear
+
+        clear(path)
+        wait_until(
+            lambda: not subprocess.run(["umount", path], check=False, capture_output=True).returncode, 10
+        )
