@@ -23,7 +23,7 @@ show_what_was_done()
 show_live(every, refused)
 if refusal is not None:
     st.info(plain(refusal), icon=":material/lock:")
-if any(job is not shown for job in active):
+if any(job is not shown or job.state == "queued" for job in active):
     st.subheader("Running and waiting")
     show_queue(every, shown, refused)
 st.subheader("Start")

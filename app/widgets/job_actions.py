@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
-from app.session import jobs
+from app.session import jobs, runs_root
 from app.widgets.job_permission import why_no_launch
+from app.widgets.job_words import sentence
+from app.widgets.page_links import with_runs
 from app.widgets.plain_text import plain
-from app.widgets.run_picker import pick
 from mlcnc.errors import MlcncError
-from mlcnc.launch import Job, JobRequest
+from mlcnc.launch import Job, JobRequest, LaunchError, estimate
 
 FOLLOWED = "job"
 """Query parameter: the job whose curves are shown."""
@@ -40,10 +43,20 @@ def submit(requests: Sequence[JobRequest], done: str) -> None:
     """
 
     def queue_all() -> None:
+        for request in requests:
+            _check_needs(request)
         queued = [jobs().submit(request) for request in requests]
         follow(queued[0].job_id)
 
     _attempt(queue_all, done)
+
+
+def _check_needs(request: JobRequest) -> None:
+    if request.kind != "train":
+        return
+    problems = estimate(request.config(), runs_root(), request.device).problems
+    if problems:
+        raise LaunchError("; ".join(problems))
 
 
 def stop(job_id: str) -> None:
@@ -75,10 +88,10 @@ def follow(job_id: str) -> None:
     st.query_params[FOLLOWED] = job_id
 
 
-def open_page(view: str, run_ids: Sequence[str]) -> None:
-    """Pick runs and open a page with them; only in a callback."""
-    pick(run_ids)
-    st.switch_page(f"views/{view}.py")
+def show_way_to(view: str, run_ids: Sequence[str], label: str, icon: str) -> None:
+    """Draw a link that opens a page with these runs picked; nothing where the page runs alone."""
+    with suppress(StreamlitAPIException, KeyError):
+        st.page_link(f"views/{view}.py", label=label, icon=icon, query_params=with_runs(run_ids))
 
 
 def followed(every: Sequence[Job]) -> Job | None:
@@ -100,15 +113,10 @@ def _attempt(action: Callable[[], None], done: str = "") -> None:
             action()
             said = (True, done)
         except MlcncError as error:
-            said = (False, _sentence(str(error)))
+            said = (False, sentence(str(error)))
         except OSError as error:
             said = (False, f"Nothing was changed: {error.strerror or error}.")
     if said[1]:
         st.session_state[_SAID] = said
     # the button of a fragment would draw that fragment alone, while lists and badge changed too
     st.rerun()
-
-
-def _sentence(text: str) -> str:
-    text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

@@ -10,7 +10,7 @@ import streamlit as st
 from app.figures.live_curves import HEIGHT, LIVE_PANELS, live_spec, live_table
 from app.session import jobs, known_devices, opened_run
 from app.timing import timed
-from app.widgets.job_actions import followed, open_page, resume, stop, submit
+from app.widgets.job_actions import followed, resume, show_way_to, stop, submit
 from app.widgets.job_words import duration, job_name, size, state_badge, waiting_words
 from app.widgets.plain_text import plain
 from mlcnc.analysis.live import LiveCurves, Progress, collapse_sentence, live_curves, log_tail, progress
@@ -145,25 +145,11 @@ def _show_ways_on(job: Job, every: Sequence[Job], refused: bool) -> None:
             help="Goes on with the epoch after the last one that was saved.",
         )
     group = group_of(job, every)
-    if len(group) > 1:
-        still = sum(other.is_active for other in group)
-        ids = [str(other.run_id) for other in group if opened_run(other.run_id) is not None]
-        st.button(
-            f"Compare the {len(ids)} runs",
-            icon=":material/bar_chart:",
-            key="compare_group",
-            type="secondary" if still else "primary",
-            disabled=len(ids) < 2,
-            help="The others of this comparison still wait or run." if still else None,
-            on_click=partial(open_page, "compare", ids),
-        )
-    st.button(
-        "Open in Geometry",
-        icon=":material/hub:",
-        key="open_geometry",
-        type="secondary" if len(group) > 1 else "primary",
-        on_click=partial(open_page, "geometry", [run_id]),
-    )
+    ids = [str(other.run_id) for other in group if opened_run(other.run_id) is not None]
+    if len(ids) > 1:
+        still = " so far" if any(other.is_active for other in group) else ""
+        show_way_to("compare", ids, f"Compare the {len(ids)} runs{still}", ":material/bar_chart:")
+    show_way_to("geometry", [run_id], "Open in Geometry", ":material/hub:")
     st.button(
         "Place its samples (UMAP)",
         icon=":material/grain:",

@@ -69,6 +69,17 @@ def size(num_bytes: float) -> str:
     return f"{num_bytes:.0f} B"
 
 
+def sentence(text: str) -> str:
+    """Return an error message as a sentence.
+
+    Example:
+        >>> sentence("no room is left")
+        'No room is left.'
+    """
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
 def waiting_words(jobs: Sequence[Job]) -> str:
     """Return how many of the jobs wait, as an end of a sentence; empty where none does."""
     waiting = sum(job.state == "queued" for job in jobs)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
+
+from app.session import RUNS_KEY, opened_run
 
 SHARED = ("a", "b", "class")
 """Keys of controls with text values that several pages have."""
 
+MAX_HANDED = 8
 _HANDED = "to_"
 
 
@@ -17,6 +22,11 @@ def handed_over(**settings: str) -> dict[str, str]:
     arrives, and ``take_over`` gives it back its own.
     """
     return {f"{_HANDED}{name}" if name in SHARED else name: value for name, value in settings.items()}
+
+
+def with_runs(run_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return query parameters for ``st.page_link`` that pick these runs on the page it leads to."""
+    return {_HANDED + RUNS_KEY: list(run_ids)}
 
 
 def take_over() -> None:
@@ -31,3 +41,11 @@ def take_over() -> None:
             # the address alone is not read again on a change of page, the state alone does not reach it
             st.query_params[name] = value
             st.session_state[name] = value
+    asked = st.query_params.get_all(_HANDED + RUNS_KEY)
+    if asked:
+        del st.query_params[_HANDED + RUNS_KEY]
+        # an id that is no run would not be an option of the picker
+        known = [run_id for run_id in asked[:MAX_HANDED] if opened_run(run_id) is not None]
+        if known:
+            st.query_params[RUNS_KEY] = known
+            st.session_state[RUNS_KEY] = known

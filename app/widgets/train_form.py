@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import floor, log10
 from typing import Any
@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.session import known_devices, runs_root
 from app.widgets.job_actions import submit
+from app.widgets.job_words import sentence, size
 from app.widgets.plain_text import plain
 from mlcnc.analysis.form_fields import (
     COMMON,
@@ -23,7 +24,7 @@ from mlcnc.analysis.form_fields import (
 )
 from mlcnc.config import PRESETS, ExperimentConfig, default_stem, override, preset
 from mlcnc.errors import ConfigError, MlcncError
-from mlcnc.launch import Job, JobRequest, argv_of, command_line
+from mlcnc.launch import Device, Job, JobRequest, argv_of, command_line, estimate
 from mlcnc.store import new_run_id
 
 _TURN, _FILLED, _PRESET = "form_turn", "form_filled", "form_preset"
@@ -83,7 +84,8 @@ def show_form(refused: bool, glove_path: str | None) -> None:
     values = _controls(st.session_state.get(_FILLED, base), st.session_state.get(_TURN, 0))
     if values[("model", "label_embedding")] == "glove" and not values[("model", "glove_path")]:
         values[("model", "glove_path")] = glove_path
-    device, minutes, megabytes = _limits()
+    devices = known_devices()
+    device, minutes, megabytes = _limits(devices)
     try:
         config = override(base, nested(values))
         request = JobRequest(
@@ -97,6 +99,7 @@ def show_form(refused: bool, glove_path: str | None) -> None:
     except (MlcncError, ValueError) as error:
         st.error(f"Not queued: {plain(error)}.", icon=":material/edit_off:")
         return
+    stopped = devices is not None and _say_needs(config, device)
     run_id = new_run_id(runs_root(), default_stem(config))
     st.caption("The command, as a terminal takes it:")
     st.code(command_line(argv_of(request, run_id, runs_root())), language="bash", wrap_lines=True)
@@ -105,7 +108,7 @@ def show_form(refused: bool, glove_path: str | None) -> None:
         icon=":material/play_arrow:",
         type="primary",
         key="queue_form",
-        disabled=refused,
+        disabled=refused or stopped,
         on_click=partial(submit, [request], f"Queued {run_id}."),
     )
 
@@ -151,11 +154,16 @@ def _control(field: FormField, value: Any, turn: int) -> Any:
 
 def _number(field: FormField, label: str, value: Any, settings: Mapping[str, Any]) -> Any:
     kind: Callable[[Any], Any] = int if field.kind == "whole" else float
-    given = {"min_value": field.lowest, "max_value": field.highest, "value": value}
-    numbers: dict[str, Any] = {name: None if number is None else kind(number) for name, number in given.items()}
+    bounds: dict[str, Any] = {
+        name: None if bound is None else kind(bound)
+        for name, bound in (("min_value", field.lowest), ("max_value", field.highest))
+    }
+    # a number given as the control's own default comes back when it is cleared; one from the state does not
+    st.session_state.setdefault(settings["key"], None if value is None else kind(value))
     return st.number_input(
         label,
-        **numbers,
+        **bounds,
+        value=None,
         step=kind(_step(value)) or 1,
         format="%d" if field.kind == "whole" else "%.6g",
         placeholder="none" if field.is_optional else "needed",
@@ -168,8 +176,7 @@ def _step(value: float | None) -> float:
     return 0.1 if not value else 10.0 ** (floor(log10(abs(value))) - 1) if abs(value) < 10 else 1.0
 
 
-def _limits() -> tuple[str, float | None, float | None]:
-    devices = known_devices()
+def _limits(devices: Sequence[Device] | None) -> tuple[str, float | None, float | None]:
     names = ["auto", *(device.name for device in devices or ())]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         device = st.selectbox(
@@ -208,10 +215,21 @@ def _limits() -> tuple[str, float | None, float | None]:
     return device or "auto", minutes, megabytes
 
 
-def _say_devices(devices: Any) -> None:
+def _say_devices(devices: Sequence[Device] | None) -> None:
     if devices is None:
         st.caption("Looking which devices there are; auto works already.")
         return
     chosen = next((device for device in devices if device.why), None)
     if chosen is not None:
         st.caption(plain(f"auto is {chosen.name} here: {chosen.why}"))
+
+
+def _say_needs(config: ExperimentConfig, device: str) -> bool:
+    """Say what a run needs as far as it can be known, and return whether that forbids it."""
+    needs = estimate(config, runs_root(), device)
+    for problem in needs.problems:
+        st.error(plain(sentence(problem)), icon=":material/block:")
+    parts = [f"about {size(needs.disk_bytes)} on disk ({size(needs.free_disk_bytes)} free)"]
+    parts += [] if needs.memory_bytes is None else [f"about {size(needs.memory_bytes)} of memory"]
+    st.caption(plain(f"Needs {', '.join(parts)}. {' '.join(needs.notes)}"))
+    return bool(needs.problems)
