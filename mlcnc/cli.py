@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mlcnc import __version__, stopping
+from mlcnc.cli_glove import add_glove
 from mlcnc.cli_jobs import add_jobs
 from mlcnc.cli_layout import add_layout
 from mlcnc.cli_runs import GROUPS, add_analyze, add_runs, add_runs_folder
@@ -80,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_analyze(commands)
     add_layout(commands)
     _add_gallery(commands)
+    add_glove(commands)
     _add_installed(commands)
     return parser
 

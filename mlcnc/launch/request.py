@@ -64,6 +64,8 @@ class JobRequest(BaseModel):
     def _fits_its_kind(self) -> JobRequest:
         if self.kind in NEEDS_RUN and self.run_id is None:
             raise ValueError(f"a job of kind {self.kind} needs the run_id of a run")
+        if self.kind == "glove" and self.out is None:
+            raise ValueError("a job of kind glove needs out, the folder in which the vectors are put")
         if self.settings and self.kind != "train":
             raise ValueError(f"settings belong to train, a job of kind {self.kind} takes none")
         return self
@@ -138,7 +140,7 @@ def argv_of(
             return [*start, "record-gallery", *chosen, *end]
         case "glove":
             where = ["--out", request.out] if request.out else []
-            return [*start, "glove", "download", *where]
+            return [*start, "glove", *where]
 
 
 def command_line(argv: list[str]) -> str:

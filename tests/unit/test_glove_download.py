@@ -1,0 +1,359 @@
+"""Downloading GloVe vectors, from a server on this machine that can do everything wrong."""
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from mlcnc import glove_download, resumed_download
+from mlcnc.cli import main
+from mlcnc.errors import DataError
+from mlcnc.glove import read_glove
+from mlcnc.glove_download import download_glove
+from tests.conftest import ROOT
+
+NAME = "glove.6B.50d.txt"
+
+
+def words(number=4000):
+    rng = np.random.default_rng(0)
+    numbers = rng.standard_normal((number, 50)).round(4)
+    return "".join(f"word{i} {' '.join(map(str, row))}\n" for i, row in enumerate(numbers)).encode()
+
+
+WORDS = words()
+
+
+def packed(**members):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+ARCHIVE = packed(**{"glove.6B.100d.txt": b"the other file\n", NAME: WORDS})
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``content``; the attributes say what it does wrong."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content = ARCHIVE
+        self.kind = "application/zip"
+        self.status = 200
+        self.tag = '"first"'
+        self.ranges = True
+        self.stated = None  # Content-Length in place of the true one
+        self.sends = []  # bytes of each answer in turn before the connection is closed; then all
+        self.pause = 0.0  # after every piece of a kilobyte
+        self.asked = []  # Range headers
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.server_address[1]}/glove.6B.zip"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        asked = self.headers.get("Range")
+        server.asked.append(asked)
+        first = 0
+        valid = self.headers.get("If-Range") in (None, server.tag)
+        if asked and server.ranges and valid:
+            first = int(asked.removeprefix("bytes=").removesuffix("-"))
+            if first >= len(server.content):
+                self.send_error(416)
+                return
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {first}-{len(server.content) - 1}/{len(server.content)}")
+        else:
+            self.send_response(server.status)
+        body = server.content[first:]
+        if server.tag:
+            self.send_header("ETag", server.tag)
+        self.send_header("Content-Type", server.kind)
+        self.send_header("Content-Length", str(len(body) if server.stated is None else server.stated))
+        self.end_headers()
+        if server.sends:
+            body = body[: server.sends.pop(0)]
+        with contextlib.suppress(OSError):
+            for start in range(0, len(body), 1024):
+                self.wfile.write(body[start : start + 1024])
+                time.sleep(server.pause) if server.pause else None
+        self.close_connection = True
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(resumed_download, "PAUSES_SECONDS", (0.0, 0.0))
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def fetched(server, folder, dim=50):
+    lines = []
+    path = download_glove(folder, dim, address=server.address, say=lines.append)
+    return path, lines
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_wanted_file_alone_is_unpacked_and_nothing_is_left(server, tmp_path):
+    path, lines = fetched(server, tmp_path / "deep" / "glove")
+    assert path.read_bytes() == WORDS
+    assert names(path.parent) == [NAME]
+    assert read_glove(path, ["word7"]).shape == (1, 50)
+    assert any(line.startswith("downloading: 100 %") for line in lines)
+    assert any(line.startswith(f"unpacking {NAME}: 100 %") for line in lines)
+
+
+def test_a_good_file_is_neither_fetched_nor_overwritten(server, tmp_path):
+    path, _ = fetched(server, tmp_path)
+    before = path.stat()
+    _, lines = fetched(server, tmp_path)
+    assert len(server.asked) == 1
+    assert lines == [f"{path} is there already"]
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_another_file_of_that_name_is_kept(server, tmp_path):
+    (tmp_path / NAME).write_text("my own notes\n")
+    with pytest.raises(DataError, match="move it away first"):
+        fetched(server, tmp_path)
+    assert (tmp_path / NAME).read_text() == "my own notes\n"
+    assert server.asked == []
+
+
+def test_a_broken_connection_is_gone_on_with(server, tmp_path):
+    server.sends = [len(ARCHIVE) // 2, 1000]
+    path, lines = fetched(server, tmp_path)
+    assert path.read_bytes() == WORDS
+    half = len(ARCHIVE) // 2
+    assert server.asked == [None, f"bytes={half}-", f"bytes={half + 1000}-"]
+    assert sum("going on in" in line for line in lines) == 2
+
+
+def test_a_server_without_ranges_sends_all_again(server, tmp_path):
+    server.ranges = False
+    server.sends = [len(ARCHIVE) // 2]
+    path, _ = fetched(server, tmp_path)
+    assert path.read_bytes() == WORDS
+
+
+def test_what_came_is_kept_when_the_server_gives_up_and_used_the_next_time(server, tmp_path):
+    server.sends = [5000, 0, 0, 0, 0]
+    with pytest.raises(DataError, match=r"no connection to 127\.0\.0\.1 .* are kept .* By hand: download"):
+        fetched(server, tmp_path)
+    assert (tmp_path / ".glove.6B.zip.part").stat().st_size == 5000
+    server.sends, server.asked = [], []
+    path, _ = fetched(server, tmp_path)
+    assert server.asked == ["bytes=5000-"]
+    assert path.read_bytes() == WORDS
+    assert names(tmp_path) == [NAME]
+
+
+@pytest.mark.parametrize("tag", ['"second"', None])
+def test_a_file_that_changed_on_the_server_starts_anew(server, tmp_path, tag):
+    server.content = packed(**{NAME: b"old 1\n" * 5000, "more": os.urandom(50_000)})
+    server.sends = [5000, 0, 0, 0]
+    with pytest.raises(DataError):
+        fetched(server, tmp_path)
+    server.content, server.tag, server.sends = ARCHIVE, tag, []
+    path, _ = fetched(server, tmp_path)
+    assert path.read_bytes() == WORDS
+
+
+def test_a_page_in_place_of_the_archive_is_refused(server, tmp_path):
+    server.content, server.kind = b"<html>log in to this network</html>", "text/html"
+    with pytest.raises(DataError, match="sends text/html in place of the archive"):
+        fetched(server, tmp_path)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("stated", [len(ARCHIVE) + 500, len(ARCHIVE) - 500])
+def test_a_wrong_size_is_never_taken_for_whole(server, tmp_path, stated):
+    server.ranges, server.stated = False, stated
+    with pytest.raises(DataError, match=r"no connection|is damaged"):
+        fetched(server, tmp_path)
+    assert NAME not in names(tmp_path)
+
+
+def test_a_size_beyond_reason_is_refused_before_it_is_received(server, tmp_path):
+    server.stated = 10**13
+    with pytest.raises(DataError, match=r"10000\.0 GB, more than"):
+        fetched(server, tmp_path)
+    assert names(tmp_path) == []
+
+
+def damaged_member():
+    content = bytearray(ARCHIVE)
+    start = ARCHIVE.index(NAME.encode()) + 5000
+    content[start] ^= 0x10
+    return bytes(content)
+
+
+def lying_member():
+    """Return an archive whose directory says that the member is of other content."""
+    content = packed(**{NAME: WORDS})
+    where = content.rindex(b"PK\x01\x02") + 16
+    return content[:where] + b"\0\0\0\0" + content[where + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (damaged_member(), "is damaged"),
+        (lying_member(), "is damaged: Bad CRC-32"),
+        (b"PK\x03\x04" + b"\0" * 3000, "is damaged: File is not a zip file"),
+        (packed(**{f"../{NAME}": WORDS}), f"holds no {NAME}"),
+        (packed(**{f"/tmp/{NAME}": WORDS}), f"holds no {NAME}"),
+        (packed(**{NAME: b"the 1 2 3\n"}), "no file of words with 50 numbers"),
+        (packed(**{NAME: b""}), "no file of words with 50 numbers"),
+    ],
+)
+def test_a_bad_archive_is_removed_and_writes_nothing(server, tmp_path, content, reason):
+    server.content = content
+    folder = tmp_path / "inside"
+    with pytest.raises(DataError, match=f"{reason}.*it was removed, run this command again"):
+        fetched(server, folder)
+    assert names(folder) == []
+    assert names(tmp_path) == ["inside"]
+
+
+def test_other_members_that_leave_the_folder_are_not_unpacked(server, tmp_path):
+    server.content = packed(**{"../evil.txt": b"evil", NAME: WORDS})
+    fetched(server, tmp_path / "inside")
+    assert names(tmp_path) == ["inside"]
+
+
+def test_an_archive_put_there_by_hand_needs_no_network_and_stays(server, tmp_path):
+    (tmp_path / "glove.6B.zip").write_bytes(ARCHIVE)
+    path, _ = fetched(server, tmp_path)
+    assert server.asked == []
+    assert path.read_bytes() == WORDS
+    assert names(tmp_path) == [NAME, "glove.6B.zip"]
+
+
+def test_a_bad_archive_put_there_by_hand_is_kept_and_named(server, tmp_path):
+    (tmp_path / "glove.6B.zip").write_bytes(ARCHIVE[:-100])
+    with pytest.raises(DataError, match=r"damaged.*remove .*glove\.6B\.zip"):
+        fetched(server, tmp_path)
+    assert names(tmp_path) == ["glove.6B.zip"]
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("http://127.0.0.1:9/glove.6B.zip", r"no connection to 127\.0\.0\.1 .*By hand: download http"),
+        ("file:///etc/passwd", "must begin with http:// or https://"),
+        ("glove.6B.zip", "must begin with http:// or https://"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_one_sentence(tmp_path, monkeypatch, capsys, address, words):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(DataError, match=words):
+        download_glove(tmp_path, 50, address=address, say=lambda line: None)
+    assert main(["glove", "--out", str(tmp_path), "--dim", "50", "--address", address]) == 1
+    text = capsys.readouterr().err
+    assert text.startswith("mlcnc: ")
+    assert text.count("\n") == 1
+
+
+def test_an_answer_of_error_is_told(server, tmp_path):
+    server.status = 404
+    with pytest.raises(DataError, match="answers 404"):
+        fetched(server, tmp_path)
+
+
+def test_unknown_dimensions_are_refused(server, tmp_path):
+    with pytest.raises(DataError, match="--dim must be one of 50, 100, 200, 300, got 128"):
+        fetched(server, tmp_path, dim=128)
+
+
+def test_too_small_a_disk_is_told_before_anything_is_received(server, tmp_path, monkeypatch):
+    full = type("Usage", (), {"free": 10**9})
+    monkeypatch.setattr(glove_download.shutil, "disk_usage", lambda folder: full)
+    with pytest.raises(DataError, match=r"archive and vectors take 1036 MB .* has 1000 MB free"):
+        fetched(server, tmp_path)
+    assert server.asked == []
+
+
+def test_a_folder_that_cannot_be_used_is_one_sentence(server, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be used"):
+        fetched(server, tmp_path / "file" / "glove")
+
+
+def process(server, folder):
+    argv = [sys.executable, "-m", "mlcnc", "glove", "--out", str(folder), "--dim", "50"]
+    return subprocess.Popen(
+        [*argv, "--address", server.address],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_by_a_signal_it_keeps_what_came(server, tmp_path, number):
+    server.pause = 0.02
+    first = process(server, tmp_path)
+    part = tmp_path / ".glove.6B.zip.part"
+    try:
+        deadline = time.monotonic() + 60
+        while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        # a second one beside it is refused
+        with pytest.raises(DataError, match="another process downloads into"):
+            fetched(server, tmp_path)
+        first.send_signal(number)
+        text, _ = first.communicate(timeout=60)
+    finally:
+        first.kill()
+        first.wait()
+    assert first.returncode == 130, text
+    assert "the same command goes on" in text
+    assert "Traceback" not in text
+    kept = part.stat().st_size
+    assert 0 < kept < len(ARCHIVE)
+    server.pause, server.asked = 0.0, []
+    path, _ = fetched(server, tmp_path)
+    assert server.asked == [f"bytes={kept}-"]
+    assert path.read_bytes() == WORDS
+    assert names(tmp_path) == [NAME]
+
+
+def test_lines_say_percentage_megabytes_rate_and_time_left(monkeypatch):
+    clock = iter([0.0, 0.0, 2.0, 2.0, 2.0, 6.0, 6.0, 6.0, 200.0, 200.0, 200.0])
+    monkeypatch.setattr(resumed_download.time, "monotonic", lambda: next(clock))
+    lines = []
+    progress = resumed_download.Progress("downloading", 1_000_000_000, lines.append, done=100_000_000)
+    progress._began = 0.0
+    progress.add(20_000_000)
+    assert lines == ["downloading:  12 %, 120 of 1000 MB, 10.0 MB/s, 1:28 left"]
