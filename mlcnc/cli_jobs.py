@@ -13,7 +13,7 @@ from mlcnc.cli_runs import add_runs_folder
 from mlcnc.cli_settings import add_settings, given_settings, nested
 from mlcnc.config import read_file
 from mlcnc.errors import ConfigError, LaunchError
-from mlcnc.launch import Job, Jobs, argv_of, command_line
+from mlcnc.launch import Job, JobRequest, Jobs, argv_of, command_line, estimate
 from mlcnc.launch.request import request_of
 
 FOLLOW_SECONDS = 0.5
@@ -72,7 +72,7 @@ def _add_start(actions: Any) -> None:
     gallery = kinds.add_parser("gallery", help="train the recorded runs of this project again")
     gallery.add_argument("--only", default="", metavar="TEXT", help="only runs whose id contains this")
     glove = kinds.add_parser("glove", help="download GloVe vectors")
-    glove.add_argument("--out", metavar="FOLDER", help="where they are put")
+    glove.add_argument("--out", required=True, metavar="FOLDER", help="where they are put")
     for kind, parser in (("layout", layout), ("evaluate", evaluate), ("gallery", gallery), ("glove", glove)):
         _add_common(parser)
         parser.set_defaults(command=_start, kind=kind)
@@ -118,7 +118,20 @@ def _start(options: argparse.Namespace) -> int:
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
     if options.kind == "train":
         given |= {"preset": options.preset, "settings": _settings(options)}
-    return _queued(Jobs(options.runs), {"kind": options.kind, "device": options.lane, **given})
+    request = request_of({"kind": options.kind, "device": options.lane, **given})
+    jobs = Jobs(options.runs)
+    if request.kind == "train":
+        _check_needs(request, jobs)
+    _say_queued(jobs, jobs.submit(request))
+    return 0
+
+
+def _check_needs(request: JobRequest, jobs: Jobs) -> None:
+    needs = estimate(request.config(), jobs.runs_root, request.wanted_device())
+    if needs.problems:
+        raise LaunchError("; ".join(needs.problems))
+    for note in needs.notes:
+        print(note, file=sys.stderr)
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -128,11 +141,6 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
         both = isinstance(values, dict) and isinstance(inner, dict)
         tree[section] = {**inner, **values} if both and isinstance(inner, dict) else values
     return tree
-
-
-def _queued(jobs: Jobs, tree: dict[str, Any]) -> int:
-    _say_queued(jobs, jobs.submit(request_of(tree)))
-    return 0
 
 
 def _say_queued(jobs: Jobs, job: Job) -> None:

@@ -71,10 +71,10 @@ class Jobs:
         """
         config = request.config() if request.kind == "train" else None
         request = _as_kept(request)
-        if request.kind != "glove":
-            chosen_device(request.wanted_device())
         if request.kind in NEEDS_RUN:
             self._check_run(request)
+        if request.kind != "glove":
+            chosen_device(request.wanted_device())
         free = free_bytes(self.runs_root)
         if free < LEAST_FREE_BYTES:
             raise LaunchError(

@@ -186,9 +186,9 @@ def _text(value: Any) -> str:
 
 
 def _explain(item: Any) -> str:
-    name = ".".join(str(part) for part in item["loc"]) or "request"
+    name = ".".join(str(part) for part in item["loc"])
     message = str(item["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    return (
-        f"{name}: {message}" if item["type"] == "value_error" else f"{name}: {message}, got {item['input']!r}"
-    )
+    if item["type"] == "value_error":
+        return f"{name}: {message}" if name else message
+    return f"{name or 'request'}: {message}, got {item['input']!r:.100}"

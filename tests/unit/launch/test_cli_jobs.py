@@ -1,0 +1,113 @@
+import json
+import sys
+
+import pytest
+
+from mlcnc.cli import main
+from mlcnc.launch import Jobs
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch, capsys):
+    """Return a function that runs ``mlcnc jobs`` without a supervisor and returns status, output and errors."""
+    monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setenv("MLCNC_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(Jobs, "ensure_supervisor", lambda self: False)
+    monkeypatch.setattr(
+        sys.modules["mlcnc.launch.devices"], "_probe", lambda: {"cuda": [], "mps": False, "why": "none"}
+    )
+
+    def tell(*words):
+        status = main(["jobs", *words])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return tell
+
+
+def test_a_queue_is_worked_with_from_the_command_line(told, tmp_path):
+    assert told("list") == (0, f"no jobs in {tmp_path}/runs; queue one with: mlcnc jobs start train\n", "")
+    status, out, _ = told("start", "train", "--preset", "demo", "--epochs", "5", "--seed", "3", "--on", "cpu")
+    assert status == 0
+    assert out.splitlines()[0] == "0001-train: queued, place 1"
+    assert out.splitlines()[1].startswith("mlcnc train --preset demo --training.epochs 5 --training.seed 3 ")
+    told("start", "gallery", "--only", "etf", "--max-minutes", "3", "--on", "cpu")
+    assert told("move", "0002-gallery", "-1") == (0, "0002-gallery: place 1\n", "")
+    (first, second) = json.loads(told("list", "--json")[1])
+    assert (first["job_id"], first["place"], first["state"]) == ("0002-gallery", 1, "queued")
+    assert second["run_id"] == "pictogram-lt-etf-s3"
+    assert told("stop", "0002-gallery") == (0, "0002-gallery: stopped\n", "")
+    lines = told("list")[1].splitlines()
+    assert lines[0].split() == ["job", "state", "place", "device", "run", "what", "is", "known"]
+    assert lines[1].split() == ["0002-gallery", "stopped", "stopped", "before", "it", "began"]
+    assert lines[2].split() == ["0001-train", "queued", "1", "pictogram-lt-etf-s3"]
+    assert told("remove", "0001-train")[0] == 0
+    (tmp_path / "runs/.jobs/0002-gallery/log.txt").write_text("one\ntwo\n")
+    assert told("logs", "0002-gallery", "--follow") == (0, "one\ntwo\n", "")
+    assert told("logs", "0002-gallery", "--bytes", "5")[1] == "two\n"
+    (tmp_path / "runs/.jobs/0002-gallery/job.json").write_text("{")
+    status, _, errors = told("list")
+    assert status == 0
+    assert errors.startswith("mlcnc: job.json of job 0002-gallery is damaged: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("stop", "0009-train"), "there is no job '0009-train' in"),
+        (("stop", "../runs"), "a job id looks like 0001-train, got '../runs'"),
+        (("logs", "0009-train"), "there is no job '0009-train' in"),
+        (("logs", "0009-train", "--bytes", "0"), "--bytes must be at least 1, got 0"),
+        (("move", "0009-train", "1"), "there is no job '0009-train' in"),
+        (("resume", "mine"), "there is no run 'mine' in"),
+        (("start", "evaluate", "mine", "--on", "cpu"), "there is no run 'mine' in"),
+        (
+            ("start", "layout", "mine", "--neighbours", "1"),
+            "neighbours: input should be greater than or equal to 2",
+        ),
+        (("start", "train", "--on", "gpu"), "device: string should match"),
+        (("start", "train", "--on", "cuda:7"), "device 'cuda:7' is not on this machine"),
+        (("start", "train", "--epochs", "0", "--on", "cpu"), "training.epochs: input should be greater than"),
+        (("start", "train", "--run-id", "../x", "--on", "cpu"), "run_id: must be 1 to 64 of a-z"),
+        (
+            ("start", "train", "--batch_size", "100000", "--on", "cpu"),
+            "training.batch_size 100000 is larger than",
+        ),
+        (
+            ("start", "train", "--max-minutes", "-1", "--on", "cpu"),
+            "max_minutes: input should be greater than 0",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(told, words, said):
+    status, out, errors = told(*words)
+    assert (status, out) == (1, "")
+    assert errors.startswith(f"mlcnc: {said}")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("begin",),
+        ("stop",),
+        ("move", "0001-train"),
+        ("move", "0001-train", "up"),
+        ("start",),
+        ("start", "shell"),
+    ],
+)
+def test_wrong_arguments_name_themselves(told, words, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        told(*words)
+    assert "usage: mlcnc jobs" in capsys.readouterr().err
+
+
+def test_help_names_every_action(told, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        told("--help")
+    shown = capsys.readouterr().out
+    assert all(
+        f"  {action} " in shown for action in ("list", "start", "resume", "stop", "move", "remove", "logs")
+    )

@@ -1,0 +1,83 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mlcnc.errors import LaunchError
+from mlcnc.launch.locks import device_lock_path, is_locked, lock_folder, locked, try_lock
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path / "locks"))
+    return tmp_path / "locks"
+
+
+def test_a_lock_has_one_holder_and_ends_with_it(folder):
+    path = device_lock_path("cuda:0")
+    assert path == folder / "device-cuda-0.lock"
+    assert not is_locked(path)
+    first = try_lock(path)
+    assert is_locked(path)
+    assert try_lock(path) is None
+    os.close(first)
+    assert not is_locked(path)
+
+
+def test_a_lock_lives_on_in_the_process_that_got_its_descriptor(folder):
+    path = device_lock_path("cpu")
+    descriptor = try_lock(path)
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", "input()"], stdin=subprocess.PIPE, pass_fds=(descriptor,)
+    )
+    os.close(descriptor)
+    assert try_lock(path) is None
+    child.communicate(b"\n")
+    os.close(try_lock(path))
+
+
+def test_asking_disturbs_no_one_who_asks_too(folder):
+    path = device_lock_path("cpu")
+    os.close(try_lock(path))
+    asking = try_lock(path, shared=True)
+    assert not is_locked(path)
+    os.close(asking)
+
+
+def test_a_lock_file_that_a_cleaner_removed_is_made_anew(folder, monkeypatch):
+    path = device_lock_path("cpu")
+    opened = os.open
+    removed = []
+
+    def open_then_remove(name, *more):
+        descriptor = opened(name, *more)
+        if name == path and not removed:
+            removed.append(path.unlink())
+        return descriptor
+
+    monkeypatch.setattr("os.open", open_then_remove)
+    descriptor = try_lock(path)
+    assert os.fstat(descriptor).st_ino == path.stat().st_ino
+    os.close(descriptor)
+
+
+def test_the_folder_of_locks_is_ours_alone(folder):
+    assert lock_folder().stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    with pytest.raises(LaunchError, match="that no one else may write"):
+        lock_folder()
+    folder.rmdir()
+    (folder.parent / "other").mkdir()
+    folder.symlink_to(folder.parent / "other")
+    with pytest.raises(LaunchError, match="that no one else may write"):
+        lock_folder()
+
+
+def test_what_cannot_be_locked_is_said(tmp_path):
+    with pytest.raises(LaunchError, match=r"cannot be opened: No such file"):
+        try_lock(tmp_path / "missing" / "queue.lock")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with pytest.raises(LaunchError, match="cannot be opened"), locked(tmp_path / "link"):
+        pass
+    assert not (tmp_path / "target").exists()

@@ -1,0 +1,115 @@
+import json
+
+import pytest
+
+from mlcnc.cli import build_parser, config_of
+from mlcnc.config import PRESETS, override, preset
+from mlcnc.errors import ConfigError, LaunchError
+from mlcnc.launch import JobRequest, argv_of, command_line
+from mlcnc.launch.request import request_of
+
+SETTINGS = {
+    "name": 'it\'s -- a "name"; $(touch x) \n`y`',
+    "data": {"dataset": "digits-lt", "flip": False, "num_samples": None},
+    "training": {"epochs": 4, "warmup_epochs": 1, "lr": 2e-3, "clip_norm": None, "device": "cuda"},
+    "model": {"projection_dim": None},
+}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_command_of_a_training_gives_the_config_that_was_asked_for(name, tmp_path):
+    request = JobRequest(kind="train", preset=name, settings=SETTINGS)
+    argv = argv_of(request, "mine", tmp_path, "cpu")
+    options = build_parser().parse_args(argv[3:])
+    expected = override(preset(name), {**SETTINGS, "training": {**SETTINGS["training"], "device": "cpu"}})
+    assert config_of(options) == expected == override(request.config(), {"training": {"device": "cpu"}})
+    assert (options.run_id, options.runs, options.quiet) == ("mine", str(tmp_path), True)
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (JobRequest(kind="resume", run_id="a"), ["train", "--resume", "a", "--quiet"]),
+        (
+            JobRequest(kind="layout", run_id="a", space="f", neighbours=30, seed=3),
+            ["layout", "a", "--space", "f", "--neighbours", "30", "--seed", "3"],
+        ),
+        (JobRequest(kind="evaluate", run_id="a"), ["evaluate", "a"]),
+        (JobRequest(kind="gallery"), ["record-gallery"]),
+        (JobRequest(kind="gallery", only="etf"), ["record-gallery", "--only", "etf"]),
+    ],
+)
+def test_every_other_kind_is_a_command_of_this_program(request_, words, tmp_path):
+    argv = argv_of(request_, request_.run_id, tmp_path)
+    assert argv[1:] == ["-m", "mlcnc", *words, "--runs", str(tmp_path)]
+    build_parser().parse_args(argv[3:])
+
+
+def test_downloads_are_a_command_of_this_program(tmp_path):
+    argv = argv_of(JobRequest(kind="glove", out=str(tmp_path)), None, tmp_path)
+    assert argv[3:] == ["glove", "--out", str(tmp_path)]
+    build_parser().parse_args(argv[3:])
+
+
+def test_the_command_is_shown_as_it_is_typed():
+    request = JobRequest(kind="train", settings={"name": "two words", "training": {"epochs": 4}})
+    line = command_line(argv_of(request, "mine", "/runs"))
+    assert line == (
+        "mlcnc train --preset pictogram-lt --name 'two words' --training.epochs 4 --run-id mine --quiet --runs /runs"
+    )
+
+
+@pytest.mark.parametrize(
+    ("device", "settings", "wanted"),
+    [
+        ("auto", {}, "auto"),
+        ("auto", {"training": {"device": "cpu"}}, "cpu"),
+        ("auto", {"training": {"device": "cuda"}}, "cuda:0"),
+        ("cuda:1", {"training": {"device": "cpu"}}, "cuda:1"),
+    ],
+)
+def test_the_request_decides_on_the_device_then_the_settings(device, settings, wanted):
+    assert JobRequest(kind="train", settings=settings, device=device).wanted_device() == wanted
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        ({"kind": "shell"}, "kind: input should be 'train'"),
+        ({"kind": "train", "command": "rm"}, "command: extra inputs are not permitted"),
+        ({"kind": "train", "run_id": "../outside"}, "run_id: must be 1 to 64 of a-z"),
+        ({"kind": "train", "run_id": "--quiet"}, "run_id: must be 1 to 64 of a-z"),
+        ({"kind": "train", "device": "cuda"}, "device: string should match"),
+        ({"kind": "train", "device": "cuda:0; ls"}, "device: string should match"),
+        ({"kind": "train", "max_minutes": 0}, "max_minutes: input should be greater than 0, got 0"),
+        ({"kind": "train", "max_megabytes": float("inf")}, "max_megabytes: input should be a finite number"),
+        ({"kind": "layout"}, "a job of kind layout needs the run_id of a run"),
+        ({"kind": "glove"}, "a job of kind glove needs out, the folder"),
+        ({"kind": "evaluate", "run_id": "a", "settings": {"name": "b"}}, "settings belong to train"),
+        ({"kind": "gallery", "only": "--runs=/"}, "only: must not begin with -"),
+        ({"kind": "glove", "out": "a\0b"}, "out: must not begin with - nor hold a zero byte"),
+        (
+            {"kind": "layout", "run_id": "a", "neighbours": 1},
+            "neighbours: input should be greater than or equal to 2",
+        ),
+        ([], "request: input should be a valid dictionary"),
+    ],
+)
+def test_a_bad_request_is_named(tree, words):
+    with pytest.raises(LaunchError, match="^" + words):
+        request_of(tree)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"training": {"epocs": 3}}, {"--config": "x"}, {"training": {"epochs": "1; ls"}}, {"training": 4}],
+)
+def test_only_settings_of_the_config_reach_the_command(settings):
+    request = request_of({"kind": "train", "settings": settings})
+    with pytest.raises(ConfigError):
+        argv_of(request, "mine", "runs")
+
+
+def test_a_request_survives_its_file():
+    request = JobRequest(kind="train", settings=SETTINGS, after="compare-1", max_minutes=2.5)
+    assert request_of(json.loads(json.dumps(request.model_dump()))) == request
