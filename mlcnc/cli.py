@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypedDict
 
 from mlcnc import __version__, stopping
 from mlcnc.cli_glove import add_glove
@@ -44,27 +45,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 for a known error, 130 after Ctrl-C."""
     options = build_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a log shows each line when it is said
     try:
         return command(options)
     except MlcncError as error:
         print(f"mlcnc: {error}", file=sys.stderr)
         return stopping.EXIT_STATUS if stopping.was_asked() else 1
     except KeyboardInterrupt:
-        return _stopped()
+        return _stopped(options)
     except BrokenPipeError:
         # the reader of our output went away, e.g. head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:
-        if (
-            stopping.was_asked()
-        ):  # compiled code and half-done imports raise errors of their own when interrupted
-            return _stopped()
+        # compiled code and half-done imports raise errors of their own when interrupted
+        if stopping.was_asked():
+            return _stopped(options)
         raise
 
 
-def _stopped() -> int:
-    print("mlcnc: stopped; what was logged is kept, go on with mlcnc train --resume", file=sys.stderr)
+def _stopped(options: argparse.Namespace) -> int:
+    print(f"mlcnc: {getattr(options, 'stopped', 'stopped')}", file=sys.stderr)
     return stopping.EXIT_STATUS
 
 
@@ -123,10 +125,14 @@ def _add_train(commands: Any) -> None:
     )
     parser.add_argument("--run-id", help="folder name of the run; default: made from the settings")
     parser.add_argument("--resume", metavar="RUN_ID", help="go on with an interrupted run")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument(
+        "--quiet", action="store_true", help="no progress bar; a log gets one line an epoch anyway"
+    )
     add_runs_folder(parser)
     add_settings(parser)
-    parser.set_defaults(command=_train)
+    parser.set_defaults(
+        command=_train, stopped="stopped; what was logged is kept, go on with mlcnc train --resume"
+    )
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -155,7 +161,9 @@ def _add_gallery(commands: Any) -> None:
     parser.add_argument("--only", metavar="TEXT", default="", help="only runs whose id contains this")
     parser.add_argument("--list", action="store_true", help="only print the ids")
     add_runs_folder(parser)
-    parser.set_defaults(command=_record_gallery)
+    parser.set_defaults(
+        command=_record_gallery, stopped="stopped; the same command records the runs that are missing"
+    )
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -168,16 +176,29 @@ def _train(options: argparse.Namespace) -> int:
             raise ConfigError(
                 f"--resume takes the settings of the run itself; leave out {', '.join(sorted(settings))}"
             )
-        resume(options.resume, runs_root=options.runs, show_progress=not options.quiet)
+        resume(options.resume, runs_root=options.runs, **_progress(options.quiet))
         return 0
     config = config_of(options)
-    train(config, runs_root=options.runs, run_id=options.run_id, show_progress=not options.quiet)
+    train(config, runs_root=options.runs, run_id=options.run_id, **_progress(options.quiet))
     return 0
 
 
+class _Progress(TypedDict):
+    show_progress: bool
+    epoch_lines: bool
+
+
+def _progress(quiet: bool) -> _Progress:
+    """Return how progress is shown: a bar on a terminal, lines in a log."""
+    on_terminal = sys.stderr.isatty()
+    return {"show_progress": on_terminal and not quiet, "epoch_lines": not on_terminal}
+
+
 def _evaluate(options: argparse.Namespace) -> int:
+    stopping.listen()
     from mlcnc.training.evaluation import evaluate
 
+    print(f"measuring the last checkpoint of {options.run_id} ...", file=sys.stderr, flush=True)
     metrics, epoch = evaluate(options.run_id, runs_root=options.runs)
     if options.json:
         print(json.dumps(metrics, indent=1))
@@ -220,5 +241,7 @@ def _record_gallery(options: argparse.Namespace) -> int:
     from mlcnc.training.gallery import record_gallery
 
     glove = options.glove or os.environ.get("MLCNC_GLOVE")
-    record_gallery(options.runs, glove_path=glove, only=options.only, dry_run=options.list)
+    record_gallery(
+        options.runs, glove_path=glove, only=options.only, dry_run=options.list, **_progress(quiet=False)
+    )
     return 0

@@ -23,16 +23,12 @@ def add_glove(commands: Any) -> None:
         "--dim", type=int, default=300, metavar="|".join(map(str, DIMS)), help="numbers a word [300]"
     )
     parser.add_argument("--address", default=ADDRESS, metavar="URL", help=f"of the archive [{ADDRESS}]")
-    parser.set_defaults(command=_glove)
+    parser.set_defaults(command=_glove, stopped="stopped; what came is kept, the same command goes on")
 
 
 def _glove(options: argparse.Namespace) -> int:
     stopping.listen()
-    try:
-        download_glove(options.out, options.dim, address=options.address, say=_say)
-    except KeyboardInterrupt:
-        _say("stopped; what came is kept, the same command goes on")
-        return stopping.EXIT_STATUS
+    download_glove(options.out, options.dim, address=options.address, say=_say)
     return 0
 
 

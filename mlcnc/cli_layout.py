@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlcnc import stopping
 from mlcnc.cli_runs import add_runs_folder
 from mlcnc.errors import ConfigError
 from mlcnc.store import Run, RunStore
@@ -43,6 +44,7 @@ def add_layout(commands: Any) -> None:
 
 
 def _layout(options: argparse.Namespace) -> int:
+    stopping.listen()
     from mlcnc.analysis.layouts import aligned_frames, layout_name, median_step
     from mlcnc.store import StoredLayout, write_layout
 
@@ -61,6 +63,7 @@ def _layout(options: argparse.Namespace) -> int:
         _say(f"{number}/{len(runs)} {run.run_id}: {size} ...")
         started = time.perf_counter()
         coordinates, versions = aligned_umap(frames, **settings)
+        stopping.raise_if_asked()
         layout = StoredLayout(
             coordinates=coordinates,
             epochs=tuple(epochs),
@@ -80,7 +83,7 @@ def _layout(options: argparse.Namespace) -> int:
         step = median_step(coordinates)
         moved = "" if np.isnan(step) else f", the median point moves {step:.2f} of the radius a step"
         seconds = time.perf_counter() - started
-        print(f"{path}: {path.stat().st_size / 1000:.0f} kB in {seconds:.0f} s{moved}")
+        print(f"{path}: {path.stat().st_size / 1000:.0f} kB in {seconds:.0f} s{moved}", flush=True)
     return 0
 
 

@@ -1,8 +1,10 @@
 """How much memory a training run takes at its peak, from its settings.
 
-The sum of what is always there (libraries, images, weights, gradients, both moments of the optimiser) and the
-larger of two moments: the backward pass of a training batch, which keeps what its layers gave, and the
-measurement pass, which keeps no graph but the class-wise features of train and test for its second pass.
+The sum of what is always there (libraries, images, weights, gradients, both moments of the optimiser), of what
+the layers give for a training batch, and of the measurement pass, which keeps no graph but the class-wise
+features of train and test for its second pass. The last two are not there at the same time, but the process
+gives little back in between. On ten runs on a CPU, from 675 MB to 2 GB, with batches of 32 to 1024, images of 64
+to 128 pixels, d from 128 to 2048 and three backbones, this was 0.92 to 1.15 of the resident peak.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from mlcnc.launch.network_size import FLOAT, NetworkSize
 LIBRARIES = 330 * 10**6
 """Resident after Python has loaded torch and everything else."""
 
-WORKSPACE = 80 * 10**6
+WORKSPACE = 140 * 10**6
 """What torch's kernels and threads keep for themselves once a step was taken."""
 
 CUDA_LIBRARIES = 600 * 10**6
@@ -57,8 +59,7 @@ def _busiest(config: ExperimentConfig, network: NetworkSize, kept: int) -> float
     batch = min(config.training.batch_size, config.data.num_samples or config.training.batch_size)
     trained = 1.2 * FLOAT * batch * network.outputs_per_image
     measured = FLOAT * MEASURED_BATCH * network.alive_per_image + 1.5 * kept
-    # memory of the last training batch goes back to the system in part only
-    return max(trained, 0.3 * trained + measured)
+    return trained + measured
 
 
 def _kept_bytes(facts: DatasetFacts, network: NetworkSize) -> int:

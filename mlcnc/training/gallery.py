@@ -38,6 +38,8 @@ def record_gallery(
     only: str = "",
     dry_run: bool = False,
     say: Callable[[str], None] = print,
+    show_progress: bool = True,
+    epoch_lines: bool = False,
 ) -> None:
     """Train every recorded run that is missing or incomplete under ``runs_root``.
 
@@ -46,6 +48,7 @@ def record_gallery(
         glove_path: word vectors of the VOC names, 300 numbers each; they are not stored in a run.
         only: record only ids that contain this.
         dry_run: print ids and stop.
+        say, show_progress, epoch_lines: as for :func:`mlcnc.training.trainer.train`.
 
     Raises:
         ConfigError: GloVe runs are due and no file is named.
@@ -65,7 +68,7 @@ def record_gallery(
             store.delete(run_id)
         if config.model.label_embedding == "glove" and not glove_path:
             raise ConfigError("the gallery's GloVe runs need --glove PATH or the MLCNC_GLOVE variable")
-        _train_with(config, glove_path, store.root, run_id, say)
+        _train_with(config, glove_path, store.root, run_id, say, show_progress, epoch_lines)
 
 
 def _train_with(
@@ -74,11 +77,20 @@ def _train_with(
     root: Path,
     run_id: str,
     say: Callable[[str], None],
+    show_progress: bool,
+    epoch_lines: bool,
 ) -> None:
     # by variable, not by config: a recorded run must not carry a path of somebody's machine
     if glove_path:
         os.environ["MLCNC_GLOVE"] = glove_path
-    train(config, runs_root=root, run_id=run_id, say=say)
+    train(
+        config,
+        runs_root=root,
+        run_id=run_id,
+        say=say,
+        show_progress=show_progress,
+        epoch_lines=epoch_lines,
+    )
     shutil.rmtree(root / run_id / "checkpoints", ignore_errors=True)
 
 

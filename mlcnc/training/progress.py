@@ -1,8 +1,9 @@
-"""The progress bar of a training run: epoch, loss parts, images per second, time left."""
+"""How far a training run is: a bar for a terminal, one line an epoch for a log."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from tqdm import tqdm
@@ -39,7 +40,7 @@ class ProgressBar:
         self.bar.set_postfix_str(", ".join(parts), refresh=False)
         self.bar.update(1.0 / progress.num_batches)
 
-    def on_epoch(self, epoch: int, best: dict[str, float]) -> None:
+    def on_epoch(self, epoch: int, best: dict[str, float], metrics: dict[str, float]) -> None:
         """Show the best validation mAP so far and begin the next epoch."""
         self.epoch = epoch + 1
         self.num_images = 0
@@ -61,3 +62,63 @@ class ProgressBar:
         trace: TracebackType | None,
     ) -> None:
         self.bar.close()
+
+
+class EpochLines:
+    """One line an epoch: loss, mAP, NC1, images per second, time left; a context manager like the bar.
+
+    Args:
+        first: the epoch that comes first.
+        num_epochs: of the whole run.
+        say: receives the lines.
+    """
+
+    def __init__(self, first: int, num_epochs: int, say: Callable[[str], None]) -> None:
+        self.first = first
+        self.num_epochs = num_epochs
+        self.say = say
+        self.started = time.perf_counter()
+
+    def on_batch(self, progress: EpochProgress) -> None:
+        """Say nothing: a log is read by the epoch."""
+
+    def on_epoch(self, epoch: int, best: dict[str, float], metrics: dict[str, float]) -> None:
+        """Say how the epoch went."""
+        parts = [words.format(metrics[name]) for name, words in LOGGED.items() if name in metrics]
+        left = self.num_epochs - 1 - epoch
+        if left:
+            seconds = (time.perf_counter() - self.started) / (epoch + 1 - self.first) * left
+            minutes, rest = divmod(round(seconds), 60)
+            parts.append(f"{minutes}:{rest:02d} left")
+        self.say(f"epoch {epoch + 1}/{self.num_epochs}: {', '.join(parts)}")
+
+    def __enter__(self) -> EpochLines:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Say nothing: the last line is that of the last epoch."""
+
+
+LOGGED = {
+    "train/loss": "loss {:.3f}",
+    "validation/map_total": "validation mAP {:.1f}",
+    "test/map_total": "test mAP {:.1f}",
+    "train.f/nc1_trace": "NC1 of f {:.2f}",
+    "train.mu/nc1_trace": "of mu {:.3f}",
+    "images_per_second": "{:.0f} images/s",
+}
+"""What a line says of an epoch, by metric."""
+
+
+def progress_of(
+    first: int, num_epochs: int, *, visible: bool, say: Callable[[str], None] | None
+) -> ProgressBar | EpochLines:
+    """Return what reports on a run: lines where somebody hears them, else a bar that may be invisible."""
+    if say is not None:
+        return EpochLines(first, num_epochs, say)
+    return ProgressBar(first, num_epochs, visible=visible)

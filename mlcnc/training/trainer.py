@@ -22,7 +22,7 @@ from mlcnc.training.device import device_name
 from mlcnc.training.epoch import EpochProgress, train_epoch
 from mlcnc.training.measurement import measure
 from mlcnc.training.pictures import picture_arrays
-from mlcnc.training.progress import ProgressBar
+from mlcnc.training.progress import progress_of
 from mlcnc.training.sample_choice import SampleChoice, choose_samples, sample_arrays
 
 MIN_FREE_BYTES = 50 * 2**20
@@ -38,6 +38,7 @@ def train(
     run_id: str | None = None,
     say: Callable[[str], None] = print,
     show_progress: bool = True,
+    epoch_lines: bool = False,
 ) -> str:
     """Train a new run and return its id.
 
@@ -47,6 +48,7 @@ def train(
         run_id: None names it after data set, label embedding and seed.
         say: receives sentences for the user.
         show_progress: draw a bar on standard error.
+        epoch_lines: say one line an epoch in its place, for a log.
 
     Raises:
         MlcncError: a setting, the folder or the data are not usable, or a loss is not finite.
@@ -64,7 +66,7 @@ def train(
     commit = git_commit()
     with stopping.uninterrupted(), create_writer(experiment, runs_root, run_id, commit) as writer:
         say(f"run {run_id}: {config.training.epochs} epochs of {config.data.dataset} into {writer.folder}")
-        run_epochs(experiment, writer, 0, show_progress)
+        run_epochs(experiment, writer, 0, show_progress, say if epoch_lines else None)
     say(closing_sentence(RunStore(runs_root), run_id))
     return run_id
 
@@ -75,6 +77,7 @@ def resume(
     runs_root: str | Path = "runs",
     say: Callable[[str], None] = print,
     show_progress: bool = True,
+    epoch_lines: bool = False,
 ) -> str:
     """Go on with an interrupted run from its last checkpoint and return its id.
 
@@ -101,15 +104,21 @@ def resume(
             RunWriter.reopen(runs_root, run_id, keep_epochs=first, keep_later=True, lock=lock) as writer,
         ):
             say(f"{experiment.device_note}\nrun {run_id}: going on with epoch {first + 1}")
-            run_epochs(experiment, writer, first, show_progress)
+            run_epochs(experiment, writer, first, show_progress, say if epoch_lines else None)
     say(closing_sentence(RunStore(runs_root), run_id))
     return run_id
 
 
-def run_epochs(experiment: Experiment, writer: RunWriter, first: int, show_progress: bool) -> None:
+def run_epochs(
+    experiment: Experiment,
+    writer: RunWriter,
+    first: int,
+    show_progress: bool,
+    say_epoch: Callable[[str], None] | None = None,
+) -> None:
     """Train, measure and log the epochs from ``first`` to the last one."""
     training = experiment.config.training
-    with ProgressBar(first, training.epochs, visible=show_progress) as bar:
+    with progress_of(first, training.epochs, visible=show_progress, say=say_epoch) as bar:
 
         def report(progress: EpochProgress) -> None:
             writer.log_batch(progress.batch, progress.num_batches)
@@ -127,8 +136,8 @@ def run_epochs(experiment: Experiment, writer: RunWriter, first: int, show_progr
         if samples:
             writer.log_samples(samples)
         for epoch in range(first, training.epochs):
-            one_epoch(experiment, writer, choice, epoch, report)
-            bar.on_epoch(epoch, experiment.best)
+            metrics = one_epoch(experiment, writer, choice, epoch, report)
+            bar.on_epoch(epoch, experiment.best, metrics)
 
 
 def one_epoch(
@@ -137,8 +146,8 @@ def one_epoch(
     choice: SampleChoice,
     epoch: int,
     report: Callable[[EpochProgress], None],
-) -> None:
-    """Train one epoch, measure it, log it and save the checkpoint; a signal to stop waits for the writes."""
+) -> dict[str, float]:
+    """Train, measure, log and save one epoch and return its metrics; a signal to stop waits for the writes."""
     training = experiment.config.training
     started = time.perf_counter()
     with stopping.interruptible():
@@ -159,6 +168,7 @@ def one_epoch(
     writer.log_epoch(epoch, metrics, arrays)
     if training.checkpoint:
         save_checkpoint(experiment, writer.folder, epoch + 1)
+    return metrics
 
 
 def has_arrays(config: ExperimentConfig, epoch: int) -> bool:
