@@ -14,6 +14,9 @@ from mlcnc.store import ArrayFile, Run
 SPLITS = ("train", "test")
 """Stored as 0 and 1."""
 
+LARGEST_SIDE = 4096
+"""Of a small picture, in pixels; a few bytes may claim a side of 16,383."""
+
 
 @dataclass(frozen=True)
 class PictureIndex:
@@ -43,7 +46,10 @@ def picture_index(run: Run) -> PictureIndex:
         for position, (code, index) in enumerate(zip(codes, indices, strict=True))
         if code in (0, 1)
     }
-    return PictureIndex(positions, samples.get("pictures/ends").astype(np.int64))
+    ends = samples.get("pictures/ends").astype(np.int64)
+    if (np.diff(ends, prepend=0) < 0).any():
+        raise samples.damaged("pictures/ends does not rise")
+    return PictureIndex(positions, ends)
 
 
 def picture_bytes(run: Run, index: PictureIndex, split: str, image: int) -> bytes | None:
@@ -78,6 +84,8 @@ def picture(run: Run, index: PictureIndex, split: str, image: int) -> NDArray[np
         return None
     try:
         with Image.open(io.BytesIO(encoded), formats=["WEBP"]) as opened:
+            if max(opened.size) > LARGEST_SIDE:
+                raise ValueError(f"it would have {opened.size[0]} by {opened.size[1]} pixels")
             return np.asarray(opened.convert("RGB"), dtype=np.uint8)
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise RunFormatError(f"a picture of run {run.run_id} is damaged: {error}") from error

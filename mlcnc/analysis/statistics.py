@@ -25,13 +25,18 @@ def stored_statistics(arrays: ArrayFile, prefix: str) -> ClassStatistics | None:
     if any(f"{prefix}/{name}" not in arrays for name in needed):
         return None
     with_negatives = f"{prefix}/negative_means" in arrays and f"{prefix}/num_images" in arrays
-    return ClassStatistics(
+    found = ClassStatistics(
         class_means=arrays.get(f"{prefix}/class_means").astype(np.float64),
-        class_counts=arrays.get(f"{prefix}/class_counts"),
+        class_counts=arrays.get(f"{prefix}/class_counts").astype(np.int64),
         within_scatter=arrays.get(f"{prefix}/within_scatter").astype(np.float64),
         negative_means=arrays.get(f"{prefix}/negative_means").astype(np.float64) if with_negatives else None,
         num_images=int(arrays.get(f"{prefix}/num_images").reshape(-1)[0]) if with_negatives else None,
     )
+    if np.isnan(found.class_means[found.present]).any() or np.isnan(found.within_scatter[found.present]).any():
+        raise arrays.damaged(f"{prefix} counts features of a class whose mean or scatter is undefined")
+    if found.num_images is not None and found.class_counts.max(initial=0) > found.num_images:
+        raise arrays.damaged(f"{prefix} counts more images of a class than there are")
+    return found
 
 
 def stored_concatenation(arrays: ArrayFile, split: str) -> ConcatenatedMeans | None:

@@ -211,7 +211,7 @@ def nc1_pinv(
     spread, singular = to_numpy(projected_variances), to_numpy(singular_values)
     counts = to_numpy(class_counts)
     require_shape("projected_variances", spread.shape, (len(counts), len(singular)))
-    if len(singular) == 0:
+    if len(singular) == 0 or not (counts > 0).any():
         return float("nan")
     if reason:
         warnings.warn(f"nc1_pinv: {reason}", RuntimeWarning, stacklevel=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,7 @@ class ArrayFile:
         except FileNotFoundError:
             raise RunFormatError(f"{said_of(path)} is missing") from None
         except (SafetensorError, OSError, ValueError) as error:
-            raise self._damaged(getattr(error, "strerror", None) or error) from error
-        self._sizes = sizes_in(self._header)
+            raise self.damaged(getattr(error, "strerror", None) or error) from error
 
     def keys(self) -> frozenset[str]:
         """Return the names of the arrays."""
@@ -69,6 +69,10 @@ class ArrayFile:
         """Sizes by letter of the rules, of those letters that all arrays agree on."""
         return {letter: next(iter(found)) for letter, found in self._sizes.items() if len(found) == 1}
 
+    @cached_property
+    def _sizes(self) -> dict[str, set[int]]:
+        return sizes_in(self._header)
+
     def get(self, name: str, index: Any = slice(None)) -> NDArray[Any]:
         """Return an array, or the part ``index`` of its first axis; only that part is read.
 
@@ -76,13 +80,16 @@ class ArrayFile:
             RunFormatError: the file is damaged, no array has that name, or it does not fit the run.
         """
         if name not in self._header:
-            raise self._damaged(f"it holds no array {name}")
+            raise self.damaged(f"it holds no array {name}")
         dtype, shape = self._header[name]
         problem = misfit(name, dtype, shape, self._sizes, self._known)
         if problem is not None:
-            raise self._damaged(problem)
+            raise self.damaged(problem)
         if _bytes_of(dtype, shape, index) > MOST_PART_BYTES:
-            raise self._damaged(f"{name} of shape {shape} is larger than what can be read at once")
+            raise self.damaged(f"{name} of shape {shape} is larger than what can be read at once")
+        if isinstance(index, slice) and shape:
+            start, stop, step = index.indices(shape[0])
+            index = slice(start, max(start, stop), step)
         try:
             with safe_open(self.path, framework="numpy") as stream:
                 part = stream.get_slice(name)
@@ -93,13 +100,14 @@ class ArrayFile:
                 else:
                     found = np.asarray(part[index])
         except (SafetensorError, OSError, ValueError, IndexError, TypeError) as error:
-            raise self._damaged(getattr(error, "strerror", None) or error) from error
+            raise self.damaged(getattr(error, "strerror", None) or error) from error
         problem = impossible(name, found, self._known)
         if problem is not None:
-            raise self._damaged(problem)
+            raise self.damaged(problem)
         return found
 
-    def _damaged(self, reason: object) -> RunFormatError:
+    def damaged(self, reason: object) -> RunFormatError:
+        """Return the error that says what is wrong with the file, for whoever finds that it does not add up."""
         return RunFormatError(f"{said_of(self.path)} is damaged: {reason}")
 
 

@@ -5,6 +5,7 @@ Arrays of other names are nobody's business and are read as they are.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,8 +15,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Values = Literal["finite", "defined", "counts", "codes", "classes", "bytes"]
-"""``finite``, or NaN too where ``defined``; whole numbers from 0, of 0 and 1, below C, or any bytes."""
+Values = Literal[
+    "finite", "positive", "defined", "means", "spreads", "shares", "counts", "codes", "classes", "bytes"
+]
+"""Numbers with a fraction: ``finite``; ``positive`` from 0 on; with NaN where undefined ``defined``, ``means``
+(whole rows of NaN), ``spreads`` from 0 on and ``shares`` from 0 to 1. Whole numbers: ``counts`` from 0 on,
+``codes`` of 0 and 1, ``classes`` below C, ``bytes`` of any kind."""
 
 Shape = tuple[str | int, ...]
 Header = Mapping[str, tuple[str, tuple[int, ...]]]
@@ -33,17 +38,17 @@ _RULES: dict[str, tuple[Shape, Values]] = {
     "split/scores": (("N", "C"), "finite"),
     "split/ap": (("C",), "defined"),
     "split/targets": (("N", "C"), "codes"),
-    "split.space/class_means": (("C", "d"), "defined"),
-    "split.space/negative_means": (("C", "d"), "defined"),
+    "split.space/class_means": (("C", "d"), "means"),
+    "split.space/negative_means": (("C", "d"), "means"),
     "split.space/class_counts": (("C",), "counts"),
-    "split.space/within_scatter": (("C",), "defined"),
+    "split.space/within_scatter": (("C",), "spreads"),
     "split.space/num_images": ((1,), "counts"),
-    "split.space/projected_variances": (("C", "r"), "defined"),
-    "split.space/singular_values": (("r",), "finite"),
-    "split.space/multiplicity_share": (("C",), "defined"),
-    "split.space/nc4_identity": (("C",), "defined"),
-    "split.space/nc4_binary": ((2, "C"), "defined"),
-    "split.concat/positive_means": (("C", "w"), "defined"),
+    "split.space/projected_variances": (("C", "r"), "spreads"),
+    "split.space/singular_values": (("r",), "positive"),
+    "split.space/multiplicity_share": (("C",), "shares"),
+    "split.space/nc4_identity": (("C",), "shares"),
+    "split.space/nc4_binary": ((2, "C"), "shares"),
+    "split.concat/positive_means": (("C", "w"), "means"),
     "split.concat/overall_mean": (("w",), "defined"),
     "classifier/weight": (("C", "w"), "finite"),
     "classifier/gram": (("C", "C"), "finite"),
@@ -56,7 +61,7 @@ _RULES: dict[str, tuple[Shape, Values]] = {
     "samples/image_index": (("S",), "counts"),
     "samples/class_index": (("S",), "classes"),
     "samples/split": (("S",), "codes"),
-    "probes/attention": (("P", "C", "h", "v"), "finite"),
+    "probes/attention": (("P", "C", "h", "v"), "positive"),
     "probes/images": (("P", "H", "W", 3), "bytes"),
     "probes/image_index": (("P",), "counts"),
     "probes/split": (("P",), "codes"),
@@ -88,7 +93,7 @@ class ArrayRule:
     @property
     def dtypes(self) -> frozenset[str]:
         """Names of the types that it may have."""
-        return _FLOATS if self.values in ("finite", "defined") else _INTEGERS
+        return _INTEGERS if self.values in ("counts", "codes", "classes", "bytes") else _FLOATS
 
 
 @lru_cache(maxsize=4096)
@@ -161,18 +166,30 @@ def impossible(name: str, array: NDArray[Any], known: Mapping[str, int]) -> str 
     rule = rule_of(name)
     if rule is None or rule.values == "bytes" or array.size == 0:
         return None
-    if rule.values == "finite":
-        # written so that not-a-number fails too
-        fits = float(array.min()) >= -LARGEST and float(array.max()) <= LARGEST
-        return None if fits else f"{name} holds values that are not finite or beyond 1e30"
-    if rule.values == "defined":
-        with np.errstate(invalid="ignore"):
-            beyond = np.abs(array) > LARGEST
-        return f"{name} holds values beyond 1e30" if beyond.any() else None
+    if rule.dtypes is _FLOATS:
+        return _impossible_fraction(name, array, rule.values)
     low, high = int(array.min()), int(array.max())
     most = {"codes": 1, "classes": known.get(_CLASSES_FIRST, 2**31) - 1, "counts": 2**53}[rule.values]
     if low < 0 or high > most:
         return f"{name} must hold whole numbers from 0 to {most}, got {low} to {high}"
+    return None
+
+
+def _impossible_fraction(name: str, array: NDArray[Any], values: Values) -> str | None:
+    low, high = float(array.min()), float(array.max())
+    if math.isnan(low):  # as soon as one value is
+        undefined = np.isnan(array)
+        if values in ("finite", "positive"):
+            return f"{name} holds values that are not finite"
+        if values == "means" and (undefined.any(axis=-1) != undefined.all(axis=-1)).any():
+            return f"{name} must be defined, or undefined, in whole rows"
+        if undefined.all():
+            return None
+        low, high = float(np.nanmin(array)), float(np.nanmax(array))
+    least = 0.0 if values in ("positive", "spreads", "shares") else -LARGEST
+    most = 1.0 if values == "shares" else LARGEST
+    if low < least or high > most:
+        return f"{name} must hold values from {least:g} to {most:g}, got {low:g} to {high:g}"
     return None
 
 

@@ -172,7 +172,8 @@ class Run:
         try:
             damaged = os.path.lexists(path) and not isinstance(read_json(path), dict)
         except RunFormatError:
-            damaged = True
+            # whoever put a folder there meant something else: writing fails, and it stays
+            damaged = path.is_symlink() or not path.is_dir()
         if damaged:
             try:
                 os.replace(path, path.with_name("notes.damaged.json"))

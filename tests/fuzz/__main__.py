@@ -15,6 +15,7 @@ import traceback
 import warnings
 from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,11 @@ def main() -> int:
     parser.add_argument("first", type=int)
     parser.add_argument("end", type=int, nargs="?")
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--share", type=float, default=1.0, help="of the analyses that is called in each case")
     options = parser.parse_args()
     end = options.end if options.end is not None else options.first + 1
     with tempfile.TemporaryDirectory() as own:
-        report = run_cases(options.first, end, options.folder or Path(own))
+        report = run_cases(options.first, end, options.folder or Path(own), options.share)
     if options.end is None:
         for finding in report["findings"]:
             print(finding["trace"])
@@ -50,7 +52,7 @@ def main() -> int:
     return 1 if report["findings"] else 0
 
 
-def run_cases(first: int, end: int, folder: Path) -> dict[str, Any]:
+def run_cases(first: int, end: int, folder: Path, share: float = 1.0) -> dict[str, Any]:
     """Return how many cases were read in what time, and what they found."""
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
@@ -65,6 +67,11 @@ def run_cases(first: int, end: int, folder: Path) -> dict[str, Any]:
     slowest = (0.0, "")
     started = time.perf_counter()
     for seed in range(first, end):
+        dice = Random(f"{seed} analyses")
+
+        def picked(dice: Random = dice) -> bool:
+            return dice.random() < share
+
         with playground.damaged(seed) as damage:
             if outside is not None:
                 outside.heard()
@@ -72,7 +79,7 @@ def run_cases(first: int, end: int, folder: Path) -> dict[str, Any]:
             try:
                 signal.alarm(SECONDS_A_CASE)
                 with watch.watching():
-                    sentences = read_everything(playground.root, damaged=damage.file)
+                    sentences = read_everything(playground.root, damaged=damage.file, pick=picked)
             except (Exception, TooSlow) as error:
                 sentences = []
                 findings.append(_finding(damage, error))

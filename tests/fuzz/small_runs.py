@@ -50,7 +50,9 @@ def write_whole_run(root: Path, run_id: str) -> Path:
             {"umap-learn": "0.5"},
         )
         write_layout(root, run_id, f"umap-{space}", layout)
-    RunStore(root).open(run_id).write_notes({"name": "The one", "tags": ["a", "b"], "notes": "two\nlines"})
+    RunStore(root).open(run_id).write_notes(
+        {"name": f"The {run_id} one", "tags": ["a", "b"], "notes": "two\nlines"}
+    )
     _change(folder / "run.json", {"created_at": "2026-01-01T00:00:00.000+00:00", "versions": {"python": "3"}})
     times = dict.fromkeys(("started_at", "finished_at", "heartbeat_at"), "2026-01-01T00:00:00.000+00:00")
     _change(folder / "status.json", {**times, "pid": 4_000_000, "process_start_time": 1.0})
@@ -71,7 +73,7 @@ def write_secrets(outside: Path, run: Path) -> None:
             save_file(arrays | {"secret": np.array([SECRET_NUMBER])}, target)
             save_file(arrays | {"secret": np.array([SECRET_NUMBER])}, outside / path.name)
         elif path.suffix in (".json", ".jsonl"):
-            target.write_bytes(path.read_bytes().replace(b'"The one"', f'"{SECRET}"'.encode()))
+            target.write_bytes(path.read_bytes().replace(b"The victim one", SECRET.encode()))
 
 
 def _change(path: Path, changes: dict[str, Any]) -> None:

@@ -52,7 +52,9 @@ from mlcnc.store import Run, RunProblem, RunStore
 HEALTHY = "healthy"
 
 
-def read_everything(root: Path, *, damaged: str | None = None) -> list[str]:
+def read_everything(
+    root: Path, *, damaged: str | None = None, pick: Callable[[], bool] | None = None
+) -> list[str]:
     """Read all runs under ``root`` as store, commands and pages do; return what was said of those that fail.
 
     A known error (``MlcncError``) of a reading function is its answer; any other exception goes on.
@@ -60,6 +62,7 @@ def read_everything(root: Path, *, damaged: str | None = None) -> list[str]:
     Args:
         root: the runs folder, with a run called ``healthy``.
         damaged: names of the damaged files, so that only what reads one of them is called; None calls all.
+        pick: tells of each call of an analysis whether it is made; None makes all.
     """
     store = RunStore(root)
     found = list(store.scan())
@@ -72,18 +75,24 @@ def read_everything(root: Path, *, damaged: str | None = None) -> list[str]:
             continue
         assert store.open(run.run_id).info == run.info
         said += _each(reading(run), damaged)
-        said += _each(analyses(run, healthy), damaged)
-    said += _each(over_all(runs), damaged)
+        said += _each(analyses(run, healthy), damaged, pick)
+    said += _each(over_all(runs), damaged, pick)
     with suppress(MlcncError):
         store.open("../outside")
     return said
 
 
-def _each(calls: Iterator[tuple[str, Callable[[], Any]]], damaged: str | None) -> list[str]:
+def _each(
+    calls: Iterator[tuple[str, Callable[[], Any]]],
+    damaged: str | None,
+    pick: Callable[[], bool] | None = None,
+) -> list[str]:
     every = damaged is None or "run.json" in damaged or "folder" in damaged
     said = []
     for needs, call in calls:
         if not every and not any(part in damaged for part in needs.split()):
+            continue
+        if pick is not None and not pick():
             continue
         try:
             call()

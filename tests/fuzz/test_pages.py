@@ -1,0 +1,90 @@
+"""Damaged run folders on the real pages: a sentence at most, never a traceback, and the healthy run stays."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.app.conftest import words
+from tests.conftest import ROOT
+from tests.fuzz.cases import VICTIM, Playground
+from tests.fuzz.surface import HEALTHY
+
+PAGES = ("overview", "compare", "geometry", "variability", "map", "images", "learn")
+VIEWS = {
+    "compare": ({"show": "Classes"}, {"show": "Curves"}, {"show": "Settings", "columns": "runs"}),
+    "geometry": (
+        {"of": "classifier"},
+        {"space": "mu", "split": "train", "order": "cluster"},
+        {"arrows": "true"},
+    ),
+    "map": ({"method": "UMAP"}, {"play": "true"}, {"space": "mu", "colour": "class"}),
+    "images": ({"image": "0"}, {"image": "1", "class": "person"}, {"kind": "found"}),
+    "overview": ({"at": "last"}, {"at": "epoch", "at_epoch": "2"}, {"q": "toy"}),
+    "learn": tuple({"step": str(step)} for step in range(1, 8)),
+}
+MORE = int(os.environ.get("MLCNC_FUZZ_PAGES", "300"))
+
+# numbers that are not finite make numpy warn, on the console and not on the page
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def playground(tmp_path_factory):
+    return Playground(tmp_path_factory.mktemp("fuzz"))
+
+
+@contextmanager
+def shown(playground, page, address, monkeypatch):
+    """Open a page over the playground, with the damaged run picked first."""
+    monkeypatch.setenv("MLCNC_RUNS", str(playground.root))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    opened = AppTest.from_file(str(ROOT / "app" / "views" / f"{page}.py"), default_timeout=60)
+    opened.session_state["r"] = [VICTIM, HEALTHY]
+    for name, value in address.items():
+        opened.query_params[name] = value
+    with np.errstate(all="ignore"):
+        yield opened.run()
+
+
+def check_case(playground, seed, pages, monkeypatch):
+    """Damage the run in the way of a seed and look at pages."""
+    with playground.damaged(seed) as damage:
+        for page in pages:
+            views = VIEWS.get(page, ({},))
+            address = ({}, *views)[seed % (len(views) + 1)]
+            with shown(playground, page, address, monkeypatch) as opened:
+                where = f"{page} {address}, {damage}"
+                assert not opened.exception, (
+                    f"{where}\n{opened.exception[0].message}\n{opened.exception[0].stack_trace}"
+                )
+                said = words(opened)
+                assert opened.title[0].value.endswith("?"), where
+                assert "Traceback" not in said, where
+                # what stands in files is text: neither HTML nor a link of Markdown
+                assert "<script>" not in said, where
+                assert "[y](javascript" not in said, where
+                assert str(playground.root) not in said, where
+                if page == "overview" and "q" not in address:
+                    assert f"The {HEALTHY} one" in opened.dataframe[0].value["run"].tolist(), where
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_over_a_damaged_run(playground, page, monkeypatch):
+    place = PAGES.index(page)
+    for seed in range(place, 21, len(PAGES)):
+        check_case(playground, 20_000 + seed, [page], monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(10))
+def test_many_damaged_runs_on_every_page(playground, part, monkeypatch):
+    for number in range(MORE // 10):
+        seed = 30_000 + MORE * part + number
+        # every page is met by many cases, and some cases by every page
+        pages = PAGES if number % 10 == 0 else (PAGES[seed % len(PAGES)], PAGES[(seed + 3) % len(PAGES)])
+        check_case(playground, seed, pages, monkeypatch)

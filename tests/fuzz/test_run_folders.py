@@ -1,0 +1,46 @@
+"""Damaged run folders, read by store, commands and analysis in a process that is watched."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+FULL = int(os.environ.get("MLCNC_FUZZ_CASES", "12000"))
+FEWER = 500
+
+
+def read_cases(first: int, end: int, seconds: float, share: float = 1.0) -> dict:
+    """Return the report of a process that reads these cases; see ``tests/fuzz/__main__.py``."""
+    command = [sys.executable, "-m", "tests.fuzz", str(first), str(end), "--share", str(share)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
+    assert done.stdout, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def assert_nothing_found(report: dict) -> None:
+    found = report["findings"]
+    shown = "\n\n".join(f"{item['case']}\n{item['error']}\n{item['trace'][-1500:]}" for item in found[:5])
+    assert not found, (
+        f"{len(found)} of {report['cases']} cases; replay one: python -m tests.fuzz SEED\n\n{shown}"
+    )
+
+
+def test_damaged_runs_break_nothing_execute_nothing_and_lead_nowhere():
+    report = read_cases(0, FEWER, 240, share=0.15)
+    assert_nothing_found(report)
+    assert report["cases"] == FEWER
+    # the damage is met: most of it is said in some sentence
+    assert len(report["said"]) > 60
+
+
+@pytest.mark.slow
+def test_more_than_ten_thousand_damaged_runs():
+    report = read_cases(1_000, 1_000 + FULL, 7200)
+    print(f"{report['cases']} damaged run folders in {report['seconds']} s, slowest {report['slowest']}")
+    assert_nothing_found(report)
