@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mlcnc.launch.processes import ProcessMark
 from mlcnc.launch.request import JobRequest
+from mlcnc.store.liveness import host_name
+from mlcnc.store.schema import RUN_ID
 
 JobState = Literal["queued", "starting", "running", "stopping", "finished", "stopped", "failed", "lost"]
 ACTIVE_STATES: frozenset[JobState] = frozenset({"queued", "starting", "running", "stopping"})
@@ -24,8 +26,14 @@ class JobEntry(BaseModel):
     job_id: str
     number: int = Field(description="grows with every job of the runs folder, whatever the clock says")
     created_at: str = Field(description="UTC, ISO 8601")
-    run_id: str | None = None
+    host: str = Field("", description="machine on which it was queued and alone is started")
+    run_id: str | None = Field(None, pattern=rf"^{RUN_ID.pattern}$")
     request: JobRequest
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it was queued on this machine; a folder that was shared or copied may hold others' jobs."""
+        return self.host == host_name()
 
 
 class JobStatus(BaseModel):

@@ -21,7 +21,7 @@ from mlcnc.launch.log_file import read_tail
 from mlcnc.launch.reading import JobReader, Record
 from mlcnc.launch.request import NEEDS_RUN, WRITES_RUN, JobRequest
 from mlcnc.store import RunStore, free_bytes, new_run_id
-from mlcnc.store.liveness import now
+from mlcnc.store.liveness import host_name, now
 from mlcnc.store.schema import RUN_ID
 
 
@@ -90,6 +90,7 @@ class Jobs:
                 job_id=f"{number:04d}-{request.kind}",
                 number=number,
                 created_at=now(),
+                host=host_name(),
                 run_id=run_id,
                 request=request.model_copy(update={"run_id": run_id}),
             )
@@ -205,7 +206,7 @@ class Jobs:
         """
         if is_locked(self._folder.supervisor_lock):
             return False
-        records = self._reader.records()[0]
+        records = [record for record in self._reader.records()[0] if record.entry.is_ours]
         if not any(record.is_damaged or record.status.state in ACTIVE_STATES for record in records):
             return False
         try:

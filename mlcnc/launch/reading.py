@@ -88,7 +88,11 @@ class JobReader:
         """Return every readable job as it truly stands, newest first, and what is wrong with the others."""
         records, problems = self.records()
         standing = [(record, *self.standing(record)) for record in records]
-        waiting = [(record.order, record.entry.number) for record, state, _ in standing if state == "queued"]
+        waiting = [
+            (record.order, record.entry.number)
+            for record, state, _ in standing
+            if state == "queued" and record.entry.is_ours
+        ]
         places = {number: place for place, (_, number) in enumerate(sorted(waiting), start=1)}
         jobs = [
             _job(record, state, headline, places.get(record.entry.number))
@@ -99,6 +103,8 @@ class JobReader:
     def standing(self, record: Record) -> tuple[JobState, str]:
         """Return the true state and headline: what nobody runs any more is not called running."""
         status = record.status
+        if status.state == "queued" and not record.entry.is_ours:
+            return "queued", f"queued on {record.entry.host or 'another machine'} and started there alone"
         if status.state == "starting":
             return ("starting" if self._is_being_started(record) else "queued"), status.headline
         if status.state not in ("running", "stopping"):

@@ -182,7 +182,8 @@ class Supervisor:
         self._scanned_at = time.monotonic()
         waiting = []
         for record in self._reader.records()[0]:
-            if record.status.state != "queued" or record.entry.job_id in self._unwritten:
+            written = record.entry.job_id not in self._unwritten
+            if record.status.state != "queued" or not written or not record.entry.is_ours:
                 continue
             if record.cancelled:
                 # who asked died before writing more, or the job was on its way to a start
@@ -332,7 +333,7 @@ class Supervisor:
             self._finish(folder, status, "failed", f"could not be started: {error}", None)
 
     def _wait_for_disk(self, entry: JobEntry, folder: Path, status: JobStatus | None, free: int) -> None:
-        self._not_before[entry.job_id] = time.monotonic() + RESCAN_SECONDS
+        self._not_before[entry.job_id] = time.monotonic() + RETRY_SECONDS
         if status is not None:
             wanted = LEAST_FREE_BYTES // 2**20
             headline = f"waits for disk space: {free // 2**20} MiB are free, a job needs {wanted} MiB"

@@ -72,18 +72,17 @@ class ProcessMeter:
                 self._children = self._process.children(recursive=True)
             except self._errors:
                 self._children = []
-        seconds, memory, any_left = 0.0, 0, False
+        seconds, memory = 0.0, 0
         for process in [self._process, *self._children]:
             try:
                 with process.oneshot():
                     times = process.cpu_times()
                     memory += process.memory_info().rss
                 seconds += times.user + times.system
-                any_left = True
             except self._errors:
                 continue
-        if not any_left:
-            return None
+        if not memory:
+            return None  # zombies have none
         last, self._last = self._last, (moment, seconds)
         if last is None or moment <= last[0]:
             return 0.0, memory

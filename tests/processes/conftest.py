@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.processes.stand_in import LEDGER, StandInJobs, clear
+from tests.processes.stand_in import IDLE, LEDGER, StandInJobs, clear
 
 
 @pytest.fixture
@@ -11,6 +11,7 @@ def locks(tmp_path, monkeypatch):
     folder = tmp_path / "locks"
     folder.mkdir(mode=0o700)
     monkeypatch.setenv("MLCNC_LOCKS", str(folder))
+    monkeypatch.setenv(IDLE, "0.3")
     monkeypatch.setenv(LEDGER, str(tmp_path / "ledger.txt"))
     yield folder
     clear(tmp_path)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import psutil
 
-from mlcnc.launch import JobRequest, Jobs
+from mlcnc.launch import JobRequest, Jobs, supervisor
 from mlcnc.launch.devices import _torch_version
 from mlcnc.launch.processes import JOB_VARIABLE, boot_id
-from mlcnc.launch.supervisor import Supervisor
 
 LEDGER = "MLCNC_LEDGER"
+IDLE = "MLCNC_IDLE"
 JOB = Path(__file__).with_name("stand_in_job.py")
 
 
@@ -116,4 +116,5 @@ def clear(folder):
 
 
 if __name__ == "__main__":
-    Supervisor(sys.argv[1], command).run()
+    supervisor.IDLE_SECONDS = float(os.environ.get(IDLE, supervisor.IDLE_SECONDS))
+    supervisor.Supervisor(sys.argv[1], command).run()

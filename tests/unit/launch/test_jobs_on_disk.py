@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import time
 
@@ -12,6 +13,7 @@ from mlcnc.launch import JobRequest, Jobs
 from mlcnc.launch.job import JobStatus
 from mlcnc.launch.job_folder import JobFolder, read_status, write_status
 from mlcnc.launch.processes import own_mark
+from mlcnc.launch.supervisor import Supervisor
 from mlcnc.store import RunStore, RunWriter
 
 
@@ -198,6 +200,75 @@ def test_signs_of_life_of_another_machine_do_not_hang_on_its_clock(jobs, monkeyp
     os.utime(job.folder / "state.json", (9e9 + 2, 9e9 + 2))
     assert jobs.get(job.job_id).state == "running"
     assert Unattended(jobs.runs_root).get(job.job_id).state == "lost"
+
+
+def test_a_job_queued_on_another_machine_is_not_started_here(jobs):
+    """A runs folder that was copied from elsewhere must start nothing when it is opened."""
+    job, own = queue(jobs), queue(jobs)
+    path = job.folder / "job.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "elsewhere"}))
+    seen = jobs.get(job.job_id)
+    assert (seen.state, seen.place) == ("queued", None)
+    assert seen.headline == "queued on elsewhere and started there alone"
+    assert jobs.get(own.job_id).place == 1
+    jobs.stop(own.job_id)
+    assert not Jobs(jobs.runs_root).ensure_supervisor()
+    supervisor = Supervisor(jobs.runs_root)
+    supervisor._scan()
+    assert supervisor._queue == []
+    jobs.remove(job.job_id)
+    assert [one.job_id for one in jobs.all()] == [own.job_id]
+
+
+@pytest.mark.parametrize(
+    "name", ["job.json", "state.json", "order.json", "cancel", "exit.json", "telemetry.jsonl", "log.txt"]
+)
+def test_damaged_files_never_break_the_list(jobs, name):
+    random.seed(name)
+    job = with_status(jobs, state="running", process=own_mark(), device="cpu")
+    queue(jobs)
+    for file, text in (
+        ("cancel", '{"boot_id": "x", "asked": 1.5}'),
+        ("exit.json", '{"pid": 3, "exit_code": 0}'),
+    ):
+        (job.folder / file).write_text(text)
+    line = '{"at": "x", "age_seconds": 1.0, "cpu_percent": 2.0, "rss_bytes": 3}'
+    (job.folder / "telemetry.jsonl").write_text(f"{line}\n")
+    (job.folder / "log.txt").write_text("mlcnc: said\n")
+    whole = (job.folder / name).read_bytes()
+    odd = [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"state": "running"}',
+        b"[" * 100_000,
+        b"9" * 10_000,
+        b'"\\ud800"',
+        b"\xff\xfe",
+    ]
+    for number in range(100):
+        content = bytearray(whole)
+        for _ in range(random.randint(1, 4)):
+            content[random.randrange(len(content))] = random.randrange(256)
+        if number % 3 == 0:
+            content = content[: random.randrange(len(content))]
+        (job.folder / name).write_bytes(odd[number] if number < len(odd) else bytes(content))
+        fresh = Unattended(jobs.runs_root)
+        listed, problems = fresh.all(), fresh.problems()
+        assert "0002-gallery" in [one.job_id for one in listed]
+        assert len(listed) + len(problems) == 2
+        assert all("\n" not in sentence and len(sentence) < 600 for sentence in problems)
+        fresh.log(job.job_id)
+        fresh.telemetry(job.job_id)
+
+
+def test_an_entry_that_names_a_run_outside_is_damaged(jobs):
+    job = queue(jobs, kind="train")
+    path = job.folder / "job.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"run_id": "../../outside"}))
+    assert jobs.all() == []
+    assert "run_id" in jobs.problems()[0]
 
 
 def test_a_damaged_order_puts_a_job_where_it_came(jobs):

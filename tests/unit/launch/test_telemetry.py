@@ -1,0 +1,68 @@
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mlcnc.launch.telemetry import GpuMeter, ProcessMeter
+
+module = sys.modules["mlcnc.launch.devices"]
+
+
+def test_a_process_and_its_children_are_measured():
+    program = "import os, time; os.fork(); x = bytearray(2**24); end = time.monotonic() + 30\nwhile time.monotonic() < end: pass"
+    process = subprocess.Popen([sys.executable, "-I", "-S", "-c", program], start_new_session=True)
+    try:
+        time.sleep(0.3)
+        meter = ProcessMeter(process.pid)
+        assert meter.measure()[0] == 0.0
+        time.sleep(0.5)
+        percent, memory = meter.measure()
+        assert percent > 5
+        assert memory > 2 * 2**24
+    finally:
+        os.killpg(process.pid, 9)
+        process.wait()
+    assert meter.measure() is None
+    assert ProcessMeter(process.pid).measure() is None
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """Put a program of that name on the path that reports two GPUs, as the real one does."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        '*memory.free*) echo "0, GPU-aa, 7000"; echo "1, GPU-bb, 100" ;;\n'
+        '*) echo "0, GPU-aa, 35, 1024, 8192"; echo "1, GPU-bb, [N/A], 5, 8192"; exec sleep 60 ;;\n'
+        "esac\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+def test_the_gpu_of_a_job_is_measured_by_index_or_name(nvidia_smi):
+    meter = GpuMeter()
+    try:
+        deadline = time.monotonic() + 20
+        while meter.read("0") is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert meter.read("0") == meter.read("GPU-aa") == (35.0, 1024 * 2**20, 8192 * 2**20)
+        assert meter.read("1") is None
+    finally:
+        meter.close()
+    meter.close()
+
+
+def test_free_memory_of_gpus_is_known_by_index_and_name(nvidia_smi, monkeypatch):
+    monkeypatch.setitem(module._free, "at", -1e9)
+    free = module._free_gpu_bytes()
+    assert free == {"0": 7000 * 2**20, "GPU-aa": 7000 * 2**20, "1": 100 * 2**20, "GPU-bb": 100 * 2**20}
+    monkeypatch.setitem(module._free, "at", -1e9)
+
+
+def test_without_the_driver_nothing_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert GpuMeter().read("0") is None
