@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from mlcnc.errors import StoreError
 from mlcnc.store.metrics_file import epoch_of
-
 
 SUBFOLDERS = ("epochs", "layouts", "checkpoints")
 """Of a run folder, made when their first file is written."""
@@ -47,25 +46,25 @@ def replace_file(path: Path, write: Callable[[Path], None], *, keep: Path | None
         os.replace(aside, path)
         flush_folder(path.parent)
     except BaseException as error:
-        if path.parent.is_dir():
+        with contextlib.suppress(OSError):  # the disk may be read-only, or away
             aside.unlink(missing_ok=True)
         interruption = _interruption(error)
         if interruption is not None:
             raise interruption from None
-        # safetensors wraps the system's error in one of its own
         raise store_error(path, error) from error
 
 
 def write_json(path: Path, tree: Any) -> None:
     """Replace ``path`` by the tree as JSON."""
     text = json.dumps(tree, indent=1, allow_nan=False) + "\n"
-    replace_file(path, lambda aside: _write_all(aside, text.encode()))
+    replace_file(path, lambda aside: write_all(aside, text.encode()))
 
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]], about: dict[str, str] | None = None) -> None:
     """Replace ``path`` by the arrays as safetensors, with ``about`` in its header."""
     packed = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    replace_file(path, lambda aside: save_file(packed, aside, about))
+    # in memory first: its own way to a file leaves temporary ones of other names and hides the system's error
+    replace_file(path, lambda aside: write_all(aside, save(packed, about)))
 
 
 def overwrite_json(path: Path, tree: Any) -> bool:
@@ -156,7 +155,7 @@ def keep_readable_lines(path: Path, end: int | None) -> None:
     ]
     after = b"".join(line + b"\n" for line in kept)
     if after != before:
-        replace_file(path, lambda aside: _write_all(aside, after))
+        replace_file(path, lambda aside: write_all(aside, after))
 
 
 def append_line(path: Path, tree: dict[str, Any]) -> None:
@@ -202,6 +201,7 @@ def _interruption(error: BaseException) -> BaseException | None:
     return None
 
 
-def _write_all(path: Path, content: bytes) -> None:
+def write_all(path: Path, content: bytes | memoryview) -> None:
+    """Write the content to a file, for :func:`replace_file`."""
     with path.open("wb") as stream:
         stream.write(content)

@@ -8,6 +8,7 @@ of a ResNet-50, little beside hours of training; where the disk is full it is gi
 
 from __future__ import annotations
 
+import io
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 
 from mlcnc.errors import RunFormatError, StoreError
-from mlcnc.store.files import replace_file
+from mlcnc.store.files import replace_file, write_all
 from mlcnc.training.build import Experiment
 
 FILE_NAME = Path("checkpoints") / "last.pt"
@@ -44,7 +45,10 @@ def save_checkpoint(experiment: Experiment, run_folder: Path, next_epoch: int) -
     previous = run_folder / PREVIOUS_NAME
 
     def write(aside: Path) -> None:
-        torch.save(state, aside)
+        # in memory first: torch's own way to a file hides why the system refused it
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_all(aside, content.getbuffer())
 
     try:
         try:

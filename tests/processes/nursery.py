@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+from mlcnc.errors import MlcncError
 from tests.conftest import ROOT
 from tests.processes.small_training import small_config, use_few_images
 from tests.processes.write_points import WritePoints
@@ -30,24 +33,44 @@ class Nursery:
             text=True,
             start_new_session=True,
         )
+        self._handle: int | None = None
+        self._pending = False
         assert self._answer() == "ready"
 
-    def begin(self, root: Path, run_id: str, **order: object) -> int:
-        """Start a training and return its pid.
+    def begin(self, root: Path, run_id: str, **order: object) -> None:
+        """Start a training; one that a failed test left running is killed first.
 
         Args:
             root: the runs folder.
             run_id: of the run.
             order: ``resume``; ``kill_at``, ``thread`` and the name of the ``signal`` of :class:`WritePoints`; ``points``, a file that
-                receives their names; ``changes`` to the config; ``beat``, seconds between heartbeats.
+                receives their names; ``changes`` to the config; ``beat``, seconds between heartbeats;
+                ``largest_file`` in bytes; ``errors``, a file that receives the sentence of a known error.
         """
+        if self._pending:
+            self.send(signal.SIGKILL)
+            self.end()
         self._process.stdin.write(json.dumps({"root": str(root), "run_id": run_id, **order}) + "\n")
         self._process.stdin.flush()
-        return int(self._answer())
+        pid = int(self._answer())
+        self._pending = True
+        with suppress(ProcessLookupError):
+            self._handle = os.pidfd_open(pid)  # a number alone could be another process by then
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the training, if it still is there."""
+        if self._handle is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, number)
 
     def end(self) -> int:
         """Wait for the training and return its exit status, below zero for the signal that killed it."""
-        return int(self._answer())
+        status = int(self._answer())
+        self._pending = False
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+        return status
 
     def run(self, root: Path, run_id: str, **order: object) -> int:
         """Start a training, wait for it and return its exit status."""
@@ -77,6 +100,9 @@ def train_once(order: dict[str, object]) -> None:
     root.mkdir(parents=True, exist_ok=True)
     writer.HEARTBEAT_SECONDS = float(order.get("beat", 5.0))
     number = signal.Signals[str(order.get("signal", "SIGKILL"))]
+    if "largest_file" in order:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(order["largest_file"]), resource.RLIM_INFINITY))
     points = WritePoints(root, order.get("kill_at"), str(order.get("thread", "MainThread")), number)
     points.install()
     stopping.listen()
@@ -93,8 +119,6 @@ def main() -> None:
     """Fork a child for every order on standard input."""
     import torch
 
-    import mlcnc.training
-
     torch.set_num_threads(1)
     use_few_images()
     from mlcnc.training.build import build
@@ -110,8 +134,8 @@ def main() -> None:
                 status = 0
             except KeyboardInterrupt:
                 status = 130
-            except mlcnc.training.trainer.StoreError as error:
-                print(error, file=sys.stderr, flush=True)
+            except MlcncError as error:
+                Path(json.loads(line)["errors"]).write_text(str(error), encoding="utf-8")
             finally:
                 os._exit(status)
         print(child, flush=True)

@@ -1,10 +1,8 @@
 """SIGKILL at any moment of a training: what was logged stays, and a resumed run is the uninterrupted one."""
 
-import os
 import re
 import signal
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -177,15 +175,9 @@ def test_killed_inside_heartbeats(nursery, whole, tmp_path, capsys):
 
 def kill_after(nursery, seconds, root, run_id, **order):
     """Start a training, kill it after so many seconds and return how it ended."""
-    pid = nursery.begin(root, run_id, beat=BEAT, **order)
-    handle = None
-    with suppress(ProcessLookupError):
-        handle = os.pidfd_open(pid)  # a number alone could be another process by then
+    nursery.begin(root, run_id, beat=BEAT, **order)
     time.sleep(seconds)
-    if handle is not None:
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
-        os.close(handle)
+    nursery.send(signal.SIGKILL)
     return nursery.end()
 
 

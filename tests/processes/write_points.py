@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from types import ModuleType
 
 
 class WritePoints:
@@ -55,16 +56,15 @@ class WritePoints:
 
     def install(self) -> None:
         """Wrap every call of this process that changes files."""
-        import torch
-
         from mlcnc.store import files
+        from mlcnc.training import checkpoint
 
         for name in ("replace", "rename", "mkdir", "unlink", "rmdir"):
             self._wrap_call(name)
         self._wrap_write()
         self._wrap_fsync()
-        for module, name, place in ((torch, "save", 1), (files, "save_file", 1), (files, "_write_all", 0)):
-            self._wrap_whole_file(module, name, place)
+        for module in (files, checkpoint):
+            self._wrap_write_all(module)
 
     def _wrap_call(self, name: str) -> None:
         real = getattr(os, name)
@@ -110,12 +110,11 @@ class WritePoints:
 
         os.fsync = fsync
 
-    def _wrap_whole_file(self, module: object, name: str, place: int) -> None:
-        real = getattr(module, name)
+    def _wrap_write_all(self, module: ModuleType) -> None:
+        real = module.write_all
 
-        def call(*arguments, **named):
-            path = arguments[place]
-            result = real(*arguments, **named)
+        def write_all(path, content):
+            real(path, content)
             if self.counts(path):
                 if self.reached(f"half of {path}"):
                     if self.number == signal.SIGKILL:
@@ -123,6 +122,5 @@ class WritePoints:
                     self.hit()
                 if self.reached(f"all of {path}"):
                     self.hit()
-            return result
 
-        setattr(module, name, call)
+        module.write_all = write_all
