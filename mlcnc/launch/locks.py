@@ -86,7 +86,8 @@ def locked(path: Path) -> Iterator[int]:
 def is_locked(path: Path) -> bool:
     """Return whether a process holds the lock; asking disturbs no one who asks at the same time."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        # opening a pipe in its place would wait for ever
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:

@@ -181,8 +181,17 @@ def read(folder: Path, last: int) -> list[Telemetry]:
             tree = json.loads(line)
             known = {name: value for name, value in tree.items() if name in names}
             sample = Telemetry(**known)
-            float(sample.age_seconds), float(sample.cpu_percent), int(sample.rss_bytes)
         except (ValueError, TypeError, AttributeError, RecursionError):
             continue
-        found.append(sample)
+        if _is_plausible(sample):
+            found.append(sample)
     return found[-last:] if last > 0 else []
+
+
+def _is_plausible(sample: Telemetry) -> bool:
+    measured = (sample.age_seconds, sample.cpu_percent, sample.rss_bytes)
+    of_gpu = (sample.gpu_percent, sample.gpu_memory_bytes, sample.gpu_total_bytes)
+    values = [*measured, *(value for value in of_gpu if value is not None)]
+    # types are those of a file; the bound lets whole numbers of hundreds of digits fail too
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    return isinstance(sample.at, str) and len(numbers) == len(values) and all(0 <= n < 1e18 for n in numbers)

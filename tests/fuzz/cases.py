@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,16 +42,24 @@ class Playground:
     def __init__(self, folder: Path) -> None:
         self.root = folder / "runs"
         self.outside = folder / "outside"
-        self.victim = self.root / VICTIM
         if not self.root.is_dir():
-            write_whole_run(self.root, HEALTHY)
-            write_whole_run(self.root, VICTIM)
-            write_secrets(self.outside, self.victim)
+            self._write(folder)
+            os.mkfifo(self.outside / "pipe")
         self._kept = {
             path.relative_to(self.victim): path.read_bytes()
             for path in sorted(self.victim.rglob("*"))
             if path.is_file()
         }
+
+    def _write(self, folder: Path) -> None:
+        write_whole_run(self.root, HEALTHY)
+        write_whole_run(self.root, VICTIM)
+        write_secrets(self.outside, self.victim)
+
+    @property
+    def victim(self) -> Path:
+        """The folder whose files are damaged."""
+        return self.root / VICTIM
 
     @property
     def files(self) -> list[Path]:
@@ -67,7 +75,7 @@ class Playground:
         try:
             for _ in range(rng.choice([1, 1, 1, 1, 2, 3])):
                 if rng.random() < 0.04:
-                    paths, said = odd_neighbours(rng, self.victim, self.outside)
+                    paths, said = self._beside(rng)
                     touched += paths
                     words.append(("folder", said))
                     continue
@@ -85,6 +93,9 @@ class Playground:
                 if target in touched or any(parent in touched for parent in target.parents):
                     target.parent.mkdir(exist_ok=True)
                     target.write_bytes(raw)
+
+    def _beside(self, rng: Random) -> tuple[list[Path], str]:
+        return odd_neighbours(rng, self.victim, self.outside)
 
     def _pick(self, rng: Random) -> Path:
         # by folder first, so that the many files of arrays do not crowd out run.json
@@ -107,7 +118,7 @@ class Playground:
         kind = rng.random()
         if kind < 0.08 and path.parent.is_dir() and not path.parent.is_symlink():
             return odd_path(rng, path, self.outside)
-        if kind < 0.4 or path.suffix == ".pt":
+        if kind < 0.4 or path.suffix not in (".json", ".jsonl", ".safetensors"):
             changed, said = damaged_bytes(rng, raw)
         elif path.suffix == ".json":
             tree, said = damaged_tree(rng, json.loads(raw))
@@ -122,10 +133,3 @@ class Playground:
             remove(path)
             path.write_bytes(changed)
         return said
-
-
-def fresh(folder: Path) -> Playground:
-    """Return a new playground in a folder that is emptied first."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return Playground(folder)

@@ -104,7 +104,7 @@ def odd_neighbours(rng: Random, folder: Path, outside: Path) -> tuple[list[Path]
         return [path], f"also {path.name!r}"
     if kind == "folder":
         path = folder / rng.choice(["epochs", "layouts", "checkpoints"])
-        shutil.rmtree(path)
+        remove(path)
         said = rng.choice(["a file", "a link out", "missing", "a pipe", "a link to itself"])
         if said == "a file":
             path.write_text("no folder")
@@ -122,6 +122,7 @@ def odd_neighbours(rng: Random, folder: Path, outside: Path) -> tuple[list[Path]
     root = folder.parent
     name = rng.choice(["..%2f", "new\nline", "UPPER", ".hidden", "x" * 70, "-dash", "a b", "<b>", "no-run"])
     path = root / name
+    remove(path)
     choice = rng.choice(["folder", "file", "link out", "pipe", "run"])
     if choice == "folder":
         path.mkdir()

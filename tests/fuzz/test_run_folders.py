@@ -15,9 +15,9 @@ FULL = int(os.environ.get("MLCNC_FUZZ_CASES", "12000"))
 FEWER = 500
 
 
-def read_cases(first: int, end: int, seconds: float, share: float = 1.0) -> dict:
+def read_cases(first: int, end: int, seconds: float, *options: str) -> dict:
     """Return the report of a process that reads these cases; see ``tests/fuzz/__main__.py``."""
-    command = [sys.executable, "-m", "tests.fuzz", str(first), str(end), "--share", str(share)]
+    command = [sys.executable, "-m", "tests.fuzz", str(first), str(end), *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
     assert done.stdout, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -32,7 +32,7 @@ def assert_nothing_found(report: dict) -> None:
 
 
 def test_damaged_runs_break_nothing_execute_nothing_and_lead_nowhere():
-    report = read_cases(0, FEWER, 240, share=0.15)
+    report = read_cases(0, FEWER, 240, "--share", "0.15")
     assert_nothing_found(report)
     assert report["cases"] == FEWER
     # the damage is met: most of it is said in some sentence
