@@ -96,13 +96,18 @@ def build(config: ExperimentConfig) -> Experiment:
             optimiser,
             max_lr=training.lr,
             total_steps=steps * training.epochs,
-            pct_start=training.lr_rise,
+            pct_start=_rise(training.lr_rise, steps * training.epochs),
         ),
         average=_moving_average(network, training.ema_decay),
         initial_embedding=network.head.label_embedding.detach().clone(),
         device=device,
         device_note=device_note,
     )
+
+
+def _rise(share: float, num_steps: int) -> float:
+    # torch divides by the number of rising steps less one, which is 0 for a rise of one step
+    return share * (1 + 1e-9) if share * num_steps == 1 else share
 
 
 def dataset_of(config: DataConfig) -> MultiLabelDataset:
