@@ -49,8 +49,9 @@ def estimate(config: ExperimentConfig, runs_root: str | Path, device: str = "aut
         device: ``auto``, ``cpu``, ``mps`` or ``cuda:N``; with auto the config's own device counts.
 
     Returns:
-        Sizes are within 30 % on disk and a factor of 1.5 in memory for the built-in data; the figure for a GPU
-        is from the same formula. Disk is 0 and memory None where the data set is unknown.
+        Disk within 30 % and memory within a factor of 1.5 of what runs of the built-in data take on a CPU; for
+        a GPU it is the same formula, not compared with one. Disk is 0 and memory None where the data set is
+        unknown, memory also where the device is.
     """
     problems: list[str] = []
     notes: list[str] = []
@@ -72,7 +73,7 @@ def estimate(config: ExperimentConfig, runs_root: str | Path, device: str = "aut
     memory = None
     if found is not None:
         on_gpu = found.name.startswith("cuda")
-        memory = device_bytes(config, network) if on_gpu else host_bytes(config, facts, network, on_host=True)
+        memory = device_bytes(config, network) if on_gpu else host_bytes(config, facts, network)
         _judge_memory(memory, found, problems, notes)
     return Estimate(disk, memory, free, tuple(problems), tuple(notes))
 
@@ -132,6 +133,7 @@ def _glove_problems(config: ExperimentConfig, facts: DatasetFacts) -> list[str]:
             "MLCNC_GLOVE variable, or download one with: mlcnc glove --out FOLDER"
         ]
     try:
+        path = str(Path(path).expanduser())
         found = os.stat(path)
         dim = _checked_dim(
             path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns), facts.class_names

@@ -3,8 +3,8 @@
 The sum of what is always there (libraries, images, weights, gradients, both moments of the optimiser), of what
 the layers give for a training batch, and of the measurement pass, which keeps no graph but the class-wise
 features of train and test for its second pass. The last two are not there at the same time, but the process
-gives little back in between. On ten runs on a CPU, from 675 MB to 2 GB, with batches of 32 to 1024, images of 64
-to 128 pixels, d from 128 to 2048 and three backbones, this was 0.92 to 1.15 of the resident peak.
+gives little back in between. On eleven runs on a CPU, from 675 MB to 2 GB, with batches of 32 to 1024, images
+of 64 to 128 pixels, d from 128 to 2048 and three backbones, this was 0.92 to 1.15 of the resident peak.
 """
 
 from __future__ import annotations
@@ -27,20 +27,11 @@ KEPT_AT_MOST = 512 * 2**20
 """Of one space and split; of more, only the positives are kept."""
 
 
-def host_bytes(config: ExperimentConfig, facts: DatasetFacts, network: NetworkSize, *, on_host: bool) -> int:
-    """Return about how many bytes the process holds at its peak.
-
-    Args:
-        config: of the run.
-        facts: of its data set.
-        network: its size.
-        on_host: it computes on the CPU, so that network and batches are in this memory too.
-    """
+def host_bytes(config: ExperimentConfig, facts: DatasetFacts, network: NetworkSize) -> int:
+    """Return about how many bytes the process holds at its peak where it computes on the CPU."""
     images = facts.num_train + facts.num_validation + facts.num_test
     stored = images * 3 * config.data.image_size**2
     kept = _kept_bytes(facts, network)
-    if not on_host:
-        return int(LIBRARIES + 2 * WORKSPACE + stored + 2 * kept)
     return int(LIBRARIES + WORKSPACE + stored + _states(config, network) + _busiest(config, network, kept))
 
 

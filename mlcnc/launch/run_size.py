@@ -6,8 +6,11 @@ from mlcnc.config import ExperimentConfig
 from mlcnc.data import DatasetFacts
 from mlcnc.launch.network_size import NetworkSize
 
-METRICS_LINE = 13_000
+METRICS_LINE = 11_700
 """One line of metrics.jsonl: its names are most of it, whatever the number of classes."""
+
+THOROUGH_LINE = 2_800
+"""More of it at an epoch with arrays, where everything is measured."""
 
 FIXED = 25_000
 """run.json, status.json and the headers of array files beyond their arrays."""
@@ -16,15 +19,16 @@ ARRAYS_HEADER = 6_000
 
 
 def run_bytes(config: ExperimentConfig, facts: DatasetFacts, network: NetworkSize) -> int:
-    """Return about how many bytes a run folder has at its end, with what is written aside in between."""
+    """Return about how many bytes a run folder has at its end."""
     training = config.training
-    total = FIXED + METRICS_LINE * training.epochs
     num_with_arrays = num_array_epochs(training.epochs, training.arrays_every)
+    total = FIXED + METRICS_LINE * training.epochs + THOROUGH_LINE * max(1, num_with_arrays)
     if num_with_arrays:
         one = epoch_bytes(config, facts, network)
         total += one * num_with_arrays + samples_bytes(config, facts)
     if training.checkpoint:
-        total += network.checkpoint_bytes(training.ema_decay is not None)
+        # the last two are kept
+        total += min(2, training.epochs) * network.checkpoint_bytes(training.ema_decay is not None)
     return total
 
 
