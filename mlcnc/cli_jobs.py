@@ -204,7 +204,7 @@ def _follow(jobs: Jobs, job: Job) -> None:
 
 def _tree(job: Job, jobs: Jobs) -> dict[str, Any]:
     try:
-        command = command_line(argv_of(job.request, job.run_id, jobs.runs_root, job.device))
+        command = command_line(argv_of(job.request, job.run_id, jobs.runs_root))
     except (ConfigError, LaunchError):
         command = None  # settings of another version
     return {

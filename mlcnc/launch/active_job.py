@@ -7,12 +7,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from mlcnc.errors import LaunchError
 from mlcnc.launch import telemetry
-from mlcnc.launch.devices import gpu_key, visible_gpus
+from mlcnc.launch.devices import gpu_key, lock_name, visible_gpus
 from mlcnc.launch.job import JobEntry, JobStatus
 from mlcnc.launch.job_folder import is_cancelled, seconds_since_cancel
+from mlcnc.launch.locks import device_lock_path
 from mlcnc.launch.processes import JOB_VARIABLE, ProcessMark, boot_seconds
 from mlcnc.launch.reading import STOPPED_ON_REQUEST
 
@@ -123,6 +126,9 @@ class ActiveJob:
         if measured is None:
             return
         device = self.status.device or ""
+        # cleaners of temporary files take what is old, and a lock without its file locks nothing
+        with suppress(OSError, LaunchError):
+            os.utime(device_lock_path(lock_name(device)))
         gpu = gpus.read(gpu_key(device)) if device.startswith("cuda") else None
         telemetry.append(self.folder, telemetry.sample_of(self.process.age_seconds(), *measured, gpu))
 

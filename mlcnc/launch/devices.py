@@ -36,7 +36,10 @@ except Exception as error:
 print(json.dumps(found))
 """
 _PROBE_SECONDS = 120
+_AGAIN_SECONDS = 60.0
 _FREE_SECONDS = 5.0
+_NOTHING_KNOWN: dict[str, Any] = {"cuda": [], "mps": False, "why": "torch could not be asked"}
+_unknown = {"until": 0.0}
 _free: dict[str, Any] = {"at": -_FREE_SECONDS, "bytes": {}}
 
 
@@ -89,12 +92,12 @@ def chosen_device(name: str) -> tuple[str, str]:
     """
     if name == "cpu":
         return "cpu", "the CPU was asked for"
-    known = devices()
+    facts = _facts()
+    known = _names(facts)
     if name == "auto":
-        return known[0].name, known[0].why
-    if name not in {device.name for device in known}:
-        names = ", ".join(device.name for device in known)
-        raise LaunchError(f"device {name!r} is not on this machine; use auto or one of {names}")
+        return known[0], _why(known[0], facts)
+    if name not in known:
+        raise LaunchError(f"device {name!r} is not on this machine; use auto or one of {', '.join(known)}")
     return name, f"{name} was asked for"
 
 
@@ -106,7 +109,7 @@ def lanes_for(name: str) -> list[str]:
     """
     if name != "auto":
         return [name]
-    known = [device.name for device in devices()]
+    known = _names(_facts())
     gpus = [device for device in known if device.startswith("cuda")]
     return gpus or known[:1]
 
@@ -126,6 +129,11 @@ def visible_gpus(device: str) -> str:
 def lock_name(device: str) -> str:
     """Return the name under which all processes of this machine lock the device."""
     return f"cuda-{gpu_key(device)}" if device.startswith("cuda") else device
+
+
+def _names(facts: dict[str, Any]) -> list[str]:
+    gpus = [f"cuda:{index}" for index in range(len(facts["cuda"]))]
+    return [*gpus, *(["mps"] if facts["mps"] else []), "cpu"]
 
 
 def _why(name: str, facts: dict[str, Any]) -> str:
@@ -149,10 +157,16 @@ def _facts() -> dict[str, Any]:
     known = _read_facts(path, key)
     if known is not None:
         return known
-    facts = _probe()
+    if time.monotonic() < _unknown["until"]:
+        return _NOTHING_KNOWN
+    probed = _probe()
+    if probed is None:
+        # asked again later: a machine short of memory or time for a moment is no machine without a GPU
+        _unknown["until"] = time.monotonic() + _AGAIN_SECONDS
+        return _NOTHING_KNOWN
     with contextlib.suppress(StoreError):
-        write_json(path, {"key": key, "facts": facts})
-    return facts
+        write_json(path, {"key": key, "facts": probed})
+    return probed
 
 
 def _read_facts(path: Path, key: list[str]) -> dict[str, Any] | None:
@@ -165,7 +179,7 @@ def _read_facts(path: Path, key: list[str]) -> dict[str, Any] | None:
         return None
 
 
-def _probe() -> dict[str, Any]:
+def _probe() -> dict[str, Any] | None:
     environment = {**os.environ, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     try:
         done = subprocess.run(
@@ -180,7 +194,7 @@ def _probe() -> dict[str, Any]:
         facts: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
         return facts
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return {"cuda": [], "mps": False, "why": "torch could not be asked"}
+        return None
 
 
 def _torch_version() -> str:

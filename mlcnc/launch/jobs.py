@@ -20,7 +20,7 @@ from mlcnc.launch.locks import is_locked
 from mlcnc.launch.log_file import read_tail
 from mlcnc.launch.reading import JobReader, Record
 from mlcnc.launch.request import NEEDS_RUN, WRITES_RUN, JobRequest
-from mlcnc.store import RunStore, free_bytes, new_run_id
+from mlcnc.store import Run, RunStore, free_bytes, new_run_id
 from mlcnc.store.liveness import host_name, now
 from mlcnc.store.schema import RUN_ID
 
@@ -72,7 +72,7 @@ class Jobs:
         config = request.config() if request.kind == "train" else None
         request = _as_kept(request)
         if request.kind in NEEDS_RUN:
-            self._check_run(request)
+            request = self._checked_on_run(request)
         if request.kind != "glove":
             chosen_device(request.wanted_device())
         free = free_bytes(self.runs_root)
@@ -243,20 +243,16 @@ class Jobs:
         self._folder.of(job_id)
         return self._folder.changing()
 
-    def _check_run(self, request: JobRequest) -> None:
+    def _checked_on_run(self, request: JobRequest) -> JobRequest:
+        """Return the request on the device that its run names, where the request leaves it open."""
         assert request.run_id is not None
         run = RunStore(self.runs_root).open(request.run_id)
-        if request.kind != "resume":
-            return
-        state = run.status.state
-        if state == "finished":
-            raise LaunchError(f"run {run.run_id} is complete: there is nothing to go on with")
-        if state == "running":
-            raise LaunchError(f"run {run.run_id} is still being written; stop it before it is resumed")
-        if not parse(run.info.config).training.checkpoint:
-            raise ConfigError(
-                f"run {run.run_id} was trained with training.checkpoint off, so that it cannot be resumed"
-            )
+        if request.kind == "resume":
+            _check_resumable(run)
+        if request.kind == "layout" or request.device != "auto":
+            return request
+        named = parse(run.info.config).training.device
+        return request.model_copy(update={"device": "cuda:0" if named == "cuda" else named})
 
     def _run_id_of(
         self, request: JobRequest, config: ExperimentConfig | None, records: list[Record]
@@ -277,6 +273,18 @@ class Jobs:
                 f"run_id {request.run_id!r} is taken in {self.runs_root}; choose another or leave it out"
             )
         return request.run_id
+
+
+def _check_resumable(run: Run) -> None:
+    state = run.status.state
+    if state == "finished":
+        raise LaunchError(f"run {run.run_id} is complete: there is nothing to go on with")
+    if state == "running":
+        raise LaunchError(f"run {run.run_id} is still being written; stop it before it is resumed")
+    if not parse(run.info.config).training.checkpoint:
+        raise ConfigError(
+            f"run {run.run_id} was trained with training.checkpoint off, so that it cannot be resumed"
+        )
 
 
 def _free_name(runs_root: Path, stem: str, claimed: set[str | None]) -> str:

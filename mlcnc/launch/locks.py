@@ -6,15 +6,26 @@ crash leaves one behind.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mlcnc.errors import LaunchError
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where all but the jobs works
+    fcntl = None  # type: ignore[assignment]
+
+PATIENCE_SECONDS = 20.0
+"""For the lock of a queue, which everyone gives back within milliseconds."""
+
+
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def lock_folder() -> Path:
@@ -70,14 +81,25 @@ def locked(path: Path) -> Iterator[int]:
     """Hold the lock of a file, waiting for it, and give its descriptor.
 
     Raises:
-        LaunchError: the file cannot be opened or its disk knows no locks.
+        LaunchError: the file cannot be opened, its disk knows no locks, or someone keeps it.
     """
     descriptor = _opened(path)
+    deadline = time.monotonic() + PATIENCE_SECONDS
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError as error:
-            raise _no_lock(path, error) from None
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # a holder that a person has halted must not halt the dashboard too
+                if time.monotonic() > deadline:
+                    raise LaunchError(
+                        f"{path} was held by another process for {PATIENCE_SECONDS:.0f} seconds; "
+                        "see whether one of them was halted"
+                    ) from None
+                time.sleep(0.005)
+            except OSError as error:
+                raise _no_lock(path, error) from None
         yield descriptor
     finally:
         os.close(descriptor)
@@ -87,7 +109,7 @@ def is_locked(path: Path) -> bool:
     """Return whether a process holds the lock; asking disturbs no one who asks at the same time."""
     try:
         # opening a pipe in its place would wait for ever
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | _FLAGS)
     except OSError:
         return False
     try:
@@ -100,8 +122,10 @@ def is_locked(path: Path) -> bool:
 
 
 def _opened(path: Path) -> int:
+    if fcntl is None:
+        raise LaunchError("jobs need file locks, which this system does not have; use: mlcnc train")
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        return os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
     except OSError as error:
         raise LaunchError(f"{path} cannot be opened: {error.strerror}") from None
 

@@ -63,7 +63,8 @@ class JobReader:
             try:
                 found.append(self.record(job_id))
             except LaunchError as error:
-                problems[job_id] = error
+                if (self.folder.path / job_id).is_dir():  # else it was removed at this moment
+                    problems[job_id] = error
         return found, problems
 
     def record(self, job_id: str) -> Record:

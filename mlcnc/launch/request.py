@@ -88,7 +88,9 @@ class JobRequest(BaseModel):
         return [(name, _at(tree, name)) for name in _leaves(self.settings)]
 
     def wanted_device(self) -> str:
-        """Return the device asked for; where it is auto, the one that the settings name."""
+        """Return the device asked for; where it is auto, the one that the settings name or the kind needs."""
+        if self.kind == "layout":
+            return "cpu"  # UMAP computes there, whatever else there is
         if self.kind != "train" or self.device != "auto":
             return self.device
         named = self.config().training.device
@@ -107,16 +109,15 @@ def request_of(tree: Any) -> JobRequest:
         raise LaunchError("; ".join(_explain(item) for item in error.errors())) from None
 
 
-def argv_of(
-    request: JobRequest, run_id: str | None, runs_root: str | Path, device: str | None = None
-) -> list[str]:
+def argv_of(request: JobRequest, run_id: str | None, runs_root: str | Path) -> list[str]:
     """Return the exact command of a job as a list of arguments; no shell reads it.
+
+    With auto the command leaves the device open: the job sees the one GPU that it was given, or none.
 
     Args:
         request: what to do.
         run_id: the run to make or to work on.
         runs_root: the runs folder.
-        device: the device it was given, e.g. ``cuda:0``; None takes the one asked for.
 
     Raises:
         ConfigError: the settings of a training job are not usable.
@@ -126,7 +127,7 @@ def argv_of(
     match request.kind:
         case "train":
             named = [] if run_id is None else ["--run-id", run_id]
-            settings = _settings(request, device or request.wanted_device())
+            settings = _settings(request)
             return [*start, "train", "--preset", request.preset, *settings, *named, "--quiet", *end]
         case "resume":
             return [*start, "train", "--resume", str(run_id), "--quiet", *end]
@@ -154,10 +155,11 @@ def command_line(argv: list[str]) -> str:
     return shlex.join(words)
 
 
-def _settings(request: JobRequest, device: str) -> list[str]:
-    # the lane decides; its number reaches the process as the one GPU that it can see
+def _settings(request: JobRequest) -> list[str]:
+    device = request.wanted_device()
     values = {name: _text(value) for name, value in request.given_settings() if name != _DEVICE}
     if device != "auto":
+        # the number reaches the process as the one GPU that it can see
         values[_DEVICE] = device.partition(":")[0]
     arguments: list[str] = []
     for name, value in values.items():

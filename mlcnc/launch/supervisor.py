@@ -38,7 +38,7 @@ RETRY_SECONDS = 2.0
 NETWORK = "network"
 """The lane of downloads, which need no device and keep none from others."""
 
-Command = Callable[[JobRequest, str | None, Path, str], list[str]]
+Command = Callable[[JobRequest, str | None, Path], list[str]]
 
 
 class Supervisor:
@@ -46,7 +46,7 @@ class Supervisor:
 
     Args:
         runs_root: the runs folder.
-        command: from request, run id, runs folder and device to the arguments of the process.
+        command: from request, run id and runs folder to the arguments of the process.
     """
 
     def __init__(self, runs_root: str | Path, command: Command = argv_of) -> None:
@@ -304,7 +304,7 @@ class Supervisor:
                 return
         running = status.model_copy(update={"state": "running", "supervisor": None, "started_at": now()})
         try:
-            argv = self._command(entry.request, entry.run_id, self.folder.runs_root, lane)
+            argv = self._command(entry.request, entry.run_id, self.folder.runs_root)
             child = spawn(argv, folder, lane, lock, lambda: self._claim(folder, status, running))
         except (OSError, subprocess.SubprocessError, MlcncError) as error:
             self._settle_unstarted(folder, status, error)

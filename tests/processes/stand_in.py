@@ -19,9 +19,9 @@ IDLE = "MLCNC_IDLE"
 JOB = Path(__file__).with_name("stand_in_job.py")
 
 
-def command(request, run_id, runs_root, device):
+def command(request, run_id, runs_root):
     """Return the stand-in's command: its behaviour is the text that a gallery job carries."""
-    return [sys.executable, "-I", "-S", str(JOB), request.only, os.environ[LEDGER], device]
+    return [sys.executable, "-I", "-S", str(JOB), request.only, os.environ[LEDGER]]
 
 
 class StandInJobs(Jobs):

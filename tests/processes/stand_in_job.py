@@ -1,14 +1,18 @@
 """A job that only rests, resists or dies: what is run in place of a training, to test the runner quickly.
 
-Started with ``-I -S``, so that it is there within milliseconds: BEHAVIOUR LEDGER DEVICE.
+Started with ``-I -S``, so that it is there within milliseconds: BEHAVIOUR LEDGER.
 """
 
+import json
 import os
 import signal
 import sys
 import time
 
-behaviour, ledger, device = sys.argv[1:4]
+behaviour, ledger = sys.argv[1:3]
+with open(os.path.join(os.environ["MLCNC_JOB_FOLDER"], "state.json")) as state:
+    # this process made itself known before it became this program
+    device = json.load(state)["device"]
 what, _, value = behaviour.partition(":")
 
 

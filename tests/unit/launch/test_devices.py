@@ -84,7 +84,17 @@ def test_a_torch_that_cannot_be_asked_leaves_the_cpu(tmp_path, monkeypatch):
         raise subprocess.TimeoutExpired("python", 1)
 
     monkeypatch.setattr(module.subprocess, "run", fail)
-    assert chosen_device("auto") == ("cpu", "auto takes the CPU, as torch could not be asked")
+    try:
+        assert chosen_device("auto") == ("cpu", "auto takes the CPU, as torch could not be asked")
+        # for a while it is not asked again, then it is
+        monkeypatch.setattr(module.subprocess, "run", lambda *arguments, **settings: pytest.fail("asked again"))
+        assert lanes_for("auto") == ["cpu"]
+        monkeypatch.setattr(module, "_probe", lambda: {"cuda": [["One", 1]], "mps": False, "why": ""})
+        assert lanes_for("auto") == ["cpu"]
+        module._unknown["until"] = 0.0
+        assert lanes_for("auto") == ["cuda:0"]
+    finally:
+        module._unknown["until"] = 0.0
 
 
 def test_the_launcher_loads_neither_torch_nor_umap():

@@ -62,6 +62,17 @@ def test_a_lock_file_that_a_cleaner_removed_is_made_anew(folder, monkeypatch):
     os.close(descriptor)
 
 
+def test_a_halted_holder_is_waited_for_only_so_long(folder, monkeypatch):
+    path = device_lock_path("cpu")
+    held = try_lock(path)
+    monkeypatch.setattr("mlcnc.launch.locks.PATIENCE_SECONDS", 0.05)
+    with pytest.raises(LaunchError, match="was held by another process for 0 seconds"), locked(path):
+        pass
+    os.close(held)
+    with locked(path):
+        assert is_locked(path)
+
+
 def test_the_folder_of_locks_is_ours_alone(folder):
     assert lock_folder().stat().st_mode & 0o777 == 0o700
     folder.chmod(0o777)

@@ -18,8 +18,8 @@ SETTINGS = {
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_command_of_a_training_gives_the_config_that_was_asked_for(name, tmp_path):
-    request = JobRequest(kind="train", preset=name, settings=SETTINGS)
-    argv = argv_of(request, "mine", tmp_path, "cpu")
+    request = JobRequest(kind="train", preset=name, settings=SETTINGS, device="cpu")
+    argv = argv_of(request, "mine", tmp_path)
     options = build_parser().parse_args(argv[3:])
     expected = override(preset(name), {**SETTINGS, "training": {**SETTINGS["training"], "device": "cpu"}})
     assert config_of(options) == expected == override(request.config(), {"training": {"device": "cpu"}})
