@@ -134,10 +134,11 @@ def _is_in_use(pid: int, in_a_run: bool) -> bool:
     return psutil.pid_exists(pid) and not (in_a_run and pid == os.getpid())
 
 
-def keep_readable_lines(path: Path, end: int | None) -> None:
-    """Rewrite metrics.jsonl without half-written lines and epochs from ``end`` on; no other line changes.
+def mend_last_line(path: Path, end: int | None) -> None:
+    """Rewrite metrics.jsonl without a half-written last line and epochs from ``end`` on.
 
-    A file without such lines is left alone, and so is one that does not exist.
+    No other line changes, damaged ones included: what can still be made out in them stays. A file with nothing
+    to drop is left alone, and so is one that does not exist.
 
     Raises:
         StoreError: the disk is full or the folder cannot be written.
@@ -148,12 +149,12 @@ def keep_readable_lines(path: Path, end: int | None) -> None:
         return
     except OSError as error:
         raise store_error(path, error) from error
-    kept = [
-        line
-        for line in before.split(b"\n")
-        if (epoch := epoch_of(line)) is not None and (end is None or epoch < end)
-    ]
-    after = b"".join(line + b"\n" for line in kept)
+    *lines, last = before.split(b"\n")
+    if epoch_of(last) is not None:
+        lines.append(last)
+    if end is not None:
+        lines = [line for line in lines if (epoch := epoch_of(line)) is None or epoch < end]
+    after = b"".join(line + b"\n" for line in lines)
     if after != before:
         replace_file(path, lambda aside: write_all(aside, after))
 

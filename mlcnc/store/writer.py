@@ -22,7 +22,7 @@ from mlcnc.errors import RunFormatError, StoreError
 from mlcnc.store.files import (
     append_line,
     flush_folder,
-    keep_readable_lines,
+    mend_last_line,
     overwrite_json,
     remove_leftovers,
     write_arrays,
@@ -171,13 +171,14 @@ class RunWriter:
             root: the runs folder.
             run_id: of the run.
             keep_epochs: the next epoch to log.
-            keep_later: whether later epochs stay until they are logged again, for a loop that repeats them
-                the same way; otherwise they are dropped at once.
+            keep_later: for a loop that repeats the run the same way: later epochs stay until they are logged
+                again, and a damaged line of an earlier one keeps nobody from going on. Otherwise later epochs
+                are dropped at once.
             lock: of :meth:`lock`, where it was taken before; None takes it now.
 
         Raises:
             RunNotFoundError: there is no such run.
-            RunFormatError: fewer epochs are logged.
+            RunFormatError: fewer epochs are logged, unless ``keep_later``.
             StoreError: it is still being written, or cannot be written.
         """
         from mlcnc.store.reader import RunStore
@@ -187,11 +188,11 @@ class RunWriter:
         try:
             logged = [int(line["epoch"]) for line in run.metrics()]
             num_kept = sum(epoch < keep_epochs for epoch in logged)
-            if num_kept < keep_epochs:
+            if num_kept < keep_epochs and not keep_later:
                 raise RunFormatError(f"run {run_id} has {num_kept} of {keep_epochs} epochs to go on from")
             remove_leftovers(run.folder)
             end = None if keep_later else keep_epochs
-            keep_readable_lines(run.folder / "metrics.jsonl", end)
+            mend_last_line(run.folder / "metrics.jsonl", end)
             for epoch in run.array_epochs():
                 if end is not None and epoch >= end:
                     (run.folder / "epochs" / f"{epoch:04d}.safetensors").unlink(missing_ok=True)

@@ -104,6 +104,10 @@ def resume(
             RunWriter.reopen(runs_root, run_id, keep_epochs=first, keep_later=True, lock=lock) as writer,
         ):
             say(f"{experiment.device_note}\nrun {run_id}: going on with epoch {first + 1}")
+            logged = {int(line["epoch"]) for line in run.metrics()}
+            missing = [epoch + 1 for epoch in range(first) if epoch not in logged]
+            if missing:
+                say(f"metrics.jsonl is damaged: epochs {missing} cannot be read and stay out of all curves")
             run_epochs(experiment, writer, first, show_progress, say if epoch_lines else None)
     say(closing_sentence(RunStore(runs_root), run_id))
     return run_id

@@ -1,7 +1,10 @@
-"""A stage for the runner's tests: locks of its own, nothing left running."""
+"""A stage for tests with real processes: locks of their own, quick trainings, nothing left running."""
+
+import time
 
 import pytest
 
+from tests.processes.nursery import Nursery, Whole
 from tests.processes.stand_in import IDLE, LEDGER, StandInJobs, clear
 
 
@@ -21,3 +24,22 @@ def locks(tmp_path, monkeypatch):
 def jobs(tmp_path, locks):
     """Return the jobs of an empty runs folder; they run stand-ins."""
     return StandInJobs(tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
+def nursery():
+    """Return what starts trainings of a second; its tests share a worker by the group ``trainings``."""
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture(scope="session")
+def whole(nursery, tmp_path_factory):
+    """Return one uninterrupted run, the points at which it could have been hit, and how long it took."""
+    root = tmp_path_factory.mktemp("whole")
+    assert nursery.run(root, "warm") == 0  # the first child also pays for what later ones find in memory
+    started = time.monotonic()
+    assert nursery.run(root, "whole", points=str(root / "points.txt")) == 0
+    seconds = time.monotonic() - started
+    return Whole(root / "whole", (root / "points.txt").read_text().split("\n"), seconds)

@@ -13,12 +13,28 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlcnc.errors import MlcncError
 from tests.conftest import ROOT
 from tests.processes.small_training import small_config, use_few_images
 from tests.processes.write_points import WritePoints
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run that nobody touched.
+
+    Attributes:
+        folder: of the run.
+        points: names of all places where a signal could have met a change of files, in order.
+        seconds: it took.
+    """
+
+    folder: Path
+    points: list[str]
+    seconds: float
 
 
 class Nursery:

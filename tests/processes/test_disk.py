@@ -15,18 +15,11 @@ import pytest
 
 from mlcnc.store import RunStore, RunWriter
 from mlcnc.store.metrics_file import read_metrics
-from tests.processes.nursery import Nursery
 from tests.processes.small_training import assert_same_run
 
+pytestmark = pytest.mark.xdist_group("trainings")
+
 FOREVER = {"training": {"epochs": 5000}}
-
-
-@pytest.fixture(scope="module")
-def nursery():
-    """Return what starts trainings."""
-    nursery = Nursery()
-    yield nursery
-    nursery.close()
 
 
 def wait_for_epochs(root, run_id, number):

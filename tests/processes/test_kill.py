@@ -9,39 +9,13 @@ import numpy as np
 import pytest
 
 from mlcnc.store import RunProblem, RunStore
-from tests.processes.nursery import Nursery
 from tests.processes.small_training import assert_same_run
 
 BEAT = 0.02
 """Seconds between heartbeats, so that a kill by the clock often lands in one."""
 
 
-@pytest.fixture(scope="module")
-def nursery():
-    """Return what starts trainings."""
-    nursery = Nursery()
-    yield nursery
-    nursery.close()
-
-
-@dataclass
-class Whole:
-    """The run that nobody killed."""
-
-    folder: object
-    points: list[str]
-    seconds: float
-
-
-@pytest.fixture(scope="module")
-def whole(nursery, tmp_path_factory):
-    """Return one uninterrupted run, the points at which it could have been killed, and how long it took."""
-    root = tmp_path_factory.mktemp("whole")
-    assert nursery.run(root, "warm") == 0  # the first child also pays for what later ones find in memory
-    started = time.monotonic()
-    assert nursery.run(root, "whole", points=str(root / "points.txt")) == 0
-    seconds = time.monotonic() - started
-    return Whole(root / "whole", (root / "points.txt").read_text().split("\n"), seconds)
+pytestmark = pytest.mark.xdist_group("trainings")
 
 
 @dataclass

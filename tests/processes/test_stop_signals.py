@@ -12,35 +12,19 @@ import pytest
 
 from mlcnc.store import RunProblem, RunStore
 from tests.conftest import ROOT
-from tests.processes.nursery import Nursery
 from tests.processes.small_training import SMALL, assert_same_run
 
-
-@pytest.fixture(scope="module")
-def nursery():
-    """Return what starts trainings."""
-    nursery = Nursery()
-    yield nursery
-    nursery.close()
-
-
-@pytest.fixture(scope="module")
-def whole(nursery, tmp_path_factory):
-    """Return the folder of one uninterrupted run and the points at which a signal could have met it."""
-    root = tmp_path_factory.mktemp("whole")
-    assert nursery.run(root, "whole", points=str(root / "points.txt")) == 0
-    return root / "whole", (root / "points.txt").read_text().split("\n")
+pytestmark = pytest.mark.xdist_group("trainings")
 
 
 def stopped_at(nursery, root, whole, number, **order):
     """Stop a training at one point, check how it ended, and go on with it."""
-    folder, points = whole
     run_id = f"at-{number}"
     ended = nursery.run(root, run_id, kill_at=number, signal="SIGTERM", **order)
     store = RunStore(root)
     assert not [found for found in store.scan() if isinstance(found, RunProblem)]
     assert not list(root.rglob("*.tmp"))
-    place = f"point {number}, {points[number - 1]}"
+    place = f"point {number}, {whole.points[number - 1]}"
     if ended == 130:
         if run_id in store.run_ids():
             assert store.open(run_id).status.state == "stopped", place
@@ -52,7 +36,7 @@ def stopped_at(nursery, root, whole, number, **order):
         # everything was done: nothing was left to stop
         assert (ended, store.open(run_id).status.epoch) == (0, 3), place
     assert store.open(run_id).status.state == "finished"
-    assert_same_run(folder, root / run_id)
+    assert_same_run(whole.folder, root / run_id)
     return ended
 
 
@@ -61,7 +45,7 @@ CHOSEN = (r"before mkdir \S*\.tmp", r"half of \S*\.status", r"half a line", r"be
 
 def test_stopped_inside_a_write(nursery, whole, tmp_path):
     for pattern in CHOSEN:
-        numbers = [n for n, name in enumerate(whole[1], start=1) if re.match(pattern, name)]
+        numbers = [n for n, name in enumerate(whole.points, start=1) if re.match(pattern, name)]
         assert stopped_at(nursery, tmp_path, whole, numbers[len(numbers) // 2]) == 130
 
 
@@ -71,12 +55,12 @@ def test_stopped_from_within_a_heartbeat(nursery, whole, tmp_path):
     assert nursery.run(tmp_path, run_id, **order) == 130
     assert RunStore(tmp_path).open(run_id).status.state == "stopped"
     assert nursery.run(tmp_path, run_id, resume=True) == 0
-    assert_same_run(whole[0], tmp_path / run_id)
+    assert_same_run(whole.folder, tmp_path / run_id)
 
 
 @pytest.mark.slow
 def test_stopped_at_every_point_where_files_change(nursery, whole, tmp_path):
-    ends = [stopped_at(nursery, tmp_path, whole, number) for number in range(1, len(whole[1]) + 1)]
+    ends = [stopped_at(nursery, tmp_path, whole, number) for number in range(1, len(whole.points) + 1)]
     assert ends.count(130) > 100
     # only what comes after the last epoch's checkpoint finds nothing to stop
     assert 0 not in ends[: len(ends) - 40]
@@ -85,14 +69,15 @@ def test_stopped_at_every_point_where_files_change(nursery, whole, tmp_path):
 class Command:
     """A real ``mlcnc train`` on few images, in a process group of its own."""
 
-    def __init__(self, root, *more, **environment):
+    def __init__(self, root, *more, resume=None, **environment):
         settings = [
             text
             for section, values in SMALL.items()
             for name, value in values.items()
             for text in (f"--{section}.{name}", str(value))
         ]
-        command = ["train", "--runs", str(root), "--run-id", "run", "--quiet", *settings, *more]
+        new = ["--resume", resume] if resume else ["--run-id", "run", *settings, *more]
+        command = ["train", "--runs", str(root), "--quiet", *new]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.processes.small_training", *command],
             cwd=ROOT,
@@ -158,6 +143,20 @@ def test_a_group_that_is_stopped_while_it_trains_is_gone_and_recorded(command, t
     assert run.status.state == "stopped"
     assert run.warnings == ()
     assert len(run.metrics()) == run.status.epoch + 1
+
+
+@pytest.mark.slow
+def test_of_two_that_go_on_with_a_run_at_once_one_is_refused(command, nursery, whole, tmp_path):
+    for number in range(3):
+        root = tmp_path / str(number)
+        assert nursery.run(root, "run", kill_at=70) == -signal.SIGKILL
+        both = [command(root, resume="run") for _ in range(2)]
+        ends = [one.process.communicate(timeout=120)[1] for one in both]
+        assert sorted(one.process.returncode for one in both) == [0, 1]
+        (said,) = [text for text, one in zip(ends, both, strict=True) if one.process.returncode]
+        assert said.startswith("mlcnc: run run is")
+        assert "being written by" in said
+        assert_same_run(whole.folder, root / "run")
 
 
 @pytest.mark.slow

@@ -1,0 +1,204 @@
+"""Damaged checkpoints are one sentence, and cost an epoch instead of the run."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from mlcnc.errors import RunFormatError, StoreError
+from mlcnc.store import RunStore, RunWriter
+from mlcnc.training import checkpoint, resume, train
+from mlcnc.training.checkpoint import read_checkpoint
+from mlcnc.training.evaluation import evaluate
+from tests.processes.small_training import assert_same_run, small_config, use_few_images
+
+QUIET = {"say": lambda text: None, "show_progress": False}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Return the runs folder of one finished run called ``whole``."""
+    root = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        use_few_images(patch)
+        train(small_config(), runs_root=root, run_id="whole", **QUIET)
+    return root
+
+
+@pytest.fixture
+def cut(root, tmp_path, monkeypatch):
+    """Return the folder of a copy of that run whose last epoch has not been saved."""
+    use_few_images(monkeypatch)
+    folder = tmp_path / "cut"
+    shutil.copytree(root / "whole", folder)
+    (folder / "checkpoints" / "previous.pt").replace(folder / "checkpoints" / "last.pt")
+    status = folder / "status.json"
+    status.write_text(json.dumps(json.loads(status.read_text()) | {"state": "stopped"}))
+    return folder
+
+
+def flip(path, bit):
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+
+def test_no_flipped_bit_changes_a_weight_unnoticed(root, tmp_path):
+    """Every flip is either told or harmless: in the padding or in a name that nothing reads."""
+    good = root / "whole" / "checkpoints" / "last.pt"
+    expected = torch.load(good, weights_only=True)
+    path = tmp_path / "checkpoints" / "last.pt"
+    path.parent.mkdir()
+    rng = np.random.default_rng(4)
+    told = []
+    size = 8 * good.stat().st_size
+    for bit in [*rng.integers(0, size, 150), *(size - 1 - rng.integers(0, 8 * 4000, 50))]:
+        shutil.copy(good, path)
+        flip(path, int(bit))
+        try:
+            state = read_checkpoint(tmp_path)
+        except RunFormatError as error:
+            told.append(str(error))
+            continue
+        for name, value in expected["network"].items():
+            assert torch.equal(value, state["network"][name])
+        assert state["next_epoch"] == expected["next_epoch"]
+    assert len(told) > 100
+    assert all("is damaged" in sentence and "\n" not in sentence for sentence in told)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_truncated_checkpoint_is_told_and_the_one_before_it_taken(root, cut, share):
+    last = cut / "checkpoints" / "last.pt"
+    previous = last.with_name("previous.pt")
+    shutil.copy(last, previous)
+    content = last.read_bytes()
+    last.write_bytes(content[: int(share * len(content))])
+    said = []
+    resume("cut", runs_root=cut.parent, say=said.append, show_progress=False)
+    assert "is damaged" in said[0]
+    assert "going on from checkpoints/previous.pt" in said[0]
+    assert_same_run(root / "whole", cut)
+
+
+def test_a_flipped_weight_costs_an_epoch_not_the_run(root, cut):
+    last = cut / "checkpoints" / "last.pt"
+    shutil.copy(last, last.with_name("previous.pt"))
+    flip(last, 4 * last.stat().st_size)
+    said = []
+    resume("cut", runs_root=cut.parent, say=said.append, show_progress=False)
+    assert "the checksum of" in said[0]
+    assert_same_run(root / "whole", cut)
+
+
+def test_two_damaged_checkpoints_are_one_sentence_and_leave_the_run_readable(cut):
+    for name in ("last.pt", "previous.pt"):
+        (cut / "checkpoints" / name).write_bytes(b"PK\x03\x04 nonsense")
+    for call in (resume, evaluate):
+        with pytest.raises(RunFormatError, match=r"last\.pt is damaged: File is not a zip file"):
+            call("cut", runs_root=cut.parent)
+    run = RunStore(cut.parent).open("cut")
+    assert run.status.state == "stopped"
+    assert len(run.metrics()) == 4
+    # nobody was left with the lock
+    RunWriter.reopen(cut.parent, "cut", keep_epochs=4).finish()
+
+
+def test_killed_between_the_two_renames_the_one_before_is_taken(root, cut):
+    last = cut / "checkpoints" / "last.pt"
+    last.replace(last.with_name("previous.pt"))
+    resume("cut", runs_root=cut.parent, **QUIET)
+    assert_same_run(root / "whole", cut)
+
+
+class Evil:
+    """What runs a command where it is unpickled without care."""
+
+    def __reduce__(self):
+        import os
+
+        return os.system, ("touch executed",)
+
+
+def test_a_checkpoint_runs_nothing(cut, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("last.pt", "previous.pt"):
+        torch.save({"next_epoch": Evil()}, cut / "checkpoints" / name)
+    with pytest.raises(RunFormatError, match="it holds more than tensors and plain values"):
+        resume("cut", runs_root=cut.parent, **QUIET)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("state", [[1, 2], {"next_epoch": 1}, {"network": {}}])
+def test_a_checkpoint_of_something_else_is_one_sentence(cut, state):
+    torch.save(state, cut / "checkpoints" / "last.pt")
+    with pytest.raises(RunFormatError, match=r"does not fit its config|holds a list"):
+        resume("cut", runs_root=cut.parent, **QUIET)
+
+
+def test_on_a_full_disk_the_one_before_is_given_up_first(root, cut, monkeypatch):
+    from mlcnc.training.build import build
+
+    folder = cut / "checkpoints"
+    shutil.copy(folder / "last.pt", folder / "previous.pt")
+    experiment = build(small_config())
+    checkpoint.load_checkpoint(experiment, cut)
+    real = checkpoint.write_all
+    room = folder.joinpath("last.pt").stat().st_size
+
+    def nearly_full(path, content):
+        if (folder / "previous.pt").exists():
+            raise OSError(28, "No space left on device")
+        real(path, content)
+
+    monkeypatch.setattr(checkpoint, "write_all", nearly_full)
+    checkpoint.save_checkpoint(experiment, cut, 4)
+    assert [path.name for path in folder.iterdir()] == ["last.pt"]
+    assert read_checkpoint(cut)["next_epoch"] == 4
+
+    def full(path, content):
+        real(path, bytes(content)[: room // 2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write_all", full)
+    with pytest.raises(StoreError, match=r"the checkpoint .* could not be written: .*No space left on device"):
+        checkpoint.save_checkpoint(experiment, cut, 5)
+    assert [path.name for path in folder.iterdir()] == ["last.pt"]
+    assert read_checkpoint(cut)["next_epoch"] == 4
+
+
+def test_a_run_that_is_being_written_is_neither_resumed_nor_evaluated(cut):
+    with RunWriter.reopen(cut.parent, "cut", keep_epochs=3, keep_later=True) as run:
+        path = cut / "status.json"
+        # as another process would have it: a parent always lives
+        import os
+
+        from mlcnc.store import liveness
+
+        parent = liveness._proc_stat(os.getppid())
+        tree = json.loads(path.read_text()) | {
+            "pid": os.getppid(),
+            "process_start_ticks": parent.start_ticks,
+        }
+        path.write_text(json.dumps(tree))
+        words = (
+            f"run cut is still being written by process {os.getppid()}; wait until it ends, or stop it first"
+        )
+        with pytest.raises(StoreError, match=words):
+            evaluate("cut", runs_root=cut.parent)
+        run._let_go()
+        with pytest.raises(StoreError, match=words):
+            resume("cut", runs_root=cut.parent, **QUIET)
+
+
+def test_a_damaged_line_is_told_when_going_on(cut):
+    path = cut / "metrics.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'{"epoch": 1', b'{"epoc\xff: 1'))
+    said = []
+    resume("cut", runs_root=cut.parent, say=said.append, show_progress=False)
+    assert said[1] == "metrics.jsonl is damaged: epochs [2] cannot be read and stay out of all curves"
+    run = RunStore(cut.parent).open("cut")
+    assert [line["epoch"] for line in run.metrics()] == [0, 2, 3]
+    assert run.status.state == "finished"
