@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from mlcnc.store.schema import RunStatus
 
-HEARTBEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 2.0
 STALE_SECONDS = 20.0
 
 
