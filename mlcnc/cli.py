@@ -20,6 +20,7 @@ from mlcnc.cli_runs import GROUPS, add_analyze, add_runs, add_runs_folder
 from mlcnc.cli_settings import add_settings, config_of, given_settings
 from mlcnc.config import nearest
 from mlcnc.errors import ConfigError, MlcncError
+from mlcnc.terminal_text import printable
 
 
 class _Parser(argparse.ArgumentParser):
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except MlcncError as error:
-        print(f"mlcnc: {error}", file=sys.stderr)
+        print(printable(f"mlcnc: {error}"), file=sys.stderr)
         return stopping.EXIT_STATUS if stopping.was_asked() else 1
     except KeyboardInterrupt:
         return _stopped(options)

@@ -10,8 +10,9 @@ import sys
 from typing import Any
 
 from mlcnc.config import ExperimentConfig
-from mlcnc.errors import ConfigError
+from mlcnc.errors import ConfigError, StoreError
 from mlcnc.store import Run, RunProblem, RunStore
+from mlcnc.terminal_text import printable
 
 
 def add_runs(commands: Any) -> None:
@@ -83,7 +84,7 @@ def _runs_list(options: argparse.Namespace) -> int:
     print(f"{'run':{width}}  {'state':8}  epochs  mAP total/head/medium/tail of the best validation epoch")
     for item in found:
         if isinstance(item, RunProblem):
-            print(f"{item.run_id:{width}}  broken    {item.text}")
+            print(f"{item.run_id:{width}}  broken    {printable(item.text)}")
         else:
             print(f"{item.run_id:{width}}  {item.status.state:8}  {len(item.metrics()):6}  {_result(item)}")
     return 0
@@ -98,23 +99,29 @@ def _result(run: Run) -> str:
     return " / ".join(f"{value:.1f}" for value in values) + f"  (epoch {best + 1})"
 
 
+def _say(text: str) -> None:
+    print(printable(text))
+
+
 def _runs_show(options: argparse.Namespace) -> int:
     run = RunStore(options.runs).open(options.run_id)
     info, status = run.info, run.status
-    print(f"{run.name} ({run.run_id}), {status.state}, {len(run.metrics())} of {status.num_epochs} epochs")
-    print(f"created {info.created_at} on {info.device}, seed {info.seed}, commit {info.git_commit}")
-    print(f"{len(info.class_names)} classes; train/validation/test images: ", end="")
-    print(f"{info.num_train}/{info.num_validation}/{info.num_test}")
-    print(f"test mAP {_result(run)}")
+    _say(f"{run.name} ({run.run_id}), {status.state}, {len(run.metrics())} of {status.num_epochs} epochs")
+    _say(f"created {info.created_at} on {info.device}, seed {info.seed}, commit {info.git_commit}")
+    _say(
+        f"{len(info.class_names)} classes; train/validation/test images: "
+        f"{info.num_train}/{info.num_validation}/{info.num_test}"
+    )
+    _say(f"test mAP {_result(run)}")
     if status.error is not None:
-        print(f"failed with {status.error.type}: {status.error.message}")
+        _say(f"failed with {status.error.type}: {status.error.message}")
     for warning in run.warnings:
-        print(f"warning: {warning}")
-    print("settings that differ from the defaults:")
+        _say(f"warning: {warning}")
+    _say("settings that differ from the defaults:")
     defaults = ExperimentConfig().model_dump()
     for name, value in _flat(info.config):
         if value != dict(_flat(defaults)).get(name):
-            print(f"  {name} = {value}")
+            _say(f"  {name} = {value}")
     return 0
 
 
@@ -129,13 +136,20 @@ def _runs_verify(options: argparse.Namespace) -> int:
     from mlcnc.analysis.verification import verify_run
 
     store = RunStore(options.runs)
+    for run_id in options.run_ids:
+        store.open(run_id)  # a name that was mistyped is said before minutes of work
     failed = 0
     for run_id in options.run_ids or store.run_ids():
-        report = verify_run(store.open(run_id))
+        try:
+            report = verify_run(store.open(run_id))
+        except StoreError as error:
+            _say(f"{run_id}: not verified, {error}")
+            failed += 1
+            continue
         verdict = "differs" if report.problems else "agrees"
-        print(f"{run_id}: {report.num_checks} values recomputed, {verdict}")
+        _say(f"{run_id}: {report.num_checks} values recomputed, {verdict}")
         for problem in report.problems:
-            print(f"  {problem}")
+            _say(f"  {problem}")
         failed += bool(report.problems)
     return 1 if failed else 0
 
