@@ -11,7 +11,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from app.figures.style import BUCKET_COLOURS, NEUTRAL, OPTIMUM_COLOUR
 from mlcnc.analysis.live import PANELS, LiveCurves
 
-HEIGHT = 260
+HEIGHT = 280
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 _DECADES = [10.0**power for power in range(-4, 5)]
 
@@ -122,7 +122,7 @@ def _line_looks(names: list[str], colours: list[str]) -> dict[str, Any]:
     """Return colour and dash of every line, in one legend that tells lines apart without colour too."""
     if len(names) == 1:
         return {"color": {"value": colours[0]}}
-    legend = {"orient": "top", "title": None, "symbolType": "stroke", "symbolSize": 250, "offset": 4}
+    legend = {"orient": "top", "title": None, "symbolType": "stroke", "offset": 4, "padding": 0, "columns": 2}
     return {
         channel: {"field": "line", "scale": {"domain": names, "range": values}, "legend": legend}
         for channel, values in (("color", colours), ("strokeDash", list(_DASHES[: len(names)])))

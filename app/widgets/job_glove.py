@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from pathlib import Path
 
 import streamlit as st
 
@@ -35,9 +36,10 @@ def show_glove(refused: bool, running: list[Job]) -> None:
         running: jobs that wait or run, of which one may be the download.
     """
     with st.expander("GloVe vectors", icon=":material/text_fields:", key="glove_box"):
+        if not st.session_state.get(GLOVE_KEY):
+            st.session_state[GLOVE_KEY] = _usual_path()
         path = st.text_input(
             "File of GloVe vectors",
-            os.environ.get("MLCNC_GLOVE", ""),
             key=GLOVE_KEY,
             persist_state="session",
             placeholder="/path/to/glove.6B.300d.txt",
@@ -62,15 +64,27 @@ def show_glove(refused: bool, running: list[Job]) -> None:
             key="glove_download",
             disabled=refused,
             on_click=partial(submit, [download_request()], "The download of GloVe vectors is queued."),
-            help="862 MB from Stanford NLP, kept packed only until the vectors are out; needs a network.",
+            help="862 MB from the authors, as a job; needs a network. Broken off, it goes on where it was.",
         )
 
 
 def download_request() -> JobRequest:
     """Return the job that downloads the vectors beside the runs folder."""
-    return JobRequest(kind="glove", out=str(runs_root().absolute().parent / "glove"))
+    return JobRequest(kind="glove", out=str(_download_folder()))
 
 
 def _path() -> str:
-    typed = st.session_state.get(GLOVE_KEY)
-    return str(os.environ.get("MLCNC_GLOVE", "") if typed is None else typed).strip()
+    return str(st.session_state.get(GLOVE_KEY) or _usual_path()).strip()
+
+
+def _usual_path() -> str:
+    """Return the path of the variable, else that of a finished download, else nothing."""
+    named = os.environ.get("MLCNC_GLOVE")
+    if named:
+        return named
+    downloaded = _download_folder() / "glove.6B.300d.txt"
+    return str(downloaded) if downloaded.is_file() else ""
+
+
+def _download_folder() -> Path:
+    return runs_root().absolute().parent / "glove"

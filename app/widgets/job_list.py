@@ -23,11 +23,11 @@ def show_queue(every: Sequence[Job], shown: Job | None, refused: bool) -> None:
     running = [job for job in every if job.is_active and job.state != "queued"]
     queued = sorted((job for job in every if job.state == "queued"), key=lambda job: job.place or 0)
     for job in [*running, *queued]:
-        is_last = bool(queued) and job is queued[-1]
+        is_last = not job.place or job is queued[-1]
         with _row(job, shown):
             _button("Show", "visibility", "show", job, partial(follow, job.job_id), job is shown)
             if job.state == "queued":
-                first = job is queued[0]
+                first = job is queued[0] or not job.place
                 _button("Up", "arrow_upward", "up", job, partial(move, job.job_id, -1), refused or first)
                 _button("Down", "arrow_downward", "down", job, partial(move, job.job_id, 1), refused or is_last)
                 _button("Remove", "delete", "remove", job, partial(remove, job.job_id), refused)
@@ -79,7 +79,7 @@ def _note(job: Job) -> str:
     seconds = seconds_between(job.started_at, job.finished_at)
     if seconds is not None:
         parts.append(f"took {duration(seconds)}")
-    if job.headline and not job.is_active:
+    if job.headline and (not job.is_active or not job.place):
         parts.append(job.headline)
     return ", ".join(parts)
 

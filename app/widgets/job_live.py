@@ -83,7 +83,12 @@ def answer(job: Job, every: Sequence[Job], curves: LiveCurves | None, how_far: P
     name = plain(job_name(job))
     fell = plain(collapse_sentence(curves)) if curves is not None else ""
     if job.state == "queued":
-        return f"{name} waits at place {job.place or '?'} of the queue."
+        # one of another machine has no place here
+        return (
+            f"{name} waits at place {job.place} of the queue."
+            if job.place
+            else f"{name} is {plain(job.headline)}."
+        )
     if job.is_active:
         where = ""
         if how_far is not None and how_far.num_epochs and job.request.kind in TRAINING:
@@ -238,6 +243,8 @@ def _show_log(job: Job) -> None:
         return
     if not text:
         return
-    with st.expander("Log", expanded=job.state == "failed", key=f"log_{job.job_id}"):
+    with st.expander(
+        "Log", expanded=job.state == "failed" or job.request.kind not in TRAINING, key=f"log_{job.job_id}"
+    ):
         st.code(text, language=None, wrap_lines=True)
         st.caption(f"The last lines; all of it: mlcnc jobs logs {plain(job.job_id)}")

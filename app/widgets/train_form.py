@@ -221,7 +221,7 @@ def _say_devices(devices: Sequence[Device] | None) -> None:
         return
     chosen = next((device for device in devices if device.why), None)
     if chosen is not None:
-        st.caption(plain(f"auto is {chosen.name} here: {chosen.why}"))
+        st.caption(plain(f"auto is {chosen.name} here: {chosen.why}."))
 
 
 def _say_needs(config: ExperimentConfig, device: str) -> bool:

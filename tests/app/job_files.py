@@ -8,13 +8,13 @@ from mlcnc.launch import JobRequest
 from mlcnc.launch.devices import _torch_version
 from mlcnc.launch.job import JobEntry, JobStatus
 from mlcnc.launch.job_folder import JobFolder, ask_to_cancel, write_status
-from mlcnc.launch.processes import boot_id, own_mark
+from mlcnc.launch.processes import boot_id, host_name, own_mark
 
 START = "2026-01-01T00:00:00.000+00:00"
 END = "2026-01-01T00:01:35.000+00:00"
 
 
-def write_job(root, state="queued", *, log="", headline="", cancel=False, **request):
+def write_job(root, state="queued", *, log="", headline="", cancel=False, host=None, **request):
     """Write one job and return its id; a running one names this very process, a lost one nobody."""
     request = JobRequest(**{"kind": "train", "device": "cpu"} | request)
     folder = JobFolder(root)
@@ -27,6 +27,7 @@ def write_job(root, state="queued", *, log="", headline="", cancel=False, **requ
                 job_id=job_id,
                 number=number,
                 created_at=f"2026-01-01T00:00:{number:02d}.000+00:00",
+                host=host_name() if host is None else host,
                 run_id=request.run_id,
                 request=request,
             )

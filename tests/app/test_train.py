@@ -178,6 +178,15 @@ def test_a_download_is_a_job_and_is_offered_once(opened, root):
     assert "A download is in the list of jobs" in said(page)
 
 
+def test_vectors_that_were_downloaded_are_found(opened, root):
+    folder = root.parent / "glove"
+    folder.mkdir()
+    (folder / "glove.6B.300d.txt").write_text("the " + " ".join(["0.5"] * 300) + "\n")
+    page = opened()
+    assert page.text_input(key="glove_file").value == str(folder / "glove.6B.300d.txt")
+    assert "Start the three runs" in labels(page)
+
+
 def test_a_running_job_shows_its_curves_its_use_and_its_time_left(opened, root):
     write_live(root)
     job_id = write_job(root, "running", run_id="live", log="begin\nepoch 3 done\n")
@@ -232,6 +241,13 @@ def test_the_queue_shows_places_and_changes_its_order(opened, root):
     assert [Jobs(root).get(job_id).place for job_id in (first, second, third)] == [2, 3, 1]
     pressed(page, f"remove_{second}")
     assert {job.run_id for job in Jobs(root).all()} == {"one", "three"}
+
+
+def test_a_job_of_another_machine_is_said_to_wait_there(opened, root):
+    job_id = write_job(root, run_id="one", host="elsewhere")
+    page = opened()
+    assert "one is queued on elsewhere and started there alone." in said(page)
+    assert page.button(key=f"up_{job_id}").disabled
 
 
 def test_a_failed_job_has_its_error_as_headline_and_its_log_open(opened, root):

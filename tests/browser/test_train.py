@@ -1,0 +1,224 @@
+"""Train in a real browser: start, watch, open, stop and resume by clicks; the page dies, the job does not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from statistics import median
+
+import psutil
+import pytest
+
+from mlcnc.launch import JobRequest, Jobs
+from mlcnc.store import RunStore
+from tests.browser.conftest import drawn, serve
+from tests.conftest import ROOT
+from tests.processes.stand_in import clear, wait_until
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("train")]
+
+SMALL = {
+    "data": {"num_samples": 64},
+    "model": {"embedding_dim": 24, "num_heads": 2, "projection_dim": 7},
+    "training": {
+        "warmup_epochs": 1,
+        "arrays_every": 1,
+        "num_sample_pairs": 60,
+        "num_probes": 4,
+        "num_pictures": 50,
+    },
+}
+PATIENCE = 600_000
+"""Milliseconds; a minute's work takes ten on a machine that is busy with other things."""
+
+
+class Stage:
+    """A runs folder of its own, and a server over it that can be killed and started again."""
+
+    def __init__(self, folder):
+        self.root = folder / "runs"
+        self.jobs = Jobs(self.root)
+        self.process = None
+        self.url = ""
+        self.serve()
+
+    def serve(self):
+        self.process, self.url = serve(ROOT / "app" / "main.py", "--runs", str(self.root))
+
+    def submit(self, epochs, **more):
+        training = SMALL["training"] | {"epochs": epochs}
+        settings = SMALL | {"training": training}
+        return self.jobs.submit(JobRequest(kind="train", device="cpu", settings=settings, **more))
+
+    def num_logged(self, run_id):
+        return len(RunStore(self.root).open(run_id).metrics(("train/loss",)))
+
+    def wait_for_epochs(self, run_id, number):
+        def enough():
+            """enough epochs are logged"""
+            return (self.root / run_id / "run.json").is_file() and self.num_logged(run_id) >= number
+
+        wait_until(enough, PATIENCE / 1000)
+
+    def newest(self):
+        return self.jobs.all()[0]
+
+
+@pytest.fixture
+def stage(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path / "locks"))
+    monkeypatch.delenv("MLCNC_GLOVE", raising=False)
+    (tmp_path / "locks").mkdir(mode=0o700)
+    (tmp_path / "runs").mkdir()
+    made = Stage(tmp_path)
+    yield made
+    made.process.kill()
+    made.process.wait(timeout=20)
+    clear(tmp_path)
+
+
+@contextmanager
+def traffic(page):
+    """Collect (time, bytes) of every message that the server sends; listen before the page opens."""
+    frames = []
+    page.on(
+        "websocket",
+        lambda socket: socket.on("framereceived", lambda frame: frames.append((time.monotonic(), len(frame)))),
+    )
+    yield frames
+
+
+def press(page, name):
+    """Click a button of the page; while a script runs, Streamlit has a Stop of its own above the page."""
+    page.get_by_test_id("stMain").get_by_role("button", name=name).first.click()
+
+
+def test_the_demonstration_by_clicks_from_start_to_geometry(page, stage):
+    with traffic(page) as frames:
+        page.goto(f"{stage.url}/train")
+        page.get_by_role("button", name="Start the demonstration").click()
+    page.get_by_text("is running").wait_for(timeout=PATIENCE)
+    page.evaluate("window.sameDocument = true")
+    job = stage.newest()
+    page.wait_for_selector(".vega-embed", timeout=PATIENCE)
+    page.evaluate(
+        "document.querySelectorAll('.vega-embed svg, .vega-embed canvas').forEach((part) => { part.sameChart = true; })"
+    )
+    epochs, lags, ticks = set(), [], []
+    mark = time.monotonic()
+    while stage.jobs.get(job.job_id).is_active:
+        known = stage.num_logged(job.run_id)
+        if known not in epochs and epochs:
+            seen = time.monotonic()
+            page.wait_for_function(
+                "(number) => document.body.innerText.includes(` ${number} of `) || !document.body.innerText.includes('is running')",
+                arg=known,
+                timeout=PATIENCE,
+            )
+            lags.append(time.monotonic() - seen)
+        epochs.add(known)
+        if time.monotonic() - mark >= 4:
+            ticks.append(
+                sum(size for moment, size in frames if moment >= mark) / ((time.monotonic() - mark) / 2)
+            )
+            mark = time.monotonic()
+        page.wait_for_timeout(100)
+    assert len(lags) >= 5
+    print(f"\nseconds from a logged epoch to the page: median {median(lags):.1f}, greatest {max(lags):.1f}")
+    print(f"bytes per live tick: median {median(ticks[:-1]):.0f}, greatest {max(ticks[:-1]):.0f}")
+    assert median(lags) < 3
+    # the last stretch holds the whole page, drawn once when the job ended
+    assert max(ticks[:-1]) < 20_000
+    page.get_by_text("finished with 24 logged epochs").wait_for(timeout=PATIENCE)
+    assert page.evaluate("window.sameDocument"), "the page was loaded anew"
+    kept = page.evaluate(
+        "[...document.querySelectorAll('.vega-embed svg, .vega-embed canvas')].map((part) => part.sameChart === true)"
+    )
+    assert len(kept) == 4
+    assert all(kept), "a chart was built anew, which flashes"
+    page.get_by_role("link", name="Open in Geometry").click()
+    page.get_by_role("heading", name="How close to a simplex ETF").wait_for(timeout=PATIENCE)
+    drawn(page)
+    assert f"r={job.run_id}" in page.url
+
+
+def test_a_job_is_stopped_midway_and_resumed_by_clicks(page, stage):
+    job = stage.submit(epochs=8)
+    page.goto(f"{stage.url}/train")
+    stage.wait_for_epochs(job.run_id, 2)
+    group = stage.jobs.get(job.job_id).pid
+    press(page, "Stop")
+    asked = time.monotonic()
+    wait_until(lambda: not psutil.pid_exists(group) or psutil.Process(group).status() == "zombie", 30)
+    assert time.monotonic() - asked < 15
+    page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
+    kept = stage.num_logged(job.run_id)
+    assert 2 <= kept < 8
+    assert RunStore(stage.root).open(job.run_id).status.state == "stopped"
+    assert page.locator(".vega-embed").count() == 4, "partial results stay in view"
+    press(page, "Resume")
+    page.get_by_text("finished with 8 logged epochs").wait_for(timeout=PATIENCE)
+    assert [record.state for record in stage.jobs.all()] == ["finished", "stopped"]
+
+
+def test_the_server_is_killed_and_a_new_one_shows_the_job(page, stage):
+    job = stage.submit(epochs=400)
+    page.goto(f"{stage.url}/train")
+    page.get_by_text("is running").wait_for(timeout=PATIENCE)
+    stage.wait_for_epochs(job.run_id, 1)
+    page.goto("about:blank")
+    os.kill(stage.process.pid, signal.SIGKILL)
+    stage.process.wait(timeout=20)
+    before = stage.num_logged(job.run_id)
+    stage.wait_for_epochs(job.run_id, before + 2)
+    stage.serve()
+    page.goto(f"{stage.url}/train")
+    page.get_by_text("is running").wait_for(timeout=PATIENCE)
+    page.wait_for_function(
+        "(least) => { const found = /(\\d+) of 400 epochs logged/.exec(document.body.innerText); return found && Number(found[1]) >= least; }",
+        arg=before + 2,
+        timeout=PATIENCE,
+    )
+    press(page, "Stop")
+    page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
+
+
+def test_other_pages_tell_of_the_job_and_of_new_epochs_without_stealing_the_view(page, stage):
+    job = stage.submit(epochs=400)
+    stage.wait_for_epochs(job.run_id, 2)
+    page.goto(f"{stage.url}/geometry?r={job.run_id}")
+    drawn(page)
+    page.get_by_text(f"Running: {job.run_id}").wait_for(timeout=PATIENCE)
+    page.evaluate("document.querySelector('.js-plotly-plot').sameChart = true")
+    page.get_by_text("New since this page was drawn").wait_for(timeout=PATIENCE)
+    assert page.evaluate("document.querySelector('.js-plotly-plot').sameChart === true")
+    page.get_by_role("button", name="Show it").click()
+    page.wait_for_function("document.querySelector('.js-plotly-plot')?.sameChart !== true", timeout=PATIENCE)
+    page.get_by_role("link", name="Watch it").click()
+    page.get_by_role("heading", name="Can I see it happen now?").wait_for(timeout=PATIENCE)
+    press(page, "Stop")
+    page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
+
+
+def test_with_two_busy_loops_the_page_stays_usable(page, stage):
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        job = stage.submit(epochs=400)
+        page.goto(f"{stage.url}/train")
+        stage.wait_for_epochs(job.run_id, 1)
+        page.locator("summary").filter(has_text="Own settings").click()
+        started = time.monotonic()
+        page.get_by_label("Start from").click()
+        page.get_by_role("option", name="digits-lt").click()
+        page.get_by_text("--preset digits-lt").wait_for(timeout=60_000)
+        answered = time.monotonic() - started
+        print(f"\nunder load a choice in the form took {answered:.1f} s")
+        assert answered < 20
+        press(page, "Stop")
+        page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
