@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -18,7 +19,7 @@ from mlcnc.store.files import store_error, write_json
 from mlcnc.store.layouts import StoredLayout, read_layout
 from mlcnc.store.liveness import true_state
 from mlcnc.store.metrics_file import read_metrics
-from mlcnc.store.regular_files import LINK, read_json
+from mlcnc.store.regular_files import LINK, read_json, said_of
 from mlcnc.store.schema import RUN_ID, RunInfo, RunStatus, checked_run_id, parse_info, parse_status
 
 _EPOCH_FILE = re.compile(r"([0-9]{4}|[1-9][0-9]{4,8})\.safetensors")
@@ -157,10 +158,10 @@ class Run:
     def notes(self) -> dict[str, Any]:
         """Return name, tags and notes given by people; empty where there are none or they are damaged."""
         try:
-            tree = self._while_unchanged("notes.json", read_json)
+            tree = self._while_unchanged("notes.json", _read_notes)
         except RunFormatError:
             return {}
-        return dict(tree) if isinstance(tree, dict) else {}
+        return {} if tree is None else dict(tree)
 
     def write_notes(self, notes: dict[str, Any]) -> None:
         """Replace name, tags and notes; notes that cannot be read are kept aside as ``notes.damaged.json``.
@@ -170,7 +171,9 @@ class Run:
         """
         path = self.folder / "notes.json"
         try:
-            damaged = os.path.lexists(path) and not isinstance(read_json(path), dict)
+            damaged = False
+            if os.path.lexists(path):
+                _read_notes(path)
         except RunFormatError:
             # whoever put a folder there meant something else: writing fails, and it stays
             damaged = path.is_symlink() or not path.is_dir()
@@ -299,6 +302,18 @@ class RunStore:
 
     def _inside(self, folder: Path) -> bool:
         return folder.resolve().parent == self.root.resolve()
+
+
+def _read_notes(path: Path) -> dict[str, Any]:
+    tree = read_json(path)
+    if not isinstance(tree, dict):
+        raise RunFormatError(f"{said_of(path)} is damaged: it must hold an object")
+    try:
+        json.dumps(tree, allow_nan=False)
+    except ValueError:
+        # they are read to be written again, and JSON has no such numbers
+        raise RunFormatError(f"{said_of(path)} is damaged: it holds a number that is not finite") from None
+    return tree
 
 
 def _listed(folder: Path) -> list[Path]:

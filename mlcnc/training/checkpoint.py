@@ -19,6 +19,7 @@ import torch
 
 from mlcnc.errors import RunFormatError, StoreError
 from mlcnc.store.files import replace_file, write_all
+from mlcnc.store.regular_files import require_regular
 from mlcnc.training.build import Experiment
 
 FILE_NAME = Path("checkpoints") / "last.pt"
@@ -84,8 +85,11 @@ def load_checkpoint(experiment: Experiment, run_folder: Path, say: Callable[[str
             experiment.average.load_state_dict(state["average"])
         experiment.initial_embedding = state["initial_embedding"].to(experiment.device)
         experiment.best = dict(state["best"])
-        return int(state["next_epoch"])
-    except (KeyError, RuntimeError, ValueError, AttributeError, TypeError) as error:
+        next_epoch = int(state["next_epoch"])
+        if next_epoch < 0:
+            raise ValueError(f"next_epoch must be 0 or more, got {next_epoch}")
+        return next_epoch
+    except (LookupError, RuntimeError, ValueError, AttributeError, TypeError, ArithmeticError) as error:
         raise RunFormatError(f"the checkpoint of {run_folder.name} does not fit its config: {error}") from error
 
 
@@ -125,6 +129,7 @@ def read_checkpoint(run_folder: Path, say: Callable[[str], None] = print) -> dic
 
 def _read(path: Path) -> dict[str, Any]:
     try:
+        require_regular(path)
         # torch does not compare the checksums that its files hold
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -51,6 +51,9 @@ class Playground:
             if path.is_file()
         }
 
+        folders = [self.root, self.victim, *(path for path in self.victim.rglob("*") if path.is_dir())]
+        self._entries = {place: set(os.listdir(place)) for place in folders}
+
     def _write(self, folder: Path) -> None:
         write_whole_run(self.root, HEALTHY)
         write_whole_run(self.root, VICTIM)
@@ -74,15 +77,17 @@ class Playground:
         words = []
         try:
             for _ in range(rng.choice([1, 1, 1, 1, 2, 3])):
-                if rng.random() < 0.04:
-                    paths, said = self._beside(rng)
-                    touched += paths
-                    words.append(("folder", said))
-                    continue
-                name = self._pick(rng)
-                path = self.victim / name
-                touched.append(path)
-                words.append((str(name), self._damage(rng, path, self._kept[name])))
+                with suppress(OSError):  # an earlier damage is in the way of a later one
+                    if rng.random() < 0.04:
+                        paths, said = self._beside(rng)
+                        touched += paths
+                        words.append(("folder", said))
+                        continue
+                    name = self._pick(rng)
+                    path = self.victim / name
+                    touched.append(path)
+                    words.append((str(name), "damaged"))
+                    words[-1] = (str(name), self._damage(rng, path, self._kept[name]))
             yield Damage(seed, ", ".join(name for name, _ in words), "; ".join(said for _, said in words))
         finally:
             # folders first: a file below a link that leads round in a circle cannot be removed
@@ -93,6 +98,12 @@ class Playground:
                 if target in touched or any(parent in touched for parent in target.parents):
                     target.parent.mkdir(exist_ok=True)
                     target.write_bytes(raw)
+            self._tidy()
+
+    def _tidy(self) -> None:
+        for folder, names in self._entries.items():
+            for name in set(os.listdir(folder)) - names:
+                remove(folder / name)
 
     def _beside(self, rng: Random) -> tuple[list[Path], str]:
         return odd_neighbours(rng, self.victim, self.outside)

@@ -34,6 +34,15 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
+def _copy(source: Path, target: Path) -> None:
+    # an earlier damage may have put a device or a giant there
+    if target.parent.is_symlink() or not target.parent.is_dir():
+        return
+    if source.is_file() and not source.is_symlink() and source.stat().st_size < 10**7:
+        remove(target)
+        shutil.copyfile(source, target)
+
+
 def _sparse(rng: Random, path: Path, outside: Path) -> None:
     if path.suffix == ".safetensors":
         shape = rng.choice([[GIANT // 4], [5, GIANT // 20], [GIANT // 20, 5]])
@@ -100,7 +109,7 @@ def odd_neighbours(rng: Random, folder: Path, outside: Path) -> tuple[list[Path]
             "0003.safetensors",
         ]
         path = folder / "epochs" / f"{rng.choice(names)}.safetensors"
-        shutil.copyfile(folder / "epochs" / "0000.safetensors", path)
+        _copy(folder / "epochs" / "0000.safetensors", path)
         return [path], f"also {path.name!r}"
     if kind == "folder":
         path = folder / rng.choice(["epochs", "layouts", "checkpoints"])
@@ -117,7 +126,7 @@ def odd_neighbours(rng: Random, folder: Path, outside: Path) -> tuple[list[Path]
         return [path], f"{path.name} is {said}"
     if kind == "moved":
         one, other = folder / "run.json", folder / rng.choice(["status.json", "metrics.jsonl", "notes.json"])
-        shutil.copyfile(one, other)
+        _copy(one, other)
         return [other], f"{other.name} is a copy of run.json"
     root = folder.parent
     name = rng.choice(["..%2f", "new\nline", "UPPER", ".hidden", "x" * 70, "-dash", "a b", "<b>", "no-run"])
@@ -134,5 +143,5 @@ def odd_neighbours(rng: Random, folder: Path, outside: Path) -> tuple[list[Path]
         os.mkfifo(path)
     else:
         path.mkdir()
-        shutil.copyfile(folder / "run.json", path / "run.json")
+        _copy(folder / "run.json", path / "run.json")
     return [path], f"{name!r} in the runs folder is a {choice}"
