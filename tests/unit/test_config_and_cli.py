@@ -11,6 +11,7 @@ from mlcnc.config import (
     parse,
     preset,
     read_file,
+    with_width,
 )
 from mlcnc.errors import ConfigError
 
@@ -23,6 +24,23 @@ def configured(*arguments):
 def test_presets_are_valid_and_round_trip(name):
     config = preset(name)
     assert parse(json.loads(json.dumps(config.model_dump()))) == config
+
+
+def test_an_unknown_preset_lists_the_known_ones():
+    with pytest.raises(ConfigError, match=r"one of demo, comparison, pictogram-lt, .* got 'fast'"):
+        preset("fast")
+
+
+def test_the_demonstration_stores_arrays_at_every_epoch_and_its_recipe_is_the_full_one():
+    full, demo = preset("pictogram-lt"), preset("demo")
+    assert demo.training.arrays_every == 1
+    assert override(demo, {"training": full.training.model_dump()}) == full
+
+
+@pytest.mark.parametrize(("dim", "heads"), [(300, 10), (50, 10), (128, 8), (97, 1), (3, 3)])
+def test_a_comparison_takes_the_width_of_the_vectors(dim, heads):
+    model = with_width(preset("comparison"), dim).model
+    assert (model.embedding_dim, model.num_heads) == (dim, heads)
 
 
 def test_every_setting_has_help():
