@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from mlcnc.launch.job import ACTIVE_STATES, Job, JobEntry
 from mlcnc.launch.job_folder import LEAST_FREE_BYTES, JobFolder, ask_to_cancel, write_order, write_status
 from mlcnc.launch.locks import is_locked
 from mlcnc.launch.log_file import read_tail
+from mlcnc.launch.processes import JOB_VARIABLE, job_leader
 from mlcnc.launch.reading import JobReader, Record
 from mlcnc.launch.request import NEEDS_RUN, WRITES_RUN, JobRequest
 from mlcnc.store import Run, RunStore, free_bytes, new_run_id
@@ -70,7 +72,7 @@ class Jobs:
             LaunchError: anything else that keeps the job from being queued.
         """
         config = request.config() if request.kind == "train" else None
-        request = _as_kept(request)
+        request = request.as_kept()
         if request.kind in NEEDS_RUN:
             request = self._checked_on_run(request)
         if request.kind != "glove":
@@ -127,7 +129,11 @@ class Jobs:
             LaunchError: it has ended already, or its folder cannot be written.
         """
         with self._changing_job(job_id):
-            record = self._reader.record(job_id)
+            try:
+                record = self._reader.record(job_id)
+            except LaunchError:
+                self._stop_damaged(job_id)
+                return
             state, _ = self._reader.standing(record)
             if state not in ACTIVE_STATES:
                 raise LaunchError(f"job {job_id} has ended already: it is {state}")
@@ -151,7 +157,8 @@ class Jobs:
             try:
                 state = self._reader.standing(self._reader.record(job_id))[0]
             except LaunchError:
-                state = "lost"  # damaged: removing it is the cure
+                # damaged: removing it is the cure, once nothing of it runs
+                state = "lost" if job_leader(self._folder.of(job_id)) is None else "running"
             if state in ACTIVE_STATES and state != "queued":
                 raise LaunchError(f"job {job_id} is {state}; stop it first")
             self._folder.delete(job_id)
@@ -220,6 +227,8 @@ class Jobs:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                     cwd=package_folder(),
+                    # started from within a job it is none of the job's processes
+                    env={name: value for name, value in os.environ.items() if name != JOB_VARIABLE},
                 )
         except OSError as error:
             raise LaunchError(f"the supervisor of {self.runs_root} cannot be started: {error}") from None
@@ -238,6 +247,12 @@ class Jobs:
             process = record.status.process
             if process is None or not process.signal_group(signal.SIGTERM):
                 raise
+
+    def _stop_damaged(self, job_id: str) -> None:
+        """Stop the process of a job whose request cannot be read, so that no supervisor takes it over."""
+        process = job_leader(self._folder.of(job_id))
+        if process is None or not process.signal_group(signal.SIGTERM):
+            raise LaunchError(f"job {job_id} is damaged and has no process here; remove it")
 
     def _changing_job(self, job_id: str) -> Any:
         self._folder.of(job_id)
@@ -294,24 +309,3 @@ def _free_name(runs_root: Path, stem: str, claimed: set[str | None]) -> str:
         name = new_run_id(runs_root, f"{stem}-{number}")
         number += 1
     return name
-
-
-def _as_kept(request: JobRequest) -> JobRequest:
-    """Return the request with values as the config has them, and paths that mean the same everywhere."""
-    if request.out is not None:
-        request = request.model_copy(update={"out": str(Path(request.out).expanduser().absolute())})
-    if request.kind != "train":
-        return request
-    values = dict(request.given_settings())
-    path = values.get("model.glove_path")
-    if path is not None:
-        values["model.glove_path"] = str(Path(path).expanduser().absolute())
-    return request.model_copy(update={"settings": _nested(values)})
-
-
-def _nested(values: dict[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for name, value in values.items():
-        section, _, leaf = name.rpartition(".")
-        (tree.setdefault(section, {}) if section else tree)[leaf] = value
-    return tree

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlcnc.errors import LaunchError
 from mlcnc.launch import outcome
 from mlcnc.launch.job import ACTIVE_STATES, Job, JobEntry, JobState, JobStatus
-from mlcnc.launch.job_folder import JobFolder, is_cancelled, read_entry, read_order, read_status
+from mlcnc.launch.job_folder import JobFolder, JobFormatError, is_cancelled, read_entry, read_order, read_status
 from mlcnc.launch.locks import is_locked
 
 STALE_SECONDS = 20.0
@@ -51,8 +51,9 @@ class JobReader:
 
     def __init__(self, folder: JobFolder) -> None:
         self.folder = folder
-        self._entries: dict[str, tuple[Identity | None, JobEntry | LaunchError]] = {}
-        self._states: dict[str, tuple[Identity | None, JobStatus | LaunchError]] = {}
+        # what cannot be read is kept as its sentence: an error that is raised again and again grows
+        self._entries: dict[str, tuple[Identity | None, JobEntry | str]] = {}
+        self._states: dict[str, tuple[Identity | None, JobStatus | str]] = {}
         self._dead_since: dict[str, float] = {}
         self._signs: dict[str, tuple[float, float]] = {}
 
@@ -156,10 +157,10 @@ class JobReader:
             try:
                 known = (identity, read_entry(folder))
             except LaunchError as error:
-                known = (identity, error)
+                known = (identity, str(error))
             self._entries[folder.name] = known
-        if isinstance(known[1], LaunchError):
-            raise known[1]
+        if isinstance(known[1], str):
+            raise JobFormatError(known[1])
         return known[1]
 
     def _status(self, folder: Path) -> JobStatus:
@@ -169,10 +170,10 @@ class JobReader:
             try:
                 known = (identity, read_status(folder))
             except LaunchError as error:
-                known = (identity, error)
+                known = (identity, str(error))
             self._states[folder.name] = known
-        if isinstance(known[1], LaunchError):
-            raise known[1]
+        if isinstance(known[1], str):
+            raise JobFormatError(known[1])
         return known[1]
 
 

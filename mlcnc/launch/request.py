@@ -78,6 +78,23 @@ class JobRequest(BaseModel):
         """
         return override(preset(self.preset), self.settings)
 
+    def as_kept(self) -> JobRequest:
+        """Return the request with values as the config has them, and paths that mean the same everywhere.
+
+        Raises:
+            ConfigError: as for :meth:`config`.
+        """
+        request = self
+        if self.out is not None:
+            request = self.model_copy(update={"out": str(Path(self.out).expanduser().absolute())})
+        if self.kind != "train":
+            return request
+        values = dict(self.given_settings())
+        path = values.get("model.glove_path")
+        if path is not None:
+            values["model.glove_path"] = str(Path(path).expanduser().absolute())
+        return request.model_copy(update={"settings": _nested(values)})
+
     def given_settings(self) -> list[tuple[str, Any]]:
         """Return the changes to the preset by their dotted names, with values as the config holds them.
 
@@ -165,6 +182,14 @@ def _settings(request: JobRequest) -> list[str]:
     for name, value in values.items():
         arguments += [f"--{name}={value}"] if value.startswith("-") else [f"--{name}", value]
     return arguments
+
+
+def _nested(values: dict[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        section, _, leaf = name.rpartition(".")
+        (tree.setdefault(section, {}) if section else tree)[leaf] = value
+    return tree
 
 
 def _leaves(tree: Mapping[str, Any], path: str = "") -> list[str]:

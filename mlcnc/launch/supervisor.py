@@ -24,9 +24,10 @@ from mlcnc.launch.devices import lanes_for, lock_name
 from mlcnc.launch.job import JobEntry, JobState, JobStatus
 from mlcnc.launch.job_folder import LEAST_FREE_BYTES, JobFolder, is_cancelled, read_status, write_status
 from mlcnc.launch.locks import device_lock_path, try_lock
-from mlcnc.launch.processes import ProcessMark, job_leader, kill_stragglers, mark_of, own_mark
+from mlcnc.launch.processes import ProcessMark, job_leader, mark_of, own_mark
 from mlcnc.launch.reading import STOPPED_ON_REQUEST, JobReader, Record, stop_reason
 from mlcnc.launch.request import JobRequest, argv_of
+from mlcnc.launch.state_keeper import RETRY_SECONDS, StateKeeper
 from mlcnc.launch.telemetry import GpuMeter
 from mlcnc.store import free_bytes
 from mlcnc.store.liveness import now
@@ -34,7 +35,6 @@ from mlcnc.store.liveness import now
 TICK_SECONDS = 0.2
 IDLE_SECONDS = 2.0
 RESCAN_SECONDS = 10.0
-RETRY_SECONDS = 2.0
 NETWORK = "network"
 """The lane of downloads, which need no device and keep none from others."""
 
@@ -55,11 +55,10 @@ class Supervisor:
         self._command = command
         self._active: dict[str, ActiveJob] = {}
         self._queue: list[Record] = []
-        self._unwritten: dict[str, tuple[Path, JobStatus]] = {}
+        self._states = StateKeeper(_say)
         self._gpus = GpuMeter()
         self._version = -1
         self._scanned_at = 0.0
-        self._retry_at = 0.0
         self._not_before: dict[str, float] = {}
 
     def run(self) -> bool:
@@ -81,7 +80,7 @@ class Supervisor:
                 # whatever it was, the running jobs still need someone who stops and settles them
                 _say(traceback.format_exc())
                 time.sleep(1.0)
-            if self._active or self._queue or self._unwritten:
+            if self._active or self._queue or self._states:
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > IDLE_SECONDS and self._leave(lock):
                 break
@@ -99,12 +98,16 @@ class Supervisor:
 
     def _leave(self, lock: int) -> bool:
         # under the lock of the queue: a job is either seen here, or its sender sees that nobody is here
-        with self.folder.changing():
-            self._scan()
-            if self._queue:
-                return False
-            os.close(lock)
-            return True
+        try:
+            with self.folder.changing():
+                self._scan()
+                if self._queue:
+                    return False
+                os.close(lock)
+                return True
+        except LaunchError as error:
+            _say(str(error))
+            return False
 
     def _adopt(self) -> None:
         for record in self._reader.records()[0]:
@@ -123,7 +126,7 @@ class Supervisor:
             again = record.status.model_copy(
                 update={"state": "queued", "attempt": record.status.attempt + 1, "supervisor": None}
             )
-            self._write(record.folder, again)
+            self._states.write(record.folder, again)
         elif state in ("running", "stopping") and not self._belongs_elsewhere(record):
             if process is not None and process.is_alive:
                 self._take_over(record, process)
@@ -153,25 +156,22 @@ class Supervisor:
             None if process is None else process.pid,
             stop_reason(record),
         )
-        self._finish(record.folder, record.status, state, headline, None)
+        self._states.finish(record.folder, record.status, state, headline)
 
     def _mend(self, record: Record) -> None:
         """Bring a job whose state.json is damaged to a known state, by its process where it has one."""
         process = job_leader(record.folder)
         if process is None:
-            self._finish(record.folder, record.status, "lost", record.status.headline, None)
+            self._states.finish(record.folder, record.status, "lost", record.status.headline)
             return
         status = JobStatus(state="running", process=process)
-        self._write(record.folder, status)
+        self._states.write(record.folder, status)
         self._take_over(replace(record, status=status), process)
 
     def _tick(self) -> None:
         for active in list(self._active.values()):
             self._look_after(active)
-        if self._unwritten and time.monotonic() >= self._retry_at:
-            self._retry_at = time.monotonic() + RETRY_SECONDS
-            for folder, status in list(self._unwritten.values()):
-                self._write(folder, status)
+        self._states.retry()
         version = self.folder.version()
         if version != self._version or time.monotonic() - self._scanned_at > RESCAN_SECONDS:
             self._version = version
@@ -182,12 +182,12 @@ class Supervisor:
         self._scanned_at = time.monotonic()
         waiting = []
         for record in self._reader.records()[0]:
-            written = record.entry.job_id not in self._unwritten
+            written = record.entry.job_id not in self._states
             if record.status.state != "queued" or not written or not record.entry.is_ours:
                 continue
             if record.cancelled:
                 # who asked died before writing more, or the job was on its way to a start
-                self._finish(record.folder, record.status, "stopped", STOPPED_ON_REQUEST, None)
+                self._states.finish(record.folder, record.status, "stopped", STOPPED_ON_REQUEST)
             else:
                 waiting.append(record)
         self._queue = sorted(waiting, key=lambda record: (record.order, record.entry.number))
@@ -210,44 +210,21 @@ class Supervisor:
                 active.process.pid,
                 active.stop_reason,
             )
-            self._end(active, state, headline, None)
+            self._end(active, state, headline)
             return
         reason = active.reason_to_stop(self.folder.runs_root)
         if reason is not None:
             active.begin_stop(reason)
             active.status = active.status.model_copy(update={"state": "stopping", "headline": reason})
-            self._write(active.folder, active.status)
+            self._states.write(active.folder, active.status)
         active.press_stop()
         active.sample(self._gpus)
 
-    def _end(self, active: ActiveJob, state: JobState, headline: str, code: int | None) -> None:
+    def _end(self, active: ActiveJob, state: JobState, headline: str, code: int | None = None) -> None:
         del self._active[active.entry.job_id]
-        self._finish(active.folder, active.status, state, headline, code)
+        self._states.finish(active.folder, active.status, state, headline, code)
         if not any((job.status.device or "").startswith("cuda") for job in self._active.values()):
             self._gpus.close()
-
-    def _finish(
-        self, folder: Path, status: JobStatus, state: JobState, headline: str, code: int | None
-    ) -> None:
-        if status.process is not None and status.process.is_here:
-            # what left the group, or outlived its first process unseen, may still hold the device
-            kill_stragglers(folder)
-        ended = {"state": state, "headline": headline, "exit_code": code, "finished_at": now()}
-        self._write(folder, status.model_copy(update=ended))
-
-    def _write(self, folder: Path, status: JobStatus) -> None:
-        """Write a state now, or keep it until the disk takes it again."""
-        try:
-            write_status(folder, status)
-        except StoreError as error:
-            if not folder.is_dir():
-                self._unwritten.pop(folder.name, None)
-                return
-            if folder.name not in self._unwritten:
-                _say(str(error))
-            self._unwritten[folder.name] = (folder, status)
-            return
-        self._unwritten.pop(folder.name, None)
 
     def _start_what_can(self) -> None:
         busy = {active.status.device for active in self._active.values()}
@@ -274,7 +251,7 @@ class Supervisor:
             return [NETWORK] if request.kind == "glove" else lanes_for(request.wanted_device())
         except MlcncError as error:
             self._queue.remove(record)
-            self._finish(record.folder, record.status, "failed", str(error), None)
+            self._states.finish(record.folder, record.status, "failed", str(error))
             return []
 
     def _start(self, entry: JobEntry, folder: Path, lane: str, lock: int) -> None:
@@ -314,7 +291,7 @@ class Supervisor:
         running = running.model_copy(update={"process": process})
         self._active[entry.job_id] = ActiveJob(folder, entry, running, process, child)
         if read_status(folder).process != process:
-            self._write(folder, running)
+            self._states.write(folder, running)
 
     def _claim(self, folder: Path, starting: JobStatus, running: JobStatus) -> None:
         """Make this new process known; raises where the job was stopped or given to another meanwhile."""
@@ -328,9 +305,9 @@ class Supervisor:
 
     def _settle_unstarted(self, folder: Path, status: JobStatus, error: Exception) -> None:
         if is_cancelled(folder):
-            self._finish(folder, status, "stopped", STOPPED_ON_REQUEST, None)
+            self._states.finish(folder, status, "stopped", STOPPED_ON_REQUEST)
         else:
-            self._finish(folder, status, "failed", f"could not be started: {error}", None)
+            self._states.finish(folder, status, "failed", f"could not be started: {error}")
 
     def _wait_for_disk(self, entry: JobEntry, folder: Path, status: JobStatus | None, free: int) -> None:
         self._not_before[entry.job_id] = time.monotonic() + RETRY_SECONDS
@@ -338,7 +315,7 @@ class Supervisor:
             wanted = LEAST_FREE_BYTES // 2**20
             headline = f"waits for disk space: {free // 2**20} MiB are free, a job needs {wanted} MiB"
             if headline != status.headline:
-                self._write(folder, status.model_copy(update={"headline": headline}))
+                self._states.write(folder, status.model_copy(update={"headline": headline}))
         self._version = -1
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from mlcnc.launch import JobRequest, Jobs
+from mlcnc.launch import JobRequest, Jobs, LaunchError
 from mlcnc.launch.active_job import spawn
 from mlcnc.launch.job_folder import JobFolder, read_status, write_status
 from mlcnc.launch.locks import device_lock_path, is_locked, try_lock
@@ -138,7 +138,7 @@ def test_one_supervisor_is_left_of_many(jobs):
     assert jobs.get(job.job_id).state == "running"
 
 
-@pytest.mark.parametrize("rounds", [3, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [3, pytest.param(50, marks=pytest.mark.slow)])
 def test_a_job_queued_while_the_supervisor_leaves_is_not_forgotten(jobs, monkeypatch, rounds):
     monkeypatch.setenv(IDLE, "0")
     random.seed(3)
@@ -341,6 +341,20 @@ def test_damaged_files_of_one_job_leave_the_others_alone(jobs):
     wait_until(lambda: jobs.get(running.job_id).pid == running.pid)
     jobs.stop(running.job_id)
     wait_for_state(jobs, running.job_id, "stopped")
+
+
+def test_a_job_whose_request_is_damaged_can_still_be_stopped(jobs):
+    job = begun(jobs, "polite")
+    kill_supervisors(jobs)
+    (job.folder / "job.json").write_text("{")
+    with pytest.raises(LaunchError, match="is running; stop it first"):
+        jobs.remove(job.job_id)
+    jobs.stop(job.job_id)
+    wait_until(lambda: not group_members(job.pid))
+    with pytest.raises(LaunchError, match="is damaged and has no process here; remove it"):
+        jobs.stop(job.job_id)
+    jobs.remove(job.job_id)
+    assert jobs.problems() == []
 
 
 def test_a_state_that_cannot_be_written_is_kept_until_it_can(jobs):

@@ -3,9 +3,11 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from mlcnc.launch.telemetry import GpuMeter, ProcessMeter
+from tests.processes.stand_in import wait_until
 
 module = sys.modules["mlcnc.launch.devices"]
 
@@ -14,17 +16,15 @@ def test_a_process_and_its_children_are_measured():
     program = "import os, time; os.fork(); x = bytearray(2**24); end = time.monotonic() + 30\nwhile time.monotonic() < end: pass"
     process = subprocess.Popen([sys.executable, "-I", "-S", "-c", program], start_new_session=True)
     try:
-        time.sleep(0.3)
+        wait_until(lambda: len(psutil.Process(process.pid).children()) == 1)
         meter = ProcessMeter(process.pid)
         assert meter.measure()[0] == 0.0
-        time.sleep(0.5)
-        percent, memory = meter.measure()
-        assert percent > 5
-        assert memory > 2 * 2**24
+        wait_until(lambda: meter.measure()[1] > 2 * 2**24)
+        wait_until(lambda: meter.measure()[0] > 5)
     finally:
         os.killpg(process.pid, 9)
         process.wait()
-    assert meter.measure() is None
+    wait_until(lambda: meter.measure() is None)
     assert ProcessMeter(process.pid).measure() is None
 
 
