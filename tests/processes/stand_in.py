@@ -12,6 +12,7 @@ import psutil
 
 from mlcnc.launch import JobRequest, Jobs, supervisor
 from mlcnc.launch.devices import _torch_version
+from mlcnc.launch.locks import is_locked
 from mlcnc.launch.processes import JOB_VARIABLE, boot_id
 
 LEDGER = "MLCNC_LEDGER"
@@ -93,6 +94,35 @@ def is_alive(process):
     with suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
+
+
+def kill_supervisors(jobs):
+    """Kill every supervisor of a runs folder, as a person with ``kill -9`` does, and wait until it is gone."""
+    for process in supervisors(jobs.runs_root):
+        process.kill()
+    wait_until(
+        lambda: not supervisors(jobs.runs_root) and not is_locked(jobs.runs_root / ".jobs/supervisor.lock")
+    )
+
+
+def begun(jobs, behaviour, **more):
+    """Queue a stand-in and return its job once the stand-in itself runs."""
+    job = wait_for_state(jobs, jobs.submit(stand_in(behaviour, **more)).job_id, "running")
+    wait_until(lambda: any(line[3] == str(job.pid) for line in ledger()))
+    return job
+
+
+def ledger():
+    try:
+        with open(os.environ[LEDGER]) as stream:
+            return [line.split() for line in stream]
+    except FileNotFoundError:
+        return []
+
+
+def change_state(job, **changes):
+    path = job.folder / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def group_members(pid):
