@@ -71,9 +71,8 @@ def _row(job: Job, shown: Job | None) -> st.delta_generator.DeltaGenerator:
 
 
 def _note(job: Job) -> str:
-    parts = [job.request.preset] if job.request.kind == "train" else []
-    if job.request.after:
-        parts.append(job.request.after)
+    preset = job.request.preset if job.request.kind == "train" else ""
+    parts = [job.request.after or preset] if job.request.after or preset else []
     if job.device and job.state != "queued":
         parts.append(f"on {job.device}")
     seconds = seconds_between(job.started_at, job.finished_at)

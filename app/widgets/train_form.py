@@ -226,7 +226,11 @@ def _say_devices(devices: Sequence[Device] | None) -> None:
 
 def _say_needs(config: ExperimentConfig, device: str) -> bool:
     """Say what a run needs as far as it can be known, and return whether that forbids it."""
-    needs = estimate(config, runs_root(), device)
+    try:
+        needs = estimate(config, runs_root(), device)
+    except (MlcncError, OSError) as error:
+        st.warning(plain(f"What it needs cannot be said: {error}."))
+        return False
     for problem in needs.problems:
         st.error(plain(sentence(problem)), icon=":material/block:")
     parts = [f"about {size(needs.disk_bytes)} on disk ({size(needs.free_disk_bytes)} free)"]

@@ -438,3 +438,34 @@ def test_many_ended_jobs_are_folded(opened, root):
     shown = [button.key for button in page.button if button.key.startswith("show_")]
     assert len(shown) == 6
     assert any("3 older jobs" in box.label for box in page.expander)
+
+
+def test_the_badge_is_on_every_page_while_something_runs_and_gone_when_nothing_does(opened, root):
+    write_live(root, finished=True)
+    assert "model_training" not in " ".join(item.value for item in opened("app/main.py").sidebar.markdown)
+    write_live(root, "growing")
+    running = write_job(root, "running", run_id="growing")
+    write_job(root, run_id="later")
+    page = opened("app/main.py")
+    for view in ("compare", "geometry", "learn"):
+        page.switch_page(f"views/{view}.py").run()
+        assert not page.exception, page.exception
+        badge = " ".join(item.value for item in page.sidebar.markdown)
+        assert "Running: growing (3 of 10 epochs); 1 waits." in badge
+        assert "Watch it" in {link.proto.label for link in page.sidebar.get("page_link")}
+    assert Jobs(root).get(running).state == "running"
+
+
+def test_a_picked_run_that_grew_since_the_page_was_drawn_is_told_with_a_button(opened, root, monkeypatch):
+    from app.widgets import job_badge
+
+    write_live(root, "growing")
+    page = opened("app/main.py", r="growing").switch_page("views/geometry.py").run()
+    assert "Show it" not in {button.label for button in page.sidebar.button}
+    # the page is drawn with three epochs, and the next look finds four
+    found = iter([3, 4])
+    monkeypatch.setattr(job_badge, "_epochs", lambda runs: {"growing": (next(found), "running")})
+    page.run()
+    assert not page.exception, page.exception
+    assert "growing: 4 epochs logged" in " ".join(item.value for item in page.sidebar.markdown)
+    assert "Show it" in {button.label for button in page.sidebar.button}

@@ -61,7 +61,7 @@ def test_slope_is_that_of_the_line():
     assert slope_per_minute([(0, 5.0), (60, 7.0), (120, 9.0)]) == pytest.approx(2.0)
 
 
-def test_a_live_page_does_not_grow(page, endless):  # noqa: F811
+def test_a_live_page_does_not_grow(endless, page):  # noqa: F811
     jobs, job, server, url = endless
     frames = []
     page.on(
