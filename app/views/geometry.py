@@ -7,6 +7,7 @@ from app.session import remembered
 from app.widgets.angle_tables import angle_frame, show_answers, show_closest_pairs
 from app.widgets.class_arrows import show_arrows
 from app.widgets.controls import Space, Split, pick_centring, pick_space, pick_split
+from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.run_pair import pick_pair
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
@@ -64,12 +65,13 @@ histories = [
 ]
 for _, row, history in histories:
     for problem in history.problems:
-        st.warning(f"{row.name}: {problem}.")
+        st.warning(plain(f"{row.name}: {problem}."))
     if not history.records and not history.problems:
         st.info(
-            f"{row.name} stored no features of negatives, which centring 'all' needs; choose another centring."
+            f"{plain(row.name)} stored no features of negatives, which centring 'all' needs; choose another "
+            "centring."
             if centring == "all" and history.has_arrays
-            else f"{row.name} stored no such arrays, so there are no angles to show; train with "
+            else f"{plain(row.name)} stored no such arrays, so there are no angles to show; train with "
             "--training.arrays_every 5 to keep them."
         )
 usable = [(run, row, history) for run, row, history in histories if history.records]

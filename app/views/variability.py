@@ -7,6 +7,7 @@ from app.figures.variability import variability_player
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.controls import pick_space, pick_split
+from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from app.widgets.variability_tables import curve_frame, variability_frame
@@ -62,7 +63,7 @@ lasts = [
 baseline = common_last_value([curve(run, f"{metric}_shuffled") for run, _ in selected.picked])
 chance = f" ({baseline:.3g} with labels shuffled)" if baseline is not None else ""
 st.markdown(
-    f"NC1 ({bucket}) on {split} features {space} at the last epoch: {', '.join(lasts)}{chance}; "
+    f"NC1 ({bucket}) on {split} features {space} at the last epoch: {plain(', '.join(lasts))}{chance}; "
     "0 is complete collapse."
     if lasts
     else f"None of the picked runs logged {metric}."
@@ -71,11 +72,13 @@ shown = []
 for (run, row), (_, item) in zip(selected.picked, curves, strict=True):
     history = remembered(variability_history, run, split=split, space=space)
     for problem in history.problems:
-        st.warning(f"{row.name}: {problem}.")
+        st.warning(plain(f"{row.name}: {problem}."))
     if history.records:
         shown.append((row, history, item))
     elif not history.problems:
-        st.info(f"{row.name} stored no class statistics of {split} features {space}: no single classes of it.")
+        st.info(
+            f"{plain(row.name)} stored no class statistics of {split} features {space}: no single classes of it."
+        )
 label = f"NC1 {bucket}, {split} {space} (log)"
 if shown:
     epochs, num_epochs = shown_epochs([history for _, history, _ in shown], MOST_FRAMES)
@@ -99,7 +102,7 @@ if shown:
         )
         index = [epoch + 1 for epoch in epochs].index(int(at)) if at else len(epochs) - 1
         with sentences:
-            st.markdown("\n".join(f"- {variability_sentence(records[index])}" for _, records, _ in runs))
+            st.markdown("\n".join(f"- {plain(variability_sentence(records[index]))}" for _, records, _ in runs))
             if len({records[index].epoch for _, records, _ in runs}) > 1:
                 st.caption("The runs stored different epochs; each is shown at its nearest one.")
         if len(epochs) < num_epochs:

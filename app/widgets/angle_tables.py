@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.geometry import GeometryPanel
+from app.widgets.plain_text import plain
 from mlcnc.analysis.geometry import AngleRecord, closest_pairs, geometry_sentence
 from mlcnc.analysis.geometry_history import Subject, angle_of_pair
 from mlcnc.analysis.runs import RunRow
@@ -18,8 +19,8 @@ def show_answers(shown: Sequence[tuple[RunRow, AngleRecord]], subject: Subject) 
     """Say for each run how close it is to a simplex ETF, with its Gram distance and its least value."""
     for column, (row, record) in zip(st.columns(len(shown)), shown, strict=True):
         with column:
-            st.subheader(row.name)
-            st.markdown(geometry_sentence(record))
+            st.subheader(plain(row.name))
+            st.markdown(plain(geometry_sentence(record)))
             gram = ""
             if record.gram == record.gram:
                 floor = f", at best {record.gram_floor:.2f} in this dimension" if record.gram_floor > 0 else ""
@@ -49,7 +50,9 @@ def show_closest_pairs(shown: Sequence[tuple[RunRow, AngleRecord]]) -> None:
                 line["features"] = f"{pair.first_features} · {pair.second_features}"
             rows.append(line)
         with column:
-            st.caption(f"{row.name}, epoch {record.epoch + 1}; an ETF has {record.optimum:.1f}° everywhere.")
+            st.caption(
+                f"{plain(row.name)}, epoch {record.epoch + 1}; an ETF has {record.optimum:.1f}° everywhere."
+            )
             angles = ["angle", *(f"in {other.name}" for other, _ in others)]
             st.dataframe(
                 pd.DataFrame(rows),

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.figures.class_arrows import arrows_player
 from app.session import remembered
+from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from mlcnc.analysis.class_arrows import (
     EXACT_ARROWS,
@@ -70,7 +71,9 @@ def show_arrows(
         if len(records) == len(found):
             drawn.append((row, records))
         else:
-            st.info(f"{row.name} has no {split} features {space} of one of these classes; choose others.")
+            st.info(
+                f"{plain(row.name)} has no {split} features {space} of one of these classes; choose others."
+            )
     if not drawn:
         return
     sentences = st.container()
@@ -87,7 +90,8 @@ def show_arrows(
     with sentences:
         st.markdown(
             "  \n".join(
-                f"{row.name}, {split} features {space}: {arrows_sentence(of[index])}" for row, of in drawn
+                plain(f"{row.name}, {split} features {space}: {arrows_sentence(of[index])}")
+                for row, of in drawn
             )
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from app.widgets.plain_text import plain
 from app.widgets.run_picker import Selection
 from mlcnc.analysis.comparison import SeedGroup
 from mlcnc.analysis.settings import SettingRow, setting_rows, settings_sentence
@@ -35,7 +36,7 @@ def show_settings(groups: Sequence[SeedGroup], selected: Selection) -> None:
     else:
         columns = [group.label for group in groups]
         rows = setting_rows([[by_id[row.run_id] for row in group.rows] for group in groups])
-    st.markdown(settings_sentence(rows, len(columns)))
+    st.markdown(plain(settings_sentence(rows, len(columns))))
     different = [row for row in rows if row.difference != "equal"]
     if different:
         frame = settings_frame(different, columns)

@@ -55,8 +55,8 @@ def settings_sentence(rows: Sequence[SettingRow], num_groups: int) -> str:
     """Return in which settings the groups differ, in words."""
     if num_groups < 2:
         return "Pick runs of two recipes to see what they differ in."
-    between = [f"`{row.name}`" for row in rows if row.difference == "between"]
-    within = [f"`{row.name}`" for row in rows if row.difference == "within"]
+    between = [row.name for row in rows if row.difference == "between"]
+    within = [row.name for row in rows if row.difference == "within"]
     if not between:
         start = "What is compared has the same settings"
     elif len(between) == 1:

@@ -85,7 +85,7 @@ def test_settings_show_differences_and_equal_ones_only_when_opened(monkeypatch, 
     shown = opened_at(monkeypatch, root, show="Settings", columns="runs")
     assert [list(table.value.index) for table in shown.dataframe] == [["model.label_embedding"]]
     assert list(shown.dataframe[0].value.columns) == ["differs", "ours", "them"]
-    assert "differs in `model.label_embedding` alone" in words(shown)
+    assert "differs in model.label_embedding alone" in words(shown)
 
 
 def test_only_the_open_tab_is_computed(monkeypatch, two):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import contextmanager
 
@@ -88,3 +89,33 @@ def test_many_damaged_runs_on_every_page(playground, part, monkeypatch):
         # every page is met by many cases, and some cases by every page
         pages = PAGES if number % 10 == 0 else (PAGES[seed % len(PAGES)], PAGES[(seed + 3) % len(PAGES)])
         check_case(playground, seed, pages, monkeypatch)
+
+
+MARKUP_NAMES = [
+    "<script>alert(1)</script>",
+    "[y](javascript:alert(1))",
+    "![z](http://example.org/z.png)",
+    ":red[w] $x$",
+    "\x1b[2J\u202e`v`",
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_names_full_of_markup_are_text_on_every_page(tmp_path, page, monkeypatch):
+    place = Playground(tmp_path)
+    for name in (VICTIM, HEALTHY):
+        path = place.root / name / "run.json"
+        tree = json.loads(path.read_text())
+        config = tree["config"] | {"odd": {MARKUP_NAMES[1]: f"{name} {MARKUP_NAMES[0]}"}}
+        path.write_text(
+            json.dumps(tree | {"class_names": MARKUP_NAMES, "name": " ".join(MARKUP_NAMES), "config": config})
+        )
+        (path.parent / "notes.json").write_text(json.dumps({"tags": MARKUP_NAMES, "notes": MARKUP_NAMES[1]}))
+    for address in ({}, *VIEWS.get(page, ())):
+        if page == "learn" and address.get("step") not in (None, "5", "7"):
+            continue
+        with shown(place, page, address, monkeypatch) as opened:
+            assert not opened.exception, f"{page} {address}: {opened.exception}"
+            said = words(opened)
+            for sign in ("<script>", "[y](javascript", "![z](http", ":red[w]", "`v`"):
+                assert sign not in said.replace("\\`", ""), f"{page} {address} shows {sign} as markup: {said}"
