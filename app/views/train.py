@@ -11,7 +11,7 @@ from app.widgets.job_permission import why_no_launch
 from app.widgets.job_presets import show_presets
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import MAX_PROBLEMS
-from app.widgets.train_form import show_form
+from app.widgets.train_form import is_filled, show_form
 
 st.title("Can I see it happen now?")
 refusal = why_no_launch()
@@ -29,7 +29,7 @@ if any(job is not shown or job.state == "queued" for job in active):
 st.subheader("Start")
 glove = known_glove()
 show_presets(refused, glove)
-with st.expander("Own settings", icon=":material/tune:", key="own_settings"):
+with st.expander("Own settings", icon=":material/tune:", expanded=is_filled()):
     show_form(refused, None if glove is None else str(glove.path))
 show_glove(refused, active)
 if len(active) < len(every):

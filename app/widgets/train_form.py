@@ -44,6 +44,12 @@ def fill_from(job: Job) -> None:
     except ConfigError:
         config = preset("pictogram-lt")
     _fill(config, job.request.preset if job.request.preset in PRESETS else "pictogram-lt")
+    st.toast(f"Own settings hold those of {plain(job.run_id)} now.")
+
+
+def is_filled() -> bool:
+    """Return whether the form holds the settings of a job, which opens it."""
+    return _FILLED in st.session_state
 
 
 def _fill(config: ExperimentConfig, base: str) -> None:

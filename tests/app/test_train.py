@@ -333,6 +333,7 @@ def test_clone_fills_the_form_and_the_queued_run_has_the_same_settings(opened, r
     job_id = write_job(root, "finished", run_id="gone", preset="comparison", settings=settings)
     page = pressed(opened(), f"clone_{job_id}")
     assert page.selectbox(key="form_preset").value == "comparison"
+    assert next(box for box in page.expander if box.label == "Own settings").proto.expanded
     assert page.code[-1].value.startswith("mlcnc train --preset comparison ")
     assert "--training.epochs 7" in page.code[-1].value
     pressed(page, "queue_form")
