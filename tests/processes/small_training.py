@@ -128,9 +128,6 @@ def _timeless(line: dict[str, float]) -> dict[str, float]:
 
 def main() -> int:
     """Run the ``mlcnc`` command line on the few images; a slow drawing where SLOW_DRAWING says so."""
-    from mlcnc import stopping
-
-    stopping.listen()
     import time
 
     from mlcnc.cli import main as command_line
@@ -143,7 +140,3 @@ def main() -> int:
 
     build.build_dataset = drawn
     return command_line()
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

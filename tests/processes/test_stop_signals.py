@@ -61,7 +61,7 @@ def test_stopped_from_within_a_heartbeat(nursery, whole, tmp_path):
 @pytest.mark.slow
 def test_stopped_at_every_point_where_files_change(nursery, whole, tmp_path):
     ends = [stopped_at(nursery, tmp_path, whole, number) for number in range(1, len(whole.points) + 1)]
-    assert ends.count(130) > 100
+    assert ends.count(130) > 80
     # only what comes after the last epoch's checkpoint finds nothing to stop
     assert 0 not in ends[: len(ends) - 40]
 
@@ -79,7 +79,7 @@ class Command:
         new = ["--resume", resume] if resume else ["--run-id", "run", *settings, *more]
         command = ["train", "--runs", str(root), "--quiet", *new]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.processes.small_training", *command],
+            [sys.executable, "-m", "tests.processes.few_images_command", *command],
             cwd=ROOT,
             env=os.environ | environment,
             stdout=subprocess.PIPE,
@@ -175,6 +175,8 @@ def test_stopped_at_random_moments_from_the_first_import_on(command, tmp_path):
         assert not [found for found in runs if isinstance(found, RunProblem)]
         if status == 0:
             assert runs[0].status.state == "finished"
+        elif status == -signal.SIGTERM:
+            assert runs == []  # Python itself was still starting
         else:
             assert status == 130
             assert [run.status.state for run in runs] in ([], ["stopped"])
