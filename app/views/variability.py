@@ -77,7 +77,8 @@ for (run, row), (_, item) in zip(selected.picked, curves, strict=True):
         shown.append((row, history, item))
     elif not history.problems:
         st.info(
-            f"{plain(row.name)} stored no class statistics of {split} features {space}: no single classes of it."
+            f"{plain(row.name)} stored no class statistics of {split} features {space}: "
+            "no single classes of it."
         )
 label = f"NC1 {bucket}, {split} {space} (log)"
 if shown:

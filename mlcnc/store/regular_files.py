@@ -86,7 +86,7 @@ def read_regular(path: Path, most: int) -> bytes:
         if reason:
             raise RunFormatError(f"{said_of(path)} cannot be read: {reason}")
         with open(descriptor, "rb", closefd=False) as stream:
-            return stream.read(most)
+            return stream.read(found.st_size)
     except OSError as error:
         raise RunFormatError(f"{said_of(path)} cannot be read: {error.strerror}") from None
     finally:

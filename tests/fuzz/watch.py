@@ -60,6 +60,10 @@ class Watch:
                 self.seen.append(f"opened {place} for writing")
             elif not f"{place}/".startswith(self.allowed):
                 self.seen.append(f"opened {place}")
+        elif event in ("os.listdir", "os.scandir"):
+            place = os.path.realpath(os.fsdecode(args[0] or ".")) if not isinstance(args[0], int) else ""
+            if place and not f"{place}/".startswith(self.allowed):
+                self.seen.append(f"listed {place}")
         elif event in ("exec", "compile"):
             # imports of installed modules execute their code; whatever comes from a run folder has no such file
             name = getattr(args[0], "co_filename", args[1] if event == "compile" and len(args) > 1 else "?")
@@ -85,9 +89,10 @@ def _from_library() -> bool:
 
 
 class Inotify:
-    """Hears of every opening of the files below some folders, by whatever library; Linux only."""
+    """Hears of every opening of files below some folders, by whatever library; Linux only."""
 
     OPEN = 0x20
+    FOLDER = 0x40000000
 
     def __init__(self, folder: Path) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -106,8 +111,10 @@ class Inotify:
             return []
         names = []
         while raw:
-            _, _, _, length = struct.unpack("iIII", raw[:16])
-            names.append(raw[16 : 16 + length].rstrip(b"\0").decode(errors="replace") or "the folder")
+            _, mask, _, length = struct.unpack("iIII", raw[:16])
+            # folders are listed by Python alone, which the audit events tell, and by whoever else looks around
+            if not mask & self.FOLDER:
+                names.append(raw[16 : 16 + length].rstrip(b"\0").decode(errors="replace"))
             raw = raw[16 + length :]
         return names
 
