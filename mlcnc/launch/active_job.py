@@ -18,6 +18,7 @@ from mlcnc.launch.job_folder import is_cancelled, seconds_since_cancel
 from mlcnc.launch.locks import device_lock_path
 from mlcnc.launch.processes import JOB_VARIABLE, ProcessMark, boot_seconds
 from mlcnc.launch.reading import STOPPED_ON_REQUEST
+from mlcnc.launch.regular_file import open_to_append
 
 GRACE_SECONDS = 8.0
 """Between the polite stop and the kill of all processes."""
@@ -164,7 +165,7 @@ def spawn(
         os.nice(_NICENESS)
         claim()
 
-    with (folder / "log.txt").open("ab") as log:
+    with open(open_to_append(folder / "log.txt"), "ab") as log:
         return subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,

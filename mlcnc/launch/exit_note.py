@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from mlcnc.launch.processes import JOB_VARIABLE
-from mlcnc.launch.regular_file import read_end
+from mlcnc.launch.regular_file import open_to_append, read_end
 
 FILE_NAME = "exit.json"
 
@@ -16,10 +17,11 @@ def note_exit(code: int) -> int:
     """Return ``code``; where this process belongs to a job, leave it in exit.json of the job's folder first."""
     folder = os.environ.get(JOB_VARIABLE)
     if folder:
-        try:
-            Path(folder, FILE_NAME).write_text(json.dumps({"pid": os.getpid(), "exit_code": code}))
-        except OSError:
-            return code  # the job's end is then told from its run and its log
+        note = json.dumps({"pid": os.getpid(), "exit_code": code})
+        # where it cannot be written, the job's end is told from its run and its log
+        with suppress(OSError), open(open_to_append(Path(folder, FILE_NAME)), "ab") as stream:
+            stream.truncate(0)
+            stream.write(note.encode())
     return code
 
 

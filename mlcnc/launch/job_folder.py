@@ -17,12 +17,13 @@ from mlcnc.errors import JobNotFoundError, LaunchError, StoreError
 from mlcnc.launch.job import JobEntry, JobStatus
 from mlcnc.launch.locks import locked
 from mlcnc.launch.processes import boot_id, boot_seconds
-from mlcnc.launch.regular_file import read_end
+from mlcnc.launch.regular_file import open_to_append, read_end
 from mlcnc.store.files import write_json
 
 JOB_ID = re.compile(r"\d{4,9}-[a-z]{1,16}")
 FOLDER_NAME = ".jobs"
 _MOST_JSON_BYTES = 1_000_000
+_MOST_NUMBER = 10**8
 LEAST_FREE_BYTES = 50 * 2**20
 """As much as the trainer wants to begin; below it no job is queued, and a queued one waits."""
 
@@ -43,6 +44,7 @@ class JobFolder:
         self.path = self.runs_root / FOLDER_NAME
         self.queue_lock = self.path / "queue.lock"
         self.supervisor_lock = self.path / "supervisor.lock"
+        self.last_number = self.path / "last_number.json"
 
     def make(self) -> None:
         """Make the folder where there is none.
@@ -118,6 +120,7 @@ class JobFolder:
             aside.mkdir()
             write_json(aside / "job.json", entry.model_dump())
             write_json(aside / "order.json", {"order": entry.number})
+            write_json(self.last_number, entry.number)
             os.rename(aside, self.path / entry.job_id)
         except (StoreError, OSError) as error:
             shutil.rmtree(aside, ignore_errors=True)
@@ -137,7 +140,12 @@ class JobFolder:
     def next_number(self) -> int:
         """Return the number of the next job."""
         ids = self.job_ids()
-        return int(ids[-1].partition("-")[0]) + 1 if ids else 1
+        last = int(ids[-1].partition("-")[0]) if ids else 0
+        with suppress(OSError):
+            # a number is never given again: a page that still shows a removed job must not stop another
+            noted = _number(read_end(self.last_number, 20)[0])
+            last = max(last, noted if noted < _MOST_NUMBER else 0)
+        return last + 1
 
 
 def read_entry(folder: Path) -> JobEntry:
@@ -204,7 +212,7 @@ def ask_to_cancel(folder: Path) -> None:
         write_json(path, {"boot_id": boot_id(), "asked": boot_seconds()})
     except StoreError:
         # on a full disk an empty file still asks
-        path.touch()
+        os.close(open_to_append(path))
 
 
 def is_cancelled(folder: Path) -> bool:

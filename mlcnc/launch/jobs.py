@@ -21,10 +21,13 @@ from mlcnc.launch.locks import is_locked
 from mlcnc.launch.log_file import read_tail
 from mlcnc.launch.processes import JOB_VARIABLE, job_leader
 from mlcnc.launch.reading import JobReader, Record
+from mlcnc.launch.regular_file import open_to_append
 from mlcnc.launch.request import NEEDS_RUN, WRITES_RUN, JobRequest
 from mlcnc.store import Run, RunStore, free_bytes, new_run_id
 from mlcnc.store.liveness import host_name, now
 from mlcnc.store.schema import RUN_ID
+
+SUPERVISOR_LOG = "supervisor.log"
 
 
 class Jobs:
@@ -217,8 +220,8 @@ class Jobs:
         if not any(record.is_damaged or record.status.state in ACTIVE_STATES for record in records):
             return False
         try:
-            with (self._folder.path / "supervisor.log").open("ab") as log:
-                if log.tell() > 1_000_000:
+            with open(open_to_append(self._folder.path / SUPERVISOR_LOG), "ab") as log:
+                if os.fstat(log.fileno()).st_size > 1_000_000:
                     log.truncate(0)
                 process = subprocess.Popen(
                     self._supervisor_argv(),
@@ -231,7 +234,9 @@ class Jobs:
                     env={name: value for name, value in os.environ.items() if name != JOB_VARIABLE},
                 )
         except OSError as error:
-            raise LaunchError(f"the supervisor of {self.runs_root} cannot be started: {error}") from None
+            raise LaunchError(
+                f"the supervisor of {self.runs_root} cannot be started: {error.strerror or error}"
+            ) from None
         # someone has to wait for it, or it stays a zombie for as long as this server lives
         threading.Thread(target=process.wait, name="mlcnc-supervisor", daemon=True).start()
         return True

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mlcnc.launch.log_file import read_tail
+from mlcnc.launch.regular_file import open_to_append
 from mlcnc.store.liveness import now
 
 EVERY_SECONDS = 2.0
@@ -147,13 +148,10 @@ class GpuMeter:
 
 
 def append(folder: Path, sample: Telemetry) -> None:
-    """Append a sample to telemetry.jsonl; on a full disk it is left out."""
+    """Append a sample to telemetry.jsonl; on a full disk, or where that is no regular file, it is left out."""
     line = json.dumps(asdict(sample), allow_nan=False) + "\n"
-    try:
-        with (folder / "telemetry.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(line)
-    except OSError:
-        return
+    with contextlib.suppress(OSError), open(open_to_append(folder / "telemetry.jsonl"), "ab") as stream:
+        stream.write(line.encode())
 
 
 def sample_of(
