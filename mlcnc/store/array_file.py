@@ -89,11 +89,11 @@ class ArrayFile:
             raise self.damaged(f"{name} of shape {shape} is larger than what can be read at once")
         if isinstance(index, slice) and shape:
             start, stop, step = index.indices(shape[0])
-            index = slice(start, max(start, stop), step)
+            index = slice(start, stop, step) if start < stop else slice(0, 0)
         try:
             with safe_open(self.path, framework="numpy") as stream:
                 part = stream.get_slice(name)
-                if not shape:
+                if not shape or shape[0] == 0:  # nothing to slice
                     found = np.asarray(stream.get_tensor(name))
                 elif isinstance(index, int):
                     found = np.asarray(part[index : index + 1])[0]
