@@ -31,6 +31,12 @@ def listen() -> None:
             signal.signal(number, _heard)
 
 
+def stop_listening() -> None:
+    """Ignore signals to stop from here on: the command is done, and shutting down must not change how it ended."""
+    for number in _numbers():
+        signal.signal(number, signal.SIG_IGN)
+
+
 def was_asked() -> bool:
     """Return whether a signal to stop has come since :func:`listen`."""
     return _Request.asked
@@ -77,8 +83,7 @@ def _set(*, may_interrupt: bool) -> Iterator[None]:
 def _heard(number: int, frame: FrameType | None) -> None:
     # ignored by the system from here on: Python gives its own handlers up while it shuts down, and a second
     # signal would kill the process then
-    for other in _numbers():
-        signal.signal(other, signal.SIG_IGN)
+    stop_listening()
     if _Request.asked:
         return
     _Request.asked = True

@@ -8,6 +8,7 @@ if __name__ == "__main__":
         from tests.processes.small_training import main
 
         status = main()
+        stopping.stop_listening()
     except KeyboardInterrupt:
         status = stopping.EXIT_STATUS
     raise SystemExit(status)
