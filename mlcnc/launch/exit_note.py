@@ -30,5 +30,5 @@ def noted_exit(folder: Path, pid: int | None) -> int | None:
     try:
         tree = json.loads(read_end(folder / FILE_NAME, 1000)[0])
         return int(tree["exit_code"]) if tree["pid"] == pid and pid is not None else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT
 
 FULL = int(os.environ.get("MLCNC_FUZZ_CASES", "12000"))
-FEWER = 500
+FEWER = 250
 
 
 def read_cases(first: int, end: int, seconds: float, *options: str) -> dict:
