@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
 import shutil
+import stat
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +20,14 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from mlcnc.errors import StoreError
-from mlcnc.store.metrics_file import epoch_of
+from mlcnc.store.metrics_file import MOST_BYTES, epoch_of
+from mlcnc.store.regular_files import LINK, SUBFOLDERS, read_regular
 
-SUBFOLDERS = ("epochs", "layouts", "checkpoints")
-"""Of a run folder, made when their first file is written."""
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says where it takes no more bytes: disk, quota and limit on the size of a file."""
+
+# a link or a pipe in the place of a file is an error, where the system can tell
+_OWN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def replace_file(path: Path, write: Callable[[Path], None], *, keep: Path | None = None) -> None:
@@ -35,8 +42,11 @@ def replace_file(path: Path, write: Callable[[Path], None], *, keep: Path | None
         StoreError: the disk is full or the folder cannot be written.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    handled = sys.exception()
     try:
         if path.parent.name in SUBFOLDERS:
+            if path.parent.is_symlink():
+                raise OSError(errno.ELOOP, f"{path.parent.name}: {LINK}")
             path.parent.mkdir(exist_ok=True)  # never the run folder itself: someone deleted it
         write(aside)
         with aside.open("rb") as stream:
@@ -48,7 +58,7 @@ def replace_file(path: Path, write: Callable[[Path], None], *, keep: Path | None
     except BaseException as error:
         with contextlib.suppress(OSError):  # the disk may be read-only, or away
             aside.unlink(missing_ok=True)
-        interruption = _interruption(error)
+        interruption = _interruption(error, handled)
         if interruption is not None:
             raise interruption from None
         raise store_error(path, error) from error
@@ -74,9 +84,9 @@ def overwrite_json(path: Path, tree: Any) -> bool:
     """
     text = (json.dumps(tree, allow_nan=False) + "\n").encode()
     try:
-        descriptor = os.open(path, os.O_WRONLY)
+        descriptor = os.open(path, os.O_WRONLY | _OWN)
         try:
-            length = os.fstat(descriptor).st_size
+            length = _length(descriptor)
             text = text.ljust(length)  # blanks after the object are still JSON
             if os.pwrite(descriptor, text, 0) != len(text):
                 return False
@@ -141,14 +151,13 @@ def mend_last_line(path: Path, end: int | None) -> None:
     to drop is left alone, and so is one that does not exist.
 
     Raises:
+        RunFormatError: it cannot be read, or is no regular file.
         StoreError: the disk is full or the folder cannot be written.
     """
     try:
-        before = path.read_bytes()
+        before = read_regular(path, MOST_BYTES)
     except FileNotFoundError:
         return
-    except OSError as error:
-        raise store_error(path, error) from error
     *lines, last = before.split(b"\n")
     if epoch_of(last) is not None:
         lines.append(last)
@@ -167,14 +176,14 @@ def append_line(path: Path, tree: dict[str, Any]) -> None:
     """
     line = (json.dumps(tree, allow_nan=False) + "\n").encode()
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _OWN, 0o644)
         try:
-            length = os.fstat(descriptor).st_size
+            length = _length(descriptor)
             if length and os.pread(descriptor, 1, length - 1) != b"\n":
                 line = b"\n" + line  # a killed writer left half a line: keep ours apart
             if os.write(descriptor, line) != len(line):
                 os.ftruncate(descriptor, length)
-                raise OSError(28, "no space left on device")
+                raise OSError(errno.ENOSPC, "no space left on device")
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -184,25 +193,45 @@ def append_line(path: Path, tree: dict[str, Any]) -> None:
 
 def store_error(path: Path, error: BaseException) -> StoreError:
     """Return one sentence for an error of the file system."""
-    reason = getattr(error, "strerror", None) or str(error)
+    number = getattr(error, "errno", None)
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if number == errno.ELOOP and reason == os.strerror(errno.ELOOP):
+        reason = LINK
+    advice = "Free some space or choose another runs folder" if number in FULL_DISK else ""
+    if number in _NOT_ALLOWED:
+        advice = "Make the runs folder writable or choose another one"
     folder = path.parent.parent if path.parent.name in SUBFOLDERS else path.parent
     return StoreError(
-        f"{path.name} of run {folder.name} could not be written: {reason}; "
-        "what was logged before is intact. Free some space or choose another runs folder"
+        f"{path.name} of run {folder.name} could not be written: {reason}; what was logged before is intact"
+        + (f". {advice}" if advice else "")
     )
 
 
-def _interruption(error: BaseException) -> BaseException | None:
-    """Return the Ctrl-C behind an error: torch's writer, when interrupted, raises an error of its own."""
+_NOT_ALLOWED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+def _interruption(error: BaseException, handled: BaseException | None) -> BaseException | None:
+    """Return the Ctrl-C behind an error: torch's writer, when interrupted, raises an error of its own.
+
+    One that was ``handled`` when the write began is no news: to record it is what is being written.
+    """
     link: BaseException | None = error
-    while link is not None:
+    while link is not None and link is not handled:
         if not isinstance(link, Exception):
             return link
         link = link.__context__
     return None
 
 
+def _length(descriptor: int) -> int:
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return found.st_size
+
+
 def write_all(path: Path, content: bytes | memoryview) -> None:
     """Write the content to a file, for :func:`replace_file`."""
-    with path.open("wb") as stream:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _OWN, 0o666)
+    with open(descriptor, "wb") as stream:
         stream.write(content)

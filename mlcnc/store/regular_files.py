@@ -20,6 +20,8 @@ MOST_JSON_BYTES = 32 * 2**20
 """The largest real one, run.json of a thousand classes with their co-occurrence, has a third of it."""
 
 SUBFOLDERS = frozenset({"epochs", "layouts", "checkpoints"})
+"""Of a run folder, made when their first file is written."""
+
 LINK = "it is a link, and links inside a run folder are not followed"
 
 _KINDS = ((stat.S_ISLNK, LINK), (stat.S_ISDIR, "Is a directory"), (stat.S_ISREG, ""))
@@ -57,6 +59,17 @@ def require_regular(path: Path) -> os.stat_result:
     if reason:
         raise RunFormatError(f"{said_of(path)} cannot be read: {reason}")
     return found
+
+
+def require_own_folders(run_folder: Path) -> None:
+    """Check a run folder that is to be written: what leads out of it is left alone.
+
+    Raises:
+        RunFormatError: the folder of its arrays, layouts or checkpoints is a link.
+    """
+    for name in sorted(SUBFOLDERS):
+        if (run_folder / name).is_symlink():
+            raise RunFormatError(f"{name} of run {run_folder.name} cannot be written: {LINK}")
 
 
 def read_regular(path: Path, most: int) -> bytes:

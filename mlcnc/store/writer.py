@@ -29,6 +29,7 @@ from mlcnc.store.files import (
     write_json,
 )
 from mlcnc.store.liveness import HEARTBEAT_SECONDS, host_name, is_alive, now, own_process
+from mlcnc.store.regular_files import require_own_folders
 from mlcnc.store.run_lock import RunLock
 from mlcnc.store.schema import (
     ARRAY_NAME,
@@ -178,7 +179,8 @@ class RunWriter:
 
         Raises:
             RunNotFoundError: there is no such run.
-            RunFormatError: fewer epochs are logged, unless ``keep_later``.
+            RunFormatError: fewer epochs are logged, unless ``keep_later``; or metrics.jsonl or a folder of the
+                run is a link or something else.
             StoreError: it is still being written, or cannot be written.
         """
         from mlcnc.store.reader import RunStore
@@ -186,6 +188,7 @@ class RunWriter:
         run = RunStore(root).open(run_id)
         lock = lock or cls.lock(run)
         try:
+            require_own_folders(run.folder)
             logged = [int(line["epoch"]) for line in run.metrics()]
             num_kept = sum(epoch < keep_epochs for epoch in logged)
             if num_kept < keep_epochs and not keep_later:
@@ -298,7 +301,8 @@ class RunWriter:
         if error is None:
             self.finish()
         elif isinstance(error, KeyboardInterrupt):
-            self.finish("stopped")
+            with contextlib.suppress(StoreError):
+                self.finish("stopped")
         else:
             failure = RunFailure(
                 type=type(error).__name__,

@@ -323,3 +323,21 @@ def test_later_epochs_stay_until_they_are_logged_again(tmp_path):
         RunWriter.reopen(tmp_path, "run", keep_epochs=5)
     # refused, it did not keep the lock
     RunWriter.reopen(tmp_path, "run", keep_epochs=4).finish()
+
+
+@pytest.mark.parametrize("overwritten", [True, False])
+def test_a_run_stopped_on_a_full_disk_is_recorded_as_stopped(tmp_path, monkeypatch, overwritten):
+    """The error of the full disk then stands in the context of Ctrl-C, and is no new Ctrl-C."""
+    run = new_run(tmp_path)
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "replace", full)
+    if not overwritten:
+        monkeypatch.setattr(writer, "overwrite_json", lambda *arguments: False)
+    with pytest.raises(KeyboardInterrupt), run:
+        raise KeyboardInterrupt
+    monkeypatch.undo()
+    assert RunStore(tmp_path).open("run").status.state == ("stopped" if overwritten else "running")
+    run_lock.RunLock(tmp_path / "run").release()
