@@ -1,7 +1,14 @@
-"""``python -m mlcnc`` is the console script ``mlcnc``; as a job it also leaves its exit status."""
+"""``python -m mlcnc`` is the console script ``mlcnc``."""
 
-from mlcnc.cli import main
-from mlcnc.launch.exit_note import note_exit
+from mlcnc import stopping
 
 if __name__ == "__main__":
-    raise SystemExit(note_exit(main()))
+    # before anything else is loaded: a signal to stop that comes meanwhile is one too
+    stopping.listen()
+    try:
+        from mlcnc.cli import main
+
+        status = main()
+    except KeyboardInterrupt:
+        status = stopping.EXIT_STATUS
+    stopping.leave(status)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 EXIT_STATUS = 130
@@ -32,9 +35,23 @@ def listen() -> None:
 
 
 def stop_listening() -> None:
-    """Ignore signals to stop from here on: the command is done, and shutting down must not change how it ended."""
+    """Ignore signals to stop from here on."""
     for number in _numbers():
         signal.signal(number, signal.SIG_IGN)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process with the status of its command, which no signal can change any more.
+
+    Python kills itself by SIGINT at the end where compiled code was once interrupted, as imports are, even though
+    that was dealt with; a command that stopped therefore leaves without Python's own end.
+    """
+    stop_listening()
+    if status == EXIT_STATUS:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    raise SystemExit(status)
 
 
 def was_asked() -> bool:

@@ -8,7 +8,6 @@ if __name__ == "__main__":
         from tests.processes.small_training import main
 
         status = main()
-        stopping.stop_listening()
     except KeyboardInterrupt:
         status = stopping.EXIT_STATUS
-    raise SystemExit(status)
+    stopping.leave(status)
