@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Collection, Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +23,7 @@ from mlcnc.store.layouts import StoredLayout, read_layout
 from mlcnc.store.liveness import true_state
 from mlcnc.store.metrics_file import read_metrics
 from mlcnc.store.regular_files import LINK, read_json, said_of
+from mlcnc.store.run_lock import RunLock
 from mlcnc.store.schema import RUN_ID, RunInfo, RunStatus, checked_run_id, parse_info, parse_status
 
 _EPOCH_FILE = re.compile(r"([0-9]{4}|[1-9][0-9]{4,8})\.safetensors")
@@ -261,9 +265,13 @@ class RunStore:
     def delete(self, run_id: str, *, force: bool = False) -> None:
         """Delete a run folder.
 
+        Args:
+            run_id: of the run.
+            force: also one that is being written; its writer then fails with a sentence.
+
         Raises:
             RunNotFoundError: no such run.
-            StoreError: it is being written, or cannot be deleted.
+            StoreError: it is being written, or about to be gone on with, or cannot be deleted.
         """
         folder = self.root / checked_run_id(run_id)
         if not folder.is_dir() or not self._inside(folder):
@@ -274,10 +282,25 @@ class RunStore:
             running = False
         if running and not force:
             raise StoreError(f"run {run_id} is being written; stop it first")
+        # a run that is resumed is locked before it is recorded as running
+        with nullcontext() if force else RunLock(folder):
+            self._delete(folder)
+
+    def _delete(self, folder: Path) -> None:
+        # under another name first: a writer would put new files into a folder that is being emptied
+        aside = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}.tmp")
         try:
-            shutil.rmtree(folder)
+            if folder.is_symlink():
+                raise OSError(errno.ELOOP, "it is a link to another run")
+            folder.rename(aside)
+            try:
+                shutil.rmtree(aside)
+            except OSError:
+                with suppress(OSError):
+                    aside.rename(folder)
+                raise
         except OSError as error:
-            raise StoreError(f"run {run_id} could not be deleted: {error.strerror}") from error
+            raise StoreError(f"run {folder.name} could not be deleted: {error.strerror}") from error
 
     def _known(self, run_id: str) -> Run:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import TracebackType
+from weakref import WeakSet
 
 from mlcnc.errors import StoreError
 
@@ -18,7 +19,7 @@ class RunLock:
     """Holds the ``flock`` of a run folder from its making to :meth:`release` or the end of the process.
 
     The folder itself is locked, so that no lock file is left behind or copied along. Where the disk knows no
-    locks (some shared folders) the lock is held in name only.
+    locks (some shared folders) the lock is held in name only. A forked child has no part in it.
 
     Args:
         folder: the run folder.
@@ -29,9 +30,18 @@ class RunLock:
 
     def __init__(self, folder: Path) -> None:
         self._descriptor = _locked(folder)
+        _held.add(self)
 
     def release(self) -> None:
         """Let the next writer in; a second call changes nothing."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            # closing alone would leave it locked as long as a child, forked beside Python, has its copy
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
+
+    def _close_copy(self) -> None:
+        """Give up a forked child's copy; to unlock it would unlock the parent's too."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
@@ -46,6 +56,18 @@ class RunLock:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+_held: WeakSet[RunLock] = WeakSet()
+
+
+def _close_copies() -> None:
+    for lock in list(_held):
+        lock._close_copy()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_copies)
 
 
 def _locked(folder: Path) -> int | None:

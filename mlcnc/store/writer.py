@@ -241,8 +241,10 @@ class RunWriter:
 
         Raises:
             ValueError: an epoch out of order, a name or a value of the wrong kind.
-            StoreError: the disk is full or the folder cannot be written; earlier epochs are intact.
+            StoreError: the disk is full or the folder cannot be written; earlier epochs are intact. Or the run
+                has ended, or another writer has taken over.
         """
+        self._require_open()
         if self._status.epoch is not None and epoch <= self._status.epoch:
             raise ValueError(f"epoch must be above {self._status.epoch}, got {epoch}")
         line = {"epoch": int(epoch), **{str(k): _as_number(str(k), v) for k, v in metrics.items()}}
@@ -259,7 +261,11 @@ class RunWriter:
         Args:
             batch: batches done.
             num_batches: of the epoch.
+
+        Raises:
+            StoreError: the run has ended, or another writer has taken over.
         """
+        self._require_open()
         self._progress = (int(batch), int(num_batches))
 
     def log_samples(self, arrays: Mapping[str, Any]) -> None:
@@ -267,8 +273,10 @@ class RunWriter:
 
         Raises:
             ValueError: a name or an array of the wrong kind.
-            StoreError: the disk is full or the folder cannot be written.
+            StoreError: the disk is full or the folder cannot be written; or the run has ended, or another
+                writer has taken over.
         """
+        self._require_open()
         write_arrays(self.folder / "samples.safetensors", _as_arrays(arrays))
 
     def finish(self, state: str = "finished", error: RunFailure | None = None) -> None:
@@ -316,6 +324,8 @@ class RunWriter:
 
     def _update(self, **changes: Any) -> None:
         with self._lock:
+            if "state" not in changes:
+                self._require_open()
             batch, num_batches = self._progress
             beat = {"heartbeat_at": now(), "batch": batch, "num_batches": num_batches}
             self._status = self._status.model_copy(update={**beat, **changes})
@@ -323,6 +333,13 @@ class RunWriter:
 
     def _write_status(self) -> None:
         write_json(self.folder / "status.json", self._status.model_dump())
+
+    def _require_open(self) -> None:
+        if self._closed.is_set():
+            raise StoreError(
+                f"run {self.info.run_id} is not open for writing here any more: it has ended, or another "
+                "writer has taken over; go on with RunWriter.reopen"
+            )
 
     def _keep_beating(self) -> None:
         while not self._closed.wait(HEARTBEAT_SECONDS):

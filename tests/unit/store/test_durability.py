@@ -95,8 +95,60 @@ def test_a_later_writer_of_the_same_process_takes_over(tmp_path):
     log(left_open, 0)
     with RunWriter.reopen(tmp_path, "run", keep_epochs=1) as run:
         log(run, 1)
-    assert left_open._closed.is_set()  # its heartbeat cannot write "running" any more
-    assert RunStore(tmp_path).open("run").status.state == "finished"
+    taken = "not open for writing here any more"
+    with pytest.raises(StoreError, match=taken):
+        log(left_open, 5)
+    with pytest.raises(StoreError, match=taken):
+        left_open.log_batch(1, 2)
+    with pytest.raises(StoreError, match=taken):
+        left_open.log_samples({"test/targets": np.eye(2)})
+    with pytest.raises(StoreError, match=taken):
+        left_open._update()  # as its heartbeat would
+    left_open.finish()
+    read = RunStore(tmp_path).open("run")
+    assert read.status.state == "finished"
+    assert [line["epoch"] for line in read.metrics()] == [0, 1]
+    assert not (read.folder / "samples.safetensors").exists()
+
+
+def test_a_run_about_to_be_gone_on_with_is_not_deleted(tmp_path):
+    new_run(tmp_path).finish()
+    store = RunStore(tmp_path)
+    with RunWriter.lock(store.open("run")):
+        assert store.open("run").status.state == "finished"
+        with pytest.raises(StoreError, match="is being written by another process"):
+            store.delete("run")
+    store.delete("run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_a_forked_child_does_not_keep_the_lock(tmp_path, released):
+    new_run(tmp_path).finish()
+    lock = run_lock.RunLock(tmp_path / "run")
+    reading, writing = os.pipe()
+    ready, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        lock.release()  # its copy: the parent's is not touched
+        os.write(told, b"1")
+        os.read(reading, 1)
+        os._exit(0)
+    try:
+        os.read(ready, 1)
+        with pytest.raises(StoreError, match="being written by another process"):
+            run_lock.RunLock(tmp_path / "run")
+        if released:
+            lock.release()
+        else:
+            os.close(lock._descriptor)  # as the end of this process does
+            lock._descriptor = None
+        run_lock.RunLock(tmp_path / "run").release()
+    finally:
+        os.write(writing, b"2")
+        os.waitpid(child, 0)
+        for end in (reading, writing, ready, told):
+            os.close(end)
 
 
 def test_a_disk_without_locks_still_works(tmp_path, monkeypatch):

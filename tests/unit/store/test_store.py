@@ -207,7 +207,7 @@ def test_states_of_running_and_dead_writers(tmp_path):
     assert store.open("run").status.state == "running"
     with pytest.raises(StoreError, match="stop it first"):
         store.delete("run")
-    run._closed.set()
+    run._let_go()
     path = run.folder / "status.json"
     tree = json.loads(path.read_text())
     old = {"heartbeat_at": "2001-01-01T00:00:00+00:00"}
