@@ -56,13 +56,15 @@ def _live(refused: bool) -> None:
         how_far = None if run is None or curves is None else progress(curves, run.status)
         st.markdown(answer(job, every, curves, how_far))
         _show_head(job, every, refused)
-        if job.state == "failed" and job.headline:
-            st.error(plain(job.headline), icon=":material/error:")
-        elif job.state in ("lost", "stopped") and job.headline:
-            st.warning(plain(job.headline))
-        if how_far is not None and job.state != "queued":
-            _show_progress(job, how_far)
-        _show_use(job, run, curves, how_far)
+        # one box whatever it holds, so that the charts below keep their place and are not built anew
+        with st.container():
+            if job.state == "failed" and job.headline:
+                st.error(plain(job.headline), icon=":material/error:")
+            elif job.state in ("lost", "stopped") and job.headline:
+                st.warning(plain(job.headline))
+            if how_far is not None and job.state != "queued":
+                _show_progress(job, how_far)
+            _show_use(job, run, curves, how_far)
         if curves is not None and curves.epochs:
             _show_curves(curves, None if how_far is None else how_far.num_epochs)
         elif job.is_active and job.request.kind in TRAINING:
