@@ -22,6 +22,7 @@ from safetensors.numpy import save
 from mlcnc.errors import StoreError
 from mlcnc.store.metrics_file import MOST_BYTES, epoch_of
 from mlcnc.store.regular_files import LINK, SUBFOLDERS, read_regular
+from mlcnc.store.run_lock import RunLock
 
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What the system says where it takes no more bytes: disk, quota and limit on the size of a file."""
@@ -132,7 +133,9 @@ def remove_leftovers(folder: Path, *, below: bool = True) -> None:
                 if match is None or _is_in_use(int(match.group(1)), below):
                     continue
                 if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
+                    # made by a process of another container, whose pid says nothing here
+                    with contextlib.suppress(StoreError), RunLock(path):
+                        shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink(missing_ok=True)
 

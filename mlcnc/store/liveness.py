@@ -33,6 +33,7 @@ class Process(NamedTuple):
     process_start_ticks: int | None
     boot_id: str | None
     host: str
+    pid_namespace: int | None
 
 
 def own_process() -> Process:
@@ -47,6 +48,7 @@ def own_process() -> Process:
         process_start_ticks=None if found is None else found.start_ticks,
         boot_id=boot_id(),
         host=host_name(),
+        pid_namespace=pid_namespace(),
     )
 
 
@@ -79,8 +81,8 @@ def true_state(status: RunStatus) -> RunStatus:
     """Return the status, with ``running`` turned into ``lost`` where nobody runs it any more.
 
     The processes of this machine decide first, because no clock can mislead them. A run of another machine
-    (a shared folder) or of an older version has no such proof: its heartbeat speaks for it, and one that lies
-    as far in the future says as little as an old one.
+    (a shared folder), of another container or of an older version has no such proof: its heartbeat speaks for
+    it, and one that lies as far in the future says as little as an old one.
     """
     if status.state != "running" or is_alive(status):
         return status
@@ -99,8 +101,17 @@ def boot_id() -> str | None:
 
 
 @lru_cache(maxsize=1)
+def pid_namespace() -> int | None:
+    """Return what tells containers apart that each number their processes from 1; None without them."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=1)
 def host_name() -> str:
-    """Return the name of this machine; containers of one machine have names of their own."""
+    """Return the name of this machine; containers of one machine may share it, see :func:`pid_namespace`."""
     return socket.gethostname()
 
 
@@ -133,8 +144,13 @@ def _is_alive_by_clock(status: RunStatus) -> bool:
 def _could_be_here(status: RunStatus) -> bool:
     same_host = status.host is None or status.host == host_name()
     same_boot = status.boot_id is None or status.boot_id == boot_id()
-    return same_host and same_boot
+    return same_host and same_boot and _has_our_pids(status)
 
 
 def _is_from_here(status: RunStatus) -> bool:
-    return status.boot_id is not None and status.boot_id == boot_id() and status.host == host_name()
+    same_boot = status.boot_id is not None and status.boot_id == boot_id()
+    return same_boot and status.host == host_name() and _has_our_pids(status)
+
+
+def _has_our_pids(status: RunStatus) -> bool:
+    return status.pid_namespace is None or status.pid_namespace == pid_namespace()

@@ -86,6 +86,7 @@ class RunStatus(_Record):
     process_start_ticks: int | None = Field(None, description="since the machine started; Linux only")
     boot_id: str | None = Field(None, description="tells one start of a machine from the next; Linux only")
     host: str | None = Field(None, description="name of the machine")
+    pid_namespace: int | None = Field(None, description="of the container that gave the pid; Linux only")
     device: str | None = None
     images_per_second: float | None = None
     error: RunFailure | None = None

@@ -183,6 +183,34 @@ def test_the_start_of_a_process_is_told_without_a_clock(held, tmp_path, monkeypa
     assert liveness.true_state(reused).state == "lost"
 
 
+def test_a_run_of_another_container_lives_by_its_heartbeat(tmp_path):
+    """Containers of one machine may share its name and boot, and number their processes each from 1."""
+    run = new_run(tmp_path)
+    path = run.folder / "status.json"
+    tree = json.loads(path.read_text())
+    assert tree["pid_namespace"] == os.stat("/proc/self/ns/pid").st_ino
+    run._let_go()
+    # there the pid is a living one; here it is that of nobody, or of somebody else
+    for pid in (2**22 - 3, os.getppid()):
+        other = tree | {"pid": pid, "pid_namespace": tree["pid_namespace"] + 1}
+        path.write_text(json.dumps(other))
+        assert RunStore(tmp_path).open("run").status.state == "running"
+        with pytest.raises(StoreError, match="stop it first"):
+            RunStore(tmp_path).delete("run")
+        path.write_text(json.dumps(other | {"heartbeat_at": "2001-01-01T00:00:00+00:00"}))
+        assert RunStore(tmp_path).open("run").status.state == "lost"
+
+
+def test_a_folder_that_another_container_is_making_stays(tmp_path):
+    begun = tmp_path / f".other.{2**22 - 3}.77.tmp"
+    begun.mkdir()
+    with run_lock.RunLock(begun):
+        new_run(tmp_path, "first").finish()
+        assert begun.exists()
+    new_run(tmp_path, "second").finish()
+    assert not begun.exists()
+
+
 @pytest.mark.parametrize(
     ("seconds", "state"), [(0, "running"), (-15, "running"), (15, "running"), (25, "lost"), (-25, "lost")]
 )
