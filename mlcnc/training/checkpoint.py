@@ -8,7 +8,9 @@ of a ResNet-50, little beside hours of training; where the disk is full it is gi
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -18,7 +20,7 @@ from typing import Any
 import torch
 
 from mlcnc.errors import RunFormatError, StoreError
-from mlcnc.store.files import replace_file, write_all
+from mlcnc.store.files import FULL_DISK, replace_file, write_all
 from mlcnc.store.regular_files import require_regular
 from mlcnc.training.build import Experiment
 
@@ -54,8 +56,9 @@ def save_checkpoint(experiment: Experiment, run_folder: Path, next_epoch: int) -
     try:
         try:
             replace_file(path, write, keep=previous)
-        except StoreError:
-            if not previous.is_file() or not path.is_file():
+        except StoreError as error:
+            is_full = getattr(error.__cause__, "errno", None) in FULL_DISK
+            if not is_full or not previous.is_file() or not path.is_file():
                 raise
             previous.unlink()
             replace_file(path, write)
@@ -70,10 +73,11 @@ def load_checkpoint(experiment: Experiment, run_folder: Path, say: Callable[[str
     Args:
         experiment: of the same config.
         run_folder: of the run.
-        say: receives a sentence where the last checkpoint is damaged and the one before it is taken.
+        say: receives a sentence where the last checkpoint is damaged or missing and the one before it is taken.
 
     Raises:
         RunFormatError: there is no checkpoint, both are damaged, or it is of another config.
+        StoreError: the system does not let it be read.
     """
     state = read_checkpoint(run_folder, say)
     try:
@@ -105,6 +109,7 @@ def read_checkpoint(run_folder: Path, say: Callable[[str], None] = print) -> dic
 
     Raises:
         RunFormatError: there is no checkpoint or both are damaged.
+        StoreError: the system does not let it be read, which says nothing about what it holds.
     """
     if not has_checkpoint(run_folder):
         raise RunFormatError(
@@ -112,8 +117,10 @@ def read_checkpoint(run_folder: Path, say: Callable[[str], None] = print) -> dic
             "and --training.checkpoint false writes none; train it anew"
         )
     last, previous = run_folder / FILE_NAME, run_folder / PREVIOUS_NAME
-    if not last.is_file():  # killed between the two renames of a new one
-        return _read(previous)
+    if not os.path.lexists(last):  # killed between the two renames of a new one
+        state = _read(previous)
+        say(f"there is no {FILE_NAME}; going on from {PREVIOUS_NAME}, the one before it")
+        return state
     try:
         return _read(last)
     except RunFormatError as error:
@@ -129,15 +136,27 @@ def read_checkpoint(run_folder: Path, say: Callable[[str], None] = print) -> dic
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        require_regular(path)
+        size = require_regular(path).st_size
         # torch does not compare the checksums that its files hold
         with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+            # torch compresses nothing: what is larger unpacked is made to fill the memory
+            if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+                raise RunFormatError(f"the checkpoint {path} is damaged: it is compressed")
+            if sum(part.file_size for part in parts) > size:
+                raise RunFormatError(f"the checkpoint {path} is damaged: its parts are larger than itself")
             damaged = archive.testzip()
         if damaged is not None:
             raise RunFormatError(f"the checkpoint {path} is damaged: the checksum of {damaged} differs")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except RunFormatError:
         raise
+    except (OSError, MemoryError) as error:
+        # a wrong place in the file, as a damaged index names it, is no refusal of the system
+        if getattr(error, "errno", None) == errno.EINVAL:
+            raise RunFormatError(f"the checkpoint {path} is damaged: {_first_line(error)}") from error
+        reason = getattr(error, "strerror", None) or "there is not enough memory"
+        raise StoreError(f"the checkpoint {path} cannot be read: {reason}") from error
     except Exception as error:  # zipfile and torch raise many kinds for a damaged file
         raise RunFormatError(f"the checkpoint {path} is damaged: {_first_line(error)}") from error
     if not isinstance(state, dict):

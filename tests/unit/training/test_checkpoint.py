@@ -1,7 +1,10 @@
 """Damaged checkpoints are one sentence, and cost an epoch instead of the run."""
 
+import errno
 import json
+import os
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -109,7 +112,11 @@ def test_two_damaged_checkpoints_are_one_sentence_and_leave_the_run_readable(cut
 def test_killed_between_the_two_renames_the_one_before_is_taken(root, cut):
     last = cut / "checkpoints" / "last.pt"
     last.replace(last.with_name("previous.pt"))
-    resume("cut", runs_root=cut.parent, **QUIET)
+    said = []
+    resume("cut", runs_root=cut.parent, say=said.append, show_progress=False)
+    assert (
+        said[0] == "there is no checkpoints/last.pt; going on from checkpoints/previous.pt, the one before it"
+    )
     assert_same_run(root / "whole", cut)
 
 
@@ -150,7 +157,7 @@ def test_on_a_full_disk_the_one_before_is_given_up_first(root, cut, monkeypatch)
 
     def nearly_full(path, content):
         if (folder / "previous.pt").exists():
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.ENOSPC, "No space left on device")
         real(path, content)
 
     monkeypatch.setattr(checkpoint, "write_all", nearly_full)
@@ -160,7 +167,7 @@ def test_on_a_full_disk_the_one_before_is_given_up_first(root, cut, monkeypatch)
 
     def full(path, content):
         real(path, bytes(content)[: room // 2])
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "write_all", full)
     with pytest.raises(StoreError, match=r"the checkpoint .* could not be written: .*No space left on device"):
@@ -169,12 +176,81 @@ def test_on_a_full_disk_the_one_before_is_given_up_first(root, cut, monkeypatch)
     assert read_checkpoint(cut)["next_epoch"] == 4
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_only_a_full_disk_costs_the_one_before(cut, monkeypatch, number):
+    from mlcnc.training.build import build
+
+    folder = cut / "checkpoints"
+    shutil.copy(folder / "last.pt", folder / "previous.pt")
+    experiment = build(small_config())
+
+    def failing(path, content):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(checkpoint, "write_all", failing)
+    with pytest.raises(StoreError, match=os.strerror(number)):
+        checkpoint.save_checkpoint(experiment, cut, 4)
+    assert sorted(path.name for path in folder.iterdir()) == ["last.pt", "previous.pt"]
+
+
+def deflated(path):
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+def overlapping(path):
+    """Let every entry of the index name the same large part of the file."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", bytes(100_000))
+        for number in range(50):
+            part = zipfile.ZipInfo(f"archive/data/{number}")
+            first = archive.filelist[0]
+            part.header_offset, part.CRC = first.header_offset, first.CRC
+            part.file_size = part.compress_size = first.file_size
+            archive.filelist.append(part)
+        archive._didModify = True
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), [(deflated, "it is compressed"), (overlapping, "its parts are larger than itself")]
+)
+def test_a_checkpoint_that_unpacks_to_more_than_it_is_is_refused(cut, monkeypatch, change, reason):
+    change(cut / "checkpoints" / "last.pt")
+    (cut / "checkpoints" / "previous.pt").unlink(missing_ok=True)
+    monkeypatch.setattr(zipfile.ZipFile, "testzip", lambda self: pytest.fail("it was unpacked"))
+    with pytest.raises(RunFormatError, match=rf"last\.pt is damaged: {reason}"):
+        read_checkpoint(cut)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (PermissionError(errno.EACCES, "Permission denied"), "Permission denied"),
+        (MemoryError(), "there is not enough memory"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_read_is_not_called_damaged(cut, monkeypatch, error, reason):
+    shutil.copy(cut / "checkpoints" / "last.pt", cut / "checkpoints" / "previous.pt")
+
+    def failing(*arguments, **named):
+        raise error
+
+    monkeypatch.setattr(checkpoint.torch, "load", failing)
+    said = []
+    with pytest.raises(StoreError, match=rf"last\.pt cannot be read: {reason}$") as caught:
+        read_checkpoint(cut, said.append)
+    assert not isinstance(caught.value, RunFormatError)
+    assert said == []  # the one before it is not taken instead
+
+
 def test_a_run_that_is_being_written_is_neither_resumed_nor_evaluated(cut):
     with RunWriter.reopen(cut.parent, "cut", keep_epochs=3, keep_later=True) as run:
         path = cut / "status.json"
         # as another process would have it: a parent always lives
-        import os
-
         from mlcnc.store import liveness
 
         parent = liveness._proc_stat(os.getppid())
