@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from mlcnc.errors import LaunchError, StoreError
 from mlcnc.launch.locks import lock_folder
 from mlcnc.launch.processes import boot_id
+from mlcnc.launch.regular_file import read_end
 from mlcnc.store.files import write_json
 
+_UUID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _PROBE = """
 import json, torch
 found = {"cuda": [], "mps": bool(torch.backends.mps.is_available()), "why": ""}
@@ -26,7 +28,8 @@ try:
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             about = torch.cuda.get_device_properties(index)
-            found["cuda"].append([about.name, int(about.total_memory)])
+            uuid = str(getattr(about, "uuid", ""))
+            found["cuda"].append([about.name, int(about.total_memory), uuid])
     elif torch.version.cuda is None:
         found["why"] = "this torch is built without CUDA"
     else:
@@ -35,12 +38,17 @@ except Exception as error:
     found["why"] = f"CUDA does not start: {error}"
 print(json.dumps(found))
 """
-_PROBE_SECONDS = 120
-_AGAIN_SECONDS = 60.0
+PROBE_SECONDS = 120
+AGAIN_SECONDS = 60.0
 _FREE_SECONDS = 5.0
 _NOTHING_KNOWN: dict[str, Any] = {"cuda": [], "mps": False, "why": "torch could not be asked"}
 _unknown = {"until": 0.0}
+_answers: dict[tuple[str, ...], dict[str, Any]] = {}
 _free: dict[str, Any] = {"at": -_FREE_SECONDS, "bytes": {}}
+
+
+class DevicesUnknownError(LaunchError):
+    """Torch has not said yet which devices this machine has, so that nobody can choose among them."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,8 @@ def devices() -> list[Device]:
     Raises:
         LaunchError: the folder of device locks cannot be used.
     """
-    facts = _facts()
-    gpus = [(f"cuda:{index}", str(name), int(total)) for index, (name, total) in enumerate(facts["cuda"])]
+    facts = _asked_facts() or _NOTHING_KNOWN
+    gpus = [(f"cuda:{index}", str(name), int(total)) for index, (name, total, _) in enumerate(facts["cuda"])]
     free = _free_gpu_bytes() if gpus else {}
     found = [
         Device(name, label, total, free.get(gpu_key(name)), _why(name, facts)) for name, label, total in gpus
@@ -89,10 +97,16 @@ def chosen_device(name: str) -> tuple[str, str]:
 
     Raises:
         LaunchError: there is no such device here; the message lists those there are.
+        DevicesUnknownError: torch could not be asked.
     """
     if name == "cpu":
         return "cpu", "the CPU was asked for"
-    facts = _facts()
+    facts = _asked_facts()
+    if facts is None:
+        raise DevicesUnknownError(
+            "which devices this machine has is not known, as torch could not be asked; try again in a minute, "
+            "or choose cpu"
+        )
     known = _names(facts)
     if name == "auto":
         return known[0], _why(known[0], facts)
@@ -102,14 +116,22 @@ def chosen_device(name: str) -> tuple[str, str]:
 
 
 def lanes_for(name: str) -> list[str]:
-    """Return the devices that a job may be given, best first; auto may take any GPU.
+    """Return the devices that a job may be given, best first; auto may take any GPU. Torch is not waited for.
 
     Raises:
-        LaunchError: the folder of device locks cannot be used.
+        DevicesUnknownError: a GPU may be meant, and torch has not answered yet.
+        LaunchError: there is no such device, or the folder of device locks cannot be used.
     """
-    if name != "auto":
+    if name == "cpu":
         return [name]
-    known = _names(_facts())
+    facts = known_facts()
+    if facts is None:
+        raise DevicesUnknownError("waits until torch has said which devices this machine has")
+    known = _names(facts)
+    if name != "auto":
+        if name not in known:
+            raise LaunchError(f"device {name} is not on this machine")
+        return [name]
     gpus = [device for device in known if device.startswith("cuda")]
     return gpus or known[:1]
 
@@ -127,8 +149,19 @@ def visible_gpus(device: str) -> str:
 
 
 def lock_name(device: str) -> str:
-    """Return the name under which all processes of this machine lock the device."""
-    return f"cuda-{gpu_key(device)}" if device.startswith("cuda") else device
+    """Return the name under which all processes of this machine lock the device.
+
+    A GPU is named by its UUID: its number, and what CUDA_VISIBLE_DEVICES calls it, differ between processes.
+
+    Raises:
+        LaunchError: the folder of device locks cannot be used.
+    """
+    if not device.startswith("cuda"):
+        return device
+    gpus = (known_facts() or _NOTHING_KNOWN)["cuda"]
+    index = int(device.partition(":")[2])
+    uuid = gpus[index][2] if index < len(gpus) else ""
+    return f"cuda-{uuid or gpu_key(device)}"
 
 
 def _names(facts: dict[str, Any]) -> list[str]:
@@ -151,49 +184,83 @@ def _why(name: str, facts: dict[str, Any]) -> str:
     return f"auto takes the CPU, as {why}"
 
 
-def _facts() -> dict[str, Any]:
-    key = [_torch_version(), boot_id(), os.environ.get("CUDA_VISIBLE_DEVICES", ""), sys.executable]
+def known_facts() -> dict[str, Any] | None:
+    """Return what torch has said about this machine, None where it was not asked since the start.
+
+    Raises:
+        LaunchError: the folder of device locks cannot be used.
+    """
     path = lock_folder() / "devices.json"
-    known = _read_facts(path, key)
-    if known is not None:
-        return known
-    if time.monotonic() < _unknown["until"]:
-        return _NOTHING_KNOWN
-    probed = _probe()
-    if probed is None:
-        # asked again later: a machine short of memory or time for a moment is no machine without a GPU
-        _unknown["until"] = time.monotonic() + _AGAIN_SECONDS
-        return _NOTHING_KNOWN
-    with contextlib.suppress(StoreError):
-        write_json(path, {"key": key, "facts": probed})
-    return probed
-
-
-def _read_facts(path: Path, key: list[str]) -> dict[str, Any] | None:
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-        facts: dict[str, Any] = tree["facts"]
-        pairs = [(str(name), int(total)) for name, total in facts["cuda"]]
-        return {"cuda": pairs, "mps": bool(facts["mps"]), "why": facts["why"]} if tree["key"] == key else None
-    except (OSError, ValueError, KeyError, TypeError):
+        tree = json.loads(read_end(path, 100_000)[0])
+        if tree["key"] == _key():
+            return _checked(tree["facts"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass  # what this process has heard itself is as good
+    return _answers.get((str(path), *_key()))
+
+
+def remember(answer: str) -> bool:
+    """Keep what the program of :func:`probe_argv` printed; return whether it was an answer."""
+    try:
+        facts = _checked(json.loads(answer.strip().splitlines()[-1]))
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return False
+    path = lock_folder() / "devices.json"
+    _answers[(str(path), *_key())] = facts
+    with contextlib.suppress(StoreError):
+        write_json(path, {"key": _key(), "facts": facts})
+    return True
+
+
+def probe_argv() -> list[str]:
+    """Return the program that asks torch; it prints one line."""
+    return [sys.executable, "-P", "-W", "ignore", "-c", _PROBE]
+
+
+def probe_environment() -> dict[str, str]:
+    """Return the environment in which torch numbers the GPUs as the driver does."""
+    return {**os.environ, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
+def _asked_facts() -> dict[str, Any] | None:
+    facts = known_facts()
+    if facts is not None or time.monotonic() < _unknown["until"]:
+        return facts
+    answer = _probe()
+    if answer is None or not remember(answer):
+        # asked again later: a machine short of memory or time for a moment is no machine without a GPU
+        _unknown["until"] = time.monotonic() + AGAIN_SECONDS
         return None
+    return known_facts()
 
 
-def _probe() -> dict[str, Any] | None:
-    environment = {**os.environ, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+def _key() -> list[str]:
+    return [_torch_version(), boot_id(), os.environ.get("CUDA_VISIBLE_DEVICES", ""), sys.executable]
+
+
+def _checked(facts: dict[str, Any]) -> dict[str, Any]:
+    gpus = [
+        # a UUID becomes part of a file's name
+        (str(name), int(total), uuid if isinstance(uuid, str) and _UUID.fullmatch(uuid) else "")
+        for name, total, uuid in facts["cuda"]
+    ]
+    return {"cuda": gpus, "mps": bool(facts["mps"]), "why": str(facts["why"])}
+
+
+def _probe() -> str | None:
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-W", "ignore", "-c", _PROBE],
+            probe_argv(),
             capture_output=True,
             text=True,
-            timeout=_PROBE_SECONDS,
+            timeout=PROBE_SECONDS,
             check=True,
-            env=environment,
+            env=probe_environment(),
             stdin=subprocess.DEVNULL,
         )
-        facts: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-        return facts
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return done.stdout
+    except (OSError, subprocess.SubprocessError, ValueError):
         return None
 
 

@@ -11,7 +11,7 @@ from mlcnc.config import ExperimentConfig
 from mlcnc.data import DatasetFacts, dataset_facts
 from mlcnc.errors import DataError, MlcncError, UnknownDatasetError
 from mlcnc.glove import read_glove
-from mlcnc.launch.devices import Device, chosen_device, devices
+from mlcnc.launch.devices import Device, DevicesUnknownError, chosen_device, devices
 from mlcnc.launch.memory_size import device_bytes, host_bytes
 from mlcnc.launch.network_size import network_size
 from mlcnc.launch.run_size import run_bytes
@@ -93,6 +93,8 @@ def _device(config: ExperimentConfig, device: str, problems: list[str]) -> Devic
     try:
         name, _ = chosen_device(named)
         return next((one for one in devices() if one.name == name), None)
+    except DevicesUnknownError:
+        return None  # the job waits until they are known
     except MlcncError as error:
         problems.append(str(error))
         return None

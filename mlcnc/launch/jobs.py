@@ -17,7 +17,7 @@ from mlcnc.launch.active_job import package_folder
 from mlcnc.launch.devices import chosen_device
 from mlcnc.launch.job import ACTIVE_STATES, Job, JobEntry
 from mlcnc.launch.job_folder import LEAST_FREE_BYTES, JobFolder, ask_to_cancel, write_order, write_status
-from mlcnc.launch.locks import is_locked
+from mlcnc.launch.locks import is_locked, lock_folder
 from mlcnc.launch.log_file import read_tail
 from mlcnc.launch.processes import JOB_VARIABLE, job_leader
 from mlcnc.launch.reading import JobReader, Record
@@ -74,12 +74,14 @@ class Jobs:
             StoreError: the run to work on does not exist or cannot be read.
             LaunchError: anything else that keeps the job from being queued.
         """
+        lock_folder()
         config = request.config() if request.kind == "train" else None
         request = request.as_kept()
         if request.kind in NEEDS_RUN:
             request = self._checked_on_run(request)
-        if request.kind != "glove":
-            chosen_device(request.wanted_device())
+        wanted = request.wanted_device()
+        if request.kind != "glove" and wanted != "auto":
+            chosen_device(wanted)
         free = free_bytes(self.runs_root)
         if free < LEAST_FREE_BYTES:
             raise LaunchError(

@@ -20,7 +20,8 @@ from pathlib import Path
 from mlcnc.errors import LaunchError, MlcncError, StoreError
 from mlcnc.launch import outcome
 from mlcnc.launch.active_job import ActiveJob, spawn
-from mlcnc.launch.devices import lanes_for, lock_name
+from mlcnc.launch.device_search import DeviceSearch
+from mlcnc.launch.devices import DevicesUnknownError, lanes_for, lock_name
 from mlcnc.launch.job import JobEntry, JobState, JobStatus
 from mlcnc.launch.job_folder import LEAST_FREE_BYTES, JobFolder, is_cancelled, read_status, write_status
 from mlcnc.launch.locks import device_lock_path, try_lock
@@ -38,7 +39,14 @@ RESCAN_SECONDS = 10.0
 NETWORK = "network"
 """The lane of downloads, which need no device and keep none from others."""
 
+HELD_SECONDS = 1.0
+"""A device may be held so long before anyone is told."""
+
 Command = Callable[[JobRequest, str | None, Path], list[str]]
+
+
+class NotYetError(LaunchError):
+    """A job cannot start now; the sentence is its headline."""
 
 
 class Supervisor:
@@ -60,6 +68,8 @@ class Supervisor:
         self._version = -1
         self._scanned_at = 0.0
         self._not_before: dict[str, float] = {}
+        self._held_since: dict[str, float] = {}
+        self._devices = DeviceSearch()
 
     def run(self) -> bool:
         """Work until nothing is left and return True; False where another supervisor is at work.
@@ -86,6 +96,7 @@ class Supervisor:
                 break
             time.sleep(TICK_SECONDS)
         self._gpus.close()
+        self._devices.close()
         return True
 
     def _lock(self) -> int | None:
@@ -231,28 +242,49 @@ class Supervisor:
         for record in list(self._queue):
             if time.monotonic() < self._not_before.get(record.entry.job_id, 0.0):
                 continue
-            for lane in self._lanes(record):
-                if lane in busy:
-                    continue
-                busy.add(lane)
-                lock = try_lock(device_lock_path(lock_name(lane)))
-                if lock is None:
-                    continue
-                try:
-                    self._queue.remove(record)
-                    self._start(record.entry, record.folder, lane, lock)
-                finally:
-                    os.close(lock)
-                break
+            try:
+                self._start_where_free(record, busy)
+            except NotYetError as error:
+                self._wait(record, str(error))
+            except LaunchError as error:
+                # one job that cannot start must not keep those behind it from starting
+                self._wait(record, f"waits: {error}")
+
+    def _start_where_free(self, record: Record, busy: set[str | None]) -> None:
+        held = None
+        for lane in self._lanes(record):
+            if lane in busy:
+                continue
+            busy.add(lane)
+            lock = try_lock(device_lock_path(lock_name(lane)))
+            if lock is None:
+                since = self._held_since.setdefault(lane, time.monotonic())
+                # the last processes of a job that just ended, or someone who asks, hold it for a moment
+                held = lane if time.monotonic() - since > HELD_SECONDS else held
+                continue
+            self._held_since.pop(lane, None)
+            try:
+                self._queue.remove(record)
+                self._start(record.entry, record.folder, lane, lock)
+            finally:
+                os.close(lock)
+            return
+        if held is not None:
+            self._say_why(record, f"waits for {held}, which another job holds")
 
     def _lanes(self, record: Record) -> list[str]:
         request = record.entry.request
         try:
             return [NETWORK] if request.kind == "glove" else lanes_for(request.wanted_device())
+        except DevicesUnknownError as error:
+            self._devices.advance()
+            self._say_why(record, str(error))
+        except LaunchError:
+            raise
         except MlcncError as error:
             self._queue.remove(record)
             self._states.finish(record.folder, record.status, "failed", str(error))
-            return []
+        return []
 
     def _start(self, entry: JobEntry, folder: Path, lane: str, lock: int) -> None:
         with self.folder.changing():
@@ -263,8 +295,10 @@ class Supervisor:
                 return
             free = free_bytes(self.folder.runs_root)
             if free < LEAST_FREE_BYTES:
-                self._wait_for_disk(entry, folder, status, free)
-                return
+                wanted = LEAST_FREE_BYTES // 2**20
+                raise NotYetError(
+                    f"waits for disk space: {free // 2**20} MiB are free, a job needs {wanted} MiB"
+                )
             status = status.model_copy(
                 update={
                     "state": "starting",
@@ -276,9 +310,8 @@ class Supervisor:
             )
             try:
                 write_status(folder, status)
-            except StoreError:
-                self._wait_for_disk(entry, folder, None, free)
-                return
+            except StoreError as error:
+                raise NotYetError(f"waits: {error}") from None
         running = status.model_copy(update={"state": "running", "supervisor": None, "started_at": now()})
         try:
             argv = self._command(entry.request, entry.run_id, self.folder.runs_root)
@@ -309,14 +342,23 @@ class Supervisor:
         else:
             self._states.finish(folder, status, "failed", f"could not be started: {error}")
 
-    def _wait_for_disk(self, entry: JobEntry, folder: Path, status: JobStatus | None, free: int) -> None:
-        self._not_before[entry.job_id] = time.monotonic() + RETRY_SECONDS
-        if status is not None:
-            wanted = LEAST_FREE_BYTES // 2**20
-            headline = f"waits for disk space: {free // 2**20} MiB are free, a job needs {wanted} MiB"
-            if headline != status.headline:
-                self._states.write(folder, status.model_copy(update={"headline": headline}))
+    def _wait(self, record: Record, headline: str) -> None:
+        """Leave a job in the queue for a while."""
+        self._not_before[record.entry.job_id] = time.monotonic() + RETRY_SECONDS
         self._version = -1
+        self._say_why(record, headline)
+
+    def _say_why(self, record: Record, headline: str) -> None:
+        """Write why a job still waits, where that is not written yet."""
+        if headline == record.status.headline:
+            return
+        try:
+            with self.folder.changing():
+                status = read_status(record.folder)
+                if status.state == "queued" and headline != status.headline and not is_cancelled(record.folder):
+                    self._states.write(record.folder, status.model_copy(update={"headline": headline}))
+        except LaunchError as error:
+            _say(str(error))
 
 
 def _say(text: str) -> None:

@@ -45,7 +45,7 @@ def submit(root, behaviour, device):
 def pretend_gpus(number):
     """Let this machine have so many GPUs, as far as the runner knows."""
     key = [_torch_version(), boot_id(), os.environ.get("CUDA_VISIBLE_DEVICES", ""), sys.executable]
-    facts = {"cuda": [["Pretended GPU", 8 * 2**30]] * number, "mps": False, "why": ""}
+    facts = {"cuda": [["Pretended GPU", 8 * 2**30, ""]] * number, "mps": False, "why": ""}
     Path(os.environ["MLCNC_LOCKS"], "devices.json").write_text(json.dumps({"key": key, "facts": facts}))
 
 

@@ -14,7 +14,7 @@ def told(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLCNC_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(Jobs, "ensure_supervisor", lambda self: False)
     monkeypatch.setattr(
-        sys.modules["mlcnc.launch.devices"], "_probe", lambda: {"cuda": [], "mps": False, "why": "none"}
+        sys.modules["mlcnc.launch.devices"], "_probe", lambda: '{"cuda": [], "mps": false, "why": "none"}'
     )
 
     def tell(*words):

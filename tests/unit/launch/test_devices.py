@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import subprocess
@@ -6,7 +7,20 @@ import sys
 import pytest
 
 from mlcnc.errors import LaunchError
-from mlcnc.launch.devices import chosen_device, devices, gpu_key, lanes_for, lock_name, visible_gpus
+from mlcnc.launch.device_search import DeviceSearch
+from mlcnc.launch.devices import (
+    DevicesUnknownError,
+    chosen_device,
+    devices,
+    gpu_key,
+    known_facts,
+    lanes_for,
+    lock_name,
+    visible_gpus,
+)
+from tests.processes.stand_in import wait_until
+
+ANSWER = {"cuda": [["One", 1, ""]], "mps": False, "why": ""}
 
 # the package's own name for it is the function
 module = sys.modules["mlcnc.launch.devices"]
@@ -19,9 +33,15 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(module.shutil, "which", lambda name: None)
 
-    def make(gpus=(), mps=False, why=""):
-        facts = {"cuda": [[name, 8 * 2**30] for name in gpus], "mps": mps, "why": why}
-        monkeypatch.setattr(module, "_probe", lambda: facts)
+    monkeypatch.setitem(module._unknown, "until", 0.0)
+
+    def make(gpus=(), mps=False, why="", uuids=()):
+        found = [
+            [name, 8 * 2**30, uuid]
+            for name, uuid in itertools.zip_longest(gpus, uuids[: len(gpus)], fillvalue="")
+        ]
+        answer = json.dumps({"cuda": found, "mps": mps, "why": why})
+        monkeypatch.setattr(module, "_probe", lambda: f"a warning first\n{answer}\n")
 
     return make
 
@@ -36,6 +56,8 @@ def test_without_a_gpu_auto_is_the_cpu_and_says_why(machine):
     assert lanes_for("auto") == ["cpu"]
     with pytest.raises(LaunchError, match="device 'cuda:0' is not on this machine; use auto or one of cpu"):
         chosen_device("cuda:0")
+    with pytest.raises(LaunchError, match="device cuda:0 is not on this machine"):
+        lanes_for("cuda:0")
 
 
 def test_auto_takes_any_gpu_the_first_one_first(machine):
@@ -62,7 +84,8 @@ def test_torch_is_asked_once_a_start_of_the_machine(machine, tmp_path, monkeypat
     assert devices()[0].label == "One"
     monkeypatch.setattr(module, "boot_id", lambda: "next start")
     assert devices()[0].label == "Other"
-    for damaged in ("", "[]", '{"facts": {"cuda": 3}}', json.dumps({"key": [], "facts": {}})):
+    for damaged in ("", "[]", '{"facts": {"cuda": 3}}', json.dumps({"key": [], "facts": {}}), "[" * 10_000):
+        module._answers.clear()
         (tmp_path / "devices.json").write_text(damaged)
         machine(gpus=["Again"])
         assert devices()[0].label == "Again"
@@ -77,24 +100,85 @@ def test_a_gpu_is_locked_by_its_place_in_the_machine_not_by_what_this_process_ma
     assert (lock_name("cpu"), visible_gpus("cpu"), visible_gpus("mps")) == ("cpu", "", "")
 
 
-def test_a_torch_that_cannot_be_asked_leaves_the_cpu(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path))
+def test_a_gpu_has_one_lock_whatever_a_process_calls_it(machine, tmp_path, monkeypatch):
+    uuids = ["aaaa-1111", "bbbb-2222"]
+    machine(gpus=["One", "Two"], uuids=uuids)
+    devices()
+    assert (lock_name("cuda:0"), lock_name("cuda:1")) == ("cuda-aaaa-1111", "cuda-bbbb-2222")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-bbbb-2222")
+    machine(gpus=["Two"], uuids=uuids[1:])
+    devices()
+    assert (lock_name("cuda:0"), visible_gpus("cuda:0")) == ("cuda-bbbb-2222", "GPU-bbbb-2222")
+    # a UUID that would leave the folder of locks is none
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    machine(gpus=["Two"], uuids=["../../outside"])
+    devices()
+    assert lock_name("cuda:0") == "cuda-1"
 
+
+def test_what_is_not_known_is_not_taken_for_a_machine_without_a_gpu(machine, tmp_path, monkeypatch):
     def fail(*arguments, **settings):
         raise subprocess.TimeoutExpired("python", 1)
 
     monkeypatch.setattr(module.subprocess, "run", fail)
+    assert [(device.name, device.why) for device in devices()] == [
+        ("cpu", "auto takes the CPU, as torch could not be asked")
+    ]
+    for name in ("auto", "cuda:0"):
+        with pytest.raises(DevicesUnknownError, match="is not known, as torch could not be asked; try again"):
+            chosen_device(name)
+        with pytest.raises(DevicesUnknownError, match="waits until torch has said"):
+            lanes_for(name)
+    assert chosen_device("cpu")[0] == lanes_for("cpu")[0] == "cpu"
+    # for a while it is not asked again, then it is
+    machine(gpus=["One"])
+    with pytest.raises(DevicesUnknownError):
+        chosen_device("auto")
+    module._unknown["until"] = 0.0
+    assert chosen_device("auto")[0] == "cuda:0"
+    assert lanes_for("auto") == ["cuda:0"]
+
+
+def test_an_answer_that_cannot_be_written_is_kept_in_the_process(machine, tmp_path):
+    (tmp_path / "devices.json").mkdir()
+    (tmp_path / "devices.json" / "in-the-way").touch()
+    machine(gpus=["One"])
+    assert devices()[0].label == "One"
+    machine(gpus=["Other"])
+    assert devices()[0].label == "One"
+    assert lanes_for("auto") == ["cuda:0"]
+
+
+def test_the_supervisor_asks_without_waiting(machine, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("mlcnc.launch.device_search.time.monotonic", lambda: clock[0])
+    answers = iter(["print('nonsense')", "import time; time.sleep(600)", f"print({json.dumps(ANSWER)!r})"])
+    asked = []
+
+    def program():
+        asked.append(next(answers))
+        return [sys.executable, "-I", "-S", "-c", asked[-1]]
+
+    monkeypatch.setattr("mlcnc.launch.device_search.probe_argv", program)
+    search = DeviceSearch()
     try:
-        assert chosen_device("auto") == ("cpu", "auto takes the CPU, as torch could not be asked")
-        # for a while it is not asked again, then it is
-        monkeypatch.setattr(module.subprocess, "run", lambda *arguments, **settings: pytest.fail("asked again"))
-        assert lanes_for("auto") == ["cpu"]
-        monkeypatch.setattr(module, "_probe", lambda: {"cuda": [["One", 1]], "mps": False, "why": ""})
-        assert lanes_for("auto") == ["cpu"]
-        module._unknown["until"] = 0.0
+        search.advance()
+        wait_until(lambda: search.advance() or search._process is None)
+        assert known_facts() is None
+        search.advance()
+        assert len(asked) == 1, "not asked again at once"
+        clock[0] += 61
+        search.advance()
+        assert len(asked) == 2
+        clock[0] += 121
+        search.advance()
+        assert search._process is None, "a question without an answer is given up"
+        clock[0] += 61
+        search.advance()
+        wait_until(lambda: search.advance() or known_facts())
         assert lanes_for("auto") == ["cuda:0"]
     finally:
-        module._unknown["until"] = 0.0
+        search.close()
 
 
 def test_the_launcher_loads_neither_torch_nor_umap():
