@@ -1,14 +1,13 @@
-"""File locks: one running job a device of the machine, one supervisor a runs folder, one change at a time.
+"""File locks: one running job a device, one supervisor a runs folder, one change of a queue at a time.
 
-All are ``flock`` locks: the kernel drops them with the last process that holds the descriptor, so that no
-crash leaves one behind.
+Devices are locked among the processes of one user of the machine. All are ``flock`` locks: the kernel
+drops them with the last process that holds the descriptor, so that no crash leaves one behind.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,18 +23,22 @@ except ImportError:  # not on Windows, where all but the jobs works
 PATIENCE_SECONDS = 20.0
 """For the lock of a queue, which everyone gives back within milliseconds."""
 
-
+_NO_LOCKS = "jobs need file locks, which this system does not have; use: mlcnc train"
+# not that of TMPDIR, which differs between logins and jobs of one user: two folders would lock nothing
+_TEMPORARY = Path("/tmp")
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def lock_folder() -> Path:
-    """Return the folder of the machine's device locks; made if missing, of this user alone.
+    """Return the folder of this user's device locks on this machine; made if missing.
 
     Raises:
         LaunchError: it belongs to someone else, is a link or others may write it.
     """
+    if fcntl is None or not hasattr(os, "getuid"):
+        raise LaunchError(_NO_LOCKS)
     given = os.environ.get("MLCNC_LOCKS")
-    folder = Path(given) if given else Path(tempfile.gettempdir()) / f"mlcnc-{os.getuid()}"
+    folder = Path(given) if given else _TEMPORARY / f"mlcnc-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, parents=bool(given), exist_ok=True)
         found = folder.lstat()
@@ -123,7 +126,7 @@ def is_locked(path: Path) -> bool:
 
 def _opened(path: Path) -> int:
     if fcntl is None:
-        raise LaunchError("jobs need file locks, which this system does not have; use: mlcnc train")
+        raise LaunchError(_NO_LOCKS)
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
     except OSError as error:

@@ -85,6 +85,21 @@ def test_the_folder_of_locks_is_ours_alone(folder):
         lock_folder()
 
 
+def test_all_processes_of_a_user_share_one_folder_whatever_their_temporary_folder_is(monkeypatch, tmp_path):
+    monkeypatch.delenv("MLCNC_LOCKS", raising=False)
+    monkeypatch.setattr("mlcnc.launch.locks._TEMPORARY", tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "one"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "two"))
+    assert lock_folder() == tmp_path / f"mlcnc-{os.getuid()}"
+
+
+@pytest.mark.parametrize("name", ["os.getuid", "mlcnc.launch.locks.fcntl"])
+def test_a_system_without_such_locks_is_told_so(folder, monkeypatch, name):
+    monkeypatch.delattr(name) if name == "os.getuid" else monkeypatch.setattr(name, None)
+    with pytest.raises(LaunchError, match="jobs need file locks, which this system does not have"):
+        lock_folder()
+
+
 def test_what_cannot_be_locked_is_said(tmp_path):
     with pytest.raises(LaunchError, match=r"cannot be opened: No such file"):
         try_lock(tmp_path / "missing" / "queue.lock")
