@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 
 import streamlit as st
@@ -19,7 +20,10 @@ from mlcnc.launch import Job, JobRequest, LaunchError, estimate
 FOLLOWED = "job"
 """Query parameter: the job whose curves are shown."""
 
-_SAID = "train_said"
+TWICE_SECONDS = 2.0
+"""The same asked for again within this time after it was done is the second half of a double click."""
+
+_SAID, _LAST = "train_said", "train_last"
 
 
 def show_what_was_done() -> None:
@@ -34,21 +38,24 @@ def show_what_was_done() -> None:
         st.error(plain(text))
 
 
-def submit(requests: Sequence[JobRequest], done: str) -> None:
+def submit(requests: Sequence[JobRequest], done: Callable[[Sequence[Job]], str]) -> None:
     """Queue jobs, in order, and follow the first.
 
     Args:
         requests: checked once more by the runner.
-        done: the sentence for success.
+        done: makes the sentence for success from the queued jobs.
     """
 
-    def queue_all() -> None:
+    def queue_all() -> str:
         for request in requests:
             _check_needs(request)
         queued = [jobs().submit(request) for request in requests]
         follow(queued[0].job_id)
+        return done(queued)
 
-    _attempt(queue_all, done)
+    # the label of a group holds the second in which it was made
+    asked = tuple(request.model_copy(update={"after": None}).model_dump_json() for request in requests)
+    _attempt(queue_all, once=asked)
 
 
 def _check_needs(request: JobRequest) -> None:
@@ -61,26 +68,42 @@ def _check_needs(request: JobRequest) -> None:
 
 def stop(job_id: str) -> None:
     """Ask a job to stop; it saves first."""
-    _attempt(lambda: jobs().stop(job_id), "Asked to stop: it saves what it has and ends within seconds.")
+
+    def ask() -> str:
+        jobs().stop(job_id)
+        return "Asked to stop: it saves what it has and ends within seconds."
+
+    _attempt(ask, once=("stop", job_id))
 
 
 def remove(job_id: str) -> None:
     """Take a waiting or ended job out of the list; its run stays."""
-    _attempt(lambda: jobs().remove(job_id), "Removed from the list. A run that was written stays.")
+
+    def take_out() -> str:
+        jobs().remove(job_id)
+        return "Removed from the list. A run that was written stays."
+
+    _attempt(take_out, once=("remove", job_id))
 
 
 def move(job_id: str, by: int) -> None:
     """Move a waiting job up (negative) or down in the queue."""
-    _attempt(lambda: jobs().move(job_id, by))
+
+    def change_place() -> str:
+        jobs().move(job_id, by)
+        return ""
+
+    _attempt(change_place)
 
 
 def resume(run_id: str) -> None:
     """Go on with a run."""
 
-    def queue_again() -> None:
+    def queue_again() -> str:
         follow(jobs().resume(run_id).job_id)
+        return f"{run_id} goes on where it was interrupted."
 
-    _attempt(queue_again, f"{run_id} goes on where it was interrupted.")
+    _attempt(queue_again, once=("resume", run_id))
 
 
 def follow(job_id: str) -> None:
@@ -103,15 +126,23 @@ def followed(every: Sequence[Job]) -> Job | None:
     return next(iter([*asked, *running, *queued, *every]), None)
 
 
-def _attempt(action: Callable[[], None], done: str = "") -> None:
-    """Do what a button asks for; a refusal or a known error becomes the sentence at the top of the page."""
+def _attempt(action: Callable[[], str], once: Hashable = None) -> None:
+    """Do what a button asks for; a refusal or a known error becomes the sentence at the top of the page.
+
+    Args:
+        action: returns the sentence for success, empty for none.
+        once: what is asked for; done once, however often the button was clicked within a moment.
+    """
     refused = why_no_launch()
     if refused is not None:
         said = (False, refused)
+    elif once is not None and (first := _done_just_now(once)) is not None:
+        said = (True, f"{first} The second click was taken for a double click.")
     else:
         try:
-            action()
-            said = (True, done)
+            said = (True, action())
+            if once is not None:
+                st.session_state[_LAST] = (once, time.monotonic(), said[1])
         except MlcncError as error:
             said = (False, sentence(str(error)))
         except OSError as error:
@@ -120,3 +151,9 @@ def _attempt(action: Callable[[], None], done: str = "") -> None:
         st.session_state[_SAID] = said
     # the button of a fragment would draw that fragment alone, while lists and badge changed too
     st.rerun()
+
+
+def _done_just_now(asked: Hashable) -> str | None:
+    """Return what was said when the same was done a moment ago, or None."""
+    last, moment, text = st.session_state.get(_LAST, (None, 0.0, ""))
+    return text if last == asked and time.monotonic() - moment < TWICE_SECONDS else None

@@ -162,7 +162,11 @@ def _show_ways_on(job: Job, every: Sequence[Job], refused: bool) -> None:
         icon=":material/grain:",
         key="layout_followed",
         disabled=refused or job.is_active,
-        on_click=partial(submit, [JobRequest(kind="layout", run_id=run_id)], f"Queued a layout of {run_id}."),
+        on_click=partial(
+            submit,
+            [JobRequest(kind="layout", run_id=run_id)],
+            lambda queued: f"Queued a layout of {queued[0].run_id}.",
+        ),
         help="Computes a layout for the feature map, as a job of its own; about half a minute.",
     )
 

@@ -12,7 +12,7 @@ from app.widgets.job_actions import submit
 from mlcnc.analysis.form_fields import changed_settings
 from mlcnc.analysis.glove_file import GloveFile
 from mlcnc.config import override, preset, with_width
-from mlcnc.launch import JobRequest
+from mlcnc.launch import Job, JobRequest
 
 COMPARED = ("etf", "trainable", "glove")
 
@@ -31,11 +31,10 @@ def show_presets(refused: bool, glove: GloveFile | None) -> None:
             "One short run with an ETF label embedding. NC1 falls while you watch.",
             "Start the demonstration",
             lambda: [JobRequest(kind="train", preset="demo")],
-            "The demonstration is queued.",
+            lambda queued: f"The demonstration is queued: {queued[0].run_id}.",
             refused,
             primary=True,
         )
-    kinds = COMPARED if glove else COMPARED[:2]
     missing = "" if glove else " Without a file of GloVe vectors (below) it queues the first two."
     with comparison:
         _card(
@@ -43,8 +42,10 @@ def show_presets(refused: bool, glove: GloveFile | None) -> None:
             f"ETF, trainable and GloVe label embeddings, the same recipe, one after the other.{missing}",
             f"Start the {'three' if glove else 'two'} runs",
             lambda: comparison_requests(glove),
-            f"Queued {len(kinds)} runs: {', '.join(kinds)}."
-            + ("" if glove else " GloVe is left out: no usable file of vectors is named."),
+            lambda queued: (
+                f"Queued {len(queued)} runs: {', '.join(str(job.run_id) for job in queued)}."
+                + ("" if glove else " GloVe is left out: no usable file of vectors is named.")
+            ),
             refused,
         )
     epochs = preset("pictogram-lt").training.epochs
@@ -54,7 +55,7 @@ def show_presets(refused: bool, glove: GloveFile | None) -> None:
             f"The default settings, {epochs} epochs: what the recorded runs of this project are made with.",
             "Start the full run",
             lambda: [JobRequest(kind="train", preset="pictogram-lt")],
-            "The full run is queued.",
+            lambda queued: f"The full run is queued: {queued[0].run_id}.",
             refused,
         )
 
@@ -83,7 +84,7 @@ def _card(
     text: str,
     label: str,
     requests: Callable[[], Sequence[JobRequest]],
-    done: str,
+    done: Callable[[Sequence[Job]], str],
     refused: bool,
     primary: bool = False,
 ) -> None:
@@ -100,5 +101,5 @@ def _card(
         )
 
 
-def _start(requests: Callable[[], Sequence[JobRequest]], done: str) -> None:
+def _start(requests: Callable[[], Sequence[JobRequest]], done: Callable[[Sequence[Job]], str]) -> None:
     submit(requests(), done)

@@ -115,7 +115,7 @@ def show_form(refused: bool, glove_path: str | None) -> None:
         type="primary",
         key="queue_form",
         disabled=refused or stopped,
-        on_click=partial(submit, [request], f"Queued {run_id}."),
+        on_click=partial(submit, [request], lambda queued: f"Queued {queued[0].run_id}."),
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import app.session as session
-from app.widgets import job_permission
+from app.widgets import job_actions, job_permission
 from mlcnc.data import dataset_facts
 from mlcnc.launch import Jobs
 from mlcnc.store import RunWriter
@@ -110,9 +110,33 @@ def test_the_demonstration_is_queued_as_the_preset_says_and_followed(opened, roo
         "demo",
         {},
     )
-    assert "The demonstration is queued." in said(page)
+    assert f"The demonstration is queued: {job.run_id}." in said(page)
     assert f"{job.run_id} waits at place 1 of the queue" in said(page)
     assert page.query_params["job"] == job.job_id
+
+
+@pytest.mark.parametrize(
+    ("key", "number"),
+    [("start_One-minute demonstration", 1), ("start_Five-minute comparison", 2), ("queue_form", 1)],
+)
+def test_a_double_click_queues_once_and_a_later_click_again(opened, root, monkeypatch, key, number):
+    page = pressed(opened(), key)
+    first = {job.run_id for job in Jobs(root).all()}
+    pressed(page, key)
+    assert len(Jobs(root).all()) == number
+    assert all(f"{run_id}" in page.success[0].value for run_id in first)
+    assert "taken for a double click" in page.success[0].value
+    monkeypatch.setattr(job_actions, "TWICE_SECONDS", 0.0)
+    pressed(page, key)
+    assert len(Jobs(root).all()) == 2 * number
+    later = {job.run_id for job in Jobs(root).all()} - first
+    assert all(f"{run_id}" in page.success[0].value for run_id in later)
+
+
+def test_another_request_right_after_the_first_is_queued(opened, root):
+    page = pressed(opened(), "start_One-minute demonstration")
+    pressed(page, "queue_form")
+    assert len(Jobs(root).all()) == 2
 
 
 def test_a_comparison_without_vectors_queues_two_runs_and_says_so(opened, root):
