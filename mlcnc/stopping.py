@@ -43,8 +43,8 @@ def stop_listening() -> None:
 def leave(status: int) -> NoReturn:
     """End the process with the status of its command, which no signal can change any more.
 
-    Python kills itself by SIGINT at the end where compiled code was once interrupted, as imports are, even though
-    that was dealt with; a command that stopped therefore leaves without Python's own end.
+    Python kills itself by SIGINT at the end where compiled code was once interrupted, as in imports, even
+    though that was dealt with; a command that stopped therefore leaves without Python's own end.
     """
     stop_listening()
     if status == EXIT_STATUS:

@@ -96,9 +96,10 @@ class Command:
         return self.process.returncode, errors
 
     def close(self):
-        """Kill what is left."""
+        """Kill what is left and close its pipes."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
+        if not self.process.stdout.closed:
             self.process.communicate()
 
 
