@@ -201,6 +201,8 @@ def test_with_two_busy_loops_the_page_stays_usable(stage, page):
         job = stage.submit(epochs=400)
         page.goto(f"{stage.url}/train")
         stage.wait_for_epochs(job.run_id, 1)
+        # the first charts move what stands below them, so that a click would miss
+        page.wait_for_selector(".vega-embed", timeout=PATIENCE)
         page.locator("summary").filter(has_text="Own settings").click()
         started = time.monotonic()
         page.get_by_role("combobox", name="Start from").click()
