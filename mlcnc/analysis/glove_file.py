@@ -36,8 +36,8 @@ def glove_file(path: str) -> GloveFile:
     Raises:
         ConfigError: there is no such file, it is too large, or its first line is not a word and numbers.
     """
-    found = Path(path).expanduser()
     try:
+        found = Path(path).expanduser()
         if not found.exists():
             raise ConfigError("there is no file of GloVe vectors at this path")
         if not found.is_file():
@@ -49,6 +49,8 @@ def glove_file(path: str) -> GloveFile:
             )
         with found.open("rb") as stream:
             line = stream.readline(_FIRST_LINE)
+    except RuntimeError:
+        raise ConfigError("the path of GloVe vectors begins with ~ and the name of no user") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no path"
         raise ConfigError(f"the file of GloVe vectors cannot be read: {reason}") from None

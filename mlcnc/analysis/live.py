@@ -33,6 +33,7 @@ MAX_POINTS = 60
 _TIMES = ("seconds", "seconds_train", "images_per_second")
 _METRICS = (*(metric for lines in PANELS.values() for metric in lines.values()), *_TIMES)
 _LAST_EPOCHS = 5
+_CENTURY_SECONDS = 100 * 365.25 * 86400
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Progress:
     """How far a run is.
 
     Attributes:
-        num_logged: epochs logged.
+        num_logged: epochs logged; of a run under way, those before the one that it is at.
         num_epochs: planned, or None where the run does not say.
         batch, num_batches: within the epoch that is being trained, or None.
         share: of the whole run, 0 to 1.
@@ -101,7 +102,7 @@ def live_curves(run: Run) -> LiveCurves:
         num_logged=len(lines),
         optimal_angle=metric_optimum(run, ANGLE["smallest angle"]),
         epoch_seconds=seconds,
-        train_share=min(1.0, trained / seconds) if trained is not None and seconds else 1.0,
+        train_share=max(0.0, min(1.0, trained / seconds)) if trained is not None and seconds else 1.0,
         images_per_second=_finite(speed),
     )
 
@@ -109,13 +110,17 @@ def live_curves(run: Run) -> LiveCurves:
 def progress(curves: LiveCurves, status: RunStatus) -> Progress:
     """Return how far a run is, from its curves and its status."""
     total = status.num_epochs
-    batch, num_batches = getattr(status, "batch", None), getattr(status, "num_batches", None)
+    batch, num_batches = status.batch, status.num_batches
+    num_logged = curves.num_logged
+    if status.state == "running":
+        # a run that was gone on with trains some epochs again, whose lines are there already
+        num_logged = 0 if status.epoch is None else status.epoch + 1
     if status.state != "running" or not batch or not num_batches:
         batch = num_batches = None
     within = batch / num_batches * curves.train_share if batch and num_batches else 0.0
-    done = curves.num_logged + min(1.0, within)
+    done = num_logged + min(1.0, within)
     return Progress(
-        num_logged=curves.num_logged,
+        num_logged=num_logged,
         num_epochs=total,
         batch=batch,
         num_batches=num_batches,
@@ -125,7 +130,7 @@ def progress(curves: LiveCurves, status: RunStatus) -> Progress:
 
 
 def eta_seconds(epoch_seconds: float | None, done: float, total: int | None) -> float | None:
-    """Return seconds until the last epoch ends; None where the pace or the length is unknown.
+    """Return seconds until the last epoch ends; None where pace or length are unknown or beyond reason.
 
     Args:
         epoch_seconds: of one epoch, e.g. the median of the last ones.
@@ -138,7 +143,8 @@ def eta_seconds(epoch_seconds: float | None, done: float, total: int | None) -> 
     """
     if epoch_seconds is None or total is None:
         return None
-    return max(0.0, (total - done) * epoch_seconds)
+    left = max(0.0, (total - done) * epoch_seconds)
+    return left if left < _CENTURY_SECONDS else None
 
 
 def collapse_sentence(curves: LiveCurves) -> str:

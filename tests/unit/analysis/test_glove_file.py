@@ -42,6 +42,8 @@ def test_missing_folders_and_impossible_paths_are_refused(tmp_path):
         glove_file(str(tmp_path))
     with pytest.raises(ConfigError):
         glove_file("a\0b")
+    with pytest.raises(ConfigError, match="the name of no user"):
+        glove_file("~nosuchuser/glove.txt")
 
 
 def test_a_pipe_is_no_file_and_nobody_waits_for_it(tmp_path):

@@ -54,6 +54,29 @@ def test_time_left_counts_the_part_of_the_epoch_that_is_done(tmp_path):
     assert (half.batch, half.num_batches) == (5, 10)
 
 
+def test_epochs_that_are_trained_again_are_not_done_yet(tmp_path):
+    with RunWriter.create(tmp_path, "live", class_names=["a"], class_counts=[9], num_epochs=10) as run:
+        for epoch in range(4):
+            run.log_epoch(epoch, {"seconds": 4.0})
+    again = RunWriter.reopen(tmp_path, "live", keep_epochs=2, keep_later=True)
+    again.log_batch(5, 10)
+    read = RunStore(tmp_path).open("live")
+    again._update()
+    found = progress(live_curves(read), read.status)
+    assert (found.num_logged, found.share, found.eta_seconds) == (2, pytest.approx(0.25), 30.0)
+    again.log_epoch(2, {"seconds": 4.0})
+    found = progress(live_curves(read), read.status)
+    assert (found.num_logged, found.share) == (3, pytest.approx(0.3))
+    again.finish("stopped")
+    assert progress(live_curves(read), read.status).num_logged == 4
+
+
+def test_odd_times_keep_the_share_within_its_bounds(tmp_path):
+    curves = live_curves(written(tmp_path, [-4.0], seconds_train=8.0))
+    status = RunStatus(state="running", num_epochs=10, epoch=None, batch=5, num_batches=10)
+    assert progress(curves, status).share == 0.0
+
+
 def test_a_run_that_is_over_is_in_no_batch(tmp_path):
     curves = live_curves(written(tmp_path, [4.0] * 10))
     status = RunStatus(state="finished", num_epochs=10).model_copy(update={"batch": 5, "num_batches": 10})
@@ -63,7 +86,15 @@ def test_a_run_that_is_over_is_in_no_batch(tmp_path):
 
 @pytest.mark.parametrize(
     ("pace", "done", "total", "expected"),
-    [(None, 0, 10, None), (2.0, 3, None, None), (2.0, 3, 10, 14.0), (2.0, 12, 10, 0.0)],
+    [
+        (None, 0, 10, None),
+        (2.0, 3, None, None),
+        (2.0, 3, 10, 14.0),
+        (2.0, 12, 10, 0.0),
+        (1e308, 3, 10, None),
+        (math.inf, 3, 10, None),
+        (1e200, 3, 10, None),
+    ],
 )
 def test_time_left_is_unknown_without_pace_or_length(pace, done, total, expected):
     assert eta_seconds(pace, done, total) == expected
