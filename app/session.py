@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import streamlit as st
 
+from app.device_search import DeviceSearch, FoundDevices
 from mlcnc.analysis.runs import Choice, RunRow, RunSummary, row_at, summary
 from mlcnc.errors import StoreError
-from mlcnc.launch import Device, Jobs, devices
+from mlcnc.launch import Jobs
 from mlcnc.store import Run, RunProblem, RunStore
 
 P = ParamSpec("P")
@@ -83,20 +83,14 @@ def opened_run(run_id: str | None) -> Run | None:
     return run
 
 
-def known_devices() -> list[Device] | None:
-    """Return the devices of this machine; None while another process still looks for them."""
-    search = _device_search()
-    return search.result() if search.done() else None
+def known_devices() -> FoundDevices:
+    """Return what is known of the devices of this machine, without waiting for those who look for them."""
+    return _device_search().found()
 
 
 @lru_cache(maxsize=1)
-def _device_search() -> Future[list[Device]]:
-    # loading torch takes seconds, which no page waits for
-    with_one = ThreadPoolExecutor(1, thread_name_prefix="devices")
-    try:
-        return with_one.submit(devices)
-    finally:
-        with_one.shutdown(wait=False)
+def _device_search() -> DeviceSearch:
+    return DeviceSearch()
 
 
 @lru_cache(maxsize=4)

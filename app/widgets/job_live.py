@@ -223,7 +223,7 @@ def _show_use(job: Job, run: Run | None, curves: LiveCurves | None, how_far: Pro
 def _why(job: Job) -> str:
     if job.request.device != "auto":
         return "asked for"
-    chosen = [device.why for device in known_devices() or () if device.name == job.device]
+    chosen = [device.why for device in known_devices().devices if device.name == job.device]
     return chosen[0] if chosen else "auto chose it"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.device_search import FoundDevices
 from app.session import known_devices, runs_root
 from app.widgets.job_actions import submit
 from app.widgets.job_words import sentence, size
@@ -90,8 +91,8 @@ def show_form(refused: bool, glove_path: str | None) -> None:
     values = _controls(st.session_state.get(_FILLED, base), st.session_state.get(_TURN, 0))
     if values[("model", "label_embedding")] == "glove" and not values[("model", "glove_path")]:
         values[("model", "glove_path")] = glove_path
-    devices = known_devices()
-    device, minutes, megabytes = _limits(devices)
+    found = known_devices()
+    device, minutes, megabytes = _limits(found.devices)
     try:
         config = override(base, nested(values))
         request = JobRequest(
@@ -105,7 +106,8 @@ def show_form(refused: bool, glove_path: str | None) -> None:
     except (MlcncError, ValueError) as error:
         st.error(f"Not queued: {plain(error)}.", icon=":material/edit_off:")
         return
-    stopped = devices is not None and _say_needs(config, device)
+    _say_devices(found)
+    stopped = bool(found.problem) or (bool(found.devices) and _say_needs(config, device))
     run_id = new_run_id(runs_root(), default_stem(config))
     st.caption("The command, as a terminal takes it:")
     st.code(command_line(argv_of(request, run_id, runs_root())), language="bash", wrap_lines=True)
@@ -182,8 +184,8 @@ def _step(value: float | None) -> float:
     return 0.1 if not value else 10.0 ** (floor(log10(abs(value))) - 1) if abs(value) < 10 else 1.0
 
 
-def _limits(devices: Sequence[Device] | None) -> tuple[str, float | None, float | None]:
-    names = ["auto", *(device.name for device in devices or ())]
+def _limits(devices: Sequence[Device]) -> tuple[str, float | None, float | None]:
+    names = ["auto", *(device.name for device in devices)]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         device = st.selectbox(
             "device",
@@ -217,16 +219,15 @@ def _limits(devices: Sequence[Device] | None) -> tuple[str, float | None, float 
             width=160,
             help="The job is stopped when its run folder is larger.",
         )
-    _say_devices(devices)
     return device or "auto", minutes, megabytes
 
 
-def _say_devices(devices: Sequence[Device] | None) -> None:
-    if devices is None:
+def _say_devices(found: FoundDevices) -> None:
+    if found.problem:
+        st.error(plain(sentence(found.problem)), icon=":material/block:")
+    elif found.is_searching:
         st.caption("Looking which devices there are; auto works already.")
-        return
-    chosen = next((device for device in devices if device.why), None)
-    if chosen is not None:
+    for chosen in [device for device in found.devices if device.why][:1]:
         st.caption(plain(f"auto is {chosen.name} here: {chosen.why}."))
 
 

@@ -27,7 +27,7 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setattr(Jobs, "ensure_supervisor", lambda jobs: False)
     without_gpus(tmp_path / "locks", monkeypatch)
     session._device_search.cache_clear()
-    session._device_search().result(timeout=30)
+    assert session.known_devices().devices
     return folder
 
 
@@ -137,6 +137,23 @@ def test_another_request_right_after_the_first_is_queued(opened, root):
     page = pressed(opened(), "start_One-minute demonstration")
     pressed(page, "queue_form")
     assert len(Jobs(root).all()) == 2
+
+
+def test_a_lock_folder_that_others_may_write_is_one_sentence_until_it_is_mended(opened, root, tmp_path):
+    locks = tmp_path / "locks"
+    locks.chmod(0o775)
+    session._device_search.cache_clear()
+    page = opened()
+    assert "must be a folder of your own that no one else may write" in said(page)
+    assert page.button(key="queue_form").disabled
+    pressed(page, "start_One-minute demonstration")
+    assert "must be a folder of your own" in page.error[0].value
+    assert Jobs(root).all() == []
+    locks.chmod(0o700)
+    page.run()
+    assert not page.error
+    assert "auto is cpu here" in said(page)
+    assert not page.button(key="queue_form").disabled
 
 
 def test_a_comparison_without_vectors_queues_two_runs_and_says_so(opened, root):
