@@ -77,7 +77,14 @@ LIGHT = [
     "mlcnc.launch",
     "mlcnc.cli",
 ]
-APP = ["app.session", "app.widgets.run_picker", "app.figures.geometry", "app.figures.attention"]
+APP = [
+    "app.session",
+    "app.widgets.run_picker",
+    "app.widgets.job_live",
+    "app.widgets.train_form",
+    "app.figures.geometry",
+    "app.figures.attention",
+]
 
 
 @pytest.mark.parametrize("module", [*LIGHT, *APP])
