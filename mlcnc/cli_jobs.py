@@ -37,7 +37,7 @@ def add_jobs(commands: Any) -> None:
     resume.add_argument("run_id")
     add_runs_folder(resume)
     resume.set_defaults(command=_resume)
-    stop = actions.add_parser("stop", help="end a job: politely, after 8 seconds by force")
+    stop = actions.add_parser("stop", help="end a job: politely, after 6 seconds by force")
     _add_job(stop)
     stop.set_defaults(command=_stop)
     move = actions.add_parser("move", help="change the order of the queue")

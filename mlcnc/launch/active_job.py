@@ -14,13 +14,13 @@ from mlcnc.errors import LaunchError
 from mlcnc.launch import telemetry
 from mlcnc.launch.devices import gpu_key, lock_name, visible_gpus
 from mlcnc.launch.job import JobEntry, JobStatus
-from mlcnc.launch.job_folder import is_cancelled, seconds_since_cancel
+from mlcnc.launch.job_folder import is_cancelled, seconds_since_cancel, was_told
 from mlcnc.launch.locks import device_lock_path
 from mlcnc.launch.processes import JOB_VARIABLE, ProcessMark, boot_seconds
 from mlcnc.launch.reading import STOPPED_ON_REQUEST
 from mlcnc.launch.regular_file import open_to_append
 
-GRACE_SECONDS = 8.0
+GRACE_SECONDS = 6.0
 """Between the polite stop and the kill of all processes."""
 
 _LEAST_GRACE_SECONDS = 3.0
@@ -85,7 +85,9 @@ class ActiveJob:
         """Ask the whole group to end politely; :meth:`press_stop` kills it later."""
         self.stop_reason = reason
         waited = seconds_since_cancel(self.folder) if is_cancelled(self.folder) else 0.0
-        self._kill_at = boot_seconds() + max(GRACE_SECONDS - waited, _LEAST_GRACE_SECONDS)
+        already_told = already_told or was_told(self.folder)
+        left = GRACE_SECONDS - waited
+        self._kill_at = boot_seconds() + (left if already_told else max(left, _LEAST_GRACE_SECONDS))
         if not already_told:
             self.process.signal_group(signal.SIGTERM)
 
@@ -93,6 +95,13 @@ class ActiveJob:
         """Kill the group when its time of grace is over."""
         if self._kill_at is not None and boot_seconds() >= self._kill_at:
             self.process.signal_group(signal.SIGKILL)
+
+    def asked_to_stop(self) -> str | None:
+        """Return the sentence of the stop that is under way, None where none was asked for.
+
+        Who asks also sends the signal, so that the job may be gone before its supervisor looks.
+        """
+        return self.stop_reason or (STOPPED_ON_REQUEST if is_cancelled(self.folder) else None)
 
     def reason_to_stop(self, runs_root: Path) -> str | None:
         """Return why the job has to be stopped now: asked for, or over one of its limits."""

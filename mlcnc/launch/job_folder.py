@@ -203,13 +203,18 @@ def write_order(folder: Path, order: int) -> None:
     write_json(folder / "order.json", {"order": order})
 
 
-def ask_to_cancel(folder: Path) -> None:
-    """Leave the file that asks for a stop, with the moment in time since boot; the first one counts."""
+def ask_to_cancel(folder: Path, *, told: bool = False) -> None:
+    """Leave the file that asks for a stop, with the moment in time since boot; the first one counts.
+
+    Args:
+        folder: of the job.
+        told: who asks sends the polite signal too, so that no one has to repeat it.
+    """
     path = folder / "cancel"
     if path.exists():
         return
     try:
-        write_json(path, {"boot_id": boot_id(), "asked": boot_seconds()})
+        write_json(path, {"boot_id": boot_id(), "asked": boot_seconds(), "told": told})
     except StoreError:
         # on a full disk an empty file still asks
         os.close(open_to_append(path))
@@ -218,6 +223,14 @@ def ask_to_cancel(folder: Path) -> None:
 def is_cancelled(folder: Path) -> bool:
     """Return whether a stop was asked for."""
     return os.path.exists(f"{folder}/cancel")
+
+
+def was_told(folder: Path) -> bool:
+    """Return whether who asked for the stop sent the polite signal too."""
+    try:
+        return _read(folder / "cancel")["told"] is True
+    except (OSError, LaunchError, KeyError, TypeError):
+        return False
 
 
 def seconds_since_cancel(folder: Path) -> float:

@@ -7,16 +7,25 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mlcnc.config import ExperimentConfig, default_stem, parse
 from mlcnc.errors import ConfigError, JobNotFoundError, LaunchError, StoreError
 from mlcnc.launch import telemetry
-from mlcnc.launch.active_job import package_folder
+from mlcnc.launch.active_job import GRACE_SECONDS, package_folder
 from mlcnc.launch.devices import chosen_device
 from mlcnc.launch.job import ACTIVE_STATES, Job, JobEntry
-from mlcnc.launch.job_folder import LEAST_FREE_BYTES, JobFolder, ask_to_cancel, write_order, write_status
+from mlcnc.launch.job_folder import (
+    LEAST_FREE_BYTES,
+    JobFolder,
+    ask_to_cancel,
+    is_cancelled,
+    seconds_since_cancel,
+    write_order,
+    write_status,
+)
 from mlcnc.launch.locks import is_locked, lock_folder
 from mlcnc.launch.log_file import read_tail
 from mlcnc.launch.processes import JOB_VARIABLE, job_leader
@@ -127,7 +136,10 @@ class Jobs:
         return self.submit(JobRequest(kind="resume", run_id=run_id, **kept))
 
     def stop(self, job_id: str) -> None:
-        """Ask a job to end: at once where it waits, else politely, and after 8 s by force.
+        """Ask a job to end: at once where it waits, else politely, and after 6 s by force.
+
+        The polite signal is sent from here, so that it needs no supervisor; asked again after those 6 s, the
+        job is killed from here too.
 
         Raises:
             JobNotFoundError: there is no such job.
@@ -247,19 +259,36 @@ class Jobs:
         return [sys.executable, "-m", "mlcnc.launch.supervisor", "--runs", str(self.runs_root)]
 
     def _ask(self, record: Record) -> None:
+        process = record.status.process if record.status.state in ("running", "stopping") else None
+        # a job that stops itself is told by its supervisor, when all is written
+        reachable = process is not None and process.is_alive and process.pid != os.getpgrp()
+        if record.cancelled or record.status.state == "stopping":
+            if process is not None and reachable and seconds_since_cancel(record.folder) > GRACE_SECONDS:
+                process.signal_group(signal.SIGKILL)
+            with suppress(OSError):
+                ask_to_cancel(record.folder, told=True)
+            return
         try:
-            ask_to_cancel(record.folder)
+            # before the signal, or the end of the job would be seen before anyone knew that it was asked for
+            ask_to_cancel(record.folder, told=reachable)
         except OSError:
             # a disk that takes no more must not keep the job that fills it from being stopped
-            process = record.status.process
             if process is None or not process.signal_group(signal.SIGTERM):
                 raise
+            return
+        if process is not None and reachable:
+            process.signal_group(signal.SIGTERM)
 
     def _stop_damaged(self, job_id: str) -> None:
         """Stop the process of a job whose request cannot be read, so that no supervisor takes it over."""
-        process = job_leader(self._folder.of(job_id))
-        if process is None or not process.signal_group(signal.SIGTERM):
+        folder = self._folder.of(job_id)
+        process = job_leader(folder)
+        # nobody kills it after a time of grace: who asks again means it
+        again = is_cancelled(folder)
+        if process is None or not process.signal_group(signal.SIGKILL if again else signal.SIGTERM):
             raise LaunchError(f"job {job_id} is damaged and has no process here; remove it")
+        with suppress(OSError):
+            ask_to_cancel(folder, told=True)
 
     def _changing_job(self, job_id: str) -> Any:
         self._folder.of(job_id)

@@ -208,7 +208,7 @@ class Supervisor:
             code = active.exit_code()
             if code is not None:
                 state, headline = outcome.seen(
-                    active.entry.request.kind, active.folder, code, active.stop_reason
+                    active.entry.request.kind, active.folder, code, active.asked_to_stop()
                 )
                 self._end(active, state, headline, code)
                 return
@@ -219,7 +219,7 @@ class Supervisor:
                 self.folder.runs_root,
                 active.entry.run_id,
                 active.process.pid,
-                active.stop_reason,
+                active.asked_to_stop(),
             )
             self._end(active, state, headline)
             return

@@ -9,6 +9,8 @@ import signal
 import sys
 import time
 
+# longer than any test waits, so that none passes because a stand-in ended by itself
+LONG = 600
 behaviour, ledger = sys.argv[1:3]
 with open(os.path.join(os.environ["MLCNC_JOB_FOLDER"], "state.json")) as state:
     # this process made itself known before it became this program
@@ -34,18 +36,19 @@ elif what == "polite":
     # as the trainer does: a polite stop ends in status 130
     signal.signal(signal.SIGTERM, lambda *_: (print("mlcnc: stopped; what was logged is kept"), sys.exit(130)))
     note("begin")
-    time.sleep(60)
+    time.sleep(LONG)
 elif what == "stubborn":
     ignore_polite_stops()
     # as a loader of data: a copy of the process that holds what it holds
     child = os.fork()
     if child:
+        signal.signal(signal.SIGTERM, lambda *_: note("told"))
         note("begin", child)
-    time.sleep(60)
+    time.sleep(LONG)
 elif what == "orphan":
     if not os.fork():
         ignore_polite_stops()
-        time.sleep(60)
+        time.sleep(LONG)
 elif what == "exit":
     print(f"mlcnc: ended on purpose with {value}")
     sys.exit(int(value))
@@ -53,7 +56,7 @@ elif what == "crash":
     raise ValueError("crashed on purpose")
 elif what == "signal":
     os.kill(os.getpid(), int(value))
-    time.sleep(60)
+    time.sleep(LONG)
 elif what == "environment":
     for name in sorted(os.environ):
         print(name)

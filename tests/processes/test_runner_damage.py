@@ -17,6 +17,7 @@ from tests.processes.stand_in import (
     clear,
     group_members,
     kill_supervisors,
+    ledger,
     stand_in,
     supervisors,
     wait_for_state,
@@ -77,6 +78,17 @@ def test_a_job_whose_request_is_damaged_can_still_be_stopped(jobs):
         jobs.stop(job.job_id)
     jobs.remove(job.job_id)
     assert jobs.problems() == []
+
+
+def test_a_damaged_job_that_resists_is_killed_when_asked_again(jobs):
+    job = begun(jobs, "stubborn")
+    kill_supervisors(jobs)
+    (job.folder / "job.json").write_text("{")
+    jobs.stop(job.job_id)
+    wait_until(lambda: [line[0] for line in ledger()] == ["begin", "told"])
+    assert group_members(job.pid)
+    jobs.stop(job.job_id)
+    wait_until(lambda: not group_members(job.pid))
 
 
 def test_a_state_that_cannot_be_written_is_kept_until_it_can(jobs):

@@ -299,7 +299,7 @@ def test_a_stop_on_a_full_disk_signals_the_job_itself(jobs, monkeypatch):
     job = with_status(jobs, state="running", process=own_mark())
     sent = []
 
-    def full(folder):
+    def full(folder, *, told):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("mlcnc.launch.jobs.ask_to_cancel", full)

@@ -5,6 +5,9 @@ import sys
 
 import pytest
 
+from mlcnc.launch.active_job import ActiveJob
+from mlcnc.launch.job import JobStatus
+from mlcnc.launch.job_folder import ask_to_cancel
 from mlcnc.launch.processes import boot_seconds, mark_of, own_mark
 
 
@@ -56,3 +59,21 @@ def test_the_clock_does_not_move_what_is_counted_from_the_start_of_the_machine(m
     assert mark.is_alive
     assert boot_seconds() >= before
     assert 0 <= mark.age_seconds() < 60
+
+
+@pytest.mark.parametrize(("told", "waited", "grace"), [(True, 4.0, 2.0), (False, 4.0, 3.0), (False, 0.0, 6.0)])
+def test_the_time_of_grace_begins_with_the_request(tmp_path, monkeypatch, told, waited, grace):
+    clock, sent = [1000.0], []
+    for module in ("active_job", "job_folder"):
+        monkeypatch.setattr(f"mlcnc.launch.{module}.boot_seconds", lambda: clock[0])
+    monkeypatch.setattr("os.killpg", lambda pid, number: sent.append(number.name))
+    ask_to_cancel(tmp_path, told=told)
+    clock[0] += waited
+    job = ActiveJob(tmp_path, None, JobStatus(state="running"), own_mark(), None)
+    job.begin_stop("asked")
+    assert sent == ([] if told else ["SIGTERM"])
+    for step in (grace - 0.01, 0.02):
+        assert "SIGKILL" not in sent
+        clock[0] += step
+        job.press_stop()
+    assert sent[-1] == "SIGKILL"
