@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from mlcnc.errors import StoreError
-from mlcnc.store.metrics_file import MOST_BYTES, epoch_of
+from mlcnc.store.metrics_file import MOST_BYTES, MOST_LINE_BYTES, epoch_of
 from mlcnc.store.regular_files import LINK, SUBFOLDERS, read_regular
 from mlcnc.store.run_lock import RunLock
 
@@ -175,13 +175,21 @@ def append_line(path: Path, tree: dict[str, Any]) -> None:
     """Append one JSON line in one write and flush it to disk; a failed write leaves no half line.
 
     Raises:
-        StoreError: the disk is full or the file cannot be written.
+        StoreError: the disk is full or the file cannot be written, or nobody would read it any more, because
+            line or file would be larger than :mod:`mlcnc.store.metrics_file` accepts.
     """
     line = (json.dumps(tree, allow_nan=False) + "\n").encode()
+    if len(line) > MOST_LINE_BYTES:
+        raise StoreError(
+            f"the metrics of one epoch take {len(line)} bytes, and {MOST_LINE_BYTES} is the most that is read; "
+            "log values by class as arrays"
+        )
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _OWN, 0o644)
         try:
             length = _length(descriptor)
+            if length + len(line) > MOST_BYTES:
+                raise OSError(errno.EINVAL, f"it would exceed {MOST_BYTES} bytes, the most that is read")
             if length and os.pread(descriptor, 1, length - 1) != b"\n":
                 line = b"\n" + line  # a killed writer left half a line: keep ours apart
             if os.write(descriptor, line) != len(line):

@@ -12,7 +12,12 @@ from pydantic_core import from_json
 from mlcnc.errors import RunFormatError
 from mlcnc.store.regular_files import read_regular, said_of
 
-MOST_BYTES = 256 * 2**20
+MOST_BYTES = 64 * 2**20
+"""Eight thousand epochs of the most talkative recorded run; read whole, they take ten times as much memory."""
+
+MOST_LINE_BYTES = 2**20
+"""A hundred times the line of that run."""
+
 MOST_LINES = 200_000
 _MAX_EPOCH = 2**53
 """Beyond it a float cannot hold every integer."""
@@ -57,6 +62,8 @@ def epoch_of(text: bytes) -> int | None:
 
 
 def _parse_line(text: bytes, names: Collection[str] | None = None) -> dict[str, float] | None:
+    if len(text) > MOST_LINE_BYTES:
+        return None
     try:
         # reads a line in a fifth of the time of json, which reads a little more: surrogates, UTF-16
         tree = from_json(text)

@@ -16,8 +16,8 @@ from pydantic_core import from_json
 
 from mlcnc.errors import RunFormatError
 
-MOST_JSON_BYTES = 32 * 2**20
-"""The largest real one, run.json of a thousand classes with their co-occurrence, has a third of it."""
+MOST_JSON_BYTES = 16 * 2**20
+"""The largest real one, run.json of a thousand classes with their co-occurrence, has two thirds of it."""
 
 SUBFOLDERS = frozenset({"epochs", "layouts", "checkpoints"})
 """Of a run folder, made when their first file is written."""

@@ -259,6 +259,49 @@ def test_a_short_write_leaves_no_half_line(tmp_path, monkeypatch):
     assert path.read_text() == '{"epoch": 0}\n'
 
 
+def test_what_nobody_would_read_is_not_written(tmp_path, monkeypatch):
+    with new_run(tmp_path) as run:
+        run.log_epoch(0, {"x": 1.0})
+        with pytest.raises(StoreError, match="is the most that is read; log values by class as arrays"):
+            run.log_epoch(1, {f"by_class/{number}": float(number) for number in range(50_000)})
+        path = run.folder / "metrics.jsonl"
+        before = path.read_bytes()
+        monkeypatch.setattr(files, "MOST_BYTES", len(before) + 10)
+        with pytest.raises(StoreError, match=r"it would exceed \d+ bytes.*what was logged before is intact"):
+            run.log_epoch(1, {"x": 1.0})
+        assert path.read_bytes() == before
+        monkeypatch.undo()
+        run.log_epoch(1, {"x": 1.0})
+
+
+def test_a_line_of_megabytes_is_damaged_and_costs_no_memory(tmp_path):
+    read = logged(tmp_path)
+    with (read.folder / "metrics.jsonl").open("a") as stream:
+        stream.write('{"epoch": 3, ' + ", ".join(f'"{number}": 1' for number in range(150_000)) + "}\n")
+    assert [line["epoch"] for line in read.metrics()] == [0, 1, 2]
+    assert read.warnings == ("line 4 of metrics.jsonl is half-written or damaged and is left out",)
+
+
+def test_a_large_real_run_fits(tmp_path):
+    """Two hundred classes, a hundred epochs of four hundred metrics, scores of ten thousand images."""
+    rng = np.random.default_rng(0)
+    together = rng.integers(0, 60_000, (200, 200))
+    metrics = {f"test.f/some_longer_name_{number}": value for number, value in enumerate(rng.random(400))}
+    names, counts = [f"class {number}" for number in range(200)], [50_000] * 200
+    with RunWriter.create(
+        tmp_path, "large", class_names=names, class_counts=counts, co_occurrence=together
+    ) as run:
+        run.log_epoch(0, metrics, {"test/scores": np.zeros((10_000, 200), np.float16)})
+        line = (run.folder / "metrics.jsonl").read_text()
+        (run.folder / "metrics.jsonl").write_text(
+            "".join(line.replace('"epoch": 0', f'"epoch": {n}') for n in range(100))
+        )
+    read = RunStore(tmp_path).open("large")
+    assert len(read.metrics()) == 100
+    assert read.arrays(0).get("test/scores").shape == (10_000, 200)
+    assert read.info.co_occurrence == together.tolist()
+
+
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="cannot be written"):
