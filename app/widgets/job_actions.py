@@ -11,6 +11,7 @@ from streamlit.errors import StreamlitAPIException
 
 from app.session import jobs, runs_root
 from app.widgets.job_permission import why_no_launch
+from app.widgets.job_relations import queued_jobs, running_jobs
 from app.widgets.job_words import sentence
 from app.widgets.page_links import with_runs
 from app.widgets.plain_text import plain
@@ -121,9 +122,7 @@ def followed(every: Sequence[Job]) -> Job | None:
     """Return the job to show: the one asked for, else one that runs, the next of the queue, the last one."""
     wanted = st.query_params.get(FOLLOWED)
     asked = [job for job in every if job.job_id == wanted]
-    running = [job for job in every if job.is_active and job.state != "queued"]
-    queued = sorted((job for job in every if job.state == "queued"), key=lambda job: job.place or 0)
-    return next(iter([*asked, *running, *queued, *every]), None)
+    return next(iter([*asked, *running_jobs(every), *queued_jobs(every), *every]), None)
 
 
 def _attempt(action: Callable[[], str], once: Hashable = None) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from app.session import RUNS_KEY, jobs, opened_run
+from app.widgets.job_relations import TRAINING, running_jobs
 from app.widgets.job_words import job_name
 from app.widgets.plain_text import plain
 from mlcnc.errors import MlcncError
@@ -15,26 +16,27 @@ from mlcnc.launch import Job
 from mlcnc.store import Run
 
 TICK_SECONDS = 4.0
+IDLE_TICK_SECONDS = 10.0
+"""While nothing runs: a job may be started in a terminal or in another tab."""
+
 FOLLOWS_BY_ITSELF = ("", "train")
 """Addresses of the pages that show new epochs unasked; on others a reader may be studying a chart."""
 
-_SHOWN = "epochs_shown"
+_SHOWN, _QUICK = "epochs_shown", "badge_is_quick"
 
 
 def show_badge(address: str) -> None:
-    """Draw the badge; with a timer only while something runs.
+    """Draw the badge, again and again: quickly while something runs, slowly else.
 
     Args:
         address: of the page, as ``st.Page.url_path``.
     """
     picked = _growing(st.session_state.get(RUNS_KEY) or [])
     st.session_state[_SHOWN] = _epochs(picked)
-    active = _active()
-    if not active and not picked:
-        return
+    st.session_state[_QUICK] = bool(picked or _active())
     # the Train page has a timer of its own and draws the whole page when a job changes its state
-    timer = None if address == "train" else TICK_SECONDS
-    st.fragment(_badge, run_every=timer)(address)
+    timer = TICK_SECONDS if st.session_state[_QUICK] else IDLE_TICK_SECONDS
+    st.fragment(_badge, run_every=None if address == "train" else timer)(address)
 
 
 def _badge(address: str) -> None:
@@ -45,6 +47,9 @@ def _badge(address: str) -> None:
     now = _epochs([run for run_id in shown if (run := opened_run(run_id)) is not None])
     more = [run_id for run_id, stand in now.items() if stand != shown.get(run_id)]
     if not more:
+        if st.session_state.get(_QUICK) and not active and not _running(now):
+            # nothing on the page changed, but its timer is to be a slow one
+            st.rerun()
         return
     if address in FOLLOWS_BY_ITSELF:
         st.rerun()
@@ -56,9 +61,10 @@ def _badge(address: str) -> None:
 
 
 def _show_active(active: Sequence[Job], address: str) -> None:
-    running = [job for job in active if job.state != "queued"]
+    running = running_jobs(active)
     waiting = len(active) - len(running)
-    parts = [plain(job_name(job)) + _epoch_words(job) for job in running[:2]]
+    # on Train the badge has no timer, and how far a job is stands beside it
+    parts = [plain(job_name(job)) + ("" if address == "train" else _epoch_words(job)) for job in running[:2]]
     parts += [f"{len(running) - 2} more"] if len(running) > 2 else []
     words = f"Running: {', '.join(parts)}" if running else "Nothing runs yet"
     words += f"; {waiting} {'waits' if waiting == 1 else 'wait'}" if waiting else ""
@@ -72,7 +78,7 @@ def _show_active(active: Sequence[Job], address: str) -> None:
 
 def _epoch_words(job: Job) -> str:
     run = opened_run(job.run_id)
-    if run is None or job.request.kind not in ("train", "resume"):
+    if run is None or job.request.kind not in TRAINING:
         return ""
     try:
         status = run.status
@@ -110,6 +116,10 @@ def _epochs(runs: Sequence[Run]) -> dict[str, tuple[int, str]]:
             continue
         found[run.run_id] = (0 if status.epoch is None else status.epoch + 1, status.state)
     return found
+
+
+def _running(stands: Mapping[str, tuple[int, str]]) -> bool:
+    return any(state == "running" for _, state in stands.values())
 
 
 def _stand(num_logged: int, state: str) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 
 from app.widgets.job_actions import follow, move, remove, resume, stop
-from app.widgets.job_live import may_resume
+from app.widgets.job_relations import may_resume, queued_jobs, running_jobs
 from app.widgets.job_words import duration, job_name, state_badge
 from app.widgets.plain_text import plain
 from app.widgets.train_form import fill_from
@@ -20,9 +20,8 @@ SHOWN = 6
 
 def show_queue(every: Sequence[Job], shown: Job | None, refused: bool) -> None:
     """Draw the jobs that run or wait, with buttons to change their order, take them out and stop them."""
-    running = [job for job in every if job.is_active and job.state != "queued"]
-    queued = sorted((job for job in every if job.state == "queued"), key=lambda job: job.place or 0)
-    for job in [*running, *queued]:
+    queued = queued_jobs(every)
+    for job in [*running_jobs(every), *queued]:
         is_last = not job.place or job is queued[-1]
         with _row(job, shown):
             _button("Show", "visibility", "show", job, partial(follow, job.job_id), job is shown)
@@ -78,7 +77,7 @@ def _note(job: Job) -> str:
     seconds = seconds_between(job.started_at, job.finished_at)
     if seconds is not None:
         parts.append(f"took {duration(seconds)}")
-    if job.headline and (not job.is_active or not job.place):
+    if job.headline:
         parts.append(job.headline)
     return ", ".join(parts)
 

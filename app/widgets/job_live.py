@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 
 import streamlit as st
 
@@ -11,7 +12,9 @@ from app.figures.live_curves import HEIGHT, LIVE_PANELS, live_spec, live_table
 from app.session import jobs, known_devices, opened_run
 from app.timing import timed
 from app.widgets.job_actions import followed, resume, show_way_to, stop, submit
-from app.widgets.job_words import duration, job_name, size, state_badge, waiting_words
+from app.widgets.job_relations import TRAINING, group_of, may_resume
+from app.widgets.job_use import show_progress, show_use
+from app.widgets.job_words import job_name, state_badge, waiting_words
 from app.widgets.plain_text import plain
 from mlcnc.analysis.live import LiveCurves, Progress, collapse_sentence, live_curves, log_tail, progress
 from mlcnc.errors import MlcncError
@@ -19,28 +22,30 @@ from mlcnc.launch import Job, JobRequest
 from mlcnc.store import Run
 
 TICK_SECONDS = 2.0
+IDLE_TICK_SECONDS = 10.0
+"""While nothing runs: a job may be started in a terminal or in another tab."""
+
 LOG_LINES = 12
-TRAINING = ("train", "resume")
 _SEEN = "jobs_seen"
 
 
 def show_live(every: Sequence[Job], refused: bool) -> None:
-    """Draw the followed job; while any job is active, again every two seconds.
+    """Draw the followed job, again and again: quickly while anything is under way, slowly else.
 
     Args:
         every: all jobs as they stand now.
         refused: launching is off, so that nothing can be stopped from here.
     """
-    active = any(job.is_active for job in every)
+    changing = any(job.is_active for job in every) or known_devices().is_searching
     st.session_state[_SEEN] = _signature(every)
-    st.fragment(_live, run_every=TICK_SECONDS if active else None)(refused)
+    st.fragment(_live, run_every=TICK_SECONDS if changing else IDLE_TICK_SECONDS)(refused)
 
 
 def _live(refused: bool) -> None:
     with timed("live"):
         every = jobs().all()
         if _signature(every) != st.session_state.get(_SEEN):
-            # lists, badge and timer stand outside
+            # lists, form, badge and timer stand outside
             st.rerun()
         if not refused and any(job.is_active for job in every):
             keep_supervised()
@@ -51,7 +56,8 @@ def _live(refused: bool) -> None:
                 "and no network."
             )
             return
-        run = opened_run(job.run_id)
+        # of another kind of job, what its run's training wrote says nothing
+        run = opened_run(job.run_id) if job.request.kind in TRAINING else None
         curves = None if run is None else kept_curves(run)
         how_far = None if run is None or curves is None else progress(curves, run.status)
         st.markdown(answer(job, every, curves, how_far))
@@ -63,8 +69,8 @@ def _live(refused: bool) -> None:
             elif job.state in ("lost", "stopped") and job.headline:
                 st.warning(plain(job.headline))
             if how_far is not None and job.state != "queued":
-                _show_progress(job, how_far)
-            _show_use(job, run, curves, how_far)
+                show_progress(job, how_far)
+            show_use(job, run, curves, how_far)
         if curves is not None and curves.epochs:
             _show_curves(curves, None if how_far is None else how_far.num_epochs)
         elif job.is_active and job.request.kind in TRAINING:
@@ -85,15 +91,14 @@ def answer(job: Job, every: Sequence[Job], curves: LiveCurves | None, how_far: P
     name = plain(job_name(job))
     fell = plain(collapse_sentence(curves)) if curves is not None else ""
     if job.state == "queued":
-        # one of another machine has no place here
-        return (
-            f"{name} waits at place {job.place} of the queue."
-            if job.place
-            else f"{name} is {plain(job.headline)}."
-        )
+        # one of another machine has no place here, and says so
+        if not job.place:
+            return f"{name} is {plain(job.headline)}."
+        reason = f": {plain(job.headline)}" if job.headline else ""
+        return f"{name} waits at place {job.place} of the queue{reason}."
     if job.is_active:
         where = ""
-        if how_far is not None and how_far.num_epochs and job.request.kind in TRAINING:
+        if how_far is not None and how_far.num_epochs:
             where = f", {how_far.num_logged} of {how_far.num_epochs} epochs logged"
         verb = {"starting": "is starting", "stopping": "is stopping"}.get(job.state, "is running")
         return f"Yes: {name} {verb}{where}{waiting_words(every)}. {fell}".strip()
@@ -113,13 +118,14 @@ def kept_curves(run: Run) -> LiveCurves:
 
 @lru_cache(maxsize=16)
 def _kept_curves(folder: str, identity: tuple[tuple[str | int, ...], ...]) -> LiveCurves:
-    from pathlib import Path
-
     return live_curves(Run(Path(folder)))
 
 
-def _signature(every: Sequence[Job]) -> tuple[tuple[str, str, int | None], ...]:
-    return tuple((job.job_id, job.state, job.place) for job in every)
+def _signature(every: Sequence[Job]) -> tuple[object, ...]:
+    """Return what the parts of the page that have no timer show."""
+    found = known_devices()
+    shown = [(job.job_id, job.state, job.place, job.headline if job.place else "") for job in every]
+    return (*shown, found.is_searching, found.problem, *(device.name for device in found.devices))
 
 
 def _show_head(job: Job, every: Sequence[Job], refused: bool) -> None:
@@ -136,6 +142,8 @@ def _show_head(job: Job, every: Sequence[Job], refused: bool) -> None:
             )
         elif job.run_id and job.request.kind in TRAINING:
             _show_ways_on(job, every, refused)
+        elif job.run_id and job.request.kind == "layout" and job.state == "finished":
+            show_way_to("map", [job.run_id], "Open in Feature map", ":material/grain:")
 
 
 def _show_ways_on(job: Job, every: Sequence[Job], refused: bool) -> None:
@@ -169,62 +177,6 @@ def _show_ways_on(job: Job, every: Sequence[Job], refused: bool) -> None:
         ),
         help="Computes a layout for the feature map, as a job of its own; about half a minute.",
     )
-
-
-def may_resume(job: Job, every: Sequence[Job]) -> bool:
-    """Return whether a job was interrupted and no later job took its run over."""
-    of_run = [other for other in every if other.run_id == job.run_id and other.request.kind in TRAINING]
-    return job.state in ("stopped", "failed", "lost") and bool(of_run) and of_run[0].job_id == job.job_id
-
-
-def group_of(job: Job, every: Sequence[Job]) -> list[Job]:
-    """Return the training jobs of the same group, one a run, oldest first; the job alone without a group."""
-    if job.request.after is None:
-        return [job]
-    found: dict[str, Job] = {}
-    for other in sorted(every, key=lambda item: item.created_at):
-        if other.request.after == job.request.after and other.run_id is not None:
-            found.setdefault(other.run_id, other)
-    return list(found.values())
-
-
-def _show_progress(job: Job, how_far: Progress) -> None:
-    batch = f", batch {how_far.batch} of {how_far.num_batches}" if how_far.batch else ""
-    of = how_far.num_epochs or "?"
-    if job.is_active and how_far.num_epochs and how_far.num_logged < how_far.num_epochs:
-        words = f"epoch {how_far.num_logged + 1} of {of}{batch}"
-    else:
-        words = f"{how_far.num_logged} of {of} epochs logged"
-    st.progress(how_far.share, text=words)
-
-
-def _show_use(job: Job, run: Run | None, curves: LiveCurves | None, how_far: Progress | None) -> None:
-    if not job.is_active or job.state == "queued":
-        return
-    samples = jobs().telemetry(job.job_id, last=1)
-    with st.container(horizontal=True, gap="large"):
-        left = None if how_far is None else how_far.eta_seconds
-        st.metric("Time left", "after epoch 1" if left is None else duration(left), width="content")
-        speed = None if curves is None else curves.images_per_second
-        st.metric("Images a second", "-" if speed is None else f"{speed:.0f}", width="content")
-        if samples:
-            now = samples[-1]
-            st.metric("Processor", f"{now.cpu_percent:.0f} %", width="content", help="100 % is one core.")
-            st.metric("Memory", size(now.rss_bytes), width="content")
-            if now.gpu_percent is not None:
-                st.metric("GPU", f"{now.gpu_percent:.0f} %", width="content")
-            if now.gpu_memory_bytes is not None:
-                st.metric("GPU memory", size(now.gpu_memory_bytes), width="content")
-    device = run.status.device if run is not None and run.status.device else job.device
-    if device:
-        st.caption(plain(f"On {device}: {_why(job)}."))
-
-
-def _why(job: Job) -> str:
-    if job.request.device != "auto":
-        return "asked for"
-    chosen = [device.why for device in known_devices().devices if device.name == job.device]
-    return chosen[0] if chosen else "auto chose it"
 
 
 def _show_curves(curves: LiveCurves, num_epochs: int | None) -> None:

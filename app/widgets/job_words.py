@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 from app.widgets.plain_text import plain
 from mlcnc.launch import Job
@@ -42,12 +43,16 @@ def state_badge(state: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time for people.
+    """Return a time for people; a dash for one that is no number or endless.
 
     Example:
         >>> [duration(value) for value in (4.2, 95, 4000, 200000)]
         ['4 s', '1 min 35 s', '1 h 7 min', '2 d 8 h']
+        >>> duration(float("inf"))
+        '-'
     """
+    if not isfinite(seconds):
+        return "-"
     whole = max(0, round(seconds))
     for size, unit, part, part_unit in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:

@@ -45,6 +45,10 @@ def fill_from(job: Job) -> None:
     except ConfigError:
         config = preset("pictogram-lt")
     _fill(config, job.request.preset if job.request.preset in PRESETS else "pictogram-lt")
+    request = job.request
+    limits = {"device": request.device, "minutes": request.max_minutes, "megabytes": request.max_megabytes}
+    for name, value in limits.items():
+        st.session_state[f"form_{name}"] = value
     st.toast(f"Own settings hold those of {plain(job.run_id)} now.")
 
 
@@ -185,7 +189,9 @@ def _step(value: float | None) -> float:
 
 
 def _limits(devices: Sequence[Device]) -> tuple[str, float | None, float | None]:
-    names = ["auto", *(device.name for device in devices)]
+    # a device that a cloned job named stays in view, although it may be gone
+    kept = st.session_state.get("form_device") or "auto"
+    names = list(dict.fromkeys(["auto", *(device.name for device in devices), kept]))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         device = st.selectbox(
             "device",

@@ -6,9 +6,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import app.session as session
-from app.widgets import job_actions, job_permission
+from app.device_search import FoundDevices
+from app.widgets import job_actions, job_badge, job_live, job_permission
 from mlcnc.data import dataset_facts
 from mlcnc.launch import Jobs
+from mlcnc.launch.job import JobStatus
+from mlcnc.launch.job_folder import write_status
 from mlcnc.store import RunWriter
 from tests.app.conftest import words
 from tests.app.job_files import telemetry_line, without_gpus, write_job, written_settings
@@ -252,6 +255,121 @@ def test_a_running_job_shows_its_curves_its_use_and_its_time_left(opened, root):
     assert "Stop" in labels(page)
 
 
+@pytest.mark.parametrize("kind", ["layout", "evaluate"])
+def test_a_job_that_trains_nothing_shows_nothing_of_its_runs_training(opened, root, kind):
+    write_live(root, finished=True)
+    job_id = write_job(root, "running", kind=kind, run_id="live", log="placing\n")
+    (root / ".jobs" / job_id / "telemetry.jsonl").write_text(telemetry_line())
+    page = opened()
+    assert {metric.label for metric in page.metric} == {"Processor", "Memory"}
+    assert "epochs" not in page.markdown[0].value
+    assert "NC1" not in page.markdown[0].value
+    assert not page.get("vega_lite_chart")
+    assert not page.get("progress")
+    assert "2 threads" not in said(page)
+    assert {"layout": "On cpu, where UMAP computes.", "evaluate": "On cpu: asked for."}[kind] in said(page)
+    assert "placing" in said(page)
+
+
+def test_a_download_tells_neither_epochs_nor_a_device(opened, root):
+    job_id = write_job(root, "running", kind="glove", out=str(root), device="auto")
+    (root / ".jobs" / job_id / "telemetry.jsonl").write_text(telemetry_line())
+    page = opened()
+    assert "Yes: GloVe download is running" in said(page)
+    assert {metric.label for metric in page.metric} == {"Processor", "Memory"}
+    assert not any(caption.value.startswith("On ") for caption in page.caption)
+
+
+def test_a_finished_layout_leads_to_the_feature_map(opened, root):
+    write_live(root, finished=True)
+    write_job(root, "finished", kind="layout", run_id="live")
+    page = opened("app/main.py").switch_page("views/train.py").run()
+    links = {link.proto.label: link.proto for link in page.get("page_link")}
+    assert links["Open in Feature map"].query_string == "to_r=live"
+
+
+def test_why_a_job_waits_is_said(opened, root):
+    first = write_job(root, run_id="one")
+    write_job(root, run_id="two")
+    write_status(
+        root / ".jobs" / first, JobStatus(state="queued", headline="waits for cpu, which another job holds")
+    )
+    page = opened()
+    assert "one waits at place 1 of the queue: waits for cpu, which another job holds." in said(page)
+    assert any("waits for cpu, which another job holds" in caption.value for caption in page.caption)
+    assert "two waits at place 2 of the queue." in said(opened(job="0002-train"))
+
+
+def test_a_job_that_was_stopped_before_it_began_is_not_offered_to_be_resumed(opened, root):
+    job_id = write_job(root, "stopped", run_id="never", headline="stopped before it began")
+    page = opened()
+    assert "never was stopped" in said(page)
+    assert "Resume" not in labels(page)
+    assert f"clone_{job_id}" in {button.key for button in page.button}
+
+
+def test_a_job_that_another_process_queues_is_seen_while_the_page_is_idle(opened, root, monkeypatch):
+    parts = fragments(monkeypatch)
+    page = opened("app/main.py").switch_page("views/train.py").run()
+    assert parts["_live"] == job_live.IDLE_TICK_SECONDS
+    assert parts["_badge"] is None, "Train has a timer of its own"
+    page.switch_page("views/learn.py").run()
+    assert parts["_badge"] == job_badge.IDLE_TICK_SECONDS
+    write_live(root)
+    write_job(root, "running", run_id="live")
+    page.run()
+    assert parts["_badge"] == job_badge.TICK_SECONDS
+    page.switch_page("views/train.py").run()
+    assert parts["_live"] == job_live.TICK_SECONDS
+    assert not page.exception
+
+
+def test_the_live_part_draws_the_whole_page_when_jobs_or_devices_changed(root, monkeypatch):
+    seen = job_live._signature(Jobs(root).all())
+    job_id = write_job(root, run_id="one")
+    queued = job_live._signature(Jobs(root).all())
+    write_status(root / ".jobs" / job_id, JobStatus(state="queued", headline="waits for disk space"))
+    waiting = job_live._signature(Jobs(root).all())
+    monkeypatch.setattr(job_live, "known_devices", lambda: FoundDevices(is_searching=True))
+    assert len({seen, queued, waiting, job_live._signature(Jobs(root).all())}) == 4
+
+
+def test_while_devices_are_looked_for_the_page_looks_quickly_whether_they_are_found(opened, monkeypatch):
+    parts = fragments(monkeypatch)
+    monkeypatch.setattr(job_live, "known_devices", lambda: FoundDevices(is_searching=True))
+    opened()
+    assert parts["_live"] == job_live.TICK_SECONDS
+
+
+def test_the_quick_timer_of_the_badge_ends_with_the_last_job(opened, root, monkeypatch):
+    parts = fragments(monkeypatch)
+    job_id = write_job(root, run_id="one")
+    drawn = job_badge._badge
+
+    def after_the_end(address):
+        Jobs(root).remove(job_id) if Jobs(root).all() else None
+        drawn(address)
+
+    after_the_end.__name__ = "_badge"
+    monkeypatch.setattr(job_badge, "_badge", after_the_end)
+    page = opened("app/main.py")
+    assert not page.exception
+    assert parts["_badge"] == job_badge.IDLE_TICK_SECONDS
+
+
+def fragments(monkeypatch):
+    """Return a mapping that will hold the timer of every fragment by the name of its function."""
+    timers, real = {}, job_live.st.fragment
+
+    def noted(function=None, *, run_every=None):
+        if function is not None:
+            timers[function.__name__] = run_every
+        return real(function, run_every=run_every)
+
+    monkeypatch.setattr(job_live.st, "fragment", noted)
+    return timers
+
+
 def test_before_the_first_epoch_the_page_waits_for_it(opened, root):
     write_live(root, epochs=0)
     write_job(root, "running", run_id="live")
@@ -371,15 +489,24 @@ def test_clone_fills_the_form_and_the_queued_run_has_the_same_settings(opened, r
         "training": {"epochs": 7, "lr": 0.003},
         "model": {"label_embedding": "trainable"},
     }
-    job_id = write_job(root, "finished", run_id="gone", preset="comparison", settings=settings)
+    limits = {"device": "cuda:3", "max_minutes": 7.5, "max_megabytes": 300.0}
+    job_id = write_job(root, "finished", run_id="gone", preset="comparison", settings=settings, **limits)
     page = pressed(opened(), f"clone_{job_id}")
     assert page.selectbox(key="form_preset").value == "comparison"
     assert next(box for box in page.expander if box.label == "Own settings").proto.expanded
     assert page.code[-1].value.startswith("mlcnc train --preset comparison ")
     assert "--training.epochs 7" in page.code[-1].value
+    assert (page.number_input(key="form_minutes").value, page.number_input(key="form_megabytes").value) == (
+        7.5,
+        300.0,
+    )
+    assert page.selectbox(key="form_device").value == "cuda:3"
+    assert page.button(key="queue_form").disabled, "this machine has no cuda:3"
+    page.selectbox(key="form_device").select("cpu").run()
     pressed(page, "queue_form")
     queued = written_settings(root, Jobs(root).all()[0].job_id)
     assert (queued.preset, queued.settings) == ("comparison", settings)
+    assert (queued.device, queued.max_minutes, queued.max_megabytes) == ("cpu", 7.5, 300.0)
 
 
 def test_the_form_sends_only_what_differs_from_the_preset(opened, root):
@@ -495,12 +622,13 @@ def test_the_badge_is_on_every_page_while_something_runs_and_gone_when_nothing_d
         badge = " ".join(item.value for item in page.sidebar.markdown)
         assert "Running: growing (3 of 10 epochs); 1 waits." in badge
         assert "Watch it" in {link.proto.label for link in page.sidebar.get("page_link")}
+    page.switch_page("views/train.py").run()
+    badge = " ".join(item.value for item in page.sidebar.markdown)
+    assert "Running: growing; 1 waits." in badge, "the badge stands still on Train"
     assert Jobs(root).get(running).state == "running"
 
 
 def test_a_picked_run_that_grew_since_the_page_was_drawn_is_told_with_a_button(opened, root, monkeypatch):
-    from app.widgets import job_badge
-
     write_live(root, "growing")
     page = opened("app/main.py", r="growing").switch_page("views/geometry.py").run()
     assert "Show it" not in {button.label for button in page.sidebar.button}
