@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mlcnc.launch.machine import is_this_machine
 from mlcnc.launch.processes import ProcessMark
 from mlcnc.launch.request import JobRequest
-from mlcnc.store.liveness import host_name
 from mlcnc.store.schema import RUN_ID
 
 JobState = Literal["queued", "starting", "running", "stopping", "finished", "stopped", "failed", "lost"]
@@ -26,14 +26,15 @@ class JobEntry(BaseModel):
     job_id: str
     number: int = Field(description="grows with every job of the runs folder, whatever the clock says")
     created_at: str = Field(description="UTC, ISO 8601")
-    host: str = Field("", description="machine on which it was queued and alone is started")
+    host: str = Field("", description="name of the machine on which it was queued and alone is started")
+    machine: str = Field("", description="its id, which outlives its name; empty in older records")
     run_id: str | None = Field(None, pattern=rf"^{RUN_ID.pattern}$")
     request: JobRequest
 
     @property
     def is_ours(self) -> bool:
         """Whether it was queued on this machine; a folder that was shared or copied may hold others' jobs."""
-        return self.host == host_name()
+        return is_this_machine(self.machine, self.host)
 
 
 class JobStatus(BaseModel):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 from mlcnc.config import ExperimentConfig, default_stem, parse
 from mlcnc.errors import ConfigError, JobNotFoundError, LaunchError, StoreError
 from mlcnc.launch import telemetry
-from mlcnc.launch.active_job import GRACE_SECONDS, package_folder
+from mlcnc.launch.active_job import GRACE_SECONDS
 from mlcnc.launch.devices import chosen_device
 from mlcnc.launch.job import ACTIVE_STATES, Job, JobEntry
 from mlcnc.launch.job_folder import (
@@ -28,15 +26,14 @@ from mlcnc.launch.job_folder import (
 )
 from mlcnc.launch.locks import is_locked, lock_folder
 from mlcnc.launch.log_file import read_tail
-from mlcnc.launch.processes import JOB_VARIABLE, job_leader
+from mlcnc.launch.machine import machine_id
+from mlcnc.launch.processes import job_leader
 from mlcnc.launch.reading import JobReader, Record
-from mlcnc.launch.regular_file import open_to_append
 from mlcnc.launch.request import NEEDS_RUN, WRITES_RUN, JobRequest
+from mlcnc.launch.supervisor_start import SupervisorStart
 from mlcnc.store import Run, RunStore, free_bytes, new_run_id
 from mlcnc.store.liveness import host_name, now
 from mlcnc.store.schema import RUN_ID
-
-SUPERVISOR_LOG = "supervisor.log"
 
 
 class Jobs:
@@ -50,6 +47,7 @@ class Jobs:
         self.runs_root = Path(runs_root).absolute()
         self._folder = JobFolder(self.runs_root)
         self._reader = JobReader(self._folder)
+        self._starts = SupervisorStart(self._folder)
 
     def all(self) -> list[Job]:
         """Return all readable jobs as they truly stand now, newest first; see :meth:`problems` for others."""
@@ -107,6 +105,7 @@ class Jobs:
                 number=number,
                 created_at=now(),
                 host=host_name(),
+                machine=machine_id(),
                 run_id=run_id,
                 request=request.model_copy(update={"run_id": run_id}),
             )
@@ -226,33 +225,14 @@ class Jobs:
         Call it when a page opens: after a restart of the machine it is what makes the queue go on.
 
         Raises:
-            LaunchError: it cannot be started.
+            LaunchError: it cannot be started, or the last one ended at once with an error.
         """
         if is_locked(self._folder.supervisor_lock):
             return False
         records = [record for record in self._reader.records()[0] if record.entry.is_ours]
         if not any(record.is_damaged or record.status.state in ACTIVE_STATES for record in records):
             return False
-        try:
-            with open(open_to_append(self._folder.path / SUPERVISOR_LOG), "ab") as log:
-                if os.fstat(log.fileno()).st_size > 1_000_000:
-                    log.truncate(0)
-                process = subprocess.Popen(
-                    self._supervisor_argv(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    cwd=package_folder(),
-                    # started from within a job it is none of the job's processes
-                    env={name: value for name, value in os.environ.items() if name != JOB_VARIABLE},
-                )
-        except OSError as error:
-            raise LaunchError(
-                f"the supervisor of {self.runs_root} cannot be started: {error.strerror or error}"
-            ) from None
-        # someone has to wait for it, or it stays a zombie for as long as this server lives
-        threading.Thread(target=process.wait, name="mlcnc-supervisor", daemon=True).start()
+        self._starts.start(self._supervisor_argv())
         return True
 
     def _supervisor_argv(self) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from mlcnc.launch.machine import is_this_machine, machine_id
 from mlcnc.store.liveness import boot_id as _boot_id
 from mlcnc.store.liveness import host_name
 
@@ -26,6 +27,7 @@ class ProcessMark(BaseModel):
         start: ticks from boot on Linux, which no change of the clock moves; elsewhere the time of creation.
         boot_id: of the machine's start in which the pid was given.
         host: name of the machine.
+        machine: its id, which outlives its name; empty in older records.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,11 +36,12 @@ class ProcessMark(BaseModel):
     start: float
     boot_id: str
     host: str
+    machine: str = ""
 
     @property
     def is_here(self) -> bool:
         """Whether the process belongs to this machine, now or before a restart of it."""
-        return self.host == host_name()
+        return is_this_machine(self.machine, self.host)
 
     @property
     def is_alive(self) -> bool:
@@ -83,7 +86,7 @@ def mark_of(pid: int) -> ProcessMark | None:
     found = _look_up(pid)
     if found is None:
         return None
-    return ProcessMark(pid=pid, start=found.start, boot_id=boot_id(), host=host_name())
+    return ProcessMark(pid=pid, start=found.start, boot_id=boot_id(), host=host_name(), machine=machine_id())
 
 
 def own_mark() -> ProcessMark:

@@ -250,7 +250,7 @@ def test_a_job_of_another_machine_is_judged_by_its_signs_of_life_and_never_signa
     job = begun(jobs, "polite")
     wait_until(lambda: jobs.telemetry(job.job_id))
     kill_supervisors(jobs)
-    change_state(job, process=read_status(job.folder).process.model_dump() | {"host": "elsewhere"})
+    change_state(job, process=read_status(job.folder).process.model_dump() | {"machine": "elsewhere"})
     assert jobs.get(job.job_id).state == "running"
     jobs.stop(job.job_id)
     jobs.ensure_supervisor()

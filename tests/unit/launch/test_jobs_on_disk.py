@@ -188,7 +188,7 @@ def test_a_job_that_is_being_started_has_someone_who_starts_it(jobs):
 def test_signs_of_life_of_another_machine_do_not_hang_on_its_clock(jobs, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr("mlcnc.launch.reading.time.monotonic", lambda: clock[0])
-    far = own_mark().model_copy(update={"host": "elsewhere"})
+    far = own_mark().model_copy(update={"machine": "elsewhere"})
     job = with_status(jobs, state="running", process=far)
     assert job.state == "running"
     clock[0] += 21
@@ -206,7 +206,7 @@ def test_a_job_queued_on_another_machine_is_not_started_here(jobs):
     """A runs folder that was copied from elsewhere must start nothing when it is opened."""
     job, own = queue(jobs), queue(jobs)
     path = job.folder / "job.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "elsewhere"}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "elsewhere", "machine": "f"}))
     seen = jobs.get(job.job_id)
     assert (seen.state, seen.place) == ("queued", None)
     assert seen.headline == "queued on elsewhere and started there alone"

@@ -28,7 +28,7 @@ def test_a_process_is_known_by_pid_start_boot_and_machine(sleeper):
     assert own_mark().pid == os.getpid()
     assert own_mark().start <= mark.start
     assert 0 <= mark.age_seconds() < 60
-    for changes in ({"start": mark.start + 1}, {"boot_id": "another"}, {"host": "elsewhere"}):
+    for changes in ({"start": mark.start + 1}, {"boot_id": "another"}, {"machine": "elsewhere"}):
         other = mark.model_copy(update=changes)
         assert not other.is_alive
         assert not other.signal_group(signal.SIGKILL)

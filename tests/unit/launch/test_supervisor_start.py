@@ -1,0 +1,55 @@
+"""A supervisor that cannot work says so to whoever waits for it."""
+
+import sys
+
+import pytest
+
+from mlcnc.errors import LaunchError
+from mlcnc.launch import Jobs
+from tests.app.job_files import write_job
+from tests.processes.stand_in import wait_until
+
+
+class Broken(Jobs):
+    """Jobs whose supervisor runs a program that is given."""
+
+    program = "raise SystemExit('mlcnc: it does not work')"
+
+    def _supervisor_argv(self):
+        return [sys.executable, "-I", "-S", "-c", self.program]
+
+    def ended(self):
+        return self._starts._last[0].returncode is not None
+
+
+@pytest.fixture
+def jobs(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path / "locks"))
+    write_job(tmp_path)
+    return Broken(tmp_path)
+
+
+def test_one_that_fails_at_once_is_told_and_not_started_every_second(jobs, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("mlcnc.launch.supervisor_start.time.monotonic", lambda: clock[0])
+    assert jobs.ensure_supervisor()
+    wait_until(jobs.ended)
+    first = jobs._starts._last
+    for _ in range(3):
+        with pytest.raises(
+            LaunchError, match=r"ended at once: mlcnc: it does not work; it is tried again in 10 s"
+        ):
+            jobs.ensure_supervisor()
+    assert jobs._starts._last is first
+    clock[0] += 11
+    assert jobs.ensure_supervisor()
+    wait_until(jobs.ended)
+
+
+@pytest.mark.parametrize("program", ["", "import os; os.kill(os.getpid(), 9)"])
+def test_one_that_left_or_was_killed_is_followed_at_once(jobs, program):
+    jobs.program = program
+    assert jobs.ensure_supervisor()
+    wait_until(jobs.ended)
+    assert jobs.ensure_supervisor()
+    wait_until(jobs.ended)
