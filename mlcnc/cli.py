@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any, NoReturn, TypedDict
 
 from mlcnc import __version__, stopping
@@ -19,7 +20,7 @@ from mlcnc.cli_layout import add_layout
 from mlcnc.cli_runs import GROUPS, add_analyze, add_runs, add_runs_folder
 from mlcnc.cli_settings import add_settings, config_of, given_settings
 from mlcnc.config import nearest
-from mlcnc.errors import ConfigError, MlcncError
+from mlcnc.errors import ConfigError, MlcncError, is_interruption
 from mlcnc.terminal_text import printable
 
 
@@ -50,20 +51,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(line_buffering=True)  # a log shows each line when it is said
     try:
         return command(options)
-    except MlcncError as error:
-        print(printable(f"mlcnc: {error}"), file=sys.stderr)
-        return stopping.EXIT_STATUS if stopping.was_asked() else 1
     except KeyboardInterrupt:
         return _stopped(options)
     except BrokenPipeError:
         # the reader of our output went away, e.g. head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception:
-        # compiled code and half-done imports raise errors of their own when interrupted
-        if stopping.was_asked():
+    except Exception as error:
+        # the same rule by which the run is recorded as stopped
+        if is_interruption(error) or (stopping.was_asked() and _is_of_an_import(error)):
             return _stopped(options)
-        raise
+        if not isinstance(error, MlcncError):
+            raise
+        print(printable(f"mlcnc: {error}"), file=sys.stderr)
+        return 1
+
+
+def _is_of_an_import(error: BaseException) -> bool:
+    """Return whether an error was raised by a module that was being loaded, before any run began.
+
+    Compiled modules swallow the signal and say that they cannot be loaded.
+    """
+    places = [frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__)]
+    return isinstance(error, ImportError) or "<module>" in places[1:]
 
 
 def _stopped(options: argparse.Namespace) -> int:
@@ -139,7 +149,7 @@ def _add_train(commands: Any) -> None:
 def _add_evaluate(commands: Any) -> None:
     parser = commands.add_parser("evaluate", help="measure the last checkpoint of a run again")
     parser.add_argument("run_id")
-    parser.add_argument("--json", action="store_true", help="print all metrics as JSON")
+    parser.add_argument("--json", action="store_true", help="print all metrics as JSON, epoch from 0")
     add_runs_folder(parser)
     parser.set_defaults(command=_evaluate)
 
@@ -200,9 +210,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     from mlcnc.training.evaluation import evaluate
 
     print(f"measuring the last checkpoint of {options.run_id} ...", file=sys.stderr, flush=True)
-    metrics, epoch = evaluate(options.run_id, runs_root=options.runs)
+    metrics, epoch = evaluate(
+        options.run_id, runs_root=options.runs, say=lambda text: print(printable(text), file=sys.stderr)
+    )
     if options.json:
-        print(json.dumps(metrics, indent=1))
+        print(json.dumps({"epoch": epoch, **metrics}, indent=1))
         return 0
     print(f"run {options.run_id}, weights after epoch {epoch + 1}")
     for split in ("validation", "test"):

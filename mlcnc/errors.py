@@ -90,3 +90,14 @@ def require_shape(name: str, actual: Sequence[int], expected: Sequence[int | str
         came = "(" + ", ".join(str(size) for size in actual) + ")"
         suffix = f" like {like}" if like else ""
         raise ValueError(f"{name} must have shape {wanted}{suffix}, got {came}")
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Return whether an error is Ctrl-C, or was raised while Ctrl-C was dealt with.
+
+    Compiled code, half-done imports and failing writes raise errors of their own when they are interrupted.
+    """
+    link: BaseException | None = error
+    while link is not None and not isinstance(link, KeyboardInterrupt):
+        link = link.__context__ or link.__cause__
+    return link is not None

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.errors import RunFormatError, StoreError
+from mlcnc.errors import RunFormatError, StoreError, is_interruption
 from mlcnc.store.files import (
     append_line,
     flush_folder,
@@ -54,8 +54,8 @@ class RunWriter:
 
     A run has one writer: it holds the folder's lock until it is finished or its process ends.
 
-    Leaving it without an exception makes the run ``finished``, with KeyboardInterrupt ``stopped``, with
-    any other exception ``failed`` with its message; the exception goes on.
+    Leaving it without an exception makes the run ``finished``; with KeyboardInterrupt, or an error raised while
+    that was dealt with, ``stopped``; with any other exception ``failed`` with its message. It goes on.
 
     Example:
         >>> import tempfile
@@ -308,7 +308,7 @@ class RunWriter:
     ) -> None:
         if error is None:
             self.finish()
-        elif isinstance(error, KeyboardInterrupt):
+        elif is_interruption(error):
             with contextlib.suppress(StoreError):
                 self.finish("stopped")
         else:

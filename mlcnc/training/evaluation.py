@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from mlcnc.config import parse
@@ -13,17 +14,25 @@ from mlcnc.training.measurement import measure
 from mlcnc.training.sample_choice import choose_samples
 
 
-def evaluate(run_id: str, *, runs_root: str | Path = "runs") -> tuple[dict[str, float], int]:
-    """Return the metrics of the weights in a run's last checkpoint, and their epoch.
+def evaluate(
+    run_id: str, *, runs_root: str | Path = "runs", say: Callable[[str], None] = print
+) -> tuple[dict[str, float], int]:
+    """Return the metrics of the weights in a run's last checkpoint, and their epoch from 0.
+
+    Args:
+        run_id: of the run.
+        runs_root: its folder.
+        say: receives a sentence where the last checkpoint is damaged and the one before it is taken.
 
     Raises:
         RunNotFoundError, RunFormatError: there is no such run or it has no usable checkpoint.
-        StoreError: a process still writes it, so that the last checkpoint would be another one soon.
+        StoreError: a process still writes it, so that the last checkpoint would be another one soon; or the
+            checkpoint cannot be read.
     """
     run = RunStore(runs_root).open(run_id)
     check_not_running(run)
     experiment = build(parse(run.info.config))
-    next_epoch = load_checkpoint(experiment, run.folder)
+    next_epoch = load_checkpoint(experiment, run.folder, say)
     choice = choose_samples(experiment.dataset, 0, 0, 0)
     metrics, _ = measure(experiment, choice, with_arrays=False)
     return metrics, next_epoch - 1

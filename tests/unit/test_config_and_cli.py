@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -14,6 +15,7 @@ from mlcnc.config import (
     with_width,
 )
 from mlcnc.errors import ConfigError
+from mlcnc.store import RunStore
 
 
 def configured(*arguments):
@@ -119,12 +121,12 @@ def test_runs_list_show_and_verify(trained, capsys):
     assert main(["runs", "verify", "--runs", str(trained)]) == 0
     assert "agrees" in capsys.readouterr().out
     assert main(["evaluate", "tiny", "--runs", str(trained), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["test/map_total"] > 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["test/map_total"] > 0
+    assert found["epoch"] == RunStore(trained).open("tiny").status.epoch
 
 
 def test_verify_says_what_differs(trained, tmp_path, capsys):
-    import shutil
-
     shutil.copytree(trained / "tiny", tmp_path / "tiny")
     path = tmp_path / "tiny" / "metrics.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -139,8 +141,6 @@ def test_verify_says_what_differs(trained, tmp_path, capsys):
 
 
 def test_deleting_asks_and_obeys(trained, tmp_path, capsys):
-    import shutil
-
     shutil.copytree(trained / "tiny", tmp_path / "tiny")
     assert main(["runs", "delete", "tiny", "--runs", str(tmp_path)]) == 1
     assert "give --yes" in capsys.readouterr().err

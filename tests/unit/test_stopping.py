@@ -101,23 +101,75 @@ def test_what_the_parent_lets_be_ignored_stays_ignored():
     assert done.stdout == "alive False\n"
 
 
-def test_a_command_that_is_stopped_while_it_loads_ends_with_130():
-    """Whatever an interrupted import raises, nobody sees a traceback."""
-    program = """
-        import mlcnc.cli
-        def interrupted(arguments):
-            stop_now()
-        def stop_now():
-            try:
-                stop()
-            except KeyboardInterrupt:
-                raise ImportError("half of a module")
-        parser = mlcnc.cli.build_parser()
-        class Options:
-            command = staticmethod(interrupted)
-        mlcnc.cli.build_parser = lambda: type("P", (), {"parse_args": lambda self, arguments: Options})()
-        sys.exit(mlcnc.cli.main([]))
-        """
+COMMAND = """
+import tempfile
+from pathlib import Path
+import mlcnc.cli
+from mlcnc.errors import MlcncError
+from mlcnc.store import RunStore, RunWriter
+folder = Path(tempfile.mkdtemp())
+def command(arguments):
+BODY
+class Options:
+    pass
+Options.command = staticmethod(command)
+mlcnc.cli.build_parser = lambda: type("P", (), {"parse_args": lambda self, arguments: Options})()
+status = mlcnc.cli.main([])
+print(*[run.status.state for run in RunStore(folder).scan()])
+sys.exit(status)
+"""
+WRITER = (
+    'with stopping.uninterrupted(), RunWriter.create(folder, "run", class_names=["a"], class_counts=[1]):\n'
+)
+ENDS = {
+    "an import that was interrupted": (
+        "try:\n    stop()\nexcept KeyboardInterrupt:\n    raise ImportError('half of a module')",
+        (130, ""),
+    ),
+    "an import that swallows the signal": (
+        "(folder / 'half.py').write_text('1 / 0')\nsys.path.insert(0, str(folder))\n"
+        "with stopping.uninterrupted():\n    stop()\n    import half",
+        (130, ""),
+    ),
+    "an error in the context of Ctrl-C": (
+        WRITER + "    try:\n        with stopping.interruptible():\n            stop()\n"
+        "    except KeyboardInterrupt:\n        raise RuntimeError('interrupted in compiled code')",
+        (130, "stopped"),
+    ),
+    "a known error in the context of Ctrl-C": (
+        WRITER + "    try:\n        with stopping.interruptible():\n            stop()\n"
+        "    except KeyboardInterrupt:\n        raise MlcncError('could not be written')",
+        (130, "stopped"),
+    ),
+    "an error of its own after a signal": (WRITER + "    stop()\n    1 / 0", (1, "failed")),
+    "a known error of its own after a signal": (
+        WRITER + "    stop()\n    raise MlcncError('no')",
+        (1, "failed"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_exit_status_and_recorded_state_agree_after(case):
+    body, (status, state) = ENDS[case]
+    done = run(COMMAND.replace("BODY", textwrap.indent(body, "    ")))
+    assert done.returncode == status, done.stderr
+    if status == 130:
+        assert done.stderr == "mlcnc: stopped\n"
+    elif "known" in case:
+        assert done.stderr == "mlcnc: no\n"
+    else:
+        assert "ZeroDivisionError" in done.stderr  # a mistake of ours has a traceback, as always
+        return
+    assert done.stdout.strip() == state
+
+
+def test_a_run_whose_command_failed_after_a_signal_is_failed():
+    body, (status, state) = ENDS["an error of its own after a signal"]
+    program = COMMAND.replace("BODY", textwrap.indent(body, "    "))
+    program = program.replace(
+        "status = mlcnc.cli.main([])",
+        "try:\n    mlcnc.cli.main([])\nexcept ZeroDivisionError:\n    status = 1",
+    )
     done = run(program)
-    assert done.returncode == 130
-    assert done.stderr.startswith("mlcnc: stopped")
+    assert (done.returncode, done.stdout.strip()) == (status, state), done.stderr

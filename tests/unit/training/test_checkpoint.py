@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from mlcnc.cli import main
 from mlcnc.errors import RunFormatError, StoreError
 from mlcnc.store import RunStore, RunWriter
 from mlcnc.training import checkpoint, resume, train
@@ -94,6 +95,18 @@ def test_a_flipped_weight_costs_an_epoch_not_the_run(root, cut):
     resume("cut", runs_root=cut.parent, say=said.append, show_progress=False)
     assert "the checksum of" in said[0]
     assert_same_run(root / "whole", cut)
+
+
+def test_what_is_said_of_a_checkpoint_stays_out_of_the_json(cut, capsys):
+    last = cut / "checkpoints" / "last.pt"
+    last.replace(last.with_name("previous.pt"))
+    last.write_bytes(b"damaged")
+    assert main(["evaluate", "cut", "--runs", str(cut.parent), "--json"]) == 0
+    said = capsys.readouterr()
+    metrics = json.loads(said.out)
+    assert metrics["epoch"] == 2
+    assert metrics["test/map_total"] > 0
+    assert "last.pt is damaged" in said.err
 
 
 def test_two_damaged_checkpoints_are_one_sentence_and_leave_the_run_readable(cut):
