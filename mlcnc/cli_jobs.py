@@ -13,8 +13,9 @@ from mlcnc.cli_runs import add_runs_folder
 from mlcnc.cli_settings import add_settings, given_settings, nested
 from mlcnc.config import read_file
 from mlcnc.errors import ConfigError, LaunchError
-from mlcnc.launch import Job, JobRequest, Jobs, argv_of, command_line, estimate
+from mlcnc.launch import Job, Jobs, argv_of, command_line, estimate
 from mlcnc.launch.request import request_of
+from mlcnc.terminal_text import printable
 
 FOLLOW_SECONDS = 0.5
 
@@ -35,7 +36,7 @@ def add_jobs(commands: Any) -> None:
     _add_start(actions)
     resume = actions.add_parser("resume", help="queue the rest of an interrupted run")
     resume.add_argument("run_id")
-    add_runs_folder(resume)
+    _add_common(resume, default=None, device="as its last job")
     resume.set_defaults(command=_resume)
     stop = actions.add_parser("stop", help="end a job: politely, after 6 seconds by force")
     _add_job(stop)
@@ -78,9 +79,9 @@ def _add_start(actions: Any) -> None:
         parser.set_defaults(command=_start, kind=kind)
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def _add_common(parser: argparse.ArgumentParser, default: str | None = "auto", device: str = "auto") -> None:
     parser.add_argument(
-        "--on", dest="lane", default="auto", metavar="DEVICE", help="auto, cpu, mps or cuda:N [auto]"
+        "--on", dest="lane", default=default, metavar="DEVICE", help=f"auto, cpu, mps or cuda:N [{device}]"
     )
     parser.add_argument("--max-minutes", type=float, metavar="NUMBER", help="end the job after this")
     parser.add_argument("--max-megabytes", type=float, metavar="NUMBER", help="end it when its run is larger")
@@ -120,18 +121,12 @@ def _start(options: argparse.Namespace) -> int:
         given |= {"preset": options.preset, "settings": _settings(options)}
     request = request_of({"kind": options.kind, "device": options.lane, **given})
     jobs = Jobs(options.runs)
+    job = jobs.submit(request)
     if request.kind == "train":
-        _check_needs(request, jobs)
-    _say_queued(jobs, jobs.submit(request))
+        for note in estimate(request.config(), jobs.runs_root, request.wanted_device()).notes:
+            print(note, file=sys.stderr)
+    _say_queued(jobs, job)
     return 0
-
-
-def _check_needs(request: JobRequest, jobs: Jobs) -> None:
-    needs = estimate(request.config(), jobs.runs_root, request.wanted_device())
-    if needs.problems:
-        raise LaunchError("; ".join(needs.problems))
-    for note in needs.notes:
-        print(note, file=sys.stderr)
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -150,7 +145,15 @@ def _say_queued(jobs: Jobs, job: Job) -> None:
 
 def _resume(options: argparse.Namespace) -> int:
     jobs = Jobs(options.runs)
-    _say_queued(jobs, jobs.resume(options.run_id))
+    job = jobs.resume(
+        options.run_id,
+        device=options.lane,
+        max_minutes=options.max_minutes,
+        max_megabytes=options.max_megabytes,
+    )
+    if job.headline:
+        print(printable(job.headline), file=sys.stderr)
+    _say_queued(jobs, job)
     return 0
 
 

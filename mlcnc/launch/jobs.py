@@ -14,6 +14,7 @@ from mlcnc.errors import ConfigError, JobNotFoundError, LaunchError, StoreError
 from mlcnc.launch import telemetry
 from mlcnc.launch.active_job import GRACE_SECONDS
 from mlcnc.launch.devices import chosen_device
+from mlcnc.launch.estimate import estimate
 from mlcnc.launch.job import ACTIVE_STATES, Job, JobEntry
 from mlcnc.launch.job_folder import (
     LEAST_FREE_BYTES,
@@ -30,6 +31,7 @@ from mlcnc.launch.machine import machine_id
 from mlcnc.launch.processes import job_leader
 from mlcnc.launch.reading import JobReader, Record
 from mlcnc.launch.request import NEEDS_RUN, WRITES_RUN, JobRequest
+from mlcnc.launch.resuming import resumed_request
 from mlcnc.launch.supervisor_start import SupervisorStart
 from mlcnc.store import Run, RunStore, free_bytes, new_run_id
 from mlcnc.store.liveness import host_name, now
@@ -81,9 +83,21 @@ class Jobs:
             StoreError: the run to work on does not exist or cannot be read.
             LaunchError: anything else that keeps the job from being queued.
         """
+        return self._queue(request)
+
+    def _queue(self, request: JobRequest, note: str = "") -> Job:
         lock_folder()
+        if request.max_megabytes is not None and request.kind in ("gallery", "glove"):
+            raise LaunchError(
+                f"max_megabytes limits the folder of one run, which a job of kind {request.kind} does not "
+                "have; leave it out"
+            )
         config = request.config() if request.kind == "train" else None
         request = request.as_kept()
+        if config is not None:
+            problems = estimate(config, self.runs_root, request.wanted_device()).problems
+            if problems:
+                raise LaunchError("; ".join(problems))
         if request.kind in NEEDS_RUN:
             request = self._checked_on_run(request)
         wanted = request.wanted_device()
@@ -107,32 +121,48 @@ class Jobs:
                 host=host_name(),
                 machine=machine_id(),
                 run_id=run_id,
+                note=note,
                 request=request.model_copy(update={"run_id": run_id}),
             )
             self._folder.create(entry)
         self.ensure_supervisor()
         return self.get(entry.job_id)
 
-    def resume(self, run_id: str) -> Job:
+    def resume(
+        self,
+        run_id: str,
+        *,
+        device: str | None = None,
+        max_minutes: float | None = None,
+        max_megabytes: float | None = None,
+    ) -> Job:
         """Queue the rest of an interrupted run, on the device and with the limits of its last job here.
+
+        A limit that the run has reached is left out, a device that is gone becomes auto; the headline says so.
+
+        Args:
+            run_id: the run.
+            device, max_minutes, max_megabytes: in place of those of the last job.
 
         Raises:
             StoreError: there is no such run or it cannot be read.
-            LaunchError: the run is complete, still running, or keeps no checkpoint.
+            LaunchError: the run is complete, still running, keeps no checkpoint, or a value is not usable.
         """
-        known = [job for job in self.all() if job.run_id == run_id and job.request.kind in WRITES_RUN]
-        kept: dict[str, Any] = {}
-        if known:
-            last = known[0].request
-            kept = {
-                "device": last.wanted_device(),
-                "max_minutes": last.max_minutes,
-                "max_megabytes": last.max_megabytes,
-                "after": last.after,
-            }
         if not RUN_ID.fullmatch(run_id):
             RunStore(self.runs_root).open(run_id)
-        return self.submit(JobRequest(kind="resume", run_id=run_id, **kept))
+        request, note = resumed_request(
+            run_id,
+            self.runs_root,
+            self.all(),
+            device=device,
+            max_minutes=max_minutes,
+            max_megabytes=max_megabytes,
+        )
+        return self._queue(request, note)
+
+    def next_run_id(self, config: ExperimentConfig) -> str:
+        """Return the name that a training with this config would get now; those of waiting jobs are taken."""
+        return _free_name(self.runs_root, default_stem(config), set(self._claimed(self._reader.records()[0])))
 
     def stop(self, job_id: str) -> None:
         """Ask a job to end: at once where it waits, else politely, and after 6 s by force.
@@ -285,14 +315,17 @@ class Jobs:
         named = parse(run.info.config).training.device
         return request.model_copy(update={"device": "cuda:0" if named == "cuda" else named})
 
-    def _run_id_of(
-        self, request: JobRequest, config: ExperimentConfig | None, records: list[Record]
-    ) -> str | None:
-        claimed = {
+    def _claimed(self, records: list[Record]) -> dict[str | None, str]:
+        return {
             record.entry.run_id: record.entry.job_id
             for record in records
             if record.entry.request.kind in WRITES_RUN and self._reader.standing(record)[0] in ACTIVE_STATES
         }
+
+    def _run_id_of(
+        self, request: JobRequest, config: ExperimentConfig | None, records: list[Record]
+    ) -> str | None:
+        claimed = self._claimed(records)
         if request.kind == "resume" and request.run_id in claimed:
             raise LaunchError(f"run {request.run_id} is in the hands of job {claimed[request.run_id]} already")
         if config is None:

@@ -187,6 +187,8 @@ def stop_reason(record: Record) -> str | None:
 def _job(record: Record, state: JobState, headline: str, place: int | None) -> Job:
     entry, status = record.entry, record.status
     running = state in ("running", "stopping")
+    if state in ("queued", "starting", "running"):
+        headline = headline or entry.note
     return Job(
         job_id=entry.job_id,
         request=entry.request,

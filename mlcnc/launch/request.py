@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -91,6 +92,10 @@ class JobRequest(BaseModel):
             return request
         values = dict(self.given_settings())
         path = values.get("model.glove_path")
+        model = request.config().model
+        if model.label_embedding == "glove" and model.glove_path is None:
+            # that of who asks: the supervisor may have been started where it names another file
+            path = os.environ.get("MLCNC_GLOVE") or None
         if path is not None:
             values["model.glove_path"] = str(Path(path).expanduser().absolute())
         return request.model_copy(update={"settings": _nested(values)})

@@ -21,8 +21,8 @@ JOB = Path(__file__).with_name("stand_in_job.py")
 
 
 def command(request, run_id, runs_root):
-    """Return the stand-in's command: its behaviour is the text that a gallery job carries."""
-    return [sys.executable, "-I", "-S", str(JOB), request.only, os.environ[LEDGER]]
+    """Return the stand-in's command: its behaviour is a text that the job carries."""
+    return [sys.executable, "-I", "-S", str(JOB), request.only or request.after, os.environ[LEDGER]]
 
 
 class StandInJobs(Jobs):
@@ -35,6 +35,11 @@ class StandInJobs(Jobs):
 def stand_in(behaviour, **more):
     """Return the request of a stand-in job."""
     return JobRequest(kind="gallery", only=behaviour, **{"device": "cpu", **more})
+
+
+def training(behaviour, **more):
+    """Return the request of a stand-in for a training, which has a run and may limit its size."""
+    return JobRequest(kind="train", after=behaviour, **{"device": "cpu", **more})
 
 
 def submit(root, behaviour, device):

@@ -20,6 +20,7 @@ from tests.processes.stand_in import (
     stand_in,
     submit,
     supervisors,
+    training,
     wait_for_state,
     wait_until,
 )
@@ -197,7 +198,7 @@ def test_limits_end_a_job_and_say_so(jobs):
     ended = wait_for_state(jobs, short.job_id, "stopped")
     assert ended.headline == "stopped after its limit of 0.005 minutes; what was logged is kept"
     assert not ended.cancel_asked
-    large = begun(jobs, jobs.submit(stand_in("polite", max_megabytes=0.5)).job_id)
+    large = begun(jobs, jobs.submit(training("polite", max_megabytes=0.5)).job_id)
     (large.folder / "log.txt").write_bytes(b"x" * 700_000)
     ended = wait_for_state(jobs, large.job_id, "stopped")
     assert "MB, over its limit of 0.5 MB" in ended.headline

@@ -60,6 +60,12 @@ def test_a_queue_is_worked_with_from_the_command_line(told, tmp_path):
         (("logs", "0009-train", "--bytes", "0"), "--bytes must be at least 1, got 0"),
         (("move", "0009-train", "1"), "there is no job '0009-train' in"),
         (("resume", "mine"), "there is no run 'mine' in"),
+        (("resume", "mine", "--on", "gpu"), "device: string should match"),
+        (("resume", "mine", "--max-minutes", "0"), "max_minutes: input should be greater than 0"),
+        (
+            ("start", "gallery", "--max-megabytes", "3", "--on", "cpu"),
+            "max_megabytes limits the folder of one run",
+        ),
         (("start", "evaluate", "mine", "--on", "cpu"), "there is no run 'mine' in"),
         (
             ("start", "layout", "mine", "--neighbours", "1"),

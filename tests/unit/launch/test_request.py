@@ -113,3 +113,17 @@ def test_only_settings_of_the_config_reach_the_command(settings):
 def test_a_request_survives_its_file():
     request = JobRequest(kind="train", settings=SETTINGS, after="compare-1", max_minutes=2.5)
     assert request_of(json.loads(json.dumps(request.model_dump()))) == request
+
+
+def test_the_file_of_vectors_is_that_of_who_asks(monkeypatch, tmp_path):
+    """The supervisor, whose environment the job gets, may have been started where it names another."""
+    monkeypatch.setenv("MLCNC_GLOVE", str(tmp_path / "glove.txt"))
+    glove = JobRequest(kind="train", settings={"model": {"label_embedding": "glove"}})
+    kept = glove.as_kept()
+    assert kept.settings["model"] == {"label_embedding": "glove", "glove_path": str(tmp_path / "glove.txt")}
+    assert f"--model.glove_path {tmp_path}/glove.txt" in command_line(argv_of(kept, "mine", tmp_path))
+    named = JobRequest(kind="train", settings={"model": {"label_embedding": "glove", "glove_path": "/own.txt"}})
+    assert named.as_kept().settings["model"]["glove_path"] == "/own.txt"
+    assert JobRequest(kind="train").as_kept().settings == {}
+    monkeypatch.delenv("MLCNC_GLOVE")
+    assert glove.as_kept().settings == glove.settings

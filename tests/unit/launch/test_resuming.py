@@ -1,0 +1,124 @@
+"""What a resumed run takes over from its last job, and what no longer can be."""
+
+import pytest
+
+from mlcnc.config import preset
+from mlcnc.errors import LaunchError
+from mlcnc.launch import JobRequest, Jobs
+from mlcnc.store import RunWriter
+from tests.processes.stand_in import pretend_gpus
+
+
+class Unattended(Jobs):
+    """Jobs that nobody runs."""
+
+    def ensure_supervisor(self):
+        return False
+
+
+@pytest.fixture
+def jobs(tmp_path, monkeypatch):
+    """Return jobs with an interrupted run, ``half``, on a machine with two GPUs."""
+    (tmp_path / "locks").mkdir(mode=0o700)
+    monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path / "locks"))
+    pretend_gpus(2)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        RunWriter.create(tmp_path / "runs", "half", class_names=["a"], class_counts=[3]),
+    ):
+        raise KeyboardInterrupt
+    return Unattended(tmp_path / "runs")
+
+
+@pytest.fixture
+def resumed(jobs):
+    """Return a function that resumes ``half`` after a last job that was like this, and returns the new job."""
+
+    def resume(last, **more):
+        job = jobs.submit(JobRequest(kind="resume", run_id="half", **last))
+        jobs.stop(job.job_id)
+        return jobs.resume("half", **more)
+
+    return resume
+
+
+def filled(jobs, megabytes):
+    (jobs.runs_root / "half" / "filling").write_bytes(bytes(int(megabytes * 1e6)))
+
+
+def test_device_limits_and_group_are_those_of_the_last_job(resumed):
+    last = {"device": "cuda:1", "max_minutes": 5.0, "max_megabytes": 7.0, "after": "mine"}
+    job = resumed(last)
+    assert {name: getattr(job.request, name) for name in last} == last
+    assert job.headline == ""
+
+
+def test_a_limit_that_stopped_the_run_does_not_stop_it_again(jobs, resumed):
+    filled(jobs, 2)
+    job = resumed({"device": "cpu", "max_megabytes": 1.5, "max_minutes": 5.0})
+    assert (job.request.max_megabytes, job.request.max_minutes) == (None, 5.0)
+    assert job.headline == "resumed without its limit of 1.5 MB, which run half has reached"
+
+
+def test_a_device_that_is_gone_becomes_any(jobs, resumed):
+    job = jobs.submit(JobRequest(kind="resume", run_id="half", device="cuda:1"))
+    jobs.stop(job.job_id)
+    pretend_gpus(1)
+    job = jobs.resume("half")
+    assert job.request.device == "auto"
+    assert job.headline == "resumed on any device, as cuda:1 is not on this machine"
+
+
+def test_what_is_asked_for_goes_before_what_was(jobs, resumed):
+    filled(jobs, 2)
+    job = resumed(
+        {"device": "cuda:1", "max_megabytes": 1.5, "max_minutes": 5.0},
+        device="cpu",
+        max_megabytes=9.0,
+        max_minutes=1.0,
+    )
+    assert (job.request.device, job.request.max_megabytes, job.request.max_minutes) == ("cpu", 9.0, 1.0)
+    assert job.headline == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"max_megabytes": 1.0}, r"max_megabytes must be above the 2\.0 MB that run half has already, got 1"),
+        ({"max_minutes": 0.0}, "max_minutes: input should be greater than 0, got 0.0"),
+        ({"device": "gpu"}, "device: string should match"),
+        ({"device": "cuda:7"}, "device 'cuda:7' is not on this machine"),
+    ],
+)
+def test_values_that_cannot_work_are_refused(jobs, more, said):
+    filled(jobs, 2)
+    with pytest.raises(LaunchError, match=said):
+        jobs.resume("half", **more)
+    assert jobs.all() == []
+
+
+def test_a_limit_on_a_run_is_refused_where_there_is_none(jobs):
+    for request in (
+        JobRequest(kind="gallery", max_megabytes=1),
+        JobRequest(kind="glove", out="x", max_megabytes=1),
+    ):
+        with pytest.raises(
+            LaunchError, match="max_megabytes limits the folder of one run, which a job of kind"
+        ):
+            jobs.submit(request)
+    assert jobs.all() == []
+
+
+def test_the_next_name_of_a_run_respects_those_that_wait(jobs):
+    config = preset("pictogram-lt")
+    assert jobs.next_run_id(config) == "pictogram-lt-etf-s0"
+    queued = jobs.submit(JobRequest(kind="train", device="cpu"))
+    assert queued.run_id == "pictogram-lt-etf-s0"
+    assert jobs.next_run_id(config) == "pictogram-lt-etf-s0-2"
+    assert jobs.submit(JobRequest(kind="train", device="cpu")).run_id == "pictogram-lt-etf-s0-2"
+
+
+def test_settings_that_cannot_run_are_refused_whoever_asks(jobs):
+    with pytest.raises(LaunchError, match=r"training\.batch_size 100000 is larger than the"):
+        jobs.submit(JobRequest(kind="train", device="cpu", settings={"training": {"batch_size": 100_000}}))
+    assert jobs.all() == []
