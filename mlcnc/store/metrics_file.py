@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection
+from io import BytesIO
 from pathlib import Path
 
 from pydantic_core import from_json
@@ -34,21 +35,22 @@ def read_metrics(path: Path, names: Collection[str] | None = None) -> tuple[list
             way, so that both ways agree on which lines are damaged.
     """
     try:
-        raw = read_regular(path, MOST_BYTES).split(b"\n", MOST_LINES)
+        raw = read_regular(path, MOST_BYTES)
     except FileNotFoundError:
         return [], []
     except RunFormatError as error:
         return [], [str(error)]
-    if len(raw) > MOST_LINES:
+    if raw.count(b"\n") >= MOST_LINES:
         return [], [f"{said_of(path)} is damaged: it has more than {MOST_LINES} lines"]
     lines: dict[int, dict[str, float]] = {}
     problems: list[str] = []
-    for number, text in enumerate(raw, start=1):
+    # one line at a time: to split all would hold the whole file twice
+    for number, text in enumerate(BytesIO(raw), start=1):
         if not text.strip():
             continue
-        line = _parse_line(text, names)
+        line = _parse_line(text.removesuffix(b"\n"), names)
         if line is None:
-            where = "the last line" if number == len(raw) else f"line {number}"
+            where = f"line {number}" if text.endswith(b"\n") else "the last line"
             problems.append(f"{where} of metrics.jsonl is half-written or damaged and is left out")
         else:
             lines[int(line["epoch"])] = line

@@ -105,8 +105,8 @@ class Run:
     def array_epochs(self) -> list[int]:
         """Return the epochs that have a file of arrays, in order."""
         folder = self.folder / "epochs"
-        names = (match.group(1) for path in _listed(folder) if (match := _EPOCH_FILE.fullmatch(path.name)))
-        return sorted(int(name) for name in names)
+        found = (_EPOCH_FILE.fullmatch(name) for name in _listed(folder))
+        return sorted(int(match.group(1)) for match in found if match)
 
     def arrays(self, epoch: int) -> ArrayFile:
         """Return the arrays of an epoch.
@@ -315,7 +315,6 @@ class RunStore:
         return known[1]
 
     def _is_run_folder(self, entry: os.DirEntry[str]) -> bool:
-        # only a link can lead out of the root
         try:
             if entry.is_symlink():
                 return entry.is_dir() and self._inside(self.root / entry.name)
@@ -324,7 +323,8 @@ class RunStore:
             return False
 
     def _inside(self, folder: Path) -> bool:
-        return folder.resolve().parent == self.root.resolve()
+        # an id has no separators, so that only a link can lead out of the root
+        return not folder.is_symlink() or folder.resolve().parent == self.root.resolve()
 
 
 def _read_notes(path: Path) -> dict[str, Any]:
@@ -339,8 +339,8 @@ def _read_notes(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _listed(folder: Path) -> list[Path]:
+def _listed(folder: Path) -> list[str]:
     try:
-        return [] if folder.is_symlink() else list(folder.iterdir())
+        return [] if folder.is_symlink() else os.listdir(folder)
     except OSError:
         return []
