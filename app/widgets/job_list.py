@@ -61,7 +61,8 @@ def _ended(job: Job, every: Sequence[Job], shown: Job | None, refused: bool) -> 
 
 def _row(job: Job, shown: Job | None) -> st.delta_generator.DeltaGenerator:
     box = st.container(horizontal=True, vertical_alignment="center", gap="small", border=True)
-    place = f"{job.place}. " if job.state == "queued" and job.place else ""
+    # a bare "1. " would begin a list
+    place = f"{job.place}\\. " if job.state == "queued" and job.place else ""
     with box.container(width="stretch", gap="xxsmall"):
         mark = ":material/visibility: " if job is shown else ""
         st.markdown(f"{mark}{place}**{plain(job_name(job))}** {state_badge(job.state)}")

@@ -34,7 +34,7 @@ def show_use(job: Job, run: Run | None, curves: LiveCurves | None, how_far: Prog
     if not job.is_active or job.state == "queued":
         return
     samples = jobs().telemetry(job.job_id, last=1)
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         if job.request.kind in TRAINING:
             st.metric("Time left", _time_left(curves, how_far), width="content")
             speed = None if curves is None else curves.images_per_second

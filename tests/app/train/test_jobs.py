@@ -1,0 +1,229 @@
+"""Jobs in every state on the Train page: what it says of them and what can be done with them."""
+
+import json
+
+import pytest
+
+from mlcnc.launch import Jobs
+from mlcnc.launch.job import JobStatus
+from mlcnc.launch.job_folder import write_status
+from tests.app.job_files import telemetry_line, write_job
+from tests.app.train.page_words import labels, pressed, said, write_live
+
+
+def test_a_running_job_shows_its_curves_its_use_and_its_time_left(opened, root):
+    write_live(root)
+    job_id = write_job(root, "running", run_id="live", log="begin\nepoch 3 done\n")
+    (root / ".jobs" / job_id / "telemetry.jsonl").write_text(telemetry_line())
+    page = opened()
+    assert "Yes: live is running, 3 of 10 epochs logged. NC1 of test features fell from 30 to 10" in said(page)
+    assert "with labels shuffled it would be 91" in said(page)
+    metrics = {metric.label: metric.value for metric in page.metric}
+    assert metrics == {
+        "Time left": "28 s",
+        "Images a second": "640",
+        "Processor": "187 %",
+        "Memory": "1.5 GiB",
+    }
+    assert "On cpu, 2 threads: asked for." in said(page)
+    assert "epoch 3 done" in said(page)
+    charts = page.get("vega_lite_chart")
+    assert len(charts) == 4
+    specs = [json.loads(chart.proto.spec) for chart in charts]
+    assert any("simplex ETF 120.0" in json.dumps(spec) for spec in specs)
+    assert {spec["encoding"]["x"]["scale"]["domain"][1] for spec in specs if "encoding" in spec} == {10}
+    assert "Stop" in labels(page)
+
+
+@pytest.mark.parametrize("kind", ["layout", "evaluate"])
+def test_a_job_that_trains_nothing_shows_nothing_of_its_runs_training(opened, root, kind):
+    write_live(root, finished=True)
+    job_id = write_job(root, "running", kind=kind, run_id="live", log="placing\n")
+    (root / ".jobs" / job_id / "telemetry.jsonl").write_text(telemetry_line())
+    page = opened()
+    assert {metric.label for metric in page.metric} == {"Processor", "Memory"}
+    assert "epochs" not in page.markdown[0].value
+    assert "NC1" not in page.markdown[0].value
+    assert not page.get("vega_lite_chart")
+    assert not page.get("progress")
+    assert "2 threads" not in said(page)
+    assert {"layout": "On cpu, where UMAP computes.", "evaluate": "On cpu: asked for."}[kind] in said(page)
+    assert "placing" in said(page)
+
+
+def test_a_download_tells_neither_epochs_nor_a_device(opened, root):
+    job_id = write_job(root, "running", kind="glove", out=str(root), device="auto")
+    (root / ".jobs" / job_id / "telemetry.jsonl").write_text(telemetry_line())
+    page = opened()
+    assert "Yes: GloVe download is running" in said(page)
+    assert {metric.label for metric in page.metric} == {"Processor", "Memory"}
+    assert not any(caption.value.startswith("On ") for caption in page.caption)
+
+
+def test_a_finished_layout_leads_to_the_feature_map(opened, root):
+    write_live(root, finished=True)
+    write_job(root, "finished", kind="layout", run_id="live")
+    page = opened("app/main.py").switch_page("views/train.py").run()
+    links = {link.proto.label: link.proto for link in page.get("page_link")}
+    assert links["Open in Feature map"].query_string == "to_r=live"
+
+
+def test_why_a_job_waits_is_said(opened, root):
+    first = write_job(root, run_id="one")
+    write_job(root, run_id="two")
+    write_status(
+        root / ".jobs" / first, JobStatus(state="queued", headline="waits for cpu, which another job holds")
+    )
+    page = opened()
+    assert "one waits at place 1 of the queue: waits for cpu, which another job holds." in said(page)
+    assert any("waits for cpu, which another job holds" in caption.value for caption in page.caption)
+    assert "two waits at place 2 of the queue." in said(opened(job="0002-train"))
+
+
+def test_a_job_that_was_stopped_before_it_began_is_not_offered_to_be_resumed(opened, root):
+    job_id = write_job(root, "stopped", run_id="never", headline="stopped before it began")
+    page = opened()
+    assert "never was stopped" in said(page)
+    assert "Resume" not in labels(page)
+    assert f"clone_{job_id}" in {button.key for button in page.button}
+
+
+def test_before_the_first_epoch_the_page_waits_for_it(opened, root):
+    write_live(root, epochs=0)
+    write_job(root, "running", run_id="live")
+    page = opened()
+    assert "Curves begin with the first logged epoch" in said(page)
+    assert {metric.label: metric.value for metric in page.metric}["Time left"] == "after epoch 1"
+    assert not page.get("vega_lite_chart")
+
+
+def test_stop_asks_the_runner_and_the_button_rests(opened, root):
+    write_live(root)
+    job_id = write_job(root, "running", run_id="live")
+    page = pressed(opened(), "stop_followed")
+    assert Jobs(root).get(job_id).state == "stopping"
+    assert "Asked to stop" in said(page)
+    assert page.button(key="stop_followed").disabled
+
+
+def test_the_queue_shows_places_and_changes_its_order(opened, root):
+    first, second, third = (write_job(root, run_id=name) for name in ("one", "two", "three"))
+    page = opened()
+    assert page.button(key=f"up_{first}").disabled
+    assert page.button(key=f"down_{third}").disabled
+    assert "1\\. **one**" in said(page)
+    pressed(page, f"up_{third}")
+    assert [Jobs(root).get(job_id).place for job_id in (first, second, third)] == [1, 3, 2]
+    pressed(page, f"down_{first}")
+    assert [Jobs(root).get(job_id).place for job_id in (first, second, third)] == [2, 3, 1]
+    pressed(page, f"remove_{second}")
+    assert {job.run_id for job in Jobs(root).all()} == {"one", "three"}
+
+
+def test_a_job_of_another_machine_is_said_to_wait_there(opened, root):
+    job_id = write_job(root, run_id="one", host="elsewhere")
+    page = opened()
+    assert "one is queued on elsewhere and started there alone." in said(page)
+    assert page.button(key=f"up_{job_id}").disabled
+
+
+def test_a_failed_job_has_its_error_as_headline_and_its_log_open(opened, root):
+    write_live(root)
+    write_job(
+        root,
+        "failed",
+        run_id="live",
+        headline="loss is not finite in epoch 4",
+        log="mlcnc: loss is not finite\n",
+    )
+    page = opened()
+    assert page.error[0].value == "loss is not finite in epoch 4"
+    assert "live failed with 3 logged epochs" in said(page)
+    assert "Resume" in labels(page)
+    assert len(page.get("vega_lite_chart")) == 4
+
+
+def test_a_lost_job_is_called_lost_and_can_be_resumed(opened, root):
+    write_live(root)
+    write_job(root, "lost", run_id="live")
+    page = opened()
+    assert "live was lost with 3 logged epochs" in said(page)
+    assert "nobody saw how" in said(page)
+    assert "Resume" in labels(page)
+
+
+def test_resume_queues_the_rest_and_is_offered_once(opened, root):
+    write_live(root)
+    path = root / "live" / "status.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "stopped"}))
+    write_job(root, "stopped", run_id="live", headline="stopped as asked")
+    page = pressed(opened(), "resume_followed")
+    newest = Jobs(root).all()[0]
+    assert (newest.request.kind, newest.run_id, newest.state) == ("resume", "live", "queued")
+    assert "live goes on where it was interrupted" in said(page)
+    assert "Resume" not in labels(page)
+
+
+def test_a_run_that_cannot_be_resumed_says_why(opened, root):
+    write_live(root, finished=True)
+    write_job(root, "stopped", run_id="live")
+    page = pressed(opened(), "resume_followed")
+    assert "is complete" in page.error[0].value
+    assert len(Jobs(root).all()) == 1
+
+
+def test_a_finished_job_leads_to_geometry_and_a_group_to_compare(opened, root):
+    for name in ("one", "two"):
+        write_live(root, name, finished=True)
+        write_job(root, "finished", run_id=name, after="comparison 1")
+    page = opened("app/main.py").switch_page("views/train.py").run()
+    assert "Nothing runs now. two finished with 3 logged epochs" in said(page)
+    links = {link.proto.label: link.proto for link in page.get("page_link")}
+    assert links["Compare the 2 runs"].query_string == "to_r=one&to_r=two"
+    assert links["Open in Geometry"].query_string == "to_r=two"
+    assert links["Open in Geometry"].page == "geometry"
+
+
+def test_a_link_with_runs_picks_them_on_the_page_it_leads_to(opened, root):
+    for name in ("one", "two"):
+        write_live(root, name, finished=True)
+    page = opened("app/main.py", to_r=["two", "../..", "absent"])
+    assert page.sidebar.multiselect(key="r").value == ["two"]
+    assert page.query_params["r"] == "two"
+    assert "to_r" not in page.query_params
+
+
+def test_the_job_of_the_address_is_shown_and_an_unknown_one_is_not_missed(opened, root):
+    first = write_job(root, run_id="one")
+    write_job(root, run_id="two")
+    assert "two waits at place 2" in said(opened(job="0002-train"))
+    assert "one waits at place 1" in said(opened(job=first))
+    assert "one waits at place 1" in said(opened(job="../../etc"))
+
+
+def test_names_from_files_are_text(opened, root):
+    nasty = "*x* [y](javascript:alert(1)) <b>z</b> :material/home:"
+    write_live(root)
+    write_job(root, "failed", run_id="live", headline=nasty, after=nasty)
+    page = opened()
+    assert page.error[0].value != nasty
+    assert "\\[y\\](javascript" in page.error[0].value
+    assert nasty not in " ".join(caption.value for caption in page.caption)
+
+
+def test_a_damaged_job_is_one_sentence_and_the_others_stay(opened, root):
+    write_job(root, run_id="one")
+    broken = write_job(root, run_id="two")
+    (root / ".jobs" / broken / "job.json").write_text("{")
+    page = opened()
+    assert "one waits at place 1" in said(page)
+    assert f"job.json of job {broken} is damaged" in said(page)
+
+
+def test_many_ended_jobs_are_folded(opened, root):
+    for number in range(9):
+        write_job(root, "finished", run_id=f"run-{number}")
+    page = opened()
+    shown = [button.key for button in page.button if button.key.startswith("show_")]
+    assert len(shown) == 6
+    assert any("3 older jobs" in box.label for box in page.expander)

@@ -1,0 +1,244 @@
+"""Starting from the Train page: presets, vectors, the form; when it refuses."""
+
+import pytest
+
+import app.session as session
+from app.widgets import job_actions, job_permission
+from mlcnc.data import dataset_facts
+from mlcnc.launch import Jobs
+from tests.app.job_files import write_job, written_settings
+from tests.app.train.page_words import labels, pressed, said
+
+
+def test_without_jobs_the_page_says_what_to_do_first(opened):
+    page = opened()
+    assert page.title[0].value.endswith("?")
+    assert "Nothing was started from here yet" in said(page)
+    assert "The one-minute demonstration needs no GPU" in said(page)
+    assert not page.get("vega_lite_chart")
+    assert labels(page)[:3] == ["Start the demonstration", "Start the two runs", "Start the full run"]
+
+
+def test_the_demonstration_is_queued_as_the_preset_says_and_followed(opened, root):
+    page = pressed(opened(), "start_One-minute demonstration")
+    job = Jobs(root).all()[0]
+    assert (job.state, job.request.kind, job.request.preset, job.request.settings) == (
+        "queued",
+        "train",
+        "demo",
+        {},
+    )
+    assert f"The demonstration is queued: {job.run_id}." in said(page)
+    assert f"{job.run_id} waits at place 1 of the queue" in said(page)
+    assert page.query_params["job"] == job.job_id
+
+
+@pytest.mark.parametrize(
+    ("key", "number"),
+    [("start_One-minute demonstration", 1), ("start_Five-minute comparison", 2), ("queue_form", 1)],
+)
+def test_a_double_click_queues_once_and_a_later_click_again(opened, root, monkeypatch, key, number):
+    page = pressed(opened(), key)
+    first = {job.run_id for job in Jobs(root).all()}
+    pressed(page, key)
+    assert len(Jobs(root).all()) == number
+    assert all(f"{run_id}" in page.success[0].value for run_id in first)
+    assert "taken for a double click" in page.success[0].value
+    monkeypatch.setattr(job_actions, "TWICE_SECONDS", 0.0)
+    pressed(page, key)
+    assert len(Jobs(root).all()) == 2 * number
+    later = {job.run_id for job in Jobs(root).all()} - first
+    assert all(f"{run_id}" in page.success[0].value for run_id in later)
+
+
+def test_another_request_right_after_the_first_is_queued(opened, root):
+    page = pressed(opened(), "start_One-minute demonstration")
+    pressed(page, "queue_form")
+    assert len(Jobs(root).all()) == 2
+
+
+def test_a_lock_folder_that_others_may_write_is_one_sentence_until_it_is_mended(opened, root, tmp_path):
+    locks = tmp_path / "locks"
+    locks.chmod(0o775)
+    session._device_search.cache_clear()
+    page = opened()
+    assert "must be a folder of your own that no one else may write" in said(page)
+    assert page.button(key="queue_form").disabled
+    pressed(page, "start_One-minute demonstration")
+    assert "must be a folder of your own" in page.error[0].value
+    assert Jobs(root).all() == []
+    locks.chmod(0o700)
+    page.run()
+    assert not page.error
+    assert "auto is cpu here" in said(page)
+    assert not page.button(key="queue_form").disabled
+
+
+def test_a_comparison_without_vectors_queues_two_runs_and_says_so(opened, root):
+    page = opened()
+    assert "Without a file of GloVe vectors (below) it queues the first two" in said(page)
+    pressed(page, "start_Five-minute comparison")
+    assert "GloVe is left out: no usable file of vectors is named" in said(page)
+    jobs = Jobs(root).all()[::-1]
+    assert [job.request.settings.get("model", {}).get("label_embedding", "etf") for job in jobs] == [
+        "etf",
+        "trainable",
+    ]
+    assert len({job.request.after for job in jobs}) == 1
+    assert jobs[0].request.after.startswith("comparison ")
+
+
+def test_vectors_without_a_class_name_are_refused_before_anything_is_queued(opened, root, tmp_path):
+    path = tmp_path / "vectors.txt"
+    path.write_text("cat 0.5 0.5\n")
+    page = opened()
+    page.text_input(key="glove_file").set_value(str(path)).run()
+    pressed(page, "start_Five-minute comparison")
+    assert page.error[0].value
+    assert Jobs(root).all() == []
+
+
+def test_a_comparison_with_vectors_gives_all_three_their_width(opened, root, tmp_path):
+    path = tmp_path / "vectors.txt"
+    vector = " ".join(["0.5"] * 50)
+    path.write_text("".join(f"{name} {vector}\n" for name in dataset_facts("pictogram-lt").class_names))
+    page = opened()
+    page.text_input(key="glove_file").set_value(str(path)).run()
+    assert "Usable: 50 numbers a word" in said(page)
+    pressed(page, "start_Five-minute comparison")
+    models = [job.request.config().model for job in Jobs(root).all()[::-1]]
+    assert [model.label_embedding for model in models] == ["etf", "trainable", "glove"]
+    assert {model.embedding_dim for model in models} == {50}
+    assert [model.glove_path for model in models] == [None, None, str(path)]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "there is no file of GloVe vectors at this path"),
+        ("PK\x03\x04", "the first line of a file of GloVe vectors"),
+    ],
+)
+def test_another_file_than_vectors_is_told_at_once(opened, tmp_path, content, sentence):
+    path = tmp_path / "vectors.txt"
+    if content is not None:
+        path.write_text(content)
+    page = opened()
+    page.text_input(key="glove_file").set_value(str(path)).run()
+    assert f"Not usable: {sentence}" in said(page)
+    assert "Start the two runs" in labels(page)
+
+
+def test_a_download_is_a_job_and_is_offered_once(opened, root):
+    page = pressed(opened(), "glove_download")
+    job = Jobs(root).all()[0]
+    assert (job.request.kind, job.request.out) == ("glove", str(root.parent / "glove"))
+    assert "glove_download" not in {button.key for button in page.button}
+    assert "A download is in the list of jobs" in said(page)
+
+
+def test_vectors_that_were_downloaded_are_found(opened, root):
+    folder = root.parent / "glove"
+    folder.mkdir()
+    (folder / "glove.6B.300d.txt").write_text("the " + " ".join(["0.5"] * 300) + "\n")
+    page = opened()
+    assert page.text_input(key="glove_file").value == str(folder / "glove.6B.300d.txt")
+    assert "Start the three runs" in labels(page)
+
+
+def test_clone_fills_the_form_and_the_queued_run_has_the_same_settings(opened, root):
+    settings = {
+        "name": "mine",
+        "training": {"epochs": 7, "lr": 0.003},
+        "model": {"label_embedding": "trainable"},
+    }
+    limits = {"device": "cuda:3", "max_minutes": 7.5, "max_megabytes": 300.0}
+    job_id = write_job(root, "finished", run_id="gone", preset="comparison", settings=settings, **limits)
+    page = pressed(opened(), f"clone_{job_id}")
+    assert page.selectbox(key="form_preset").value == "comparison"
+    assert next(box for box in page.expander if box.label == "Own settings").proto.expanded
+    assert page.code[-1].value.startswith("mlcnc train --preset comparison ")
+    assert "--training.epochs 7" in page.code[-1].value
+    assert (page.number_input(key="form_minutes").value, page.number_input(key="form_megabytes").value) == (
+        7.5,
+        300.0,
+    )
+    assert page.selectbox(key="form_device").value == "cuda:3"
+    assert page.button(key="queue_form").disabled, "this machine has no cuda:3"
+    page.selectbox(key="form_device").select("cpu").run()
+    pressed(page, "queue_form")
+    queued = written_settings(root, Jobs(root).all()[0].job_id)
+    assert (queued.preset, queued.settings) == ("comparison", settings)
+    assert (queued.device, queued.max_minutes, queued.max_megabytes) == ("cpu", 7.5, 300.0)
+
+
+def test_the_form_sends_only_what_differs_from_the_preset(opened, root):
+    page = opened()
+    page.number_input(key="form_0_training.epochs").set_value(6).run()
+    page.toggle(key="form_0_data.flip").set_value(False).run()
+    page.number_input(key="form_0_training.clip_norm").set_value(None).run()
+    page.number_input(key="form_minutes").set_value(5.0).run()
+    command = page.code[-1].value
+    assert "--training.epochs 6" in command
+    assert "--data.flip false" in command
+    assert "--training.clip_norm none" in command
+    assert "--training.lr" not in command
+    pressed(page, "queue_form")
+    job = Jobs(root).all()[0]
+    assert job.request.settings == {"data": {"flip": False}, "training": {"epochs": 6, "clip_norm": None}}
+    assert job.request.max_minutes == 5.0
+
+
+def test_a_preset_fills_the_form(opened):
+    page = opened()
+    page.selectbox(key="form_preset").select("digits-lt").run()
+    assert page.selectbox(key="form_1_data.dataset").value == "digits-lt"
+    assert page.code[-1].value.startswith("mlcnc train --preset digits-lt --run-id digits-lt-etf-s0")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("training.epochs", 2, "warmup_epochs must be below epochs = 2"),
+        ("model.num_heads", 7, "Not queued: model: num_heads must divide embedding_dim"),
+        ("training.lr", 0.0, "training.lr: input should be greater than 0"),
+        ("training.batch_size", None, "training.batch_size: input should be a valid integer, got None"),
+    ],
+)
+def test_a_bad_setting_is_named_and_nothing_can_be_queued(opened, root, field, value, sentence):
+    page = opened()
+    page.number_input(key=f"form_0_{field}").set_value(value).run()
+    assert not page.exception
+    assert sentence in said(page)
+    assert "Queue this run" not in labels(page)
+    assert Jobs(root).all() == []
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.4", "", "::", "example.org"])
+def test_a_server_that_others_reach_starts_nothing(opened, root, monkeypatch, address):
+    job_id = write_job(root, run_id="one")
+    monkeypatch.setattr(job_permission.st, "get_option", lambda name: address)
+    page = opened()
+    assert "can be reached from other machines" in said(page)
+    assert "MLCNC_ALLOW_REMOTE_LAUNCH=1" in said(page)
+    for key in ("start_One-minute demonstration", "queue_form", f"remove_{job_id}"):
+        assert page.button(key=key).disabled
+        # disabling is the browser's: a changed page can send the click all the same
+        page.button(key=key).proto.disabled = False
+        pressed(page, key)
+        assert "Starting, stopping and changing jobs is off" in said(page)
+    assert [job.run_id for job in Jobs(root).all()] == ["one"]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "::1", "127.8.9.1"])
+def test_loopback_addresses_may_start_jobs(monkeypatch, address):
+    monkeypatch.delenv(job_permission.ALLOW_VARIABLE, raising=False)
+    monkeypatch.setattr(job_permission.st, "get_option", lambda name: address)
+    assert job_permission.why_no_launch() is None
+
+
+def test_a_setting_allows_what_the_address_forbids(opened, root, monkeypatch):
+    monkeypatch.setattr(job_permission.st, "get_option", lambda name: "0.0.0.0")
+    monkeypatch.setenv(job_permission.ALLOW_VARIABLE, "1")
+    pressed(opened(), "start_One-minute demonstration")
+    assert len(Jobs(root).all()) == 1
