@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from mlcnc.cli_runs import add_runs_folder
@@ -14,6 +13,7 @@ from mlcnc.cli_settings import add_settings, given_settings, nested
 from mlcnc.config import read_file
 from mlcnc.errors import ConfigError, LaunchError
 from mlcnc.launch import Job, Jobs, argv_of, command_line, estimate
+from mlcnc.launch.log_file import LogReader
 from mlcnc.launch.request import request_of
 from mlcnc.terminal_text import printable
 
@@ -107,10 +107,10 @@ def _list(options: argparse.Namespace) -> int:
             place = "" if job.place is None else str(job.place)
             print(
                 f"{job.job_id:{width}}  {job.state:9} {place:5} {job.device or '':8} "
-                f"{job.run_id or '':28} {job.headline}".rstrip()
+                f"{job.run_id or '':28} {printable(job.headline)}".rstrip()
             )
     for sentence in problems:
-        print(f"mlcnc: {sentence}", file=sys.stderr)
+        print(f"mlcnc: {printable(sentence)}", file=sys.stderr)
     return 0
 
 
@@ -183,26 +183,14 @@ def _logs(options: argparse.Namespace) -> int:
         raise ConfigError(f"--bytes must be at least 1, got {options.bytes}")
     jobs = Jobs(options.runs)
     job = jobs.get(options.job_id)
-    print(jobs.log(job.job_id, options.bytes), end="", flush=True)
-    if options.follow:
-        _follow(jobs, job)
-    return 0
-
-
-def _follow(jobs: Jobs, job: Job) -> None:
-    path = Path(job.folder) / "log.txt"
-    position = path.stat().st_size if path.exists() else 0
-    while True:
-        ended = not jobs.get(job.job_id).is_active
-        if path.exists():
-            with path.open("rb") as stream:
-                stream.seek(position)
-                content = stream.read()
-            position += len(content)
-            print(content.decode("utf-8", errors="replace"), end="", flush=True)
-        if ended:
-            return
+    reader = LogReader(job.folder / "log.txt", options.bytes)
+    while options.follow and job.is_active:
+        print(printable(reader.more()), end="", flush=True)
         time.sleep(FOLLOW_SECONDS)
+        job = jobs.get(job.job_id)
+    # looked at once more, as it may have printed its last lines just before it ended
+    print(printable(reader.more(is_last=True)), end="", flush=True)
+    return 0
 
 
 def _tree(job: Job, jobs: Jobs) -> dict[str, Any]:

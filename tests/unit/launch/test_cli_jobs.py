@@ -5,6 +5,9 @@ import pytest
 
 from mlcnc.cli import main
 from mlcnc.launch import Jobs
+from mlcnc.launch.job import JobStatus
+from mlcnc.launch.job_folder import write_status
+from mlcnc.launch.processes import own_mark
 
 
 @pytest.fixture
@@ -49,6 +52,35 @@ def test_a_queue_is_worked_with_from_the_command_line(told, tmp_path):
     status, _, errors = told("list")
     assert status == 0
     assert errors.startswith("mlcnc: job.json of job 0002-gallery is damaged: ")
+
+
+def test_words_from_files_are_shown_and_never_obeyed(told, tmp_path):
+    told("start", "gallery", "--on", "cpu")
+    folder = tmp_path / "runs/.jobs/0001-gallery"
+    write_status(folder, JobStatus(state="failed", headline="bad\x1b[2J \u202etxet"))
+    (folder / "log.txt").write_text("one\x07\x1b]0;title\x07two\n")
+    assert told("list")[1].splitlines()[1].endswith("bad\ufffd[2J \ufffdtxet")
+    assert told("logs", "0001-gallery")[1] == "one\ufffdtwo\n"
+    (folder / "job.json").write_text('{"\x1b[2J')
+    assert "\x1b" not in told("list")[2]
+
+
+def test_a_log_is_followed_to_its_last_line(told, tmp_path, monkeypatch):
+    """Lines that come while others are printed, or just before the end, are not lost."""
+    told("start", "gallery", "--on", "cpu")
+    folder = tmp_path / "runs/.jobs/0001-gallery"
+    write_status(folder, JobStatus(state="running", process=own_mark()))
+    log = folder / "log.txt"
+    log.write_text("one\n")
+
+    def sleep(seconds):
+        with log.open("a") as stream:
+            stream.write("two\n")
+        if log.read_text().count("two") == 3:
+            write_status(folder, JobStatus(state="finished"))
+
+    monkeypatch.setattr("mlcnc.cli_jobs.time.sleep", sleep)
+    assert told("logs", "0001-gallery", "--follow") == (0, "one\ntwo\ntwo\ntwo\n", "")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from mlcnc.launch import outcome
 from mlcnc.launch.exit_note import note_exit, noted_exit
-from mlcnc.launch.log_file import error_line, last_line, read_tail
+from mlcnc.launch.log_file import LogReader, error_line, last_line, read_tail
 from mlcnc.store import RunStore, RunWriter
 
 TRACEBACK = """device cpu
@@ -136,3 +136,39 @@ def test_a_job_leaves_its_exit_status(tmp_path, monkeypatch):
     for damaged in ("", "[]", '{"pid": 3}', json.dumps({"pid": os.getpid(), "exit_code": "x"})):
         (tmp_path / "exit.json").write_text(damaged)
         assert noted_exit(tmp_path, os.getpid()) is None
+
+
+def test_what_a_terminal_would_obey_is_left_out(tmp_path):
+    path = tmp_path / "log.txt"
+    path.write_text(
+        "\x1b]0;title\x07a\x1b]8;;http://x\x1b\\b\x1b]8;;\x1b\\c\x1b[2Jd\x1b[?25le\x1bPq\x1b\\f\x1b(Bg\x1bch\x1b]cut\ni\n"
+    )
+    assert read_tail(path, 1000) == "abcdefgh\ni\n"
+
+
+def test_a_log_is_read_while_it_grows_without_cut_letters_or_lines(tmp_path):
+    path = tmp_path / "log.txt"
+    reader = LogReader(path, 12)
+    assert reader.more() == ""
+    path.write_bytes("long ago\nnow ä\n".encode())
+    assert reader.more() == "now ä\n"
+    whole = "ein Wörtchen\r\n".encode()
+    for at in range(len(whole)):
+        with path.open("ab") as stream:
+            stream.write(whole[at : at + 1])
+        assert reader.more() == ("ein Wörtchen\n" if at == len(whole) - 1 else "")
+    with path.open("ab") as stream:
+        stream.write(b"die letzte Zeile\xc3")
+    assert reader.more() == ""
+    assert reader.more(is_last=True) == "die letzte Zeile\ufffd"
+    assert reader.more(is_last=True) == ""
+    path.write_text("x" * 50)
+    assert LogReader(path, 10).more(is_last=True) == "x" * 10
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_only_a_file_is_read_as_a_log(tmp_path, kind):
+    path = tmp_path / "log.txt"
+    (tmp_path / "other").write_text("not meant\n")
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to(tmp_path / "other")
+    assert LogReader(path, 100).more(is_last=True) == ""
