@@ -43,12 +43,13 @@ def submit(requests: Sequence[JobRequest], done: Callable[[Sequence[Job]], str])
     """Queue jobs, in order, and follow the first.
 
     Args:
-        requests: checked once more by the runner.
+        requests: more than one are queued together or not at all.
         done: makes the sentence for success from the queued jobs.
     """
 
     def queue_all() -> str:
-        for request in requests:
+        # the runner checks each by itself; of a group the last may be the one that cannot be
+        for request in requests if len(requests) > 1 else ():
             _check_needs(request)
         queued = [jobs().submit(request) for request in requests]
         follow(queued[0].job_id)
@@ -101,8 +102,10 @@ def resume(run_id: str) -> None:
     """Go on with a run."""
 
     def queue_again() -> str:
-        follow(jobs().resume(run_id).job_id)
-        return f"{run_id} goes on where it was interrupted."
+        job = jobs().resume(run_id)
+        follow(job.job_id)
+        goes_on = f"{run_id} goes on where it was interrupted."
+        return f"{goes_on} {sentence(job.headline)}" if job.headline else goes_on
 
     _attempt(queue_again, once=("resume", run_id))
 

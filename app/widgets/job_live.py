@@ -61,7 +61,7 @@ def _live(refused: bool) -> None:
         curves = None if run is None else kept_curves(run)
         how_far = None if run is None or curves is None else progress(curves, run.status)
         st.markdown(answer(job, every, curves, how_far))
-        _show_head(job, every, refused)
+        _show_head(job, every, refused, curves is not None and curves.num_logged > 0)
         # one box whatever it holds, so that the charts below keep their place and are not built anew
         with st.container():
             if job.state == "failed" and job.headline:
@@ -128,7 +128,7 @@ def _signature(every: Sequence[Job]) -> tuple[object, ...]:
     return (*shown, found.is_searching, found.problem, *(device.name for device in found.devices))
 
 
-def _show_head(job: Job, every: Sequence[Job], refused: bool) -> None:
+def _show_head(job: Job, every: Sequence[Job], refused: bool, has_epochs: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(f"{plain(job_name(job))} {state_badge(job.state)}", anchor=False, width="content")
         if job.is_active and job.state != "queued":
@@ -141,12 +141,12 @@ def _show_head(job: Job, every: Sequence[Job], refused: bool) -> None:
                 help="Saves what it has, then ends; it can be resumed.",
             )
         elif job.run_id and job.request.kind in TRAINING:
-            _show_ways_on(job, every, refused)
+            _show_ways_on(job, every, refused, has_epochs)
         elif job.run_id and job.request.kind == "layout" and job.state == "finished":
             show_way_to("map", [job.run_id], "Open in Feature map", ":material/grain:")
 
 
-def _show_ways_on(job: Job, every: Sequence[Job], refused: bool) -> None:
+def _show_ways_on(job: Job, every: Sequence[Job], refused: bool, has_epochs: bool) -> None:
     run_id = str(job.run_id)
     if opened_run(run_id) is None:
         return
@@ -164,6 +164,8 @@ def _show_ways_on(job: Job, every: Sequence[Job], refused: bool) -> None:
     if len(ids) > 1:
         still = " so far" if any(other.is_active for other in group) else ""
         show_way_to("compare", ids, f"Compare the {len(ids)} runs{still}", ":material/bar_chart:")
+    if not has_epochs:
+        return
     show_way_to("geometry", [run_id], "Open in Geometry", ":material/hub:")
     st.button(
         "Place its samples (UMAP)",

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from app.device_search import FoundDevices
-from app.session import known_devices, runs_root
+from app.session import jobs, known_devices, runs_root
 from app.widgets.job_actions import submit
 from app.widgets.job_words import sentence, size
 from app.widgets.plain_text import plain
@@ -23,10 +23,9 @@ from mlcnc.analysis.form_fields import (
     nested,
     value_at,
 )
-from mlcnc.config import PRESETS, ExperimentConfig, default_stem, override, preset
+from mlcnc.config import PRESETS, ExperimentConfig, override, preset
 from mlcnc.errors import ConfigError, MlcncError
 from mlcnc.launch import Device, Job, JobRequest, argv_of, command_line, estimate
-from mlcnc.store import new_run_id
 
 _TURN, _FILLED, _PRESET = "form_turn", "form_filled", "form_preset"
 _LEFT_OUT = (("training", "device"),)
@@ -112,7 +111,7 @@ def show_form(refused: bool, glove_path: str | None) -> None:
         return
     _say_devices(found)
     stopped = bool(found.problem) or (bool(found.devices) and _say_needs(config, device))
-    run_id = new_run_id(runs_root(), default_stem(config))
+    run_id = jobs().next_run_id(config)
     st.caption("The command, as a terminal takes it:")
     st.code(command_line(argv_of(request, run_id, runs_root())), language="bash", wrap_lines=True)
     st.button(

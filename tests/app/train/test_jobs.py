@@ -143,6 +143,15 @@ def test_a_failed_job_has_its_error_as_headline_and_its_log_open(opened, root):
     assert len(page.get("vega_lite_chart")) == 4
 
 
+def test_a_run_without_epochs_is_not_offered_to_be_looked_at(opened, root):
+    write_live(root, epochs=0)
+    write_job(root, "failed", run_id="live", headline="did the training diverge?")
+    page = opened("app/main.py").switch_page("views/train.py").run()
+    assert "Open in Geometry" not in {link.proto.label for link in page.get("page_link")}
+    assert "Place its samples (UMAP)" not in labels(page)
+    assert "Resume" in labels(page)
+
+
 def test_a_lost_job_is_called_lost_and_can_be_resumed(opened, root):
     write_live(root)
     write_job(root, "lost", run_id="live")

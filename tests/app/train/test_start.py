@@ -74,6 +74,16 @@ def test_a_lock_folder_that_others_may_write_is_one_sentence_until_it_is_mended(
     assert not page.button(key="queue_form").disabled
 
 
+def test_the_form_knows_the_names_of_waiting_jobs(opened, root):
+    page = opened()
+    for name in ("pictogram-lt-etf-s0", "pictogram-lt-etf-s0-2", "pictogram-lt-etf-s0-3"):
+        assert f"--run-id {name} " in page.code[-1].value
+        pressed(page, "queue_form")
+        page.session_state["train_last"] = (None, 0.0, "")
+        assert f"Queued {name}." in said(page)
+        assert Jobs(root).all()[0].run_id == name
+
+
 def test_a_comparison_without_vectors_queues_two_runs_and_says_so(opened, root):
     page = opened()
     assert "Without a file of GloVe vectors (below) it queues the first two" in said(page)
