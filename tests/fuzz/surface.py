@@ -37,6 +37,7 @@ from mlcnc.analysis.geometry_history import SUBJECTS, angle_counts, angle_histor
 from mlcnc.analysis.intervals import map_difference, map_intervals
 from mlcnc.analysis.label_pairs import label_pairs_course
 from mlcnc.analysis.layouts import median_step, pca_layout, sample_epochs, sample_table, umap_layout
+from mlcnc.analysis.live import collapse_sentence, live_curves, log_tail, progress, seconds_between
 from mlcnc.analysis.pictures import picture, picture_index
 from mlcnc.analysis.placement import nearest_samples, outcomes, placement, placement_sentence
 from mlcnc.analysis.report_choice import detailed_runs, probe_of_each_bucket
@@ -167,6 +168,7 @@ def analyses(run: Run, other: Run) -> Iterator[tuple[str, Callable[[], Any]]]:
     epochs = run.array_epochs()
     last = nearest_array_epoch(run, None)
     yield "epochs samples metrics", lambda: verify_run(run)
+    yield "metrics status", lambda: watched_live(run)
     yield "", lambda: co_occurrence_said(run)
     for subject in SUBJECTS:
         for split, space, centring in (("test", "f", "class"), ("train", "mu", "all"), ("test", "mu", "none")):
@@ -204,6 +206,17 @@ def analyses(run: Run, other: Run) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "epochs samples", lambda: map_difference((run, last), (other, 0), num_resamples=5)
     yield "epochs samples", lambda: differences_said(run, last, other)
     yield "epochs", lambda: arrows_said(run, epochs[:3])
+
+
+def watched_live(run: Run) -> None:
+    curves, status = live_curves(run), run.status
+    collapse_sentence(curves)
+    for state in (status.state, "running"):
+        found = progress(curves, status.model_copy(update={"state": state}))
+        assert 0 <= found.share <= 1, found
+        assert found.eta_seconds is None or 0 <= found.eta_seconds < 1e10, found
+    seconds_between(status.started_at, status.finished_at)
+    log_tail(repr(status))
 
 
 def variability_said(run: Run) -> None:

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import session
+from mlcnc.launch import Jobs
 from tests.app.conftest import words
+from tests.app.job_files import without_gpus, write_job
 from tests.conftest import ROOT
 from tests.fuzz.cases import VICTIM, Playground
 from tests.fuzz.surface import HEALTHY
 
-PAGES = ("overview", "compare", "geometry", "variability", "map", "images", "learn")
+PAGES = ("overview", "compare", "geometry", "variability", "map", "images", "learn", "train")
 VIEWS = {
     "compare": ({"show": "Classes"}, {"show": "Curves"}, {"show": "Settings", "columns": "runs"}),
     "geometry": (
@@ -39,6 +42,15 @@ def playground(tmp_path_factory):
     return Playground(tmp_path_factory.mktemp("fuzz"))
 
 
+def follow_the_victim(playground, monkeypatch):
+    """Let a job that this process seems to run be training the damaged run, so that its charts are drawn live."""
+    monkeypatch.setattr(Jobs, "ensure_supervisor", lambda jobs: False)
+    without_gpus(playground.root.parent / "locks", monkeypatch)
+    session._device_search.cache_clear()
+    if not Jobs(playground.root).all():
+        write_job(playground.root, "running", run_id=VICTIM)
+
+
 @contextmanager
 def shown(playground, page, address, monkeypatch):
     """Open a page over the playground, with the damaged run picked first."""
@@ -46,6 +58,8 @@ def shown(playground, page, address, monkeypatch):
     monkeypatch.setattr("sys.argv", ["streamlit"])
     opened = AppTest.from_file(str(ROOT / "app" / "views" / f"{page}.py"), default_timeout=60)
     opened.session_state["r"] = [VICTIM, HEALTHY]
+    if page == "train":
+        follow_the_victim(playground, monkeypatch)
     for name, value in address.items():
         opened.query_params[name] = value
     with np.errstate(all="ignore"):
@@ -70,6 +84,8 @@ def check_case(playground, seed, pages, monkeypatch):
                 assert "<script>" not in said, where
                 assert "[y](javascript" not in said, where
                 assert str(playground.root) not in said, where
+                if page == "train":
+                    assert VICTIM in said, where
                 if page == "overview" and "q" not in address:
                     assert f"The {HEALTHY} one" in opened.dataframe[0].value["run"].tolist(), where
 
@@ -77,7 +93,7 @@ def check_case(playground, seed, pages, monkeypatch):
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_over_a_damaged_run(playground, page, monkeypatch):
     place = PAGES.index(page)
-    for seed in range(place, 21, len(PAGES)):
+    for seed in range(place, 3 * len(PAGES), len(PAGES)):
         check_case(playground, 20_000 + seed, [page], monkeypatch)
 
 
