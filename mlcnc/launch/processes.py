@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mlcnc.launch.machine import is_this_machine, machine_id
 from mlcnc.store.liveness import boot_id as _boot_id
-from mlcnc.store.liveness import host_name
+from mlcnc.store.liveness import host_name, pid_namespace
 
 JOB_VARIABLE = "MLCNC_JOB_FOLDER"
 """Set in the environment of every job, so that its processes can be told from all others."""
@@ -28,6 +28,7 @@ class ProcessMark(BaseModel):
         boot_id: of the machine's start in which the pid was given.
         host: name of the machine.
         machine: its id, which outlives its name; empty in older records.
+        pid_namespace: of the container that gave the pid; None in older records and where there are none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,11 +38,14 @@ class ProcessMark(BaseModel):
     boot_id: str
     host: str
     machine: str = ""
+    pid_namespace: int | None = None
 
     @property
     def is_here(self) -> bool:
-        """Whether the process belongs to this machine, now or before a restart of it."""
-        return is_this_machine(self.machine, self.host)
+        """Whether the process belongs to this machine, now or before a restart of it, and can be seen."""
+        # a pid of another container may be anyone's here
+        visible = self.pid_namespace is None or self.pid_namespace == pid_namespace()
+        return visible and is_this_machine(self.machine, self.host)
 
     @property
     def is_alive(self) -> bool:
@@ -86,7 +90,14 @@ def mark_of(pid: int) -> ProcessMark | None:
     found = _look_up(pid)
     if found is None:
         return None
-    return ProcessMark(pid=pid, start=found.start, boot_id=boot_id(), host=host_name(), machine=machine_id())
+    return ProcessMark(
+        pid=pid,
+        start=found.start,
+        boot_id=boot_id(),
+        host=host_name(),
+        machine=machine_id(),
+        pid_namespace=pid_namespace(),
+    )
 
 
 def own_mark() -> ProcessMark:

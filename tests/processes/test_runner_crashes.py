@@ -52,8 +52,11 @@ def test_a_training_goes_on_without_its_supervisor_and_is_adopted(tmp_path, lock
     assert ended.run_id == "digits-lt-etf-s0"
     assert ended.headline.startswith("run digits-lt-etf-s0: best epoch on validation")
     assert RunStore(jobs.runs_root).open(ended.run_id).status.state == "finished"
-    assert [sample.rss_bytes > 0 for sample in jobs.telemetry(job.job_id)]
-    assert not jobs.ensure_supervisor() or not supervisors(jobs.runs_root)
+    samples = jobs.telemetry(job.job_id)
+    assert samples
+    assert all(sample.rss_bytes > 0 for sample in samples)
+    wait_until(lambda: not supervisors(jobs.runs_root))
+    assert not jobs.ensure_supervisor(), "there is no work left"
 
 
 @pytest.mark.slow
@@ -153,19 +156,21 @@ def test_what_a_job_left_behind_tells_how_it_ended(jobs):
 @pytest.mark.parametrize("rounds", [3, pytest.param(60, marks=pytest.mark.slow)])
 def test_supervisors_killed_at_random_moments_neither_lose_nor_repeat_a_job(jobs, rounds):
     random.seed(5)
-    ids = [jobs.submit(stand_in("rest:0.05")).job_id for _ in range(rounds)]
+    ids = [jobs.submit(stand_in("rest:0.05")).job_id for _ in range(2 * rounds)]
     for _ in range(rounds):
         wait_until(lambda: supervisors(jobs.runs_root) or not jobs.ensure_supervisor())
         time.sleep(random.random() * 0.6)
         kill_supervisors(jobs)
-    while any(job.is_active for job in jobs.all()):
-        jobs.ensure_supervisor()
-        time.sleep(0.1)
+    wait_until(
+        lambda: not any(job.is_active for job in jobs.all()) or jobs.ensure_supervisor(), 30 + 10 * rounds
+    )
+    wait_until(lambda: not any(job.is_active for job in jobs.all()), 30 + 10 * rounds)
     states = [jobs.get(job_id).state for job_id in ids]
     assert set(states) <= {"finished", "lost"}
+    # nobody saw the end of the one job that ran when its supervisor was killed; no job ran twice
+    assert states.count("lost") <= rounds
     begins = [line[3] for line in ledger() if line[0] == "begin"]
-    # a process killed with its supervisor before it began to work is lost; no job ran twice
-    assert len(begins) == len(set(begins)) <= rounds
+    assert states.count("finished") <= len(begins) == len(set(begins)) <= 2 * rounds
     lines = [line[0] for line in sorted(ledger(), key=lambda line: float(line[2]))]
     assert lines == ["begin", "end"] * (len(lines) // 2)
 
@@ -206,7 +211,7 @@ def test_a_new_process_makes_itself_known_even_if_its_supervisor_does_not(jobs):
     half = Supervisor(jobs.runs_root)
     running = starting.model_copy(update={"state": "running", "supervisor": None})
     lock = try_lock(folder.path / "another.lock")
-    argv = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"]
+    argv = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"]
     child = spawn(argv, waiting.folder, "cpu", lock, lambda: half._claim(waiting.folder, starting, running))
     os.close(lock)
     try:
@@ -220,7 +225,7 @@ def test_a_new_process_makes_itself_known_even_if_its_supervisor_does_not(jobs):
 
 
 def test_a_pid_that_was_given_to_another_process_is_never_signalled(jobs):
-    bystander = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    bystander = subprocess.Popen(["sleep", "600"], start_new_session=True)
     try:
         job = begun(jobs, "polite")
         mark = mark_of(bystander.pid)

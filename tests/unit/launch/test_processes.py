@@ -8,13 +8,13 @@ import pytest
 from mlcnc.launch.active_job import ActiveJob
 from mlcnc.launch.job import JobStatus
 from mlcnc.launch.job_folder import ask_to_cancel
-from mlcnc.launch.processes import boot_seconds, mark_of, own_mark
+from mlcnc.launch.processes import ProcessMark, boot_seconds, mark_of, own_mark
 
 
 @pytest.fixture
 def sleeper():
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"], start_new_session=True
+        [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"], start_new_session=True
     )
     yield process
     process.kill()
@@ -28,11 +28,21 @@ def test_a_process_is_known_by_pid_start_boot_and_machine(sleeper):
     assert own_mark().pid == os.getpid()
     assert own_mark().start <= mark.start
     assert 0 <= mark.age_seconds() < 60
-    for changes in ({"start": mark.start + 1}, {"boot_id": "another"}, {"machine": "elsewhere"}):
+    for changes in (
+        {"start": mark.start + 1},
+        {"boot_id": "another"},
+        {"machine": "elsewhere"},
+        {"pid_namespace": 1},
+    ):
         other = mark.model_copy(update=changes)
         assert not other.is_alive
         assert not other.signal_group(signal.SIGKILL)
     assert sleeper.poll() is None
+
+
+def test_older_marks_are_still_understood(sleeper):
+    tree = mark_of(sleeper.pid).model_dump(exclude={"machine", "pid_namespace"})
+    assert ProcessMark.model_validate(tree).is_alive
 
 
 @pytest.mark.parametrize("pid", [-1, 0, 1])
