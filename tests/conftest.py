@@ -6,8 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from mlcnc.config import ExperimentConfig, override
+
+# two workers and what they start share the cores: a thread that waits sleeps, and no example has a deadline
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

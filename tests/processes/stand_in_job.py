@@ -11,52 +11,60 @@ import time
 
 # longer than any test waits, so that none passes because a stand-in ended by itself
 LONG = 600
-behaviour, ledger = sys.argv[1:3]
-with open(os.path.join(os.environ["MLCNC_JOB_FOLDER"], "state.json")) as state:
-    # this process made itself known before it became this program
-    device = json.load(state)["device"]
-what, _, value = behaviour.partition(":")
 
 
-def note(word, *more):
-    with open(ledger, "a") as stream:
-        stream.write(" ".join([word, device, str(time.monotonic()), str(os.getpid()), *map(str, more)]) + "\n")
+def main():
+    behaviour, ledger = sys.argv[1:3]
+    with open(os.path.join(os.environ["MLCNC_JOB_FOLDER"], "state.json")) as state:
+        # this process made itself known before it became this program
+        device = json.load(state)["device"]
+    what, _, value = behaviour.partition(":")
 
+    def note(word, *more):
+        with open(ledger, "a") as stream:
+            stream.write(
+                " ".join([word, device, str(time.monotonic()), str(os.getpid()), *map(str, more)]) + "\n"
+            )
 
-def ignore_polite_stops():
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def ignore_polite_stops():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-
-if what == "rest":
-    note("begin")
-    time.sleep(float(value))
-    note("end")
-elif what == "polite":
-    # as the trainer does: a polite stop ends in status 130
-    signal.signal(signal.SIGTERM, lambda *_: (print("mlcnc: stopped; what was logged is kept"), sys.exit(130)))
-    note("begin")
-    time.sleep(LONG)
-elif what == "stubborn":
-    ignore_polite_stops()
-    # as a loader of data: a copy of the process that holds what it holds
-    child = os.fork()
-    if child:
-        signal.signal(signal.SIGTERM, lambda *_: note("told"))
-        note("begin", child)
-    time.sleep(LONG)
-elif what == "orphan":
-    if not os.fork():
-        ignore_polite_stops()
+    if what == "rest":
+        note("begin")
+        time.sleep(float(value))
+        note("end")
+    elif what == "polite":
+        # as the trainer does: a polite stop ends in status 130
+        signal.signal(
+            signal.SIGTERM, lambda *_: (print("mlcnc: stopped; what was logged is kept"), sys.exit(130))
+        )
+        note("begin")
         time.sleep(LONG)
-elif what == "exit":
-    print(f"mlcnc: ended on purpose with {value}")
-    sys.exit(int(value))
-elif what == "crash":
-    raise ValueError("crashed on purpose")
-elif what == "signal":
-    os.kill(os.getpid(), int(value))
-    time.sleep(LONG)
-elif what == "environment":
-    for name in sorted(os.environ):
-        print(name)
+    elif what == "stubborn":
+        ignore_polite_stops()
+        # as a loader of data: a copy of the process that holds what it holds
+        child = os.fork()
+        if child:
+            signal.signal(signal.SIGTERM, lambda *_: note("told"))
+            note("begin", child)
+        time.sleep(LONG)
+    elif what == "orphan":
+        if not os.fork():
+            ignore_polite_stops()
+            time.sleep(LONG)
+    elif what == "exit":
+        print(f"mlcnc: ended on purpose with {value}")
+        sys.exit(int(value))
+    elif what == "crash":
+        raise ValueError("crashed on purpose")
+    elif what == "signal":
+        os.kill(os.getpid(), int(value))
+        time.sleep(LONG)
+    elif what == "environment":
+        for name in sorted(os.environ):
+            print(name)
+
+
+if __name__ == "__main__":
+    main()
