@@ -1,12 +1,16 @@
 """A run resumed after any epoch is the uninterrupted run, bit for bit, whatever its settings."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from mlcnc.store import RunStore
 from mlcnc.training import resume, train, trainer
+from tests.conftest import ROOT
 from tests.processes.small_training import assert_same_run, glove_file, small_config, use_few_images
 
 QUIET = {"say": lambda text: None, "show_progress": False}
@@ -42,24 +46,71 @@ def config_of(case, folder):
     return small_config(**changes)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_resumed_after_any_epoch_it_is_the_uninterrupted_run(tmp_path, monkeypatch, case):
-    use_few_images(monkeypatch)
-    config = config_of(case, tmp_path)
+def train_with_copies(monkeypatch, config, folder):
+    """Train a run called ``whole`` and keep copies of it as it was after every epoch, ``cut/after-0`` and so on."""
     real = trainer.one_epoch
 
     def copied(experiment, writer, choice, epoch, report):
         real(experiment, writer, choice, epoch, report)
-        shutil.copytree(writer.folder, tmp_path / "cut" / f"after-{epoch}")
+        shutil.copytree(writer.folder, folder / "cut" / f"after-{epoch}")
 
-    monkeypatch.setattr(trainer, "one_epoch", copied)
-    train(config, runs_root=tmp_path / "whole", run_id="whole", **QUIET)
-    monkeypatch.setattr(trainer, "one_epoch", real)
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "one_epoch", copied)
+        train(config, runs_root=folder / "whole", run_id="whole", **QUIET)
+
+
+def lost(folder):
+    """Let a copy of a run under way be that of a process that died."""
+    status = folder / "status.json"
+    status.write_text(json.dumps(json.loads(status.read_text()) | {"pid": 2**22 - 3}))
+    assert RunStore(folder.parent).open(folder.name).status.state == "lost"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_resumed_after_any_epoch_it_is_the_uninterrupted_run(tmp_path, monkeypatch, case):
+    use_few_images(monkeypatch)
+    config = config_of(case, tmp_path)
+    train_with_copies(monkeypatch, config, tmp_path)
     for epoch in range(config.training.epochs - 1):
         folder = tmp_path / "cut" / f"after-{epoch}"
-        status = folder / "status.json"
-        status.write_text(json.dumps(json.loads(status.read_text()) | {"pid": 2**22 - 3}))
-        assert RunStore(folder.parent).open(folder.name).status.state == "lost"
+        lost(folder)
         resume(folder.name, runs_root=folder.parent, **QUIET)
         assert RunStore(folder.parent).open(folder.name).status.state == "finished"
         assert_same_run(tmp_path / "whole" / "whole", folder)
+
+
+RESUMER = """
+import sys
+from pathlib import Path
+from mlcnc.training import resume
+from tests.processes.small_training import use_few_images
+use_few_images()
+for place in sys.argv[1:]:
+    resume(Path(place).name, runs_root=Path(place).parent, say=print, show_progress=False)
+"""
+
+
+def test_resumed_by_another_process_it_is_the_uninterrupted_run(tmp_path, monkeypatch):
+    """Both samplers and all embeddings, in a process of its own that orders sets and hashes in another way."""
+    use_few_images(monkeypatch)
+    roots = []
+    for number, case in enumerate(("etf", "trainable, uniform", "glove, average", "glove, uniform, adam")):
+        roots.append(tmp_path / str(number))
+        roots[-1].mkdir()
+        train_with_copies(monkeypatch, config_of(case, roots[-1]), roots[-1])
+        lost(roots[-1] / "cut" / "after-1")
+    seed = "7" if os.environ.get("PYTHONHASHSEED") != "7" else "8"
+    places = [str(root / "cut" / "after-1") for root in roots]
+    done = subprocess.run(
+        [sys.executable, "-c", RESUMER, *places],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("going on with epoch 3") == len(roots)
+    for root in roots:
+        assert_same_run(root / "whole" / "whole", root / "cut" / "after-1")
