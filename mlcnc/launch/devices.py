@@ -115,8 +115,21 @@ def chosen_device(name: str) -> tuple[str, str]:
     return name, f"{name} was asked for"
 
 
-def lanes_for(name: str) -> list[str]:
+def gpu_uuid(name: str) -> str:
+    """Return the UUID of the GPU that this process calls so; empty where it is none or not known."""
+    if not name.startswith("cuda"):
+        return ""
+    gpus = (known_facts() or _NOTHING_KNOWN)["cuda"]
+    index = int(name.partition(":")[2])
+    return str(gpus[index][2]) if index < len(gpus) else ""
+
+
+def lanes_for(name: str, uuid: str = "") -> list[str]:
     """Return the devices that a job may be given, best first; auto may take any GPU. Torch is not waited for.
+
+    Args:
+        name: as asked for.
+        uuid: of the GPU that who asked called so, who may see others than this process; empty if unknown.
 
     Raises:
         DevicesUnknownError: a GPU may be meant, and torch has not answered yet.
@@ -129,8 +142,11 @@ def lanes_for(name: str) -> list[str]:
         raise DevicesUnknownError("waits until torch has said which devices this machine has")
     known = _names(facts)
     if name != "auto":
-        if name not in known:
-            raise LaunchError(f"device {name} is not on this machine")
+        same = [f"cuda:{index}" for index, gpu in enumerate(facts["cuda"]) if uuid and gpu[2] == uuid]
+        if same:
+            return same
+        if uuid or name not in known:
+            raise LaunchError(f"device {name} is not on this machine, or hidden from the supervisor")
         return [name]
     gpus = [device for device in known if device.startswith("cuda")]
     return gpus or known[:1]
@@ -158,10 +174,7 @@ def lock_name(device: str) -> str:
     """
     if not device.startswith("cuda"):
         return device
-    gpus = (known_facts() or _NOTHING_KNOWN)["cuda"]
-    index = int(device.partition(":")[2])
-    uuid = gpus[index][2] if index < len(gpus) else ""
-    return f"cuda-{uuid or gpu_key(device)}"
+    return f"cuda-{gpu_uuid(device) or gpu_key(device)}"
 
 
 def _names(facts: dict[str, Any]) -> list[str]:

@@ -30,6 +30,7 @@ class JobEntry(BaseModel):
     machine: str = Field("", description="its id, which outlives its name; empty in older records")
     run_id: str | None = Field(None, pattern=rf"^{RUN_ID.pattern}$")
     request: JobRequest
+    gpu: str = Field("", description="UUID of the GPU that was asked for, whatever others call it")
     note: str = Field("", max_length=400, description="what is not as asked for; the headline until the end")
 
     @property

@@ -13,7 +13,7 @@ from mlcnc.config import ExperimentConfig, default_stem, parse
 from mlcnc.errors import ConfigError, JobNotFoundError, LaunchError, StoreError
 from mlcnc.launch import telemetry
 from mlcnc.launch.active_job import GRACE_SECONDS
-from mlcnc.launch.devices import chosen_device
+from mlcnc.launch.devices import chosen_device, gpu_uuid
 from mlcnc.launch.estimate import estimate
 from mlcnc.launch.job import ACTIVE_STATES, Job, JobEntry
 from mlcnc.launch.job_folder import (
@@ -121,6 +121,7 @@ class Jobs:
                 host=host_name(),
                 machine=machine_id(),
                 run_id=run_id,
+                gpu=gpu_uuid(request.wanted_device()),
                 note=note,
                 request=request.model_copy(update={"run_id": run_id}),
             )

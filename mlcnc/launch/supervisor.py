@@ -275,7 +275,9 @@ class Supervisor:
     def _lanes(self, record: Record) -> list[str]:
         request = record.entry.request
         try:
-            return [NETWORK] if request.kind == "glove" else lanes_for(request.wanted_device())
+            if request.kind == "glove":
+                return [NETWORK]
+            return lanes_for(request.wanted_device(), record.entry.gpu)
         except DevicesUnknownError as error:
             self._devices.advance()
             self._say_why(record, str(error))

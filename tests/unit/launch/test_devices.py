@@ -13,6 +13,7 @@ from mlcnc.launch.devices import (
     chosen_device,
     devices,
     gpu_key,
+    gpu_uuid,
     known_facts,
     lanes_for,
     lock_name,
@@ -114,6 +115,22 @@ def test_a_gpu_has_one_lock_whatever_a_process_calls_it(machine, tmp_path, monke
     machine(gpus=["Two"], uuids=["../../outside"])
     devices()
     assert lock_name("cuda:0") == "cuda-1"
+
+
+def test_a_gpu_that_was_asked_for_is_found_by_its_uuid_where_it_has_another_number(machine, monkeypatch):
+    machine(gpus=["One", "Two"], uuids=["aaaa-1111", "bbbb-2222"])
+    devices()
+    asked = gpu_uuid("cuda:1")
+    assert (asked, gpu_uuid("cuda:5"), gpu_uuid("cpu"), gpu_uuid("auto")) == ("bbbb-2222", "", "", "")
+    assert lanes_for("cuda:1", asked) == ["cuda:1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    machine(gpus=["Two"], uuids=["bbbb-2222"])
+    devices()
+    assert lanes_for("cuda:1", asked) == ["cuda:0"]
+    with pytest.raises(
+        LaunchError, match="device cuda:0 is not on this machine, or hidden from the supervisor"
+    ):
+        lanes_for("cuda:0", "aaaa-1111")
 
 
 def test_what_is_not_known_is_not_taken_for_a_machine_without_a_gpu(machine, tmp_path, monkeypatch):

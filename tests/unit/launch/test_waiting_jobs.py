@@ -73,7 +73,10 @@ def test_a_job_that_cannot_start_keeps_no_other_waiting(jobs, started):
     first, second = queue(jobs, device="cuda:1"), queue(jobs)
     pretend_gpus(0)
     started._tick()
-    assert jobs.get(first.job_id).headline == "waits: device cuda:1 is not on this machine"
+    assert (
+        jobs.get(first.job_id).headline
+        == "waits: device cuda:1 is not on this machine, or hidden from the supervisor"
+    )
     assert started.begun == [second.job_id]
 
 
