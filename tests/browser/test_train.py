@@ -13,7 +13,8 @@ import pytest
 
 from mlcnc.launch import JobRequest, Jobs
 from mlcnc.store import RunStore
-from tests.browser.conftest import drawn, serve
+from tests.browser.conftest import drawn, serve, settled
+from tests.browser.traffic import ticks, traffic
 from tests.conftest import ROOT
 from tests.processes.stand_in import clear, wait_until
 
@@ -34,9 +35,10 @@ PATIENCE = 600_000
 """Milliseconds; a minute's work takes ten on a machine that is busy with other things."""
 
 
-SHOWS_AT_LEAST = r"""(number) => {
-  const found = /(\d+) of \d+ epochs logged|finished with (\d+) logged/.exec(document.body.innerText);
-  return found && Number(found[1] || found[2]) >= number;
+SHOWS_AT_LEAST = r"""([number, total]) => {
+  const text = document.body.innerText;
+  const found = text.match(new RegExp(`, (\\d+) of ${total} epochs logged`)) || text.match(/finished with (\d+) logged/);
+  return found && Number(found[1]) >= number;
 }"""
 
 
@@ -85,15 +87,37 @@ def stage(tmp_path, monkeypatch):
     clear(tmp_path)
 
 
+def processes_of(group):
+    """Return the living processes of a group; a zombie is none."""
+    found = []
+    for process in psutil.process_iter(["status"]):
+        try:
+            if os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+        except ProcessLookupError:
+            continue
+    return found
+
+
 @contextmanager
-def traffic(page):
-    """Collect (time, bytes) of every message that the server sends; listen before the page opens."""
-    frames = []
-    page.on(
-        "websocket",
-        lambda socket: socket.on("framereceived", lambda frame: frames.append((time.monotonic(), len(frame)))),
-    )
-    yield frames
+def standing_still(stage, job):
+    """Hold a job between two epochs, once the epoch before is written as a whole; yield how many are logged."""
+    group = stage.jobs.get(job.job_id).pid
+
+    def held():
+        """the job stands still between two epochs"""
+        os.killpg(group, signal.SIGSTOP)
+        run = RunStore(stage.root).open(job.run_id)
+        if run.status.epoch is not None and run.status.epoch + 1 == stage.num_logged(job.run_id):
+            return True
+        os.killpg(group, signal.SIGCONT)
+        return False
+
+    try:
+        wait_until(held, PATIENCE / 1000)
+        yield stage.num_logged(job.run_id)
+    finally:
+        os.killpg(group, signal.SIGCONT)
 
 
 def press(page, name):
@@ -112,22 +136,24 @@ def test_the_demonstration_by_clicks_from_start_to_geometry(stage, page):
     page.evaluate(
         "document.querySelectorAll('.vega-embed svg, .vega-embed canvas').forEach((part) => { part.sameChart = true; })"
     )
-    known, lags = stage.num_logged(job.run_id), []
-    started = time.monotonic()
+    num_epochs, known, lags = 24, stage.num_logged(job.run_id), []
+    started = ended = time.monotonic()
     while stage.jobs.get(job.job_id).is_active:
         if stage.num_logged(job.run_id) > known:
             known, seen = stage.num_logged(job.run_id), time.monotonic()
-            page.wait_for_function(SHOWS_AT_LEAST, arg=known, timeout=PATIENCE)
-            lags.append(time.monotonic() - seen)
+            page.wait_for_function(SHOWS_AT_LEAST, arg=[known, num_epochs], timeout=PATIENCE)
             ended = time.monotonic()
+            lags.append(ended - seen)
         page.wait_for_timeout(100)
     # what comes after the last epoch is the whole page, drawn once as the job ends
-    tick = sum(size for moment, size in frames if started <= moment <= ended) / ((ended - started) / 2)
-    print(f"\nfrom a logged epoch to the page: median {median(lags):.1f} s, greatest {max(lags):.1f} s")
-    print(f"{tick:.0f} bytes a live tick, over {ended - started:.0f} s")
+    sizes = ticks(frames, started, ended)
+    print(f"\nfrom a logged epoch to the page: {', '.join(f'{lag:.1f}' for lag in lags)} s")
+    print(f"{len(sizes)} live ticks, median {median(sizes):.0f} bytes, greatest {max(sizes)}")
     assert len(lags) >= 5
+    # three seconds are a tick and its drawing; one late drawing on a busy machine is no late page
     assert median(lags) < 3
-    assert tick < 20_000
+    assert max(lags) < 10
+    assert median(sizes) < 20_000
     page.get_by_text("finished with 24 logged epochs").wait_for(timeout=PATIENCE)
     assert page.evaluate("window.sameDocument"), "the page was loaded anew"
     kept = page.evaluate(
@@ -141,15 +167,52 @@ def test_the_demonstration_by_clicks_from_start_to_geometry(stage, page):
     assert f"r={job.run_id}" in page.url
 
 
+def test_the_page_is_not_one_epoch_late(stage, page):
+    job = stage.submit(epochs=400)
+    page.goto(f"{stage.url}/train")
+    stage.wait_for_epochs(job.run_id, 2)
+    page.get_by_text("of 400 epochs logged").wait_for(timeout=PATIENCE)
+    with standing_still(stage, job) as logged:
+        # a page that is behind never gets there while nothing new comes
+        page.get_by_text(f", {logged} of 400 epochs logged").wait_for(timeout=20_000)
+    press(page, "Stop")
+    page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
+
+
+def test_an_open_page_notices_a_job_of_a_terminal(stage, page):
+    page.goto(f"{stage.url}/train")
+    page.get_by_text("Nothing was started from here yet").wait_for(timeout=PATIENCE)
+    page.evaluate("window.sameDocument = true")
+    stage.submit(epochs=400)
+    page.get_by_text("Yes: ").wait_for(timeout=60_000)
+    assert page.evaluate("window.sameDocument"), "the page was loaded anew"
+    page.wait_for_selector(".vega-embed", timeout=PATIENCE)
+    press(page, "Stop")
+    page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
+
+
+def test_a_double_click_starts_one_job(stage, page):
+    page.goto(f"{stage.url}/train")
+    page.get_by_role("button", name="Start the demonstration").dblclick()
+    page.get_by_text("The demonstration is queued").wait_for(timeout=PATIENCE)
+    press(page, "Stop")
+    page.get_by_text("was stopped").first.wait_for(timeout=PATIENCE)
+    settled(page)
+    assert len(stage.jobs.all()) == 1
+
+
 def test_a_job_is_stopped_midway_and_resumed_by_clicks(stage, page):
     job = stage.submit(epochs=8)
     page.goto(f"{stage.url}/train")
     stage.wait_for_epochs(job.run_id, 2)
     group = stage.jobs.get(job.job_id).pid
-    press(page, "Stop")
+    assert processes_of(group)
     asked = time.monotonic()
-    wait_until(lambda: not psutil.pid_exists(group) or psutil.Process(group).status() == "zombie", 30)
-    assert time.monotonic() - asked < 15
+    press(page, "Stop")
+    wait_until(lambda: not processes_of(group), 60)
+    took = time.monotonic() - asked
+    print(f"\nfrom the click to the end of the last process {took:.1f} s")
+    assert took < 10
     page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
     kept = stage.num_logged(job.run_id)
     assert 2 <= kept < 8
@@ -173,7 +236,7 @@ def test_the_server_is_killed_and_a_new_one_shows_the_job(stage, page):
     stage.serve()
     page.goto(f"{stage.url}/train")
     page.get_by_text("is running").wait_for(timeout=PATIENCE)
-    page.wait_for_function(SHOWS_AT_LEAST, arg=before + 2, timeout=PATIENCE)
+    page.wait_for_function(SHOWS_AT_LEAST, arg=[before + 2, 400], timeout=PATIENCE)
     press(page, "Stop")
     page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
 
