@@ -182,8 +182,11 @@ def localisation(run: Run, epoch: int, class_index: int | None = None) -> Locali
         return None
     maps, table = arrays.get("probes/attention").astype(np.float64), samples.get("probes/boxes")
     size = samples.get("probes/images", 0).shape[:2]
+    named = sorted({(int(row[0]), int(row[1])) for row in table})
+    if not all(0 <= probe < len(maps) and 0 <= label < maps.shape[1] for probe, label in named):
+        raise samples.damaged("probes/boxes names an image or a class that there is not")
     rows = []
-    for probe, label in sorted({(int(row[0]), int(row[1])) for row in table}):
+    for probe, label in named:
         if class_index not in (None, label):
             continue
         attention = maps[probe, label]

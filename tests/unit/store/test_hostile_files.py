@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from mlcnc.analysis.attention import localisation
 from mlcnc.analysis.pictures import picture_index
 from mlcnc.analysis.statistics import stored_statistics
 from mlcnc.errors import RunFormatError
@@ -216,3 +217,16 @@ def test_notes_that_could_not_be_written_again_are_kept_aside(run):
     run.write_notes({"name": "new"})
     assert run.name == "new"
     assert "1e999" in (run.folder / "notes.damaged.json").read_text()
+
+
+@pytest.mark.parametrize("named", [(0, -1), (-2, 1), (2, 0), (0, 3), (0, -(2**31))])
+def test_boxes_of_images_or_classes_that_there_are_not_are_damaged(run, named):
+    """A negative number would count from the end, and take another image's place."""
+    parts = {"probes/images": np.zeros((2, 8, 8, 3), np.uint8), "samples/split": np.ones(2, np.uint8)}
+    parts["probes/boxes"] = np.array([[*named, 1, 1, 4, 4]], np.float32)
+    save_file(parts, run.folder / "samples.safetensors")
+    save_file(
+        {"probes/attention": np.ones((2, 3, 4, 4), np.float32)}, run.folder / "epochs" / "0000.safetensors"
+    )
+    with pytest.raises(RunFormatError, match="names an image or a class that there is not"):
+        localisation(run, 0)
