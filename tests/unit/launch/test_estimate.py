@@ -14,6 +14,7 @@ from mlcnc.config import PRESETS, ExperimentConfig, comparison, override, parse,
 from mlcnc.data import DATASETS, build_dataset, dataset_facts
 from mlcnc.errors import LaunchError
 from mlcnc.launch import Device, estimate
+from mlcnc.launch.devices import DevicesUnknownError
 from mlcnc.launch.memory_size import device_bytes, host_bytes
 from mlcnc.launch.network_size import BACKBONE_SIZES, network_size
 from mlcnc.launch.run_size import num_array_epochs, run_bytes
@@ -194,6 +195,15 @@ def test_an_unknown_data_set_or_device_has_no_memory(tmp_path):
     found = estimate(ExperimentConfig(), tmp_path, "mps")
     assert found.memory_bytes is None
     assert found.disk_bytes > 0
+
+
+def test_devices_that_are_not_known_yet_are_no_problem_of_the_settings(tmp_path, monkeypatch):
+    def unknown(name):
+        raise DevicesUnknownError("not known")
+
+    monkeypatch.setattr(module, "chosen_device", unknown)
+    found = estimate(ExperimentConfig(), tmp_path)
+    assert (found.problems, found.memory_bytes) == ((), None)
 
 
 def test_a_full_disk_and_a_folder_that_cannot_be_written_are_told(tmp_path, monkeypatch):
