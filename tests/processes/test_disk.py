@@ -16,6 +16,7 @@ import pytest
 from mlcnc.store import RunStore, RunWriter
 from mlcnc.store.metrics_file import read_metrics
 from tests.processes.small_training import assert_same_run
+from tests.processes.stand_in import wait_until
 
 pytestmark = pytest.mark.xdist_group("trainings")
 
@@ -25,10 +26,7 @@ FOREVER = {"training": {"epochs": 5000}}
 def wait_for_epochs(root, run_id, number):
     """Wait until so many epochs are logged."""
     path = root / run_id / "metrics.jsonl"
-    deadline = time.monotonic() + 120
-    while len(read_metrics(path)[0]) < number:
-        assert time.monotonic() < deadline, f"{number} epochs were never logged"
-        time.sleep(0.02)
+    wait_until(lambda: len(read_metrics(path)[0]) >= number, 120)
 
 
 def go_on_for_two_epochs(nursery, root, logged):

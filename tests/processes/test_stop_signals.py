@@ -13,6 +13,7 @@ import pytest
 from mlcnc.store import RunProblem, RunStore
 from tests.conftest import ROOT
 from tests.processes.small_training import SMALL, assert_same_run
+from tests.processes.stand_in import wait_until
 
 pytestmark = pytest.mark.xdist_group("trainings")
 
@@ -130,9 +131,7 @@ def test_stopped_while_data_are_drawn_there_is_no_run(command, tmp_path):
 def test_a_group_that_is_stopped_while_it_trains_is_gone_and_recorded(command, tmp_path):
     training = command(tmp_path, "--epochs", "5000")
     lines = tmp_path / "run" / "metrics.jsonl"
-    deadline = time.monotonic() + 120
-    while not lines.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lines.exists, 120)
     started = time.monotonic()
     status, errors = training.stop_group()
     assert status == 130

@@ -17,6 +17,7 @@ from mlcnc.store import RunProblem, RunStatus, RunStore, RunWriter, files, liven
 from mlcnc.store.files import overwrite_json, remove_leftovers
 from mlcnc.store.schema import parse_status
 from tests.conftest import ROOT
+from tests.processes.stand_in import wait_until
 
 
 def new_run(root, run_id="run"):
@@ -226,14 +227,8 @@ def test_the_heartbeat_outlives_a_full_disk_and_tells_the_batch(tmp_path, monkey
     run = new_run(tmp_path)
     store = RunStore(tmp_path)
 
-    def wait_for(claim):
-        deadline = time.monotonic() + 60
-        while not claim():
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-
     run.log_batch(3, 11)
-    wait_for(lambda: store.open("run").status.batch == 3)
+    wait_until(lambda: store.open("run").status.batch == 3)
     assert store.open("run").status.num_batches == 11
     attempts, real = [], files.os.replace
 
@@ -243,10 +238,10 @@ def test_the_heartbeat_outlives_a_full_disk_and_tells_the_batch(tmp_path, monkey
 
     monkeypatch.setattr(files.os, "replace", full)
     run.log_batch(4, 11)
-    wait_for(lambda: len(attempts) > 3)
+    wait_until(lambda: len(attempts) > 3)
     assert store.open("run").status.batch == 3
     monkeypatch.setattr(files.os, "replace", real)
-    wait_for(lambda: store.open("run").status.batch == 4)
+    wait_until(lambda: store.open("run").status.batch == 4)
     log(run, 0)
     assert (run._status.batch, run._status.num_batches) == (0, 11)
     run.finish()
