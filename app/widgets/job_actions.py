@@ -21,8 +21,10 @@ from mlcnc.launch import Job, JobRequest, LaunchError, estimate
 FOLLOWED = "job"
 """Query parameter: the job whose curves are shown."""
 
-TWICE_SECONDS = 2.0
-"""The same asked for again within this time after it was done is the second half of a double click."""
+TWICE_SECONDS = 8.0
+"""The same asked for again within this time after it was done is the second half of a double click.
+
+A busy server takes the second click seconds after the first."""
 
 _SAID, _LAST = "train_said", "train_last"
 
