@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from app.session import RUNS_KEY, opened_run
 
@@ -38,14 +39,20 @@ def take_over() -> None:
         value = st.query_params.get(_HANDED + name)
         if value is not None:
             del st.query_params[_HANDED + name]
-            # the address alone is not read again on a change of page, the state alone does not reach it
-            st.query_params[name] = value
-            st.session_state[name] = value
+            _set(name, value)
     asked = st.query_params.get_all(_HANDED + RUNS_KEY)
     if asked:
         del st.query_params[_HANDED + RUNS_KEY]
         # an id that is no run would not be an option of the picker
         known = [run_id for run_id in asked[:MAX_HANDED] if opened_run(run_id) is not None]
         if known:
-            st.query_params[RUNS_KEY] = known
-            st.session_state[RUNS_KEY] = known
+            _set(RUNS_KEY, known)
+
+
+def _set(name: str, value: str | list[str]) -> None:
+    """Set a bound setting: a new page does not read the address alone, and the state alone may not reach it."""
+    st.session_state[name] = value
+    try:
+        st.query_params[name] = value
+    except StreamlitAPIException:
+        return  # its control is there already, as the picker of runs is, and brings the state into the address

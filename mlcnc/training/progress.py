@@ -108,7 +108,7 @@ LOGGED = {
     "train/loss": "loss {:.3f}",
     "validation/map_total": "validation mAP {:.1f}",
     "test/map_total": "test mAP {:.1f}",
-    "train.f/nc1_trace": "NC1 of f {:.2f}",
+    "train.f/nc1_trace": "NC1 of train f {:.2f}",
     "train.mu/nc1_trace": "of mu {:.3f}",
     "images_per_second": "{:.0f} images/s",
 }

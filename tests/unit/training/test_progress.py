@@ -13,7 +13,7 @@ METRICS = {
     "train.mu/nc1_trace": 0.0234,
     "images_per_second": 612.4,
 }
-WORDS = "loss 2.346, validation mAP 45.6, test mAP nan, NC1 of f 1.02, of mu 0.023, 612 images/s"
+WORDS = "loss 2.346, validation mAP 45.6, test mAP nan, NC1 of train f 1.02, of mu 0.023, 612 images/s"
 
 
 def test_a_line_an_epoch_counts_from_where_the_process_began(monkeypatch):
