@@ -35,7 +35,7 @@ def add_jobs(commands: Any) -> None:
     listing.set_defaults(command=_list)
     _add_start(actions)
     resume = actions.add_parser("resume", help="queue the rest of an interrupted run")
-    resume.add_argument("run_id")
+    resume.add_argument("run_id", metavar="RUN", help="id of the run, or of a job that trained it")
     _add_common(resume, default=None, device="as its last job")
     resume.set_defaults(command=_resume)
     stop = actions.add_parser("stop", help="end a job: politely, after 6 seconds by force")
@@ -146,7 +146,7 @@ def _say_queued(jobs: Jobs, job: Job) -> None:
 def _resume(options: argparse.Namespace) -> int:
     jobs = Jobs(options.runs)
     job = jobs.resume(
-        options.run_id,
+        _run_of(jobs, options.run_id),
         device=options.lane,
         max_minutes=options.max_minutes,
         max_megabytes=options.max_megabytes,
@@ -155,6 +155,12 @@ def _resume(options: argparse.Namespace) -> int:
         print(printable(job.headline), file=sys.stderr)
     _say_queued(jobs, job)
     return 0
+
+
+def _run_of(jobs: Jobs, name: str) -> str:
+    """Return the run that is meant where the id of a job was given, else the name as it is."""
+    known = {job.job_id: job.run_id for job in jobs.all()}
+    return known.get(name) or name
 
 
 def _stop(options: argparse.Namespace) -> int:

@@ -44,6 +44,8 @@ def test_a_queue_is_worked_with_from_the_command_line(told, tmp_path):
     assert lines[0].split() == ["job", "state", "place", "device", "run", "what", "is", "known"]
     assert lines[1].split() == ["0002-gallery", "stopped", "stopped", "before", "it", "began"]
     assert lines[2].split() == ["0001-train", "queued", "1", "pictogram-lt-etf-s3"]
+    # the id of a job stands for its run
+    assert "there is no run 'pictogram-lt-etf-s3' in" in told("resume", "0001-train")[2]
     assert told("remove", "0001-train")[0] == 0
     (tmp_path / "runs/.jobs/0002-gallery/log.txt").write_text("one\ntwo\n")
     assert told("logs", "0002-gallery", "--follow") == (0, "one\ntwo\n", "")
