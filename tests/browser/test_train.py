@@ -164,7 +164,9 @@ def test_the_demonstration_by_clicks_from_start_to_geometry(stage, page):
     page.get_by_role("link", name="Open in Geometry").click()
     page.get_by_role("heading", name="How close to a simplex ETF").wait_for(timeout=PATIENCE)
     drawn(page)
-    assert f"r={job.run_id}" in page.url
+    # the only run here is the default pick too, which leaves no trace in the address
+    page.locator("[data-testid=stSidebar]").get_by_role("button", name=f"Remove {job.run_id}").wait_for()
+    page.get_by_text(f"{job.run_id}, epoch 24").first.wait_for(timeout=PATIENCE)
 
 
 def test_the_page_is_not_one_epoch_late(stage, page):
