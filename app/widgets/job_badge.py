@@ -26,7 +26,7 @@ _SHOWN, _QUICK = "epochs_shown", "badge_is_quick"
 
 
 def show_badge(address: str) -> None:
-    """Draw the badge, again and again: quickly while something runs, slowly else.
+    """Draw the badge, again and again: quickly while something runs, else slowly, and where charts play never.
 
     Args:
         address: of the page, as ``st.Page.url_path``.
@@ -35,8 +35,13 @@ def show_badge(address: str) -> None:
     st.session_state[_SHOWN] = _epochs(picked)
     st.session_state[_QUICK] = bool(picked or _active())
     # the Train page has a timer of its own and draws the whole page when a job changes its state
-    timer = TICK_SECONDS if st.session_state[_QUICK] else IDLE_TICK_SECONDS
-    st.fragment(_badge, run_every=None if address == "train" else timer)(address)
+    if address == "train":
+        timer = None
+    elif st.session_state[_QUICK]:
+        timer = TICK_SECONDS
+    else:
+        timer = IDLE_TICK_SECONDS if address in FOLLOWS_BY_ITSELF else None
+    st.fragment(_badge, run_every=timer)(address)
 
 
 def _badge(address: str) -> None:
@@ -48,7 +53,7 @@ def _badge(address: str) -> None:
     more = [run_id for run_id, stand in now.items() if stand != shown.get(run_id)]
     if not more:
         if st.session_state.get(_QUICK) and not active and not _running(now):
-            # nothing on the page changed, but its timer is to be a slow one
+            # nothing on the page changed, but its timer is to be a slow one or none
             st.rerun()
         return
     if address in FOLLOWS_BY_ITSELF:

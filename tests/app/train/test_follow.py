@@ -14,8 +14,10 @@ def test_a_job_that_another_process_queues_is_seen_while_the_page_is_idle(opened
     page = opened("app/main.py").switch_page("views/train.py").run()
     assert parts["_live"] == job_live.IDLE_TICK_SECONDS
     assert parts["_badge"] is None, "Train has a timer of its own"
-    page.switch_page("views/learn.py").run()
+    page.switch_page("views/overview.py").run()
     assert parts["_badge"] == job_badge.IDLE_TICK_SECONDS
+    page.switch_page("views/learn.py").run()
+    assert parts["_badge"] is None, "a chart that plays sends nothing"
     write_live(root)
     write_job(root, "running", run_id="live")
     page.run()
