@@ -200,31 +200,36 @@ def _limits(devices: Sequence[Device]) -> tuple[str, float | None, float | None]
             width=160,
             help="auto takes a free GPU first, then the processor. One job runs on a device at a time.",
         )
-        minutes = st.number_input(
+        minutes = _limit(
             "at most, minutes",
-            min_value=0.1,
-            value=None,
+            "form_minutes",
+            least=0.1,
             step=1.0,
-            format="%g",
-            placeholder="no limit",
-            key="form_minutes",
-            persist_state="session",
-            width=160,
             help="After this time the job is stopped as by the button; it can be resumed.",
         )
-        megabytes = st.number_input(
+        megabytes = _limit(
             "at most, MB on disk",
-            min_value=1.0,
-            value=None,
+            "form_megabytes",
+            least=1.0,
             step=50.0,
-            format="%g",
-            placeholder="no limit",
-            key="form_megabytes",
-            persist_state="session",
-            width=160,
             help="The job is stopped when its run folder is larger.",
         )
     return device or "auto", minutes, megabytes
+
+
+def _limit(label: str, key: str, *, least: float, step: float, help: str) -> float | None:
+    return st.number_input(
+        label,
+        min_value=least,
+        value=None,
+        step=step,
+        format="%g",
+        placeholder="no limit",
+        key=key,
+        persist_state="session",
+        width=160,
+        help=help,
+    )
 
 
 def _say_devices(found: FoundDevices) -> None:

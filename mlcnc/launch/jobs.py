@@ -219,7 +219,7 @@ class Jobs:
         """
         with self._changing_job(job_id):
             waiting = [record for record in self._reader.records()[0] if record.status.state == "queued"]
-            waiting.sort(key=lambda record: (record.order, record.entry.number))
+            waiting.sort(key=lambda record: record.rank)
             places = [record.entry.job_id for record in waiting]
             if job_id not in places:
                 raise LaunchError(f"job {job_id} is not in the queue any more, so that it cannot be moved")

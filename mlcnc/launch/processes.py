@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mlcnc.launch.machine import is_this_machine, machine_id
 from mlcnc.store.liveness import boot_id as _boot_id
-from mlcnc.store.liveness import host_name, pid_namespace
+from mlcnc.store.liveness import host_name, pid_namespace, process_stat
 
 JOB_VARIABLE = "MLCNC_JOB_FOLDER"
 """Set in the environment of every job, so that its processes can be told from all others."""
@@ -156,13 +156,8 @@ def boot_seconds() -> float:
 def _look_up(pid: int) -> _Found | None:
     if not _PROC.exists():
         return _look_up_elsewhere(pid)
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            # the name of the program stands in brackets and may hold blanks and brackets
-            fields = stream.read().rpartition(b")")[2].split()
-        return _Found(start=float(fields[19]), is_zombie=fields[0] in (b"Z", b"X"))
-    except (OSError, IndexError, ValueError):
-        return None
+    found = process_stat(pid)
+    return None if found is None else _Found(float(found.start_ticks), found.is_zombie)
 
 
 def _look_up_elsewhere(pid: int) -> _Found | None:

@@ -41,6 +41,11 @@ class Record:
     cancelled: bool
     is_damaged: bool = False
 
+    @property
+    def rank(self) -> tuple[int, int]:
+        """By what waiting jobs are sorted; of two with one order the older comes first."""
+        return self.order, self.entry.number
+
 
 class JobReader:
     """Reads jobs and remembers what did not change; as cheap as two looks at the disk for an ended job.
@@ -90,11 +95,7 @@ class JobReader:
         """Return every readable job as it truly stands, newest first, and what is wrong with the others."""
         records, problems = self.records()
         standing = [(record, *self.standing(record)) for record in records]
-        waiting = [
-            (record.order, record.entry.number)
-            for record, state, _ in standing
-            if state == "queued" and record.entry.is_ours
-        ]
+        waiting = [record.rank for record, state, _ in standing if state == "queued" and record.entry.is_ours]
         places = {number: place for place, (_, number) in enumerate(sorted(waiting), start=1)}
         jobs = [
             _job(record, state, headline, places.get(record.entry.number))

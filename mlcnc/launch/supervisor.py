@@ -201,7 +201,7 @@ class Supervisor:
                 self._states.finish(record.folder, record.status, "stopped", STOPPED_ON_REQUEST)
             else:
                 waiting.append(record)
-        self._queue = sorted(waiting, key=lambda record: (record.order, record.entry.number))
+        self._queue = sorted(waiting, key=lambda record: record.rank)
 
     def _look_after(self, active: ActiveJob) -> None:
         if active.child is not None:

@@ -41,7 +41,7 @@ def own_process() -> Process:
     import psutil
 
     pid = os.getpid()
-    found = _proc_stat(pid)
+    found = process_stat(pid)
     return Process(
         pid=pid,
         process_start_time=float(psutil.Process(pid).create_time()),
@@ -56,7 +56,7 @@ def is_alive(status: RunStatus) -> bool:
     """Return whether the recorded process exists here, is the same one and is no zombie."""
     if status.pid is None or not _could_be_here(status):
         return False
-    if status.process_start_ticks is not None and (found := _proc_stat(status.pid)) is not None:
+    if status.process_start_ticks is not None and (found := process_stat(status.pid)) is not None:
         return found.start_ticks == status.process_start_ticks and not found.is_zombie
     return _is_alive_by_clock(status)
 
@@ -115,17 +115,25 @@ def host_name() -> str:
     return socket.gethostname()
 
 
-class _Stat(NamedTuple):
+class ProcessStat(NamedTuple):
+    """What Linux says of a process.
+
+    Attributes:
+        start_ticks: from boot to its start; no change of the clock moves them.
+        is_zombie: it has ended and was not waited for yet.
+    """
+
     start_ticks: int
     is_zombie: bool
 
 
-def _proc_stat(pid: int) -> _Stat | None:
+def process_stat(pid: int) -> ProcessStat | None:
+    """Return what ``/proc`` says of a process; None where there is no such process or no ``/proc``."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stream:
             # the name of the program stands in brackets and may itself hold blanks and brackets
             fields = stream.read().rpartition(b")")[2].split()
-        return _Stat(start_ticks=int(fields[19]), is_zombie=fields[0] in (b"Z", b"X"))
+        return ProcessStat(start_ticks=int(fields[19]), is_zombie=fields[0] in (b"Z", b"X"))
     except (OSError, IndexError, ValueError):
         return None
 

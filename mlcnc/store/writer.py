@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import math
 import os
 import platform
 import shutil
@@ -29,10 +28,10 @@ from mlcnc.store.files import (
     write_json,
 )
 from mlcnc.store.liveness import HEARTBEAT_SECONDS, host_name, is_alive, now, own_process
+from mlcnc.store.logged_values import as_arrays, as_number
 from mlcnc.store.regular_files import require_own_folders
 from mlcnc.store.run_lock import RunLock
 from mlcnc.store.schema import (
-    ARRAY_NAME,
     FINAL_STATES,
     GroupThresholds,
     RunFailure,
@@ -247,9 +246,9 @@ class RunWriter:
         self._require_open()
         if self._status.epoch is not None and epoch <= self._status.epoch:
             raise ValueError(f"epoch must be above {self._status.epoch}, got {epoch}")
-        line = {"epoch": int(epoch), **{str(k): _as_number(str(k), v) for k, v in metrics.items()}}
+        line = {"epoch": int(epoch), **{str(k): as_number(str(k), v) for k, v in metrics.items()}}
         if arrays:
-            write_arrays(self.folder / "epochs" / f"{epoch:04d}.safetensors", _as_arrays(arrays))
+            write_arrays(self.folder / "epochs" / f"{epoch:04d}.safetensors", as_arrays(arrays))
         append_line(self.folder / "metrics.jsonl", line)
         rate = line.get("images_per_second")
         self._progress = (0, self._progress[1])
@@ -277,7 +276,7 @@ class RunWriter:
                 writer has taken over.
         """
         self._require_open()
-        write_arrays(self.folder / "samples.safetensors", _as_arrays(arrays))
+        write_arrays(self.folder / "samples.safetensors", as_arrays(arrays))
 
     def finish(self, state: str = "finished", error: RunFailure | None = None) -> None:
         """Record the final state; later calls change nothing."""
@@ -448,32 +447,3 @@ def groups_by_count(counts: list[int], head_min: int, tail_max: int) -> dict[str
         "medium": [c for c in every if tail_max <= counts[c] < head_min],
         "tail": [c for c in every if counts[c] < tail_max],
     }
-
-
-def _as_number(name: str, value: Any) -> float | int | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if hasattr(value, "detach"):
-        value = value.detach()  # a loss still tied to its graph
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"metric {name!r} must be one number, got {type(value).__name__}; "
-            "log arrays through the arrays argument"
-        ) from None
-    return number if math.isfinite(number) else None
-
-
-def _as_arrays(arrays: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-    result = {}
-    for name, value in arrays.items():
-        if not ARRAY_NAME.fullmatch(name):
-            raise ValueError(f"array name {name!r} must be letters, digits, _ and . in parts split by /")
-        if hasattr(value, "detach"):
-            value = value.detach().cpu().numpy()
-        array = np.asarray(value)
-        if array.dtype.kind not in "biuf":
-            raise ValueError(f"array {name!r} must be numeric, got dtype {array.dtype}")
-        result[name] = array
-    return result

@@ -266,7 +266,7 @@ def test_a_run_that_is_being_written_is_neither_resumed_nor_evaluated(cut):
         # as another process would have it: a parent always lives
         from mlcnc.store import liveness
 
-        parent = liveness._proc_stat(os.getppid())
+        parent = liveness.process_stat(os.getppid())
         tree = json.loads(path.read_text()) | {
             "pid": os.getppid(),
             "process_start_ticks": parent.start_ticks,
