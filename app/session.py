@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import lru_cache
+from numbers import Real
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -114,13 +115,16 @@ def remembered(function: Callable[P, R], *args: P.args, **settings: P.kwargs) ->
 
     Args:
         function: of ``mlcnc.analysis``, a pure function of runs and plain values.
-        args, settings: its arguments; runs may also stand inside tuples.
+        args, settings: its arguments: runs, numbers, texts, None, and tuples of them.
 
     Raises:
+        TypeError: an argument is of another kind.
         MlcncError: what the function raises; errors are not remembered.
     """
     name = f"{function.__module__}.{function.__qualname__}"
-    return cast(R, _remembered(name, args, tuple(sorted(settings.items())), function))
+    # one text, for a page asks dozens of times and Streamlit's walk through arguments costs it milliseconds
+    key = repr((name, known_by(args), known_by(tuple(sorted(settings.items())))))
+    return cast(R, _remembered(key, function, args, settings))
 
 
 def run_identity(run: Run) -> tuple[str, tuple[tuple[str | int, ...], ...]]:
@@ -128,13 +132,23 @@ def run_identity(run: Run) -> tuple[str, tuple[tuple[str | int, ...], ...]]:
     return str(run.folder), run.identity()
 
 
-@st.cache_data(
-    max_entries=2000,
-    max_size="256MB",
-    show_spinner=False,
-    hash_funcs={Run: run_identity},
-)
+def known_by(part: object) -> object:
+    """Return what a cache tells an argument apart by: of a run the state of its files, else its value.
+
+    Raises:
+        TypeError: neither a run nor a plain value nor a tuple of them.
+    """
+    if isinstance(part, Run):
+        return run_identity(part)
+    if isinstance(part, tuple):
+        return tuple(known_by(item) for item in part)
+    if part is None or isinstance(part, str | Real):
+        return part
+    raise TypeError(f"expected a run, a plain value or a tuple of them, got {type(part).__name__}")
+
+
+@st.cache_data(max_entries=2000, max_size="256MB", show_spinner=False)
 def _remembered(
-    name: str, args: tuple[Any, ...], settings: tuple[tuple[str, Any], ...], _function: Callable[..., Any]
+    key: str, _function: Callable[..., Any], _args: tuple[Any, ...], _settings: dict[str, Any]
 ) -> Any:
-    return _function(*args, **dict(settings))
+    return _function(*_args, **_settings)

@@ -1,5 +1,7 @@
 """Geometry: how close is a run to a simplex ETF, and which classes are not?"""
 
+from functools import partial
+
 import streamlit as st
 
 from app.figures.geometry import GeometryPanel, geometry_player, most_frames
@@ -103,7 +105,7 @@ if usable:
             title="Angles between classes against a simplex ETF",
             alt=" ".join(f"{panel.row.name}: {geometry_sentence(panel.records[-1])}" for panel in panels),
             reading=READING,
-            frame=angle_frame(panels, epochs),
+            frame=partial(angle_frame, panels, epochs),
             follow=True,
         )
         index = labels.index(int(label)) if label else len(labels) - 1

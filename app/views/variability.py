@@ -1,5 +1,7 @@
 """Variability: which classes collapse onto their mean, and which do not?"""
 
+from functools import partial
+
 import streamlit as st
 
 from app.figures.comparison import metric_curves
@@ -98,7 +100,7 @@ if shown:
             title="NC1 over epochs and by class",
             alt=" ".join(variability_sentence(records[-1]) for _, records, _ in runs),
             reading=READING,
-            frame=variability_frame(runs, epochs),
+            frame=partial(variability_frame, runs, epochs),
             follow=True,
         )
         index = [epoch + 1 for epoch in epochs].index(int(at)) if at else len(epochs) - 1
@@ -118,6 +120,6 @@ elif lasts:
         title=f"NC1 {bucket} over epochs",
         alt=f"NC1 {bucket} on {split} features {space} over epochs: at the end {', '.join(lasts)}",
         reading=READING,
-        frame=curve_frame(drawn),
+        frame=partial(curve_frame, drawn),
     )
 show_problems(selected.problems, selected.picked)

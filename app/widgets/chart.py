@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from app.figures.plain_names import with_plain_names
 from app.widgets.controls import how_to_read
-from app.widgets.downloads import mode_bar, offer_downloads
+from app.widgets.downloads import Numbers, mode_bar, offer_downloads
 
 
 def show_chart(
@@ -21,7 +20,7 @@ def show_chart(
     title: str,
     alt: str,
     reading: str,
-    frame: pd.DataFrame,
+    frame: Numbers,
     on_select: Any = None,
     selection_mode: Sequence[Literal["points", "box", "lasso"]] = ("box", "lasso"),
 ) -> Any:
@@ -33,7 +32,7 @@ def show_chart(
         title: of the exported chart.
         alt: what a reader who does not see the chart learns from it: the takeaway in words.
         reading: Markdown; what marks, axes, optimum and missing values mean.
-        frame: the plotted numbers, as the CSV holds them.
+        frame: the plotted numbers, as the CSV holds them, or what makes them when they are asked for.
         on_select: ``"rerun"`` or a callback where points can be selected; None where not.
         selection_mode: how points are selected.
 

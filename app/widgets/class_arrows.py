@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import combinations
 
 import pandas as pd
@@ -83,7 +84,7 @@ def show_arrows(
         title="Class means in three dimensions",
         alt=" ".join(f"{row.name}: {arrows_sentence(records[-1])}" for row, records in drawn),
         reading=READING,
-        frame=arrows_frame(drawn, epochs),
+        frame=partial(arrows_frame, drawn, epochs),
         follow=True,
     )
     index = [epoch + 1 for epoch in epochs].index(int(label)) if label else len(epochs) - 1

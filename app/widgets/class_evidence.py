@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ def show_curves(class_name: str, records: Sequence[tuple[RunRow, Decisions]]) ->
         alt=f"Precision against recall of {class_name}. "
         + " ".join(f"{row.name}: {decision_sentence(record)}" for row, record in records),
         reading=READING,
-        frame=curve_frame(records),
+        frame=partial(curve_frame, records),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -84,7 +85,7 @@ def show_curves(groups: Sequence[SeedGroup], selected: Selection) -> None:
             title=f"Metrics over {AXIS_TITLES[chosen.axis]}",
             alt=" ".join(_last(panel) for panel in panels),
             reading=READING,
-            frame=curve_frame(panels, AXIS_TITLES[chosen.axis]),
+            frame=partial(curve_frame, panels, AXIS_TITLES[chosen.axis]),
         )
         st.caption(plain(" ".join(_last(panel) for panel in panels)))
     for note in dict.fromkeys(notes):

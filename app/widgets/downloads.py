@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.offline.page import MODE_BAR, Chart, Section, Table, offline_page
+
+Numbers = pd.DataFrame | Callable[[], pd.DataFrame]
 
 MOST_ROWS = 500
 
@@ -49,7 +52,7 @@ def mode_bar(name: str) -> dict[str, Any]:
 
 
 def offer_downloads(
-    name: str, title: str, figure: go.Figure, frame: pd.DataFrame, *, alt: str = "", reading: str = ""
+    name: str, title: str, figure: go.Figure, frame: Numbers, *, alt: str = "", reading: str = ""
 ) -> None:
     """Offer the numbers and the chart behind one button; nothing is built before the click.
 
@@ -57,14 +60,18 @@ def offer_downloads(
         name: of the files, without ending; also the key of the buttons.
         title: above the exported chart.
         figure: as drawn.
-        frame: the plotted numbers.
+        frame: the plotted numbers, or what makes them; called after the click, so with everything bound.
         alt: the takeaway in words.
         reading: Markdown; how to read the chart.
     """
+
+    def numbers() -> pd.DataFrame:
+        return frame() if callable(frame) else frame
+
     with st.popover("Download", icon=":material/download:", key=f"download_{name}"):
         st.download_button(
             "Numbers (CSV)",
-            lambda: frame.to_csv(index=False),
+            lambda: numbers().to_csv(index=False),
             f"{name}.csv",
             "text/csv",
             key=f"csv_{name}",
@@ -72,7 +79,7 @@ def offer_downloads(
         )
         st.download_button(
             "Chart (HTML, opens offline, 5 MB)",
-            lambda: figure_page(figure, title, alt=alt, reading=reading, frame=frame),
+            lambda: figure_page(figure, title, alt=alt, reading=reading, frame=numbers()),
             f"{name}.html",
             "text/html",
             key=f"html_{name}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -170,7 +171,7 @@ def show_attention(
             title=f"Attention of {label} in test image {image}",
             alt=f"Attention of {label} over test image {image}. {said}",
             reading=READING,
-            frame=course_frame(courses),
+            frame=partial(course_frame, courses),
             parameter="frame",
         )
         for run, row, _ in looked:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from app.session import remembered
 from app.widgets.plain_text import plain
 from app.widgets.scroll_into_view import ask_to_scroll
+from app.widgets.stored_picture import show_picture
 from mlcnc.analysis.decisions import KINDS, SHORT, Decisions
-from mlcnc.analysis.pictures import picture_bytes, picture_index
+from mlcnc.analysis.pictures import picture_index
 from mlcnc.store import Run
 
 IMAGE_KEY = "image"
@@ -75,9 +76,7 @@ def show_gallery(
         for image in images[(page - 1) * PER_PAGE : page * PER_PAGE]:
             true = ", ".join(names[i] for i in np.flatnonzero(labels[image])) or "no label"
             with st.container():
-                encoded = picture_bytes(run, index, "test", image)
-                if encoded is not None:
-                    st.image(encoded, width="stretch", alt=f"test image {image}: {true}")
+                show_picture(run, index, "test", image, alt=f"test image {image}: {true}")
                 badge = ":material/visibility: " if image in with_attention else ""
                 st.caption(f"{badge}score {record.scores[image]:.2f}; {plain(true)}")
                 st.button(

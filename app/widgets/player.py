@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from app.widgets.chart import show_chart
+from app.widgets.downloads import Numbers
 
 EPOCH_KEY = "epoch"
 
@@ -255,7 +255,7 @@ def show_player(
     title: str,
     alt: str,
     reading: str,
-    frame: pd.DataFrame,
+    frame: Numbers,
     follow: bool = False,
     parameter: str | None = EPOCH_KEY,
     what: str = "epoch",

@@ -10,8 +10,9 @@ from streamlit.errors import StreamlitAPIException
 from app.session import remembered
 from app.widgets.page_links import handed_over
 from app.widgets.plain_text import plain
+from app.widgets.stored_picture import show_picture
 from mlcnc.analysis.layouts import SampleTable
-from mlcnc.analysis.pictures import PictureIndex, picture_bytes, picture_index
+from mlcnc.analysis.pictures import PictureIndex, picture_index
 from mlcnc.analysis.placement import Outcomes, Placement, nearest_samples
 from mlcnc.store import Run
 
@@ -73,11 +74,8 @@ def show_neighbours(run: Run, table: SampleTable, record: Placement, samples: Se
 
 def _tile(run: Run, index: PictureIndex, table: SampleTable, sample: int, words: str) -> None:
     split, image, name = table.split[sample], int(table.image_index[sample]), table.name(sample)
-    encoded = picture_bytes(run, index, split, image)
-    if encoded is None:
+    if not show_picture(run, index, split, image, alt=f"{split} image {image} with {name}: {words}"):
         st.caption("(no picture stored)")
-    else:
-        st.image(encoded, width="stretch", alt=f"{split} image {image} with {name}: {words}")
     st.caption(f"**{plain(name)}** {plain(words)}")
     if split == "test":
         _link_to_image(run, image, name)
