@@ -11,10 +11,11 @@ from typing import Any
 from mlcnc.cli_runs import add_runs_folder
 from mlcnc.cli_settings import add_settings, given_settings, nested
 from mlcnc.config import read_file
-from mlcnc.errors import ConfigError, LaunchError
+from mlcnc.errors import ConfigError, LaunchError, StoreError
 from mlcnc.launch import Job, Jobs, argv_of, command_line, estimate
 from mlcnc.launch.log_file import LogReader
-from mlcnc.launch.request import request_of
+from mlcnc.launch.request import WRITES_RUN, request_of
+from mlcnc.store import RunStore
 from mlcnc.terminal_text import printable
 
 FOLLOW_SECONDS = 0.5
@@ -107,11 +108,29 @@ def _list(options: argparse.Namespace) -> int:
             place = "" if job.place is None else str(job.place)
             print(
                 f"{job.job_id:{width}}  {job.state:9} {place:5} {job.device or '':8} "
-                f"{job.run_id or '':28} {printable(job.headline)}".rstrip()
+                f"{job.run_id or '':28} {printable(_known(job, jobs))}".rstrip()
             )
     for sentence in problems:
         print(f"mlcnc: {printable(sentence)}", file=sys.stderr)
     return 0
+
+
+def _known(job: Job, jobs: Jobs) -> str:
+    """Return the headline of a job, and how far its training is while it runs."""
+    logged, planned = _epochs(job, jobs)
+    far = f"{logged} of {planned} epochs logged" if job.is_active and planned else ""
+    return ", ".join(part for part in (far, job.headline) if part)
+
+
+def _epochs(job: Job, jobs: Jobs) -> tuple[int | None, int | None]:
+    """Return logged and planned epochs of the run that a job trains; None where there is none to read yet."""
+    if job.run_id is None or job.request.kind not in WRITES_RUN or job.state in ("queued", "starting"):
+        return None, None
+    try:
+        status = RunStore(jobs.runs_root).open(job.run_id).status
+    except StoreError:
+        return None, None
+    return 0 if status.epoch is None else status.epoch + 1, status.num_epochs
 
 
 def _start(options: argparse.Namespace) -> int:
@@ -204,6 +223,7 @@ def _tree(job: Job, jobs: Jobs) -> dict[str, Any]:
         command = command_line(argv_of(job.request, job.run_id, jobs.runs_root))
     except (ConfigError, LaunchError):
         command = None  # settings of another version
+    logged, planned = _epochs(job, jobs)
     return {
         "job_id": job.job_id,
         "kind": job.request.kind,
@@ -211,6 +231,8 @@ def _tree(job: Job, jobs: Jobs) -> dict[str, Any]:
         "place": job.place,
         "run_id": job.run_id,
         "device": job.device,
+        "epochs_logged": logged,
+        "epochs_planned": planned,
         "pid": job.pid,
         "created_at": job.created_at,
         "started_at": job.started_at,

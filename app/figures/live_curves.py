@@ -70,13 +70,16 @@ def live_table(curves: LiveCurves, panel: str) -> pa.Table:
     return pa.table({"epoch": np.array(curves.epochs, dtype=np.int32), **lines})
 
 
-def live_spec(panel: str, num_epochs: int | None, optimal_angle: float | None) -> dict[str, Any]:
+def live_spec(
+    panel: str, num_epochs: int | None, optimal_angle: float | None, warmup_epochs: int = 0
+) -> dict[str, Any]:
     """Return the Vega-Lite spec of a chart; it does not change while the run goes on.
 
     Args:
         panel: key of ``LIVE_PANELS``.
         num_epochs: planned, the end of the horizontal axis; None fits it.
         optimal_angle: drawn where the panel is that of angles.
+        warmup_epochs: their end is drawn where the panel is that of losses; 0 draws none.
     """
     shown = LIVE_PANELS[panel]
     names = list(PANELS[panel])
@@ -115,6 +118,8 @@ def live_spec(panel: str, num_epochs: int | None, optimal_angle: float | None) -
     unfolded = {"transform": [{"fold": names, "as": ["line", "value"]}, {"filter": "isValid(datum.value)"}]}
     if panel == "angle" and optimal_angle is not None:
         return {**unfolded, "layer": [lines, *_optimum(optimal_angle)]}
+    if panel == "losses" and warmup_epochs:
+        return {**unfolded, "layer": [lines, *_warmup_end(warmup_epochs)]}
     return {**unfolded, **lines}
 
 
@@ -127,6 +132,21 @@ def _line_looks(names: list[str], colours: list[str]) -> dict[str, Any]:
         channel: {"field": "line", "scale": {"domain": names, "range": values}, "legend": legend}
         for channel, values in (("color", colours), ("strokeDash", list(_DASHES[: len(names)])))
     }
+
+
+def _warmup_end(epochs: int) -> list[dict[str, Any]]:
+    """Return the line at which the other losses join, for there the total jumps, and what it is."""
+    return [
+        {
+            "mark": {"type": "rule", "color": NEUTRAL, "strokeDash": [2, 3]},
+            "encoding": {"x": {"datum": epochs + 0.5}},
+        },
+        {
+            "data": {"values": [{"words": "warm-up ends: all losses"}]},
+            "mark": {"type": "text", "align": "left", "dx": 4, "dy": 8, "color": NEUTRAL},
+            "encoding": {"x": {"datum": epochs + 0.5}, "y": {"value": 0}, "text": {"field": "words"}},
+        },
+    ]
 
 
 def _optimum(angle: float) -> list[dict[str, Any]]:

@@ -19,13 +19,16 @@ refused = refusal is not None
 every = jobs().all()
 active = [job for job in every if job.is_active]
 shown = followed(every)
-show_what_was_done()
+# boxes for what comes and goes: what stands below keeps its place, and so an open box stays open
+with st.container():
+    show_what_was_done()
 show_live(every, refused)
-if refusal is not None:
-    st.info(plain(refusal), icon=":material/lock:")
-if any(job is not shown or job.state == "queued" for job in active):
-    st.subheader("Running and waiting")
-    show_queue(every, shown, refused)
+with st.container():
+    if refusal is not None:
+        st.info(plain(refusal), icon=":material/lock:")
+    if any(job is not shown or job.state == "queued" for job in active):
+        st.subheader("Running and waiting")
+        show_queue(every, shown, refused)
 st.subheader("Start")
 glove = known_glove()
 show_presets(refused, glove)

@@ -7,8 +7,10 @@ from functools import partial
 
 import streamlit as st
 
-from app.widgets.job_actions import follow, move, remove, resume, stop
-from app.widgets.job_relations import may_resume, queued_jobs, running_jobs
+from app.session import opened_run
+from app.widgets.job_actions import follow, move, remove, resume, show_way_to, stop
+from app.widgets.job_live import kept_curves
+from app.widgets.job_relations import TRAINING, has_successor, may_resume, queued_jobs, running_jobs
 from app.widgets.job_words import duration, job_name, state_badge
 from app.widgets.plain_text import plain
 from app.widgets.train_form import fill_from
@@ -50,27 +52,29 @@ def show_ended(every: Sequence[Job], shown: Job | None, refused: bool) -> None:
 
 
 def _ended(job: Job, every: Sequence[Job], shown: Job | None, refused: bool) -> None:
-    with _row(job, shown):
+    with _row(job, shown, went_on=has_successor(job, every)):
         _button("Show", "visibility", "show", job, partial(follow, job.job_id), job is shown)
         if job.run_id and may_resume(job, every):
             _button("Resume", "resume", "resume", job, partial(resume, job.run_id), refused)
+        if job.request.kind in TRAINING and (run := opened_run(job.run_id)) and kept_curves(run).num_logged:
+            show_way_to("geometry", [run.run_id], "Geometry", ":material/hub:")
         if job.request.kind == "train":
             _button("Clone", "content_copy", "clone", job, partial(fill_from, job), False)
         _button("Remove", "delete", "remove", job, partial(remove, job.job_id), refused)
 
 
-def _row(job: Job, shown: Job | None) -> st.delta_generator.DeltaGenerator:
+def _row(job: Job, shown: Job | None, went_on: bool = False) -> st.delta_generator.DeltaGenerator:
     box = st.container(horizontal=True, vertical_alignment="center", gap="small", border=True)
     # a bare "1. " would begin a list
     place = f"{job.place}\\. " if job.state == "queued" and job.place else ""
     with box.container(width="stretch", gap="xxsmall"):
         mark = ":material/visibility: " if job is shown else ""
         st.markdown(f"{mark}{place}**{plain(job_name(job))}** {state_badge(job.state)}")
-        st.caption(plain(_note(job)))
+        st.caption(plain(_note(job, went_on)))
     return box
 
 
-def _note(job: Job) -> str:
+def _note(job: Job, went_on: bool) -> str:
     preset = job.request.preset if job.request.kind == "train" else ""
     parts = [job.request.after or preset] if job.request.after or preset else []
     if job.device and job.state != "queued":
@@ -80,6 +84,8 @@ def _note(job: Job) -> str:
         parts.append(f"took {duration(seconds)}")
     if job.headline:
         parts.append(job.headline)
+    if went_on:
+        parts.append("a later job went on with the run")
     return ", ".join(parts)
 
 

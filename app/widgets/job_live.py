@@ -71,10 +71,12 @@ def _live(refused: bool) -> None:
             if how_far is not None and job.state != "queued":
                 show_progress(job, how_far)
             show_use(job, run, curves, how_far)
-        if curves is not None and curves.epochs:
-            _show_curves(curves, None if how_far is None else how_far.num_epochs)
-        elif job.is_active and job.request.kind in TRAINING:
-            st.caption("Curves begin with the first logged epoch.")
+        # another such box: the log below keeps its place, and so stays open, when the first curves come
+        with st.container():
+            if curves is not None and curves.epochs:
+                _show_curves(curves, None if how_far is None else how_far.num_epochs)
+            elif job.is_active and job.request.kind in TRAINING:
+                st.caption("Curves begin with the first logged epoch.")
         _show_log(job)
 
 
@@ -179,6 +181,18 @@ def _show_ways_on(job: Job, every: Sequence[Job], refused: bool, has_epochs: boo
         ),
         help="Computes a layout for the feature map, as a job of its own; about half a minute.",
     )
+    st.button(
+        "Evaluate",
+        icon=":material/straighten:",
+        key="evaluate_followed",
+        disabled=refused or job.is_active,
+        on_click=partial(
+            submit,
+            [JobRequest(kind="evaluate", run_id=run_id)],
+            lambda queued: f"Queued an evaluation of {queued[0].run_id}; its log will hold the numbers.",
+        ),
+        help="Measures the last checkpoint again, as a job of its own; the run is not changed.",
+    )
 
 
 def _show_curves(curves: LiveCurves, num_epochs: int | None) -> None:
@@ -188,7 +202,7 @@ def _show_curves(curves: LiveCurves, num_epochs: int | None) -> None:
             st.markdown(f"**{LIVE_PANELS[panel].title}**")
             st.vega_lite_chart(
                 live_table(curves, panel),
-                live_spec(panel, num_epochs, curves.optimal_angle),
+                live_spec(panel, num_epochs, curves.optimal_angle, curves.warmup_epochs),
                 key=f"live_{panel}_{curves.run_id}",
                 height=HEIGHT,
                 alt=f"{LIVE_PANELS[panel].title} over the logged epochs",

@@ -23,9 +23,14 @@ def queued_jobs(every: Sequence[Job]) -> list[Job]:
 
 def may_resume(job: Job, every: Sequence[Job]) -> bool:
     """Return whether a job was interrupted, has begun its run, and no later job took the run over."""
+    is_training = job.request.kind in TRAINING and not has_successor(job, every)
+    return job.state in ("stopped", "failed", "lost") and is_training and opened_run(job.run_id) is not None
+
+
+def has_successor(job: Job, every: Sequence[Job]) -> bool:
+    """Return whether a later job trains the run of a job of training."""
     of_run = [other for other in every if other.run_id == job.run_id and other.request.kind in TRAINING]
-    is_last = bool(of_run) and of_run[0].job_id == job.job_id
-    return job.state in ("stopped", "failed", "lost") and is_last and opened_run(job.run_id) is not None
+    return job.request.kind in TRAINING and bool(of_run) and of_run[0].job_id != job.job_id
 
 
 def group_of(job: Job, every: Sequence[Job]) -> list[Job]:

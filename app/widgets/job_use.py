@@ -15,7 +15,9 @@ from mlcnc.store import Run
 
 def show_progress(job: Job, how_far: Progress) -> None:
     """Draw how far a training job is."""
-    batch = f", batch {how_far.batch} of {how_far.num_batches}" if how_far.batch else ""
+    measuring = how_far.batch == how_far.num_batches
+    at = "measuring" if measuring else f"batch {how_far.batch} of {how_far.num_batches}"
+    batch = f", {at}" if how_far.batch else ""
     of = how_far.num_epochs or "?"
     if job.is_active and how_far.num_epochs and how_far.num_logged < how_far.num_epochs:
         words = f"epoch {how_far.num_logged + 1} of {of}{batch}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
+from typing import Any
 
 from mlcnc.analysis.curves import metric_optimum
 from mlcnc.store import Run, RunStatus
@@ -34,6 +35,7 @@ _TIMES = ("seconds", "seconds_train", "images_per_second")
 _METRICS = (*(metric for lines in PANELS.values() for metric in lines.values()), *_TIMES)
 _LAST_EPOCHS = 5
 _CENTURY_SECONDS = 100 * 365.25 * 86400
+_MOST_EPOCHS = 10**6
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class LiveCurves:
         epoch_seconds: median of the last five epochs, or None before the first.
         train_share: of an epoch's time that its batches take; 1 where it was not logged.
         images_per_second: of the last epoch, or None.
+        warmup_epochs: first epochs that train the alignment loss only; 0 where there are none or it is unknown.
     """
 
     run_id: str
@@ -59,6 +62,7 @@ class LiveCurves:
     epoch_seconds: float | None
     train_share: float
     images_per_second: float | None
+    warmup_epochs: int
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ def live_curves(run: Run) -> LiveCurves:
         epoch_seconds=seconds,
         train_share=max(0.0, min(1.0, trained / seconds)) if trained is not None and seconds else 1.0,
         images_per_second=_finite(speed),
+        warmup_epochs=_warmup_epochs(run.info.config),
     )
 
 
@@ -158,7 +163,20 @@ def collapse_sentence(curves: LiveCurves) -> str:
         return f"NC1 of test features is {values[0]:.3g} after the first logged epoch{beside}."
     moved = "fell" if values[-1] < values[0] else "rose" if values[-1] > values[0] else "stayed"
     way = "" if moved == "stayed" else f" from {values[0]:.3g}"
-    return f"NC1 of test features {moved}{way} {'at' if not way else 'to'} {values[-1]:.3g}{beside}."
+    lowest = min(values)
+    turned = lowest < min(values[0], values[-1])
+    between = f" after a lowest of {lowest:.3g} at epoch {_epoch_of(curves, lowest)}" if turned else ""
+    return f"NC1 of test features {moved}{way} {'at' if not way else 'to'} {values[-1]:.3g}{between}{beside}."
+
+
+def _epoch_of(curves: LiveCurves, nc1: float) -> int:
+    return curves.epochs[curves.panels["nc1"]["NC1"].index(nc1)]
+
+
+def _warmup_epochs(config: Mapping[str, Any]) -> int:
+    training = config.get("training")
+    number = training.get("warmup_epochs") if isinstance(training, Mapping) else None
+    return number if isinstance(number, int) and 0 < number < _MOST_EPOCHS else 0
 
 
 def seconds_between(start: str | None, end: str | None) -> float | None:

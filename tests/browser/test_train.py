@@ -185,12 +185,18 @@ def test_an_open_page_notices_a_job_of_a_terminal(stage, page):
     page.goto(f"{stage.url}/train")
     page.get_by_text("Nothing was started from here yet").wait_for(timeout=PATIENCE)
     page.evaluate("window.sameDocument = true")
+    settings, log = (page.locator(f'details:has(> summary:has-text("{name}"))') for name in ("Own settings", "Log"))
+    settings.locator("> summary").click()
     stage.submit(epochs=400)
     page.get_by_text("Yes: ").wait_for(timeout=60_000)
     assert page.evaluate("window.sameDocument"), "the page was loaded anew"
+    log.locator("> summary").click()
     page.wait_for_selector(".vega-embed", timeout=PATIENCE)
     press(page, "Stop")
     page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
+    # what was opened stays open while lists, curves and sentences come and go above it
+    for box in (settings, log):
+        assert box.get_attribute("open") is not None
 
 
 def test_a_double_click_starts_one_job(stage, page):

@@ -229,6 +229,66 @@ def test_a_damaged_job_is_one_sentence_and_the_others_stay(opened, root):
     assert f"job.json of job {broken} is damaged" in said(page)
 
 
+def test_an_ended_job_of_the_list_leads_to_its_run_while_another_is_followed(opened, root):
+    write_live(root, "one", finished=True)
+    write_job(root, "finished", run_id="one")
+    write_job(root, "stopped", run_id="two")
+    write_job(root, run_id="three")
+    page = opened("app/main.py").switch_page("views/train.py").run()
+    assert "three waits" in said(page)
+    links = [link.proto for link in page.get("page_link") if link.proto.label == "Geometry"]
+    assert [link.query_string for link in links] == ["to_r=one"]
+
+
+def test_a_run_that_a_later_job_went_on_with_says_so(opened, root):
+    write_live(root, finished=True)
+    write_job(root, "stopped", run_id="live")
+    write_job(root, "finished", kind="resume", run_id="live")
+    page = opened()
+    notes = [caption.value for caption in page.caption if "a later job went on with the run" in caption.value]
+    assert len(notes) == 1
+    assert "Resume" not in labels(page)
+
+
+def test_a_finished_run_can_be_evaluated_again_by_a_click(opened, root):
+    write_live(root, finished=True)
+    write_job(root, "finished", run_id="live")
+    page = pressed(opened(), "evaluate_followed")
+    assert "Queued an evaluation of live" in said(page)
+    newest = Jobs(root).all()[0]
+    assert (newest.request.kind, newest.run_id) == ("evaluate", "live")
+
+
+def test_while_it_measures_the_page_says_so(opened, root):
+    write_live(root)
+    status = json.loads((root / "live" / "status.json").read_text())
+    for batch, words in ((5, "epoch 4 of 10, batch 5 of 8"), (8, "epoch 4 of 10, measuring")):
+        (root / "live" / "status.json").write_text(json.dumps(status | {"batch": batch, "num_batches": 8}))
+        if batch == 5:
+            write_job(root, "running", run_id="live")
+        assert opened().get("progress")[0].proto.text == words
+
+
+def test_what_comes_and_goes_has_a_box_so_that_what_is_below_stays_in_place(opened, root):
+    """An expander that moves in the tree of the page is made anew by the browser, and closes."""
+
+    def place(page):
+        elements = page.main.children
+        return next(
+            number
+            for number, element in elements.items()
+            if any(box.label == "Own settings" for box in [element] if box.type == "expander")
+        )
+
+    write_live(root)
+    first = write_job(root, "running", run_id="live")
+    one = place(opened())
+    write_job(root, run_id="two")
+    assert place(opened(job=first)) == one
+    write_status(root / ".jobs" / first, JobStatus(state="finished"))
+    assert place(opened(job=first)) == one
+
+
 def test_many_ended_jobs_are_folded(opened, root):
     for number in range(9):
         write_job(root, "finished", run_id=f"run-{number}")

@@ -1,5 +1,6 @@
 """A run while it is written: curves so far, progress, time left, all from numbers set by hand."""
 
+import json
 import math
 
 import pytest
@@ -120,6 +121,18 @@ def test_lines_hold_what_was_logged_and_none_where_nothing_was(tmp_path):
     assert curves.optimal_angle == pytest.approx(120.0)  # three classes
 
 
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [({"warmup_epochs": 3}, 3), ({"warmup_epochs": 0}, 0), ({}, 0), (None, 0), ({"warmup_epochs": "3"}, 0)],
+)
+def test_the_end_of_warm_up_is_known_where_the_settings_say_it(tmp_path, training, expected):
+    run = written(tmp_path, [1.0])
+    tree = json.loads((run.folder / "run.json").read_text())
+    tree["config"]["training"] = training
+    (run.folder / "run.json").write_text(json.dumps(tree))
+    assert live_curves(RunStore(tmp_path).open(run.run_id)).warmup_epochs == expected
+
+
 def test_many_epochs_are_thinned_with_both_ends_kept(tmp_path):
     curves = live_curves(written(tmp_path, [1.0] * 173))
     assert len(curves.epochs) == MAX_POINTS
@@ -135,6 +148,9 @@ def test_many_epochs_are_thinned_with_both_ends_kept(tmp_path):
         ([30.0, 1.5], "NC1 of test features fell from 30 to 1.5; with labels shuffled it would be 91."),
         ([1.5, 30.0], "rose from 1.5 to 30"),
         ([2.0, 2.0], "stayed at 2"),
+        ([30.0, 1.5, 4.0], "fell from 30 to 4 after a lowest of 1.5 at epoch 2; with labels shuffled"),
+        ([3.0, 1.5, 30.0], "rose from 3 to 30 after a lowest of 1.5 at epoch 2"),
+        ([2.0, 5.0, 2.0], "stayed at 2; with"),
     ],
 )
 def test_the_sentence_says_which_way_nc1_went(tmp_path, nc1, expected):

@@ -8,6 +8,7 @@ from mlcnc.launch import Jobs
 from mlcnc.launch.job import JobStatus
 from mlcnc.launch.job_folder import write_status
 from mlcnc.launch.processes import own_mark
+from mlcnc.store import RunWriter
 
 
 @pytest.fixture
@@ -54,6 +55,19 @@ def test_a_queue_is_worked_with_from_the_command_line(told, tmp_path):
     status, _, errors = told("list")
     assert status == 0
     assert errors.startswith("mlcnc: job.json of job 0002-gallery is damaged: ")
+
+
+def test_the_list_says_how_far_a_training_is(told, tmp_path):
+    told("start", "train", "--preset", "demo", "--epochs", "5", "--on", "cpu", "--run-id", "live")
+    run = RunWriter.create(tmp_path / "runs", "live", class_names=["a"], class_counts=[3], num_epochs=5)
+    run.log_epoch(0, {"train/loss": 1.0})
+    run._closed.set()
+    write_status(
+        tmp_path / "runs/.jobs/0001-train", JobStatus(state="running", process=own_mark(), device="cpu")
+    )
+    assert told("list")[1].splitlines()[1].endswith("live                         1 of 5 epochs logged")
+    (tree,) = json.loads(told("list", "--json")[1])
+    assert (tree["epochs_logged"], tree["epochs_planned"]) == (1, 5)
 
 
 def test_words_from_files_are_shown_and_never_obeyed(told, tmp_path):
