@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
@@ -13,7 +12,15 @@ EMBEDDING_COLOURS = {"etf": "#0072B2", "trainable": "#E69F00", "glove": "#009E73
 """Okabe-Ito blue, orange and green, told apart by colour-blind readers too."""
 
 OTHER_COLOUR = "#CC79A7"
-BUCKET_COLOURS = {"head": "#08519C", "medium": "#4292C6", "tail": "#8CC2E8"}
+_SHADES = {
+    "etf": ("#0072B2", "#0099EF", "#4C7FA3", "#19ACFF", "#7396B3"),
+    "trainable": ("#E69F00", "#B87F00", "#C79A52", "#9F6E00", "#A8834A"),
+    "glove": ("#009E73", "#00BF8A", "#007A59", "#4E9C84", "#62B89C"),
+}
+_OTHER_SHADES = (OTHER_COLOUR, "#B05A8A", "#DE97BF", "#A8799A", "#A0507C")
+"""Of a run: lighter, darker or greyer than its embedding, never so far that a page swallows it."""
+
+BUCKET_COLOURS = {"head": "#2166AC", "medium": "#4292C6", "tail": "#8CC2E8"}
 BUCKET_MARKS = {"head": "circle", "medium": "square", "tail": "triangle-up"}
 OPTIMUM_COLOUR = "#D55E00"
 NEUTRAL = "#808080"
@@ -42,12 +49,9 @@ def embedding_colour(embedding: str) -> str:
 
 def run_colour(row: RunRow) -> str:
     """Return a run's own colour: its embedding's, seed 0 of the plain recipe exactly, others by shade."""
-    red, green, blue = (int(embedding_colour(row.embedding)[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    hue, light, saturation = colorsys.rgb_to_hls(red, green, blue)
+    shades = _SHADES.get(row.embedding, _OTHER_SHADES)
     turn = (row.seed or 0) + (0 if row.recipe == row.embedding else 3)
-    step = (0.0, 0.12, -0.09, 0.2, -0.14)[turn % 5]
-    shade = colorsys.hls_to_rgb(hue, min(0.72, max(0.22, light + step)), saturation)
-    return "#" + "".join(f"{round(255 * channel):02X}" for channel in shade)
+    return shades[turn % len(shades)]
 
 
 DASHES = ("solid", "dot", "dashdot", "longdash", "longdashdot")

@@ -1,11 +1,13 @@
 """Figures are pure functions of records: what is drawn is what was measured."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from app.figures.attention import attention_overlay
 from app.figures.comparison import bucket_bars, metric_bands, metric_curves
-from app.figures.style import EMBEDDING_COLOURS, run_colour
+from app.figures.style import BUCKET_COLOURS, EMBEDDING_COLOURS, NEUTRAL, OPTIMUM_COLOUR, run_colour
 from mlcnc.analysis.attention import probe_attention
 from mlcnc.analysis.comparison import seed_groups
 from mlcnc.analysis.curves import band, curve
@@ -67,3 +69,22 @@ def test_seeds_are_shades_of_the_colour_of_their_embedding(runs):
     colours = {row.run_id: run_colour(row) for row in run_rows(runs.values())}
     assert colours["etf-s0"] == EMBEDDING_COLOURS["etf"]
     assert len(set(colours.values())) == len(colours)
+
+
+@pytest.mark.parametrize("ground", ["#FFFFFF", "#181713"], ids=["light", "dark"])
+def test_every_colour_with_a_meaning_stands_out_from_both_grounds(runs, ground):
+    """Contrast by WCAG 2: the orange of Okabe and Ito has 2.25 on white, the lightest bucket 1.9, the least here."""
+    (row,) = run_rows([runs["etf-s0"]])
+    named = [replace(row, embedding=kind, seed=seed) for kind in (*EMBEDDING_COLOURS, "?") for seed in range(5)]
+    colours = [run_colour(item) for item in named]
+    assert len(set(colours)) == 20
+    for colour in [*colours, *BUCKET_COLOURS.values(), OPTIMUM_COLOUR, NEUTRAL]:
+        low, high = sorted((luminance(colour), luminance(ground)))
+        assert (high + 0.05) / (low + 0.05) > 1.9, colour
+
+
+def luminance(colour):
+    """Return the relative luminance of a colour, as the contrast rules of WCAG 2 define it."""
+    parts = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])

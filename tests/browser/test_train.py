@@ -185,7 +185,9 @@ def test_an_open_page_notices_a_job_of_a_terminal(stage, page):
     page.goto(f"{stage.url}/train")
     page.get_by_text("Nothing was started from here yet").wait_for(timeout=PATIENCE)
     page.evaluate("window.sameDocument = true")
-    settings, log = (page.locator(f'details:has(> summary:has-text("{name}"))') for name in ("Own settings", "Log"))
+    settings, log = (
+        page.locator(f'details:has(> summary:has-text("{name}"))') for name in ("Own settings", "Log")
+    )
     settings.locator("> summary").click()
     stage.submit(epochs=400)
     page.get_by_text("Yes: ").wait_for(timeout=60_000)
