@@ -145,15 +145,16 @@ def test_the_demonstration_by_clicks_from_start_to_geometry(stage, page):
             ended = time.monotonic()
             lags.append(ended - seen)
         page.wait_for_timeout(100)
-    # what comes after the last epoch is the whole page, drawn once as the job ends
-    sizes = ticks(frames, started, ended)
+    sizes, whole = ticks(frames, started, ended), ticks(frames, started, of="page")
     print(f"\nfrom a logged epoch to the page: {', '.join(f'{lag:.1f}' for lag in lags)} s")
-    print(f"{len(sizes)} live ticks, median {median(sizes):.0f} bytes, greatest {max(sizes)}")
+    print(
+        f"{len(sizes)} live ticks, median {median(sizes):.0f} bytes, greatest {max(sizes)}; whole pages: {whole}"
+    )
     assert len(lags) >= 5
     # three seconds are a tick and its drawing; one late drawing on a busy machine is no late page
     assert median(lags) < 3
     assert max(lags) < 10
-    assert median(sizes) < 20_000
+    assert max(sizes) < 20_000
     page.get_by_text("finished with 24 logged epochs").wait_for(timeout=PATIENCE)
     assert page.evaluate("window.sameDocument"), "the page was loaded anew"
     kept = page.evaluate(
