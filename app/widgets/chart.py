@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import plotly.graph_objects as go
@@ -23,6 +23,7 @@ def show_chart(
     frame: Numbers,
     on_select: Any = None,
     selection_mode: Sequence[Literal["points", "box", "lasso"]] = ("box", "lasso"),
+    below: Callable[[], object] | None = None,
 ) -> Any:
     """Draw a chart, and below it the buttons *How to read this* and *Download*.
 
@@ -35,6 +36,7 @@ def show_chart(
         frame: the plotted numbers, as the CSV holds them, or what makes them when they are asked for.
         on_select: ``"rerun"`` or a callback where points can be selected; None where not.
         selection_mode: how points are selected.
+        below: draws what stands right under the chart, such as its controls.
 
     Returns:
         Streamlit's selection where ``on_select`` is given, else None.
@@ -46,6 +48,8 @@ def show_chart(
         st.plotly_chart(shown, **settings)
     else:
         event = st.plotly_chart(shown, on_select=on_select, selection_mode=selection_mode, **settings)
+    if below is not None:
+        below()
     with st.container(horizontal=True):
         how_to_read(reading, key=f"read_{key}")
         offer_downloads(key, title, figure, frame, alt=alt, reading=reading)

@@ -16,9 +16,9 @@ EPOCH_KEY = "epoch"
 _KEYS = st.components.v2.component(
     "mlcnc_player_keys",
     html="""<div role="group" aria-label="Step through the chart">
-<button type="button" class="back" aria-label="One step back" title="One step back (left)">&#9664;</button>
-<button type="button" class="play" title="Play or pause (space)">play / pause</button>
-<button type="button" class="on" aria-label="One step on" title="One step on (right)">&#9654;</button>
+<button type="button" class="back" aria-label="One step back" title="One step back (left)">&#8592;</button>
+<button type="button" class="play" title="Play or pause (space)">&#9654; Play</button>
+<button type="button" class="on" aria-label="One step on" title="One step on (right)">&#8594;</button>
 <span class="hint">arrow keys step, space plays</span>
 <span class="said" role="status" aria-live="polite"></span></div>""",
     css="""
@@ -26,6 +26,7 @@ div { display: flex; flex-wrap: wrap; gap: 0.4rem; align-items: center; }
 button { font: inherit; font-size: 0.8rem; cursor: pointer; padding: 0.15rem 0.6rem;
   color: var(--st-text-color); background: var(--st-background-color);
   border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius); }
+.play { min-width: 6rem; }
 button:hover, button:focus-visible { color: var(--st-primary-color); border-color: var(--st-primary-color); }
 .hint { font-size: 0.8rem; color: var(--st-text-color); opacity: 0.7; }
 .said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -102,6 +103,13 @@ function holds(chart, label) {
 
 const PLAY = 0;
 const PAUSE = 1;
+// the figure's own buttons are for a downloaded chart; here they would be a second set
+if (!document.getElementById("mlcnc-player-style")) {
+  const style = document.createElement("style");
+  style.id = "mlcnc-player-style";
+  style.textContent = ".js-plotly-plot .updatemenu-container { display: none; }";
+  document.head.append(style);
+}
 function press(chart, number) {
   const button = chart.querySelectorAll(".updatemenu-button")[number];
   button?.dispatchEvent(new MouseEvent("click", { bubbles: true, view: window }));
@@ -114,8 +122,15 @@ export default function (component) {
     Object.assign(earlier, { data, tell: setStateValue });
     return earlier.stop;
   }
-  const self = { data, tell: setStateValue, playing: false, told: data.told };
+  const self = { data, tell: setStateValue, playing: false, pressed: false, told: data.told };
   players.set(parentElement, self);
+  const play = parentElement.querySelector(".play");
+  // a single step is an animation too, but not one that the button could pause
+  const setPlaying = (playing) => {
+    self.playing = playing;
+    self.pressed &&= playing;
+    play.textContent = self.pressed ? "\u275a\u275a Pause" : "\u25b6 Play";
+  };
   const find = () => document.querySelector(`.st-key-${CSS.escape(self.data.chart)} .js-plotly-plot`);
   const memory = () => `mlcnc.player.${self.data.parameter}`;
   // kept at once, so that a reader who leaves before the player settles comes back to the same frame
@@ -153,10 +168,10 @@ export default function (component) {
     if (!slider || !chart.on) return;
     if (chart !== self.chart) {
       self.chart = chart;
-      self.playing = false;
+      setPlaying(false);
       chart.tabIndex = 0;
-      chart.on("plotly_animating", () => { self.playing = true; });
-      chart.on("plotly_animated", () => { self.playing = false; settle(); });
+      chart.on("plotly_animating", () => setPlaying(true));
+      chart.on("plotly_animated", () => { setPlaying(false); settle(); });
       chart.on("plotly_sliderchange", (event) => {
         const moved = self.label !== event.step.label;
         be(event.step.label);
@@ -173,7 +188,7 @@ export default function (component) {
       be(labels[nearest(labels, wanted ?? "")] ?? labels[slider.active]);
       settle();
       const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-      if (self.data.autoplay && !wanted && !calm) press(chart, PLAY);
+      if (self.data.autoplay && !wanted && !calm) start(chart);
     }
     // a chart that is drawn anew falls back to its first shown frame, without an event
     if (self.playing || slider._dragging) return;
@@ -196,9 +211,13 @@ export default function (component) {
     goTo(chart, index);
     settle();
   };
+  const start = (chart) => {
+    self.pressed = true;
+    press(chart, PLAY);
+  };
   const pause = (chart) => {
     press(chart, PAUSE);
-    self.playing = false;
+    setPlaying(false);
     settle();
   };
   const step = (by) => {
@@ -211,11 +230,11 @@ export default function (component) {
   const toggle = () => {
     const chart = find();
     if (!chart) return;
-    if (self.playing) pause(chart); else press(chart, PLAY);
+    if (self.playing) pause(chart); else start(chart);
   };
   parentElement.querySelector(".back").onclick = () => step(-1);
   parentElement.querySelector(".on").onclick = () => step(1);
-  parentElement.querySelector(".play").onclick = toggle;
+  play.onclick = toggle;
 
   const onKey = (event) => {
     if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -282,26 +301,31 @@ def show_player(
         Label of the frame the player rests at as far as the server knows: the one of the address at first;
         None where the figure has no frames.
     """
-    show_chart(figure, key=key, title=title, alt=alt, reading=reading, frame=frame)
     labels = [item.name for item in figure.frames]
     if len(labels) < 2:
+        show_chart(figure, key=key, title=title, alt=alt, reading=reading, frame=frame)
         return labels[0] if labels else None
     told = st.session_state.get(f"keys_{key}", {}).get("label") if follow else None
     if told not in labels:
         told = nearest_label(labels, st.query_params.get(parameter) if parameter else None)
     # a state key needs its callback; what is to be done at rest is done by the run that follows
     settings: dict[str, Any] = {"on_label_change": lambda: None} if follow else {}
-    _KEYS(
-        key=f"keys_{key}",
-        data={
-            "chart": key,
-            "parameter": parameter,
-            "what": what,
-            "follow": follow,
-            "told": told,
-            "autoplay": autoplay,
-        },
-        **settings,
+    about = {
+        "chart": key,
+        "parameter": parameter,
+        "what": what,
+        "follow": follow,
+        "told": told,
+        "autoplay": autoplay,
+    }
+    show_chart(
+        figure,
+        key=key,
+        title=title,
+        alt=alt,
+        reading=reading,
+        frame=frame,
+        below=lambda: _KEYS(key=f"keys_{key}", data=about, **settings),
     )
     return told
 

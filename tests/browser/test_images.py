@@ -77,6 +77,6 @@ def test_pictures_have_words_and_attention_plays_without_the_server(page, galler
     )
     settled(page)
     before = len(received)
-    page.get_by_role("button", name="play / pause").click()
+    page.get_by_role("button", name="Play").click()
     page.wait_for_timeout(1500)
     assert received[before:] == []
