@@ -1,10 +1,15 @@
-"""The console script ``mlcnc``, and ``python -m mlcnc``."""
+"""The console script ``mlcnc``, and ``python -m mlcnc``; as a job it also leaves its exit status."""
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import NoReturn
 
 from mlcnc import stopping
+
+# as mlcnc.launch.processes has it, which takes long to load for a command that was stopped at once
+_JOB_VARIABLE = "MLCNC_JOB_FOLDER"
 
 
 def run() -> NoReturn:
@@ -17,7 +22,28 @@ def run() -> NoReturn:
         status = main()
     except KeyboardInterrupt:
         status = stopping.EXIT_STATUS
+    except SystemExit as end:
+        _note(end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise
+    except BaseException:
+        _note(1)
+        raise
+    _note(status)
     stopping.leave(status)
+
+
+def _note(status: int) -> None:
+    # from here on no signal changes the status that is noted
+    stopping.stop_listening()
+    if not os.environ.get(_JOB_VARIABLE):
+        return
+    try:
+        from mlcnc.launch.exit_note import note_exit
+
+        note_exit(status)
+    except Exception as error:
+        # a stop in the middle of an import may leave modules that cannot be loaded
+        print(f"mlcnc: the exit status could not be noted: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

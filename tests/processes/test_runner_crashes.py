@@ -153,6 +153,16 @@ def test_what_a_job_left_behind_tells_how_it_ended(jobs):
     wait_until(lambda: jobs.get(stopped.job_id).state == "stopped")
 
 
+def test_a_command_that_ends_well_without_its_supervisor_is_finished(jobs):
+    job = wait_for_state(jobs, jobs.submit(stand_in("runs list")).job_id, "running")
+    kill_supervisors(jobs)
+    (job.folder / "allowed").touch()
+    wait_until(lambda: not group_members(job.pid))
+    assert jobs.get(job.job_id).state == "finished"
+    jobs.ensure_supervisor()
+    wait_until(lambda: read_status(job.folder).state == "finished")
+
+
 @pytest.mark.parametrize("rounds", [3, pytest.param(60, marks=pytest.mark.slow)])
 def test_supervisors_killed_at_random_moments_neither_lose_nor_repeat_a_job(jobs, rounds):
     random.seed(5)

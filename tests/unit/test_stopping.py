@@ -1,5 +1,6 @@
 """A signal to stop is heard once, waits where it must, and is not lost where Python swallows it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import textwrap
 
 import pytest
 
+from mlcnc.launch.exit_note import noted_exit
+from mlcnc.launch.processes import JOB_VARIABLE
 from tests.conftest import ROOT
 
 BEGIN = """
@@ -173,3 +176,35 @@ def test_a_run_whose_command_failed_after_a_signal_is_failed():
     )
     done = run(program)
     assert (done.returncode, done.stdout.strip()) == (status, state), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("return 0", 0),
+        ("return 1", 1),
+        ("raise KeyboardInterrupt", 130),
+        ("sys.exit(2)", 2),
+        ("raise ValueError('unforeseen')", 1),
+    ],
+)
+def test_a_command_of_a_job_leaves_its_exit_status(tmp_path, body, status):
+    program = f"import sys, mlcnc.cli, mlcnc.__main__\ndef main():\n    {body}\nmlcnc.cli.main = main\nmlcnc.__main__.run()"
+    environment = {**os.environ, JOB_VARIABLE: str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, stderr=subprocess.PIPE
+    )
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == status
+    assert noted_exit(tmp_path, process.pid) == status
+    assert (b"ValueError: unforeseen" in said) == ("ValueError" in body)
+
+
+def test_the_command_mlcnc_leaves_the_exit_status_of_a_job(tmp_path):
+    environment = {**os.environ, JOB_VARIABLE: str(tmp_path)}
+    command = [sys.executable, "-m", "mlcnc", "runs", "list", "--runs", str(tmp_path / "none")]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    said = process.communicate(timeout=60)[0]
+    assert noted_exit(tmp_path, process.pid) == process.returncode, said
