@@ -13,11 +13,11 @@ EMBEDDING_COLOURS = {"etf": "#0072B2", "trainable": "#E69F00", "glove": "#009E73
 
 OTHER_COLOUR = "#CC79A7"
 _SHADES = {
-    "etf": ("#0072B2", "#0099EF", "#4C7FA3", "#19ACFF", "#7396B3"),
-    "trainable": ("#E69F00", "#B87F00", "#C79A52", "#9F6E00", "#A8834A"),
-    "glove": ("#009E73", "#00BF8A", "#007A59", "#4E9C84", "#62B89C"),
+    "etf": ("#0072B2", "#0099EF", "#4C7FA3", "#5B6FD6", "#8FA3B8"),
+    "trainable": ("#E69F00", "#B87F00", "#D4A85E", "#8F6400", "#A88D62"),
+    "glove": ("#009E73", "#00C08B", "#00785A", "#5E9A86", "#66B36B"),
 }
-_OTHER_SHADES = (OTHER_COLOUR, "#B05A8A", "#DE97BF", "#A8799A", "#A0507C")
+_OTHER_SHADES = (OTHER_COLOUR, "#B0508A", "#E09CC2", "#A8799A", "#8D6AA8")
 """Of a run: lighter, darker or greyer than its embedding, never so far that a page swallows it."""
 
 BUCKET_COLOURS = {"head": "#2166AC", "medium": "#4292C6", "tail": "#8CC2E8"}

@@ -104,8 +104,7 @@ with answer:
     for _, item_row, scores, decided in shown:
         st.markdown(
             f"{plain(item_row.name)}, epoch {scores.epoch + 1}: {plain(decision_sentence(decided))} "
-            f"Threshold {decided.threshold:.2f}, greatest F1 on {scores.chosen_on}"
-            + (f", moved by {shift:+.1f}." if shift else ".")
+            f"Threshold {scores.threshold_words(class_index)}."
         )
 kind = pick_kind(record)
 looked_at = remembered(probe_images, run, own.epoch)

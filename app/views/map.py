@@ -35,9 +35,8 @@ if not usable:
 answer = st.empty()
 ids = list(usable)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    picked = st.selectbox(
-        "Run", ids, format_func=lambda key: plain(usable[key][1]), key="a", bind="query-params", width=240
-    )
+    # no format_func: the address holds what the control shows, and names can change or repeat
+    picked = st.selectbox("Run", ids, key="a", bind="query-params", width=240)
     run, name, own_colour, table = usable[picked if picked in usable else ids[0]]
     split = pick_split()
     space = pick_space()
@@ -59,7 +58,6 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         table.class_names,
         index=None,
         placeholder="the most misplaced one",
-        format_func=plain,
         key="class",
         bind="query-params",
         width=240,
@@ -107,8 +105,11 @@ def map_and_gallery(
                 st.caption("Nothing is selected. Drag a lasso or a box on the map to see what lies there.")
         if not shown:
             return
-        on_page = show_samples(run, table, shown, record, found)
-        show_neighbours(run, table, record, on_page)
+        try:
+            on_page = show_samples(run, table, shown, record, found)
+            show_neighbours(run, table, record, on_page)
+        except RunFormatError as error:
+            st.warning(plain(error))
 
 
 try:

@@ -75,9 +75,9 @@ def show_image(
         table = score_table(image, class_name, runs)
         st.dataframe(table, hide_index=True, alt=f"Labels and scores of test image {image}")
         st.caption(
-            "Raw score (logit) against threshold: the one of greatest F1 of the class on "
-            f"{own.chosen_on}, for {plain(class_name)} moved as the slider says. Shown: labels of the image, "
-            "the chosen class, and what any run says yes to."
+            f"Raw score (logit) against the threshold of its class: of greatest F1 on {own.chosen_on}, 0 where "
+            f"no image there has the class, and for {plain(class_name)} moved as the slider says. Shown: "
+            "labels of the image, the chosen class, and what any run says yes to."
         )
     kept = [remembered(probe_images, run, item.epoch) for run, _, item in runs]
     if any(image in probes for probes in kept):

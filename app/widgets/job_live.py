@@ -185,7 +185,7 @@ def _show_ways_on(job: Job, every: Sequence[Job], refused: bool, has_epochs: boo
         "Evaluate",
         icon=":material/straighten:",
         key="evaluate_followed",
-        disabled=refused or job.is_active,
+        disabled=refused or any(other.run_id == run_id and other.is_active for other in every),
         on_click=partial(
             submit,
             [JobRequest(kind="evaluate", run_id=run_id)],

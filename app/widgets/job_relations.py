@@ -23,14 +23,15 @@ def queued_jobs(every: Sequence[Job]) -> list[Job]:
 
 def may_resume(job: Job, every: Sequence[Job]) -> bool:
     """Return whether a job was interrupted, has begun its run, and no later job took the run over."""
-    is_training = job.request.kind in TRAINING and not has_successor(job, every)
-    return job.state in ("stopped", "failed", "lost") and is_training and opened_run(job.run_id) is not None
+    is_last = job.request.kind in TRAINING and successor(job, every) is None
+    return job.state in ("stopped", "failed", "lost") and is_last and opened_run(job.run_id) is not None
 
 
-def has_successor(job: Job, every: Sequence[Job]) -> bool:
-    """Return whether a later job trains the run of a job of training."""
+def successor(job: Job, every: Sequence[Job]) -> Job | None:
+    """Return the next job that is to train the run of a training job, or did; None where there is none."""
     of_run = [other for other in every if other.run_id == job.run_id and other.request.kind in TRAINING]
-    return job.request.kind in TRAINING and bool(of_run) and of_run[0].job_id != job.job_id
+    places = [place for place, other in enumerate(of_run) if other.job_id == job.job_id]
+    return of_run[places[0] - 1] if places and places[0] > 0 else None
 
 
 def group_of(job: Job, every: Sequence[Job]) -> list[Job]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import streamlit as st
 
-from app.session import known_by
 from mlcnc.analysis.pictures import PictureIndex, picture_bytes
 from mlcnc.store import Run
 
 
 def show_picture(run: Run, index: PictureIndex, split: str, image: int, alt: str) -> bool:
     """Draw a small picture as wide as its place; return whether there is one.
+
+    It goes to the browser as it is stored: given bytes, Streamlit would decode and encode each one again at
+    every run of the page.
 
     Args:
         run: whose picture.
@@ -20,17 +24,10 @@ def show_picture(run: Run, index: PictureIndex, split: str, image: int, alt: str
         alt: what a reader who does not see it learns.
 
     Raises:
-        RunFormatError: the file is damaged, or holds something else than a picture.
+        RunFormatError: the file is damaged, or holds something else than a small picture.
     """
-    if (split, image) not in index.positions:
+    encoded = picture_bytes(run, index, split, image)
+    if encoded is None:
         return False
-    _draw(repr((known_by(run), split, image)), alt, run, index, split, image)
+    st.image(f"data:image/webp;base64,{b64encode(encoded).decode()}", width="stretch", alt=alt)
     return True
-
-
-# the element itself is kept: Streamlit decodes and encodes a picture each time that it is given one
-@st.cache_data(max_entries=3000, max_size="64MB", show_spinner=False)
-def _draw(key: str, alt: str, _run: Run, _index: PictureIndex, _split: str, _image: int) -> None:
-    encoded = picture_bytes(_run, _index, _split, _image)
-    if encoded is not None:
-        st.image(encoded, width="stretch", alt=alt)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ class Scored:
         thresholds: (C,) of the greatest F1 on ``chosen_on``; NaN for a class without a positive there.
         chosen_on: ``validation``, or ``test`` where no validation scores were stored.
         epoch: from 0.
+        moved: by class index, how far a reader moved its threshold, in units of the score.
     """
 
     scores: NDArray[np.float32]
@@ -37,11 +38,24 @@ class Scored:
     thresholds: NDArray[np.float64]
     chosen_on: str
     epoch: int
+    moved: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def limits(self) -> NDArray[np.float64]:
-        """(C,) the score from which on each class is a yes: its threshold, 0 where it has none."""
-        return np.where(np.isfinite(self.thresholds), self.thresholds, 0.0)
+        """(C,) the score from which on each class is a yes: its threshold, 0 where it has none, as moved."""
+        limits = np.where(np.isfinite(self.thresholds), self.thresholds, 0.0)
+        for class_index, by in self.moved.items():
+            limits[class_index] += by
+        return limits
+
+    def threshold_words(self, class_index: int) -> str:
+        """Return the threshold of a class in use, and where it comes from."""
+        if np.isfinite(self.thresholds[class_index]):
+            source = f"greatest F1 on {self.chosen_on}"
+        else:
+            source = f"chosen by nobody, for no {self.chosen_on} image has the class; 0 stands in"
+        by = self.moved.get(class_index, 0.0)
+        return f"{self.limits[class_index]:.2f}, {source}" + (f", moved by {by:+.1f}" if by else "")
 
 
 @dataclass(frozen=True)
@@ -107,9 +121,7 @@ def scored(run: Run, epoch: int) -> Scored | None:
 
 def with_moved_threshold(found: Scored, class_index: int, shift: float) -> Scored:
     """Return the same scores with the threshold of one class moved, from 0 where it has none."""
-    moved = found.thresholds.copy()
-    moved[class_index] = found.limits[class_index] + shift
-    return replace(found, thresholds=moved)
+    return replace(found, moved={**found.moved, class_index: shift})
 
 
 def decisions(run: Run, epoch: int, class_index: int, *, shift: float = 0.0) -> Decisions | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlcnc.analysis.curves import metric_optimum
 from mlcnc.store import Run, RunStatus
@@ -38,6 +38,14 @@ _CENTURY_SECONDS = 100 * 365.25 * 86400
 _MOST_EPOCHS = 10**6
 
 
+class Ends(NamedTuple):
+    """Epoch from 1 and value of a curve where it began, was lowest and stands now, of all logged epochs."""
+
+    first: tuple[int, float]
+    lowest: tuple[int, float]
+    last: tuple[int, float]
+
+
 @dataclass(frozen=True)
 class LiveCurves:
     """What a run logged so far, as live charts show it.
@@ -47,6 +55,7 @@ class LiveCurves:
         epochs: shown ones from 1, in order; of many, evenly spread ones with the first and the last.
         panels: by chart and line, one value an epoch, None where it was not logged or not finite.
         num_logged: epochs logged, shown or not.
+        nc1: where NC1 of test features f began, was lowest and stands; None where it was not logged.
         optimal_angle: of a simplex ETF in the run's space, or the floor where none fits; None if unknown.
         epoch_seconds: median of the last five epochs, or None before the first.
         train_share: of an epoch's time that its batches take; 1 where it was not logged.
@@ -58,6 +67,7 @@ class LiveCurves:
     epochs: tuple[int, ...]
     panels: Mapping[str, Mapping[str, tuple[float | None, ...]]]
     num_logged: int
+    nc1: Ends | None
     optimal_angle: float | None
     epoch_seconds: float | None
     train_share: float
@@ -104,6 +114,7 @@ def live_curves(run: Run) -> LiveCurves:
             for panel, names in PANELS.items()
         },
         num_logged=len(lines),
+        nc1=_ends(lines),
         optimal_angle=metric_optimum(run, ANGLE["smallest angle"]),
         epoch_seconds=seconds,
         train_share=max(0.0, min(1.0, trained / seconds)) if trained is not None and seconds else 1.0,
@@ -154,23 +165,31 @@ def eta_seconds(epoch_seconds: float | None, done: float, total: int | None) -> 
 
 def collapse_sentence(curves: LiveCurves) -> str:
     """Return what NC1 did so far, beside what labels shuffled would give; empty before the first epoch."""
-    values = [value for value in curves.panels["nc1"]["NC1"] if value is not None]
-    shuffled = [value for value in curves.panels["nc1"]["labels shuffled"] if value is not None]
-    if not values:
+    if curves.nc1 is None:
         return ""
+    first, lowest, last = (
+        f"{value:.3g}" for _, value in (curves.nc1.first, curves.nc1.lowest, curves.nc1.last)
+    )
+    shuffled = [value for value in curves.panels["nc1"]["labels shuffled"] if value is not None]
     beside = f"; with labels shuffled it would be {shuffled[-1]:.3g}" if shuffled else ""
-    if len(values) == 1:
-        return f"NC1 of test features is {values[0]:.3g} after the first logged epoch{beside}."
-    moved = "fell" if values[-1] < values[0] else "rose" if values[-1] > values[0] else "stayed"
-    way = "" if moved == "stayed" else f" from {values[0]:.3g}"
-    lowest = min(values)
-    turned = lowest < min(values[0], values[-1])
-    between = f" after a lowest of {lowest:.3g} at epoch {_epoch_of(curves, lowest)}" if turned else ""
-    return f"NC1 of test features {moved}{way} {'at' if not way else 'to'} {values[-1]:.3g}{between}{beside}."
+    if curves.nc1.first == curves.nc1.last:
+        return f"NC1 of test features is {first} after epoch {curves.nc1.first[0]}{beside}."
+    between = ""
+    if lowest not in (first, last):
+        between = f" after a lowest of {lowest} at epoch {curves.nc1.lowest[0]}"
+    if first == last:
+        return f"NC1 of test features is {last} as at the start{between}{beside}."
+    verb = "fell" if curves.nc1.last[1] < curves.nc1.first[1] else "rose"
+    return f"NC1 of test features {verb} from {first} to {last}{between}{beside}."
 
 
-def _epoch_of(curves: LiveCurves, nc1: float) -> int:
-    return curves.epochs[curves.panels["nc1"]["NC1"].index(nc1)]
+def _ends(lines: Sequence[Mapping[str, float]]) -> Ends | None:
+    known = [
+        (int(line["epoch"]) + 1, value)
+        for line in lines
+        if (value := _finite(line.get(NC1["NC1"], math.nan))) is not None
+    ]
+    return Ends(known[0], min(known, key=lambda point: point[1]), known[-1]) if known else None
 
 
 def _warmup_epochs(config: Mapping[str, Any]) -> int:

@@ -84,8 +84,6 @@ def picture(run: Run, index: PictureIndex, split: str, image: int) -> NDArray[np
         return None
     try:
         with Image.open(io.BytesIO(encoded), formats=["WEBP"]) as opened:
-            if max(opened.size) > LARGEST_SIDE:
-                raise ValueError(f"it would have {opened.size[0]} by {opened.size[1]} pixels")
             return np.asarray(opened.convert("RGB"), dtype=np.uint8)
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise RunFormatError(f"a picture of run {run.run_id} is damaged: {error}") from error
@@ -94,6 +92,29 @@ def picture(run: Run, index: PictureIndex, split: str, image: int) -> NDArray[np
 def _stored(run: Run, samples: ArrayFile, ends: NDArray[np.int64], position: int) -> bytes:
     start = int(ends[position - 1]) if position else 0
     encoded = bytes(samples.get("pictures/bytes", slice(start, int(ends[position]))))
-    if encoded[:4] != b"RIFF" or encoded[8:12] != b"WEBP":
+    sides = webp_sides(encoded)
+    if sides is None:
         raise RunFormatError(f"picture {position} of run {run.run_id} is not a WebP picture")
+    if max(sides) > LARGEST_SIDE:
+        raise RunFormatError(
+            f"picture {position} of run {run.run_id} is damaged: it would have {sides[0]} by {sides[1]} pixels"
+        )
     return encoded
+
+
+def webp_sides(encoded: bytes) -> tuple[int, int] | None:
+    """Return width and height that the header of a WebP picture claims (RFC 9649), None where it is none.
+
+    Libraries set memory aside for as many pixels when they open it, long before they decode one.
+    """
+    if len(encoded) < 25 or encoded[:4] != b"RIFF" or encoded[8:12] != b"WEBP":
+        return None
+    kind, body = encoded[12:16], encoded[20:30]
+    if kind == b"VP8X" and len(body) == 10:
+        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 " and len(body) == 10:
+        return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
+    return None

@@ -1,6 +1,7 @@
 """Figures are pure functions of records: what is drawn is what was measured."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -77,14 +78,33 @@ def test_every_colour_with_a_meaning_stands_out_from_both_grounds(runs, ground):
     (row,) = run_rows([runs["etf-s0"]])
     named = [replace(row, embedding=kind, seed=seed) for kind in (*EMBEDDING_COLOURS, "?") for seed in range(5)]
     colours = [run_colour(item) for item in named]
-    assert len(set(colours)) == 20
+    apart = [distance(one, other) for one, other in combinations(colours, 2)]
+    assert min(apart) > 11, "two runs look the same"
     for colour in [*colours, *BUCKET_COLOURS.values(), OPTIMUM_COLOUR, NEUTRAL]:
         low, high = sorted((luminance(colour), luminance(ground)))
         assert (high + 0.05) / (low + 0.05) > 1.9, colour
 
 
+def distance(one, other):
+    """Return how different two colours look: 2.3 is just noticed (CIE 1976)."""
+    return float(np.linalg.norm(lab(one) - lab(other)))
+
+
+def lab(colour):
+    """Return lightness and the two colour axes of CIELAB, for white of D65."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = np.cbrt(
+        to_xyz @ linear(colour) / [0.9505, 1.0, 1.089]
+    )  # none here is dark enough for the other branch
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def linear(colour):
+    """Return red, green and blue of sRGB without its gamma."""
+    parts = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
 def luminance(colour):
     """Return the relative luminance of a colour, as the contrast rules of WCAG 2 define it."""
-    parts = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
-    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
+    return float(linear(colour) @ [0.2126, 0.7152, 0.0722])

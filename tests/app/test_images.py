@@ -48,6 +48,14 @@ def opening_buttons(page):
     return [int(button.key.removeprefix("open_")) for button in page.button if button.key.startswith("open_")]
 
 
+def test_gallery_pictures_travel_with_the_page_and_cannot_be_cleaned_away(recorded):
+    page = recorded(**{"class": "cow", "kind": "missed", "a": ETF})
+    addresses = [element.proto.imgs[0].url for element in page.get("image")]
+    assert sum(address.startswith("data:image/webp;base64,") for address in addresses) == len(
+        opening_buttons(page)
+    )
+
+
 @pytest.mark.parametrize(("kind", "name"), [("missed", "sheep"), ("false alarm", "cow"), ("found", "bus")])
 def test_the_gallery_holds_the_images_of_its_kind(recorded, runs, kind, name):
     page = recorded(**{"class": name, "kind": kind, "a": ETF})

@@ -27,6 +27,7 @@ from mlcnc.analysis.placement import (
     placement,
     placement_sentence,
 )
+from mlcnc.errors import RunFormatError
 from mlcnc.store import RunStore, StoredLayout, write_layout
 from tests.app.conftest import CLASSES, words, write_run
 from tests.conftest import ROOT
@@ -232,6 +233,29 @@ def test_a_damaged_layout_is_one_sentence(shown):
     (shown.root / "only" / "layouts").mkdir()
     (shown.root / "only" / "layouts" / "umap-f.safetensors").write_bytes(b"nothing")
     assert "layouts/umap-f.safetensors of run only is damaged" in words(shown(method="UMAP"))
+
+
+def test_a_damaged_picture_is_one_sentence_and_the_tables_stay(shown, monkeypatch):
+    def damaged(*_):
+        raise RunFormatError("picture 3 of run only is not a WebP picture")
+
+    monkeypatch.setattr("app.widgets.stored_picture.picture_bytes", damaged)
+    page = shown()
+    page.session_state["map_selected"] = tuple(sample_table(shown.run).of_split("test")[:3].tolist())
+    page.run()
+    assert not page.exception
+    assert [box.value for box in page.warning] == ["picture 3 of run only is not a WebP picture"]
+    assert len(page.dataframe) == 1
+
+
+def test_a_link_opens_its_run_whatever_runs_are_called(shown):
+    write_run(shown.root, "other", embedding="glove").finish()
+    RunStore(shown.root).open("other").write_notes({"name": "only"})
+    RunStore(shown.root).open("only").write_notes({"name": "first"})
+    for run_id, name in (("only", "first"), ("other", "only")):
+        page = shown(a=run_id)
+        assert page.selectbox(key="a").value == run_id
+        assert f"{name}, epoch 3" in words(page)
 
 
 def test_a_selection_fills_the_gallery_and_is_cleared(shown):

@@ -245,7 +245,7 @@ def test_a_run_that_a_later_job_went_on_with_says_so(opened, root):
     write_job(root, "stopped", run_id="live")
     write_job(root, "finished", kind="resume", run_id="live")
     page = opened()
-    notes = [caption.value for caption in page.caption if "a later job went on with the run" in caption.value]
+    notes = [caption.value for caption in page.caption if "resumed as 0002-resume (finished)" in caption.value]
     assert len(notes) == 1
     assert "Resume" not in labels(page)
 

@@ -1,5 +1,7 @@
 """Found, missed and false alarms against plain loops over stored scores and labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
@@ -14,6 +16,7 @@ from mlcnc.analysis.decisions import (
     probe_images,
     scored,
     with_attention,
+    with_moved_threshold,
     worst_tail_class,
 )
 from mlcnc.errors import RunFormatError
@@ -70,6 +73,17 @@ def test_the_threshold_has_the_greatest_f1_on_validation(run, label):
     best = max(f1(limit) for limit in scores[:, label])
     assert found.chosen_on == "validation"
     assert f1(found.thresholds[label]) == pytest.approx(best)
+
+
+def test_a_threshold_says_where_it_comes_from(run):
+    found = scored(run, run.array_epochs()[-1])
+    none = replace(found, thresholds=np.where(np.arange(len(found.thresholds)) == 3, np.nan, 1.25))
+    assert none.threshold_words(0) == "1.25, greatest F1 on validation"
+    assert none.threshold_words(3).startswith("0.00, chosen by nobody, for no validation image has the class")
+    moved = with_moved_threshold(with_moved_threshold(none, 3, -2.0), 0, 0.5)
+    assert moved.threshold_words(0) == "1.75, greatest F1 on validation, moved by +0.5"
+    assert moved.threshold_words(3).endswith("0 stands in, moved by -2.0")
+    assert moved.limits[[0, 3, 4]].tolist() == [1.75, -2.0, 1.25]
 
 
 def test_equal_f1_takes_the_higher_threshold(run):

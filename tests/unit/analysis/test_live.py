@@ -144,13 +144,17 @@ def test_many_epochs_are_thinned_with_both_ends_kept(tmp_path):
 @pytest.mark.parametrize(
     ("nc1", "expected"),
     [
-        ([30.0], "NC1 of test features is 30 after the first logged epoch"),
+        ([30.0], "NC1 of test features is 30 after epoch 1; with"),
         ([30.0, 1.5], "NC1 of test features fell from 30 to 1.5; with labels shuffled it would be 91."),
         ([1.5, 30.0], "rose from 1.5 to 30"),
-        ([2.0, 2.0], "stayed at 2"),
+        ([2.0, 2.0], "is 2 as at the start; with"),
         ([30.0, 1.5, 4.0], "fell from 30 to 4 after a lowest of 1.5 at epoch 2; with labels shuffled"),
         ([3.0, 1.5, 30.0], "rose from 3 to 30 after a lowest of 1.5 at epoch 2"),
-        ([2.0, 5.0, 2.0], "stayed at 2; with"),
+        ([2.0, 5.0, 2.0], "is 2 as at the start; with"),
+        ([2.0, 0.5, 2.0], "is 2 as at the start after a lowest of 0.5 at epoch 2; with"),
+        ([30.0, 1.499, 1.501], "fell from 30 to 1.5; with"),
+        ([math.nan, math.nan, 1.5], "is 1.5 after epoch 3; with"),
+        ([30.0, *[5.0] * 70, 0.2, *[5.0] * 28], "fell from 30 to 5 after a lowest of 0.2 at epoch 72; with"),
     ],
 )
 def test_the_sentence_says_which_way_nc1_went(tmp_path, nc1, expected):
