@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished, run_colour
 from mlcnc.analysis.decisions import Decisions
@@ -19,13 +20,14 @@ def precision_recall(records: Sequence[tuple[RunRow, Decisions]]) -> go.Figure:
     figure = go.Figure()
     for number, (row, record) in enumerate(records):
         curve = record.curve
+        shown = corners(curve.recall)
         figure.add_scatter(
             name=f"{row.name} (AP {record.average_precision:.1f} %)",
-            x=(100 * curve.recall).round(2).astype(np.float32),
-            y=(100 * curve.precision).round(2).astype(np.float32),
+            x=(100 * curve.recall[shown]).round(2).astype(np.float32),
+            y=(100 * curve.precision[shown]).round(2).astype(np.float32),
             mode="lines",
             line={"color": run_colour(row), "shape": "vh", "width": 2, "dash": DASHES[number % 2]},
-            customdata=curve.thresholds.round(2).astype(np.float32),
+            customdata=curve.thresholds[shown].round(2).astype(np.float32),
             hovertemplate="recall %{x:.1f} %, precision %{y:.1f} % at score %{customdata:.2f}"
             "<extra>%{fullData.name}</extra>",
         )
@@ -56,3 +58,9 @@ def precision_recall(records: Sequence[tuple[RunRow, Decisions]]) -> go.Figure:
     figure.update_xaxes(title="recall: share of images with the class that are found (%)", range=[0, 101])
     figure.update_yaxes(title="precision (%)", range=[0, 103])
     return finished(figure, height=380)
+
+
+def corners(recall: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the first and the last point of every recall: those between lie on the vertical line they share."""
+    changes = np.flatnonzero(np.diff(recall) != 0)
+    return np.unique(np.concatenate([[0], changes, changes + 1, [len(recall) - 1]]))[: len(recall)]

@@ -5,7 +5,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.figures.attention_course import attention_course_figure, nearest_index
-from app.figures.precision_recall import precision_recall
+from app.figures.precision_recall import corners, precision_recall
 from app.widgets.image_detail import course_frame, course_sentences, score_table
 from app.widgets.worst_classes import class_frame
 from mlcnc.analysis.attention import attention_course, mass_cells
@@ -238,6 +238,26 @@ def test_the_curve_passes_through_its_threshold(runs):
     assert line.y[near] == pytest.approx(100 * record.precision, abs=0.5) or mark.y[0] in line.y
     guess = figure.data[-1].y[0]
     assert guess == pytest.approx(100 * record.present.mean())
+
+
+@pytest.mark.parametrize("label", [0, 3, 19])
+def test_the_drawn_curve_is_that_of_all_thresholds(runs, label):
+    """Every threshold lies on the drawn steps, though only corners are drawn."""
+    record = decisions(runs[ETF], runs[ETF].array_epochs()[-1], label)
+    line = precision_recall([(run_row(runs[ETF]), record)]).data[0]
+    x, y = np.array(line.x), np.array(line.y)
+    assert len(x) <= 2 * record.present.sum() + 2 < len(record.curve.thresholds)
+    for recall, precision in zip(record.curve.recall, record.curve.precision, strict=True):
+        same = np.isclose(x, 100 * recall, atol=0.006)
+        assert y[same].min() - 0.01 <= 100 * precision <= y[same].max() + 0.01
+    assert (np.diff(x / 100, prepend=0.0) * y).sum() == pytest.approx(record.average_precision, abs=0.1)
+
+
+def test_corners_of_odd_curves_are_all_their_points():
+    assert corners(np.empty(0)).tolist() == []
+    assert corners(np.array([0.5])).tolist() == [0]
+    assert corners(np.full(4, np.nan)).tolist() == [0, 1, 2, 3]
+    assert corners(np.array([0.0, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0])).tolist() == [0, 2, 3, 4, 6]
 
 
 def test_runs_of_other_test_images_are_not_set_side_by_side(opened_pair):
