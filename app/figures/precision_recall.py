@@ -61,6 +61,6 @@ def precision_recall(records: Sequence[tuple[RunRow, Decisions]]) -> go.Figure:
 
 
 def corners(recall: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the first and the last point of every recall: those between lie on the vertical line they share."""
+    """Return the first and the last point of every recall: those between lie on the line that joins them."""
     changes = np.flatnonzero(np.diff(recall) != 0)
     return np.unique(np.concatenate([[0], changes, changes + 1, [len(recall) - 1]]))[: len(recall)]

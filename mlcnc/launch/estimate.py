@@ -80,9 +80,10 @@ def estimate(config: ExperimentConfig, runs_root: str | Path, device: str = "aut
 
 def _free_disk(runs_root: str | Path, problems: list[str]) -> int:
     existing = Path(runs_root).absolute()
-    while not existing.exists():
+    # unlike Path.exists it tells of a closed folder as of a missing one
+    while not os.path.exists(existing) and existing != existing.parent:
         existing = existing.parent
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    if not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):
         problems.append(f"the runs folder {runs_root} cannot be written: {existing} is not a writable folder")
     return free_bytes(runs_root)
 

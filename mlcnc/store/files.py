@@ -11,7 +11,7 @@ import shutil
 import stat
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,15 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from mlcnc.errors import StoreError
-from mlcnc.store.metrics_file import MOST_BYTES, MOST_LINE_BYTES, epoch_of
-from mlcnc.store.regular_files import LINK, SUBFOLDERS, read_regular
+from mlcnc.store.metrics_file import MOST_BYTES, MOST_LINE_BYTES, MOST_LINES, epoch_of
+from mlcnc.store.regular_files import (
+    LINK,
+    MOST_JSON_BYTES,
+    lies_in_subfolder,
+    read_regular,
+    run_folder_of,
+    tree_of,
+)
 from mlcnc.store.run_lock import RunLock
 
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -45,7 +52,7 @@ def replace_file(path: Path, write: Callable[[Path], None], *, keep: Path | None
     aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     handled = sys.exception()
     try:
-        if path.parent.name in SUBFOLDERS:
+        if lies_in_subfolder(path):
             if path.parent.is_symlink():
                 raise OSError(errno.ELOOP, f"{path.parent.name}: {LINK}")
             path.parent.mkdir(exist_ok=True)  # never the run folder itself: someone deleted it
@@ -69,6 +76,47 @@ def write_json(path: Path, tree: Any) -> None:
     """Replace ``path`` by the tree as JSON."""
     text = json.dumps(tree, indent=1, allow_nan=False) + "\n"
     replace_file(path, lambda aside: write_all(aside, text.encode()))
+
+
+def readable_json(tree: Mapping[str, Any]) -> bytes:
+    """Return the tree as JSON that every reader of a run accepts; a key a line, and a table a row a line.
+
+    Raises:
+        ValueError: it holds what JSON or its readers do not take, or is too large; the message says what.
+    """
+    try:
+        raw = ("{\n " + ",\n ".join(map(_key_and_value, tree, tree.values())) + "\n}\n").encode()
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    if len(raw) > MOST_JSON_BYTES:
+        raise ValueError(f"it would take {len(raw)} bytes, and {MOST_JSON_BYTES} is the most that is read")
+    try:
+        tree_of(raw)
+    except ValueError:
+        try:
+            json.dumps(tree, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            around = error.object[max(error.start - 20, 0) : error.end + 20]
+            raise ValueError(
+                f"it holds a text that UTF-8 cannot encode, as a file name of another encoding: {around!a}"
+            ) from None
+        raise
+    return raw
+
+
+def _key_and_value(key: str, value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(row, list) for row in value):
+        rows = (json.dumps(row, allow_nan=False, separators=(",", ":")) for row in value)
+        text = "[\n  " + ",\n  ".join(rows) + "\n ]"
+    else:
+        indent = 1 if isinstance(value, dict) else None
+        text = json.dumps(value, allow_nan=False, indent=indent).replace("\n", "\n ")
+    return f"{json.dumps(key)}: {text}"
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace ``path`` by the content."""
+    replace_file(path, lambda aside: write_all(aside, content))
 
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]], about: dict[str, str] | None = None) -> None:
@@ -176,7 +224,7 @@ def append_line(path: Path, tree: dict[str, Any]) -> None:
 
     Raises:
         StoreError: the disk is full or the file cannot be written, or nobody would read it any more, because
-            line or file would be larger than :mod:`mlcnc.store.metrics_file` accepts.
+            line or file would be larger, or the lines more, than :mod:`mlcnc.store.metrics_file` accepts.
     """
     line = (json.dumps(tree, allow_nan=False) + "\n").encode()
     if len(line) > MOST_LINE_BYTES:
@@ -192,6 +240,8 @@ def append_line(path: Path, tree: dict[str, Any]) -> None:
                 raise OSError(errno.EINVAL, f"it would exceed {MOST_BYTES} bytes, the most that is read")
             if length and os.pread(descriptor, 1, length - 1) != b"\n":
                 line = b"\n" + line  # a killed writer left half a line: keep ours apart
+            if _num_lines(descriptor, length) + line.count(b"\n") >= MOST_LINES:
+                raise OSError(errno.EINVAL, f"it has {MOST_LINES - 1} lines, the most that are read")
             if os.write(descriptor, line) != len(line):
                 os.ftruncate(descriptor, length)
                 raise OSError(errno.ENOSPC, "no space left on device")
@@ -200,6 +250,13 @@ def append_line(path: Path, tree: dict[str, Any]) -> None:
             os.close(descriptor)
     except OSError as error:
         raise store_error(path, error) from error
+
+
+def _num_lines(descriptor: int, length: int) -> int:
+    if length < MOST_LINES - 2:  # no room for so many
+        return 0
+    step = 2**20
+    return sum(os.pread(descriptor, step, start).count(b"\n") for start in range(0, length, step))
 
 
 def store_error(path: Path, error: BaseException) -> StoreError:
@@ -211,9 +268,9 @@ def store_error(path: Path, error: BaseException) -> StoreError:
     advice = "Free some space or choose another runs folder" if number in FULL_DISK else ""
     if number in _NOT_ALLOWED:
         advice = "Make the runs folder writable or choose another one"
-    folder = path.parent.parent if path.parent.name in SUBFOLDERS else path.parent
+    run_id = run_folder_of(path).name
     return StoreError(
-        f"{path.name} of run {folder.name} could not be written: {reason}; what was logged before is intact"
+        f"{path.name} of run {run_id} could not be written: {reason}; what was logged before is intact"
         + (f". {advice}" if advice else "")
     )
 

@@ -62,7 +62,7 @@ def write_layout(root: str | Path, run_id: str, name: str, layout: StoredLayout)
         StoreError: the disk is full or the folder cannot be written.
     """
     folder = Path(root) / checked_run_id(run_id)
-    if not (folder / "run.json").is_file():
+    if not os.path.isfile(folder / "run.json"):
         raise RunNotFoundError(f"there is no run {run_id!r} in {root}")
     path = layout_path(folder, name)
     coordinates = np.asarray(layout.coordinates, dtype=np.float32)
@@ -122,8 +122,8 @@ def layout_path(folder: Path, name: str) -> Path:
     """Return the file of a layout.
 
     Raises:
-        ValueError: the name could leave the folder.
+        ValueError: the name could leave the folder, or is that of the run's own samples.
     """
-    if not _LAYOUT_NAME.fullmatch(name):
-        raise ValueError(f"a layout's name must be 1 to 64 of a-z, 0-9, _ and -, got {name!r}")
+    if not _LAYOUT_NAME.fullmatch(name) or name == "samples":
+        raise ValueError(f"a layout's name must be 1 to 64 of a-z, 0-9, _ and -, and not samples, got {name!r}")
     return folder / "layouts" / f"{name}.safetensors"

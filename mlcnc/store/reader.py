@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 
 from mlcnc.errors import RunFormatError, RunNotFoundError, StoreError
 from mlcnc.store.array_file import ArrayFile
-from mlcnc.store.files import store_error, write_json
+from mlcnc.store.files import readable_json, store_error, write_bytes
 from mlcnc.store.layouts import StoredLayout, read_layout
 from mlcnc.store.liveness import true_state
 from mlcnc.store.metrics_file import read_metrics
@@ -89,7 +89,7 @@ class Run:
     def warnings(self) -> tuple[str, ...]:
         """Sentences about what could not be read."""
         lines, problems = read_metrics(self.folder / "metrics.jsonl")
-        if (self.folder / "epochs").is_symlink():
+        if os.path.islink(self.folder / "epochs"):
             problems.append(f"epochs of run {self.run_id} cannot be read: {LINK}")
         logged = {int(line["epoch"]) for line in lines}
         for epoch in self.array_epochs():
@@ -171,22 +171,26 @@ class Run:
         """Replace name, tags and notes; notes that cannot be read are kept aside as ``notes.damaged.json``.
 
         Raises:
-            StoreError: the folder cannot be written.
+            StoreError: the folder cannot be written, or the notes could not be read back.
         """
         path = self.folder / "notes.json"
+        try:
+            content = readable_json({"schema_version": 1, **notes})
+        except ValueError as error:
+            raise StoreError(f"notes of run {self.run_id} cannot be kept: {error}") from None
         try:
             damaged = False
             if os.path.lexists(path):
                 _read_notes(path)
         except RunFormatError:
             # whoever put a folder there meant something else: writing fails, and it stays
-            damaged = path.is_symlink() or not path.is_dir()
+            damaged = os.path.islink(path) or not os.path.isdir(path)
         if damaged:
             try:
                 os.replace(path, path.with_name("notes.damaged.json"))
             except OSError as error:
                 raise store_error(path, error) from error
-        write_json(path, {"schema_version": 1, **notes})
+        write_bytes(path, content)
 
     def _sizes(self) -> dict[str, int]:
         """Return what run.json and the samples say about the sizes of arrays; see ``array_rules``."""
@@ -241,7 +245,7 @@ class RunStore:
             RunFormatError: its run.json cannot be read.
         """
         folder = self.root / checked_run_id(run_id)
-        if not folder.is_dir() or not self._inside(folder):
+        if not os.path.isdir(folder) or not self._inside(folder):
             ids = self.run_ids()
             known = ", ".join(ids[:10]) + (f" and {len(ids) - 10} more" if len(ids) > 10 else "") or "none"
             raise RunNotFoundError(f"there is no run {run_id!r} in {self.root}; known: {known}")
@@ -274,7 +278,7 @@ class RunStore:
             StoreError: it is being written, or about to be gone on with, or cannot be deleted.
         """
         folder = self.root / checked_run_id(run_id)
-        if not folder.is_dir() or not self._inside(folder):
+        if not os.path.isdir(folder) or not self._inside(folder):
             raise RunNotFoundError(f"there is no run {run_id!r} in {self.root}")
         try:
             running = Run(folder).status.state == "running"
@@ -324,7 +328,7 @@ class RunStore:
 
     def _inside(self, folder: Path) -> bool:
         # an id has no separators, so that only a link can lead out of the root
-        return not folder.is_symlink() or folder.resolve().parent == self.root.resolve()
+        return not os.path.islink(folder) or folder.resolve().parent == self.root.resolve()
 
 
 def _read_notes(path: Path) -> dict[str, Any]:
@@ -341,6 +345,6 @@ def _read_notes(path: Path) -> dict[str, Any]:
 
 def _listed(folder: Path) -> list[str]:
     try:
-        return [] if folder.is_symlink() else os.listdir(folder)
+        return [] if os.path.islink(folder) else os.listdir(folder)
     except OSError:
         return []

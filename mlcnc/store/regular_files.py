@@ -24,6 +24,10 @@ SUBFOLDERS = frozenset({"epochs", "layouts", "checkpoints"})
 
 LINK = "it is a link, and links inside a run folder are not followed"
 
+_OF_THE_RUN_ITSELF = frozenset(
+    {"run.json", "status.json", "metrics.jsonl", "samples.safetensors", "notes.json", "notes.damaged.json"}
+)
+
 _KINDS = ((stat.S_ISLNK, LINK), (stat.S_ISDIR, "Is a directory"), (stat.S_ISREG, ""))
 # not on every system; where they are missing there are no such files either
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -31,13 +35,21 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 
 _LONG_NUMBER = re.compile(rb"[0-9]{309}")
 
 
+def lies_in_subfolder(path: Path) -> bool:
+    """Return whether a file lies in a subfolder of a run; a run itself may be called ``epochs``."""
+    return path.parent.name in SUBFOLDERS and path.name not in _OF_THE_RUN_ITSELF
+
+
+def run_folder_of(path: Path) -> Path:
+    """Return the run folder that a file belongs to."""
+    return path.parent.parent if lies_in_subfolder(path) else path.parent
+
+
 def said_of(path: Path) -> str:
     """Return a file of a run in words, e.g. ``run.json of run mine``, without its path."""
-    if path.parent.name in SUBFOLDERS:
-        # the name of an epoch's file says enough, that of a layout does not
-        folder = "" if path.parent.name == "epochs" else f"{path.parent.name}/"
-        return f"{folder}{path.name} of run {path.parent.parent.name}"
-    return f"{path.name} of run {path.parent.name}"
+    # the name of an epoch's file says enough, that of a layout does not
+    folder = f"{path.parent.name}/" if lies_in_subfolder(path) and path.parent.name != "epochs" else ""
+    return f"{folder}{path.name} of run {run_folder_of(path).name}"
 
 
 def require_regular(path: Path) -> os.stat_result:
@@ -47,7 +59,7 @@ def require_regular(path: Path) -> os.stat_result:
         FileNotFoundError: there is none.
         RunFormatError: it, or the folder of the run it lies in, is a link or something else than a file.
     """
-    if path.parent.name in SUBFOLDERS and path.parent.is_symlink():
+    if lies_in_subfolder(path) and os.path.islink(path.parent):
         raise RunFormatError(f"{path.parent.name} of run {path.parent.parent.name} cannot be read: {LINK}")
     try:
         found = os.lstat(path)
@@ -68,7 +80,7 @@ def require_own_folders(run_folder: Path) -> None:
         RunFormatError: the folder of its arrays, layouts or checkpoints is a link.
     """
     for name in sorted(SUBFOLDERS):
-        if (run_folder / name).is_symlink():
+        if os.path.islink(run_folder / name):
             raise RunFormatError(f"{name} of run {run_folder.name} cannot be written: {LINK}")
 
 

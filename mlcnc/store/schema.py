@@ -14,8 +14,13 @@ SCHEMA_VERSION = 1
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 ARRAY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]*(/[A-Za-z0-9_][A-Za-z0-9_.]*)*")
 
-# beyond 2**53 a float, and so JavaScript, cannot hold every integer
-Count = Annotated[int, Field(ge=0, le=2**53)]
+MOST_COUNT = 2**53
+"""Beyond it a float, and so JavaScript, cannot hold every integer."""
+
+MOST_EPOCH = 999_999_999
+"""The last one whose file of arrays is found by its name."""
+
+Count = Annotated[int, Field(ge=0, le=MOST_COUNT)]
 Name = Annotated[str, Field(max_length=1000)]
 
 State = Literal["queued", "running", "finished", "stopped", "failed", "lost"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import platform
 import shutil
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 from mlcnc.errors import RunFormatError, StoreError, is_interruption
 from mlcnc.store.files import (
     append_line,
-    flush_folder,
     mend_last_line,
     overwrite_json,
     remove_leftovers,
@@ -28,11 +26,13 @@ from mlcnc.store.files import (
     write_json,
 )
 from mlcnc.store.liveness import HEARTBEAT_SECONDS, host_name, is_alive, now, own_process
-from mlcnc.store.logged_values import as_arrays, as_number
+from mlcnc.store.logged_values import as_arrays, as_count, as_failure, as_metrics
+from mlcnc.store.new_run import checked_info, new_run_folder
 from mlcnc.store.regular_files import require_own_folders
 from mlcnc.store.run_lock import RunLock
 from mlcnc.store.schema import (
     FINAL_STATES,
+    MOST_EPOCH,
     GroupThresholds,
     RunFailure,
     RunInfo,
@@ -71,7 +71,6 @@ class RunWriter:
         self._progress: tuple[int | None, int | None] = (None, None)
         self._lock = threading.RLock()
         self._closed = threading.Event()
-        self._write_status()
         _open_writers[folder.resolve()] = self
         self._beat = threading.Thread(target=self._keep_beating, name="mlcnc-heartbeat", daemon=True)
         self._beat.start()
@@ -121,7 +120,8 @@ class RunWriter:
         Raises:
             StoreError: the run exists already or the folder cannot be written.
             RunNotFoundError: ``run_id`` has other characters.
-            ValueError: counts and names do not fit.
+            ValueError: counts, names, groups or co-occurrence do not fit, or an argument holds what readers of
+                run.json refuse, e.g. a text that UTF-8 cannot encode or more than 308 digits in a row.
         """
         if len(class_counts) != len(class_names):
             raise ValueError(
@@ -129,29 +129,36 @@ class RunWriter:
             )
         head_min, tail_max = group_thresholds
         counts = [int(count) for count in class_counts]
-        info = RunInfo(
-            run_id=checked_run_id(run_id),
-            name=name or run_id,
-            created_at=now(),
-            config=dict(config or {}),
-            seed=seed,
-            class_names=list(class_names),
-            class_counts=counts,
-            groups=groups_by_count(counts, head_min, tail_max)
+        fields = {
+            "run_id": checked_run_id(run_id),
+            "name": name or run_id,
+            "created_at": now(),
+            "config": dict(config or {}),
+            "seed": seed,
+            "class_names": list(class_names),
+            "class_counts": counts,
+            "groups": groups_by_count(counts, head_min, tail_max)
             if groups is None
             else {key: [int(i) for i in members] for key, members in groups.items()},
-            group_thresholds=GroupThresholds(head_min=head_min, tail_max=tail_max),
-            co_occurrence=None if co_occurrence is None else np.asarray(co_occurrence).tolist(),
-            num_train=num_train,
-            num_validation=num_validation,
-            num_test=num_test,
-            versions={"python": platform.python_version(), "numpy": np.__version__, **(versions or {})},
-            device=device,
-            git_commit=git_commit,
-        )
+            "group_thresholds": GroupThresholds(head_min=head_min, tail_max=tail_max),
+            "co_occurrence": None if co_occurrence is None else np.asarray(co_occurrence).tolist(),
+            "num_train": num_train,
+            "num_validation": num_validation,
+            "num_test": num_test,
+            "versions": {"python": platform.python_version(), "numpy": np.__version__, **(versions or {})},
+            "device": device,
+            "git_commit": git_commit,
+        }
+        info, content = checked_info(fields)
         status = _running(device, num_epochs)
         folder = Path(root) / info.run_id
-        return cls(folder, info, status, new_run_folder(folder, info, status))
+        lock = new_run_folder(folder, content, status)
+        try:
+            return cls(folder, info, status, lock)
+        except BaseException:
+            lock.release()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     @classmethod
     def reopen(
@@ -203,7 +210,9 @@ class RunWriter:
                 "epoch": keep_epochs - 1 if keep_epochs else None,
                 "started_at": run.status.started_at or status.started_at,
             }
-            return cls(run.folder, run.info, status.model_copy(update=past), lock)
+            status = status.model_copy(update=past)
+            write_json(run.folder / "status.json", status.model_dump())
+            return cls(run.folder, run.info, status, lock)
         except BaseException:
             lock.release()
             raise
@@ -234,7 +243,7 @@ class RunWriter:
         Args:
             epoch: from 0, above every epoch logged before.
             metrics: scalars by name, e.g. ``test/map_total``; numbers, NumPy or torch scalars. A value
-                that is not finite is stored as null.
+                that is not finite is stored as null. None may be called ``epoch``.
             arrays: NumPy arrays or torch tensors by name; see design section 4 for the names the
                 dashboard knows.
 
@@ -244,15 +253,16 @@ class RunWriter:
                 has ended, or another writer has taken over.
         """
         self._require_open()
+        epoch = as_count("epoch", epoch, MOST_EPOCH)
         if self._status.epoch is not None and epoch <= self._status.epoch:
             raise ValueError(f"epoch must be above {self._status.epoch}, got {epoch}")
-        line = {"epoch": int(epoch), **{str(k): as_number(str(k), v) for k, v in metrics.items()}}
+        line = {"epoch": epoch, **as_metrics(metrics)}
         if arrays:
             write_arrays(self.folder / "epochs" / f"{epoch:04d}.safetensors", as_arrays(arrays))
         append_line(self.folder / "metrics.jsonl", line)
         rate = line.get("images_per_second")
         self._progress = (0, self._progress[1])
-        self._update(epoch=int(epoch), images_per_second=rate)
+        self._update(epoch=epoch, images_per_second=rate)
 
     def log_batch(self, batch: int, num_batches: int) -> None:
         """Note how far the epoch under way is; the next heartbeat writes it, so that this costs nothing.
@@ -262,10 +272,11 @@ class RunWriter:
             num_batches: of the epoch.
 
         Raises:
+            ValueError: one of them is below 0.
             StoreError: the run has ended, or another writer has taken over.
         """
         self._require_open()
-        self._progress = (int(batch), int(num_batches))
+        self._progress = (as_count("batch", batch), as_count("num_batches", num_batches))
 
     def log_samples(self, arrays: Mapping[str, Any]) -> None:
         """Write what stays the same over epochs: sample pairs, probe images, targets.
@@ -279,22 +290,37 @@ class RunWriter:
         write_arrays(self.folder / "samples.safetensors", as_arrays(arrays))
 
     def finish(self, state: str = "finished", error: RunFailure | None = None) -> None:
-        """Record the final state; later calls change nothing."""
+        """Record the final state; later calls change nothing. Ctrl-C meanwhile waits until then."""
         if self._closed.is_set():
             return
         if state not in FINAL_STATES:
             raise ValueError(f"state must be one of {sorted(FINAL_STATES)}, got {state!r}")
+        end = {"state": state, "error": None if error is None else as_failure(error), "finished_at": now()}
+        try:
+            self._record_end(end)
+        except Exception:
+            self._run_lock.release()
+            raise
+        except BaseException:
+            try:
+                self._record_end(end)
+            except BaseException:
+                self._closed.clear()  # a later call may still record it
+                raise
+            self._run_lock.release()
+            raise
+        self._run_lock.release()
+
+    def _record_end(self, end: Mapping[str, Any]) -> None:
         with self._lock:  # a heartbeat under way must not write "running" over it
             self._closed.set()
         self._progress = (None, None)
         try:
-            self._update(state=state, error=error, finished_at=now())
+            self._update(**end)
         except StoreError:
             # where the disk is full, the place that the file takes up already still is there to be written
             if not overwrite_json(self.folder / "status.json", self._status.model_dump()):
                 raise
-        finally:
-            self._run_lock.release()
 
     def __enter__(self) -> RunWriter:
         return self
@@ -311,15 +337,9 @@ class RunWriter:
             with contextlib.suppress(StoreError):
                 self.finish("stopped")
         else:
-            failure = RunFailure(
-                type=type(error).__name__,
-                message=str(error),
-                epoch=getattr(error, "epoch", None),
-                batch=getattr(error, "batch", None),
-            )
             # where nothing can be written any more, the error under way already says so
             with contextlib.suppress(StoreError):
-                self.finish("failed", failure)
+                self.finish("failed", as_failure(error))
 
     def _update(self, **changes: Any) -> None:
         with self._lock:
@@ -328,10 +348,7 @@ class RunWriter:
             batch, num_batches = self._progress
             beat = {"heartbeat_at": now(), "batch": batch, "num_batches": num_batches}
             self._status = self._status.model_copy(update={**beat, **changes})
-            self._write_status()
-
-    def _write_status(self) -> None:
-        write_json(self.folder / "status.json", self._status.model_dump())
+            write_json(self.folder / "status.json", self._status.model_dump())
 
     def _require_open(self) -> None:
         if self._closed.is_set():
@@ -345,7 +362,7 @@ class RunWriter:
             with self._lock:
                 if self._closed.is_set():
                     return
-                if not self.folder.is_dir():
+                if not os.path.isdir(self.folder):
                     continue  # deleted, or its disk is away for a while
                 # a full disk may have room again: what cannot be written now is heard of in log_epoch
                 with contextlib.suppress(StoreError, OSError):
@@ -367,65 +384,6 @@ def check_not_running(run: Run) -> None:
         f"run {run.run_id} is still being written by process {status.pid}{where}; "
         "wait until it ends, or stop it first"
     )
-
-
-def new_run_folder(folder: Path, info: RunInfo, status: RunStatus) -> RunLock:
-    """Make a run folder that holds its first files from the start, and return its lock.
-
-    It is made under a hidden name and renamed, so that a process killed meanwhile leaves nothing that looks
-    like a run.
-
-    Raises:
-        StoreError: the run exists already or the folder cannot be written.
-    """
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    lock = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if os.path.lexists(folder):
-            raise FileExistsError
-        remove_leftovers(folder.parent, below=False)
-        aside.mkdir()
-        lock = RunLock(aside)
-        write_json(aside / "run.json", info.model_dump())
-        write_json(aside / "status.json", status.model_dump())
-        aside.rename(folder)
-        flush_folder(folder.parent)
-        return lock
-    except BaseException as error:
-        if lock is not None:
-            lock.release()
-        shutil.rmtree(aside, ignore_errors=True)
-        if isinstance(error, FileExistsError) or getattr(error, "errno", None) == errno.ENOTEMPTY:
-            raise StoreError(
-                f"run {folder.name} exists already in {folder.parent}; choose another --run-id, resume it "
-                f"(mlcnc train --resume {folder.name}) or delete it"
-            ) from None
-        if isinstance(error, OSError):
-            raise StoreError(f"the runs folder {folder.parent} cannot be written: {error.strerror}") from error
-        if isinstance(error, StoreError):
-            reason = getattr(error.__cause__, "strerror", None) or error
-            raise StoreError(f"the runs folder {folder.parent} cannot be written: {reason}") from error
-        raise
-
-
-def new_run_id(root: str | Path, stem: str) -> str:
-    """Return ``stem`` or ``stem-2``, ``stem-3``, ..., the first that no run has."""
-    taken = {path.name for path in Path(root).iterdir()} if Path(root).is_dir() else set()
-    number = 1
-    while True:
-        candidate = stem if number == 1 else f"{stem}-{number}"
-        if candidate not in taken:
-            return checked_run_id(candidate)
-        number += 1
-
-
-def free_bytes(root: str | Path) -> int:
-    """Return the free space of the disk that holds ``root``."""
-    path = Path(root)
-    while not path.exists():
-        path = path.parent
-    return shutil.disk_usage(path).free
 
 
 def _running(device: str, num_epochs: int | None) -> RunStatus:
