@@ -235,7 +235,8 @@ def test_the_curve_passes_through_its_threshold(runs):
     line, mark = figure.data[0], figure.data[1]
     assert mark.x[0] == pytest.approx(100 * record.recall)
     there = np.array(line.y)[np.isclose(line.x, mark.x[0], atol=0.006)]
-    assert there.min() - 0.01 <= mark.y[0] == pytest.approx(100 * record.precision) <= there.max() + 0.01
+    assert mark.y[0] == pytest.approx(100 * record.precision)
+    assert there.min() - 0.01 <= mark.y[0] <= there.max() + 0.01
     guess = figure.data[-1].y[0]
     assert guess == pytest.approx(100 * record.present.mean())
 
