@@ -55,7 +55,7 @@ class AngleRecord:
         angles: (C, C) degrees in the order of ``order``, diagonal 0.
         order: (C,) class indices by falling training count.
         class_names, class_counts, buckets: (C,) in that order.
-        optimum: arccos(-1/(C-1)) in degrees.
+        optimum: arccos(-1/(C-1)) in degrees; NaN for one class, which has no angle.
         summary: over pairs; its ``closest_pair`` indexes the ordered classes.
         gram: distance of the Gram matrix to an ETF's; centred by ``class`` for class means, uncentred for
             label embedding and classifier.
@@ -216,7 +216,7 @@ def _record(
         class_names=tuple(run.info.class_names[i] for i in order),
         class_counts=tuple(int(counts[i]) for i in order),
         buckets=tuple(buckets.get(int(i), "?") for i in order),
-        optimum=optimal_angle_degrees(len(angles)),
+        optimum=optimal_angle_degrees(len(angles)) if len(angles) >= 2 else float("nan"),
         summary=angle_summary(ordered),
         gram=gram,
         gram_floor=floor,

@@ -82,7 +82,7 @@ def placement(run: Run, epoch: int, *, split: str, space: str) -> Placement | No
 
     Returns:
         Euclidean distances to the raw means, ties to the lowest class; None where the run stored no
-        samples of the split or no class means.
+        samples of the split, or no class has a mean.
 
     Raises:
         RunFormatError: a file is damaged.
@@ -91,6 +91,8 @@ def placement(run: Run, epoch: int, *, split: str, space: str) -> Placement | No
     arrays = run.arrays(epoch)
     statistics = stored_statistics(arrays, f"{split}.{space}")
     if table is None or statistics is None or f"samples/{space}" not in arrays:
+        return None
+    if not statistics.present.any():
         return None
     rows = table.of_split(split)
     features = sample_features(run, epoch, space)
