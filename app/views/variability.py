@@ -27,8 +27,10 @@ READING = (
     "variance, so on train a class of 4 shows far less NC1 than one of 700 even without any collapse. "
     "The **dashed line** is what each class would show with labels shuffled, from its number of features "
     "alone: read a class by its distance to that line, or choose *over chance*, where 1 is no class "
-    "structure at all. Compare classes on the test split, where counts are near-balanced. CDNV needs no "
-    "centre; its debiased form takes the bias of small classes out and leaves out pairs it cannot judge."
+    "structure at all. Compare classes on the test split, where counts are near-balanced.\n\n**CDNV** "
+    "(class-distance normalised variance) is the mean variance of two classes over the squared distance of "
+    "their means, averaged over pairs; it needs no centre. Its debiased form takes the bias of small classes "
+    "out and leaves out pairs it cannot judge."
 )
 
 st.title("Do features collapse onto their class mean, and in which classes not?")

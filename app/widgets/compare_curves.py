@@ -17,7 +17,14 @@ from app.widgets.plain_text import plain
 from app.widgets.run_picker import Selection
 from mlcnc.analysis.comparison import SeedGroup
 from mlcnc.analysis.curve_points import AXIS_TITLES, Axis, curve_points, is_ratio, shuffled_name
-from mlcnc.analysis.curves import common_last_value, curve, metric_label, metric_names, metric_optimum
+from mlcnc.analysis.curves import (
+    common_last_value,
+    curve,
+    metric_definition,
+    metric_label,
+    metric_names,
+    metric_optimum,
+)
 from mlcnc.analysis.runs import is_number
 from mlcnc.store import Run
 
@@ -84,7 +91,7 @@ def show_curves(groups: Sequence[SeedGroup], selected: Selection) -> None:
             key="compare_curves",
             title=f"Metrics over {AXIS_TITLES[chosen.axis]}",
             alt=" ".join(_last(panel) for panel in panels),
-            reading=READING,
+            reading="\n\n".join([READING, *(plain(metric_definition(metric)) for metric in chosen.metrics)]),
             frame=partial(curve_frame, panels, AXIS_TITLES[chosen.axis]),
         )
         st.caption(plain(" ".join(_last(panel) for panel in panels)))

@@ -103,6 +103,14 @@ def metric_label(metric: str) -> str:
     return f"{info.title}{unit}" + (f", {where}" if where else "")
 
 
+def metric_definition(metric: str) -> str:
+    """Return what a metric is and by which conventions, as a sentence; its name alone where it is not ours."""
+    info = describe(metric)
+    if info is None:
+        return f"{metric}: as logged."
+    return f"{metric}: {info.title}" + (f"; {info.conventions}." if info.conventions else ".")
+
+
 def metric_names(runs: Sequence[Run]) -> list[str]:
     """Return every metric that any of the runs logged at its last epoch, sorted."""
     names: set[str] = set()

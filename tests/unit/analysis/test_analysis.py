@@ -143,7 +143,7 @@ def test_nearest_stored_epoch(trained):
 
 
 def test_the_line_of_a_curve_is_the_floor_where_no_etf_fits(trained):
-    from mlcnc.analysis.curves import metric_label, metric_optimum
+    from mlcnc.analysis.curves import metric_definition, metric_label, metric_optimum
     from mlcnc.metrics import gram_distance_floor
 
     run = RunStore(trained).open("tiny")  # 20 classes, f in 24 dimensions, mu in 7
@@ -153,6 +153,10 @@ def test_the_line_of_a_curve_is_the_floor_where_no_etf_fits(trained):
     assert metric_optimum(run, "test/map_total") is None
     assert metric_label("test.f/angle_min_none") == "smallest angle of class means, uncentred (°), test f"
     assert metric_label("train/loss") == "train/loss"
+    assert metric_definition("train/loss") == "train/loss: as logged."
+    assert metric_definition("test.f/nc1_trace").endswith(
+        "NC1, trace ratio; test features f, classes weighed by class, centring class."
+    )
 
 
 def test_classes_are_ranked_against_chance_not_by_raw_nc1(trained):
