@@ -38,7 +38,7 @@ from mlcnc.analysis.intervals import map_difference, map_intervals
 from mlcnc.analysis.label_pairs import label_pairs_course
 from mlcnc.analysis.layouts import median_step, pca_layout, sample_epochs, sample_table, umap_layout
 from mlcnc.analysis.live import collapse_sentence, live_curves, log_tail, progress, seconds_between
-from mlcnc.analysis.pictures import picture, picture_index
+from mlcnc.analysis.pictures import picture, picture_bytes, picture_index
 from mlcnc.analysis.placement import nearest_samples, outcomes, placement, placement_sentence
 from mlcnc.analysis.report_choice import detailed_runs, probe_of_each_bucket
 from mlcnc.analysis.run_filter import RunFilter, matching
@@ -254,6 +254,10 @@ def angles_said(run: Run, subject: Any, split: str, space: str, centring: Any) -
 
 def pictures_read(run: Run) -> None:
     index = picture_index(run)
+    # pages send the bytes as they are, also those that cannot be decoded here
+    for split, image in [*list(index.positions)[:8], ("test", 1_000_000)]:
+        with suppress(MlcncError):
+            picture_bytes(run, index, split, image)
     for split, image in list(index.positions)[:3]:
         picture(run, index, split, image)
 

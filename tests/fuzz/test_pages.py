@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import session
 from mlcnc.launch import Jobs
-from tests.app.conftest import words
+from tests.app.conftest import words, write_run
 from tests.app.job_files import without_gpus, write_job
 from tests.conftest import ROOT
 from tests.fuzz.cases import VICTIM, Playground
@@ -135,3 +135,19 @@ def test_names_full_of_markup_are_text_on_every_page(tmp_path, page, monkeypatch
             said = words(opened)
             for sign in ("<script>", "[y](javascript", "![z](http", ":red[w]", "`v`"):
                 assert sign not in said.replace("\\`", ""), f"{page} {address} shows {sign} as markup: {said}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_run_with_one_class_opens_on_every_page(tmp_path, page, monkeypatch):
+    write_run(tmp_path, "alone", classes=["person"], co_occurrence=np.array([[9]])).finish()
+    monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    for address in ({}, *VIEWS.get(page, ())):
+        opened = AppTest.from_file(str(ROOT / "app" / "views" / f"{page}.py"), default_timeout=60)
+        for name, value in address.items():
+            opened.query_params[name] = value
+        with np.errstate(all="ignore"):
+            opened.run()
+        assert not opened.exception, f"{page} {address}: {opened.exception[0].stack_trace}"
+        if page == "geometry":
+            assert "Fewer than two classes have a class mean" in words(opened)

@@ -9,7 +9,10 @@ import sys
 
 import pytest
 
+from mlcnc.store import RunStore
+from tests.app.conftest import write_run
 from tests.conftest import ROOT
+from tests.fuzz.surface import HEALTHY, read_everything
 
 FULL = int(os.environ.get("MLCNC_FUZZ_CASES", "12000"))
 FEWER = 250
@@ -37,6 +40,15 @@ def test_damaged_runs_break_nothing_execute_nothing_and_lead_nowhere():
     assert report["cases"] == FEWER
     # the damage is met: most of it is said in some sentence
     assert len(report["said"]) > 60
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_with_one_class_is_read_like_any_other(tmp_path):
+    write_run(tmp_path, HEALTHY).finish()
+    write_run(tmp_path, "alone", classes=["person"], co_occurrence=[[9]]).finish()
+    said = read_everything(tmp_path)
+    assert said == ["1000000.safetensors of run alone is missing"]
+    assert RunStore(tmp_path).open("alone").info.co_occurrence == [[9]]
 
 
 @pytest.mark.slow
