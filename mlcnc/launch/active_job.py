@@ -23,6 +23,9 @@ from mlcnc.launch.regular_file import open_to_append
 GRACE_SECONDS = 6.0
 """Between the polite stop and the kill of all processes."""
 
+DEVICE_VARIABLE = "MLCNC_DEVICE"
+"""Set for a job to the kind of its device; ``mlcnc.training.device`` obeys it above the config of the run."""
+
 _LEAST_GRACE_SECONDS = 3.0
 _SIZE_SECONDS = 5.0
 _NICENESS = 5
@@ -71,11 +74,16 @@ class ActiveJob:
         """Return the exit status once the first process has ended, None before.
 
         What it left of its group is killed while the unreaped process still keeps the group's number from
-        being given to others.
+        being given to others. Where another took its status, ``child`` becomes None: nobody saw its end.
         """
         assert self.child is not None
         if hasattr(os, "waitid"):
-            if os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            try:
+                if os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                    return None
+            except ChildProcessError:
+                self.child.poll()
+                self.child = None
                 return None
             self.process.signal_group(signal.SIGKILL)
             return self.child.wait()
@@ -158,7 +166,7 @@ def spawn(
     environment = {
         name: value
         for name, value in os.environ.items()
-        if name in _PASSED_ON or name.startswith(("MLCNC_", "LC_"))
+        if name in _PASSED_ON or (name.startswith(("MLCNC_", "LC_")) and name != DEVICE_VARIABLE)
     }
     environment |= {
         JOB_VARIABLE: str(folder),
@@ -168,6 +176,9 @@ def spawn(
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "CUDA_VISIBLE_DEVICES": visible_gpus(device),
     }
+    kind = device.partition(":")[0]
+    if kind in ("cpu", "cuda", "mps"):
+        environment[DEVICE_VARIABLE] = kind
 
     def prepare() -> None:
         # the page and the supervisor go first when the machine is busy

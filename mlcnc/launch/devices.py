@@ -119,13 +119,19 @@ def gpu_uuid(name: str) -> str:
     """Return the UUID of the GPU that this process calls so; empty where it is none or not known."""
     if not name.startswith("cuda"):
         return ""
-    gpus = (known_facts() or _NOTHING_KNOWN)["cuda"]
-    index = int(name.partition(":")[2])
-    return str(gpus[index][2]) if index < len(gpus) else ""
+    return _uuid_of(name, known_facts() or _NOTHING_KNOWN)
 
 
 def lanes_for(name: str, uuid: str = "") -> list[str]:
-    """Return the devices that a job may be given, best first; auto may take any GPU. Torch is not waited for.
+    """Return the devices that a job may be given, best first; see :func:`lanes_with_locks`."""
+    return list(lanes_with_locks(name, uuid))
+
+
+def lanes_with_locks(name: str, uuid: str = "") -> dict[str, str]:
+    """Return the devices that a job may be given, best first, each with the name of its lock.
+
+    Auto may take any GPU. Torch is not waited for. Both come from one reading: what another process finds
+    out meanwhile must not give a GPU a second lock.
 
     Args:
         name: as asked for.
@@ -136,10 +142,14 @@ def lanes_for(name: str, uuid: str = "") -> list[str]:
         LaunchError: there is no such device, or the folder of device locks cannot be used.
     """
     if name == "cpu":
-        return [name]
+        return {name: name}
     facts = known_facts()
     if facts is None:
         raise DevicesUnknownError("waits until torch has said which devices this machine has")
+    return {lane: _lock_name(lane, facts) for lane in _lanes(name, uuid, facts)}
+
+
+def _lanes(name: str, uuid: str, facts: dict[str, Any]) -> list[str]:
     known = _names(facts)
     if name != "auto":
         same = [f"cuda:{index}" for index, gpu in enumerate(facts["cuda"]) if uuid and gpu[2] == uuid]
@@ -174,7 +184,18 @@ def lock_name(device: str) -> str:
     """
     if not device.startswith("cuda"):
         return device
-    return f"cuda-{gpu_uuid(device) or gpu_key(device)}"
+    return _lock_name(device, known_facts() or _NOTHING_KNOWN)
+
+
+def _lock_name(device: str, facts: dict[str, Any]) -> str:
+    if not device.startswith("cuda"):
+        return device
+    return f"cuda-{_uuid_of(device, facts) or gpu_key(device)}"
+
+
+def _uuid_of(device: str, facts: dict[str, Any]) -> str:
+    gpus, index = facts["cuda"], int(device.partition(":")[2])
+    return str(gpus[index][2]) if index < len(gpus) else ""
 
 
 def _names(facts: dict[str, Any]) -> list[str]:

@@ -238,7 +238,7 @@ def seconds_since_cancel(folder: Path) -> float:
     try:
         tree = _read(folder / "cancel")
         asked = float(tree["asked"]) if tree["boot_id"] == boot_id() else boot_seconds()
-    except (OSError, LaunchError, KeyError, TypeError, ValueError):
+    except (OSError, LaunchError, KeyError, TypeError, ValueError, OverflowError):
         return 0.0
     return max(0.0, boot_seconds() - asked)
 

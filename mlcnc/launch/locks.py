@@ -57,7 +57,7 @@ def device_lock_path(device: str) -> Path:
     return lock_folder() / f"device-{device.replace(':', '-')}.lock"
 
 
-def try_lock(path: Path, *, shared: bool = False) -> int | None:
+def try_lock(path: Path) -> int | None:
     """Return the descriptor of the locked file, None where another process holds it.
 
     Raises:
@@ -66,17 +66,26 @@ def try_lock(path: Path, *, shared: bool = False) -> int | None:
     while True:
         descriptor = _opened(path)
         try:
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             return None
         except OSError as error:
             os.close(descriptor)
             raise _no_lock(path, error) from None
-        if _is_still_there(descriptor, path):
+        if is_lock_of(descriptor, path):
             return descriptor
         # a cleaner of temporary files removed it between opening and locking
         os.close(descriptor)
+
+
+def is_lock_of(descriptor: int, path: Path) -> bool:
+    """Return whether the file of this name is still the one that was opened, not a later one in its place."""
+    try:
+        opened, found = os.fstat(descriptor), path.stat()
+    except OSError:
+        return False
+    return (opened.st_dev, opened.st_ino) == (found.st_dev, found.st_ino)
 
 
 @contextmanager
@@ -131,13 +140,6 @@ def _opened(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
     except OSError as error:
         raise LaunchError(f"{path} cannot be opened: {error.strerror}") from None
-
-
-def _is_still_there(descriptor: int, path: Path) -> bool:
-    try:
-        return os.fstat(descriptor).st_ino == path.stat().st_ino
-    except OSError:
-        return False
 
 
 def _no_lock(path: Path, error: OSError) -> LaunchError:

@@ -111,10 +111,15 @@ def job_processes(folder: Path) -> list[int]:
     """Return the pids of all processes of this user that carry the job's folder in their environment."""
     import psutil
 
+    wanted = os.path.realpath(folder)
     found = []
     for process in psutil.process_iter():
         try:
-            if process.uids().real == os.getuid() and process.environ().get(JOB_VARIABLE) == str(folder):
+            if process.uids().real != os.getuid():
+                continue
+            given = process.environ().get(JOB_VARIABLE)
+            # a runs folder may have two names, and the job was started by one of them
+            if given and os.path.realpath(given) == wanted:
                 found.append(process.pid)
         except (psutil.Error, OSError):
             continue

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from mlcnc.errors import StoreError
-from mlcnc.launch.job import JobState, JobStatus
-from mlcnc.launch.job_folder import write_status
+from mlcnc.errors import LaunchError, StoreError
+from mlcnc.launch.job import ACTIVE_STATES, JobState, JobStatus
+from mlcnc.launch.job_folder import JobFolder, read_status, write_status
 from mlcnc.launch.processes import kill_stragglers
 from mlcnc.store.liveness import now
 
@@ -19,10 +20,12 @@ class StateKeeper:
     """The supervisor's hand on state.json of all jobs.
 
     Args:
+        jobs: the folder of the jobs.
         say: receives a sentence for the first failure of each job.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, jobs: JobFolder, say: Callable[[str], None]) -> None:
+        self._jobs = jobs
         self._say = say
         self._unwritten: dict[str, tuple[Path, JobStatus]] = {}
         self._retry_at = 0.0
@@ -60,8 +63,26 @@ class StateKeeper:
         self.write(folder, status.model_copy(update=ended))
 
     def retry(self) -> None:
-        """Try again to write what the disk did not take, from time to time."""
-        if self._unwritten and time.monotonic() >= self._retry_at:
-            self._retry_at = time.monotonic() + RETRY_SECONDS
+        """Try again to write what the disk did not take, from time to time.
+
+        What another moved on meanwhile stays, e.g. a stopped job that was to be queued again.
+        """
+        if not self._unwritten or time.monotonic() < self._retry_at:
+            return
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+        # where the queue cannot be held now, the next time is as good
+        with suppress(LaunchError), self._jobs.changing():
             for folder, status in list(self._unwritten.values()):
-                self.write(folder, status)
+                if _has_moved_on(folder, status):
+                    del self._unwritten[folder.name]
+                else:
+                    self.write(folder, status)
+
+
+def _has_moved_on(folder: Path, kept: JobStatus) -> bool:
+    """Return whether the disk has an end or a later start of the job; False where it cannot be read."""
+    try:
+        written = read_status(folder)
+    except (OSError, LaunchError):
+        return False
+    return written.attempt > kept.attempt or written.state not in ACTIVE_STATES

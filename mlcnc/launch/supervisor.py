@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
+import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlcnc.errors import LaunchError, MlcncError, StoreError
 from mlcnc.launch import outcome
 from mlcnc.launch.active_job import ActiveJob, spawn
+from mlcnc.launch.adoption import Adoption
 from mlcnc.launch.device_search import DeviceSearch
-from mlcnc.launch.devices import DevicesUnknownError, lanes_for, lock_name
+from mlcnc.launch.devices import DevicesUnknownError, lanes_with_locks
 from mlcnc.launch.job import JobEntry, JobState, JobStatus
 from mlcnc.launch.job_folder import LEAST_FREE_BYTES, JobFolder, is_cancelled, read_status, write_status
-from mlcnc.launch.locks import device_lock_path, try_lock
-from mlcnc.launch.processes import ProcessMark, job_leader, mark_of, own_mark
-from mlcnc.launch.reading import STOPPED_ON_REQUEST, JobReader, Record, stop_reason
+from mlcnc.launch.locks import device_lock_path, is_lock_of, try_lock
+from mlcnc.launch.processes import mark_of, own_mark
+from mlcnc.launch.reading import STOPPED_ON_REQUEST, JobReader, Record
 from mlcnc.launch.request import JobRequest, argv_of
 from mlcnc.launch.state_keeper import RETRY_SECONDS, StateKeeper
 from mlcnc.launch.telemetry import GpuMeter
@@ -63,12 +63,13 @@ class Supervisor:
         self._command = command
         self._active: dict[str, ActiveJob] = {}
         self._queue: list[Record] = []
-        self._states = StateKeeper(_say)
+        self._states = StateKeeper(self.folder, _say)
         self._gpus = GpuMeter()
         self._version = -1
         self._scanned_at = 0.0
         self._not_before: dict[str, float] = {}
         self._held_since: dict[str, float] = {}
+        self._said: dict[str, str] = {}
         self._devices = DeviceSearch()
 
     def run(self) -> bool:
@@ -81,9 +82,10 @@ class Supervisor:
         if lock is None:
             return False
         with self.folder.changing():
-            self._adopt()
+            self._active |= Adoption(self._reader, self._states, _say).all()
         idle_since = time.monotonic()
-        while self.folder.supervisor_lock.exists():
+        # a folder of jobs that was removed and made again is another's
+        while is_lock_of(lock, self.folder.supervisor_lock):
             try:
                 self._tick()
             except Exception:
@@ -120,74 +122,27 @@ class Supervisor:
             _say(str(error))
             return False
 
-    def _adopt(self) -> None:
-        for record in self._reader.records()[0]:
-            try:
-                self._adopt_one(record)
-            except Exception:
-                # one odd job must not keep the others from being found
-                _say(traceback.format_exc())
-
-    def _adopt_one(self, record: Record) -> None:
-        state, process = record.status.state, record.status.process
-        if record.is_damaged:
-            self._mend(record)
-        elif state == "starting" and not self._belongs_elsewhere(record):
-            # its process, should one still be on the way, sees another attempt and gives up
-            again = record.status.model_copy(
-                update={"state": "queued", "attempt": record.status.attempt + 1, "supervisor": None}
-            )
-            self._states.write(record.folder, again)
-        elif state in ("running", "stopping") and not self._belongs_elsewhere(record):
-            if process is not None and process.is_alive:
-                self._take_over(record, process)
-            else:
-                self._settle_unseen(record)
-
-    def _belongs_elsewhere(self, record: Record) -> bool:
-        mark = record.status.process or record.status.supervisor
-        if mark is None or mark.is_here:
-            return False
-        return self._reader.standing(record)[0] in ("starting", "running", "stopping")
-
-    def _take_over(self, record: Record, process: ProcessMark) -> None:
-        active = ActiveJob(record.folder, record.entry, record.status, process, None)
-        self._active[record.entry.job_id] = active
-        reason = stop_reason(record)
-        if reason is not None:
-            active.begin_stop(reason, already_told=record.status.state == "stopping")
-
-    def _settle_unseen(self, record: Record) -> None:
-        entry, process = record.entry, record.status.process
-        state, headline = outcome.unseen(
-            entry.request.kind,
-            record.folder,
-            self.folder.runs_root,
-            entry.run_id,
-            None if process is None else process.pid,
-            stop_reason(record),
-        )
-        self._states.finish(record.folder, record.status, state, headline)
-
-    def _mend(self, record: Record) -> None:
-        """Bring a job whose state.json is damaged to a known state, by its process where it has one."""
-        process = job_leader(record.folder)
-        if process is None:
-            self._states.finish(record.folder, record.status, "lost", record.status.headline)
-            return
-        status = JobStatus(state="running", process=process)
-        self._states.write(record.folder, status)
-        self._take_over(replace(record, status=status), process)
-
     def _tick(self) -> None:
         for active in list(self._active.values()):
-            self._look_after(active)
+            with self._apart(active.entry.job_id):
+                self._look_after(active)
         self._states.retry()
         version = self.folder.version()
         if version != self._version or time.monotonic() - self._scanned_at > RESCAN_SECONDS:
             self._version = version
             self._scan()
         self._start_what_can()
+
+    @contextmanager
+    def _apart(self, job_id: str) -> Iterator[None]:
+        """Keep whatever goes wrong with one job from the others; said once as long as it stays the same."""
+        try:
+            yield
+        except Exception:
+            said = traceback.format_exc()
+            if self._said.get(job_id) != said:
+                self._said[job_id] = said
+                _say(f"job {job_id}: {said}")
 
     def _scan(self) -> None:
         self._scanned_at = time.monotonic()
@@ -198,7 +153,8 @@ class Supervisor:
                 continue
             if record.cancelled:
                 # who asked died before writing more, or the job was on its way to a start
-                self._states.finish(record.folder, record.status, "stopped", STOPPED_ON_REQUEST)
+                with self._apart(record.entry.job_id):
+                    self._states.finish(record.folder, record.status, "stopped", STOPPED_ON_REQUEST)
             else:
                 waiting.append(record)
         self._queue = sorted(waiting, key=lambda record: record.rank)
@@ -233,6 +189,7 @@ class Supervisor:
 
     def _end(self, active: ActiveJob, state: JobState, headline: str, code: int | None = None) -> None:
         del self._active[active.entry.job_id]
+        self._said.pop(active.entry.job_id, None)
         self._states.finish(active.folder, active.status, state, headline, code)
         if not any((job.status.device or "").startswith("cuda") for job in self._active.values()):
             self._gpus.close()
@@ -249,14 +206,18 @@ class Supervisor:
             except LaunchError as error:
                 # one job that cannot start must not keep those behind it from starting
                 self._wait(record, f"waits: {error}")
+            except Exception as error:
+                with self._apart(record.entry.job_id):
+                    self._wait(record, f"waits: {type(error).__name__}: {error}")
+                    raise
 
     def _start_where_free(self, record: Record, busy: set[str | None]) -> None:
         held = None
-        for lane in self._lanes(record):
+        for lane, lock_name in self._lanes(record).items():
             if lane in busy:
                 continue
             busy.add(lane)
-            lock = try_lock(device_lock_path(lock_name(lane)))
+            lock = try_lock(device_lock_path(lock_name))
             if lock is None:
                 since = self._held_since.setdefault(lane, time.monotonic())
                 # the last processes of a job that just ended, or someone who asks, hold it for a moment
@@ -272,12 +233,13 @@ class Supervisor:
         if held is not None:
             self._say_why(record, f"waits for {held}, which another job holds")
 
-    def _lanes(self, record: Record) -> list[str]:
+    def _lanes(self, record: Record) -> dict[str, str]:
+        """Return the lanes that a job may take, best first, each with the name of its lock."""
         request = record.entry.request
         try:
             if request.kind == "glove":
-                return [NETWORK]
-            return lanes_for(request.wanted_device(), record.entry.gpu)
+                return {NETWORK: NETWORK}
+            return lanes_with_locks(request.wanted_device(), record.entry.gpu)
         except DevicesUnknownError as error:
             self._devices.advance()
             self._say_why(record, str(error))
@@ -286,7 +248,7 @@ class Supervisor:
         except MlcncError as error:
             self._queue.remove(record)
             self._states.finish(record.folder, record.status, "failed", str(error))
-        return []
+        return {}
 
     def _start(self, entry: JobEntry, folder: Path, lane: str, lock: int) -> None:
         with self.folder.changing():
@@ -318,7 +280,8 @@ class Supervisor:
         try:
             argv = self._command(entry.request, entry.run_id, self.folder.runs_root)
             child = spawn(argv, folder, lane, lock, lambda: self._claim(folder, status, running))
-        except (OSError, subprocess.SubprocessError, MlcncError) as error:
+        except Exception as error:
+            # whatever it was: a job that stays "starting" would never end
             self._settle_unstarted(folder, status, error)
             return
         process = mark_of(child.pid)
@@ -374,6 +337,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mlcnc.launch.supervisor", description=__doc__)
     parser.add_argument("--runs", required=True, metavar="FOLDER", help="the runs folder")
     options = parser.parse_args(arguments)
+    if hasattr(signal, "SIGCHLD"):
+        # inherited where it is ignored: the ends of jobs could not be waited for
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         Supervisor(options.runs).run()
     except MlcncError as error:

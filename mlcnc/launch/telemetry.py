@@ -118,13 +118,14 @@ class GpuMeter:
         return self._latest.get(gpu)
 
     def close(self) -> None:
-        """End ``nvidia-smi``."""
+        """End ``nvidia-smi`` and forget what it said."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             if self._process.stdout is not None:
                 self._process.stdout.close()
         self._process = None
+        self._latest, self._rest = {}, b""
 
     def _stream(self) -> IO[bytes] | None:
         program = shutil.which("nvidia-smi")

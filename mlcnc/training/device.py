@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from mlcnc.errors import ConfigError
+
+DEVICE_VARIABLE = "MLCNC_DEVICE"
+"""Goes before the config where it is set, as for a job, which must not leave the device it was given."""
 
 
 def select_device(name: str) -> tuple[torch.device, str]:
     """Return the device for ``auto``, ``cuda``, ``mps`` or ``cpu``, and a sentence for the user.
 
+    Args:
+        name: ``training.device`` of the config; the variable MLCNC_DEVICE goes before it.
+
     Raises:
         ConfigError: the named device is not available here.
     """
+    given = os.environ.get(DEVICE_VARIABLE)
+    origin = DEVICE_VARIABLE if given else "training.device"
+    name = given or name
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -24,9 +35,9 @@ def select_device(name: str) -> tuple[torch.device, str]:
         reason = f"first available of CUDA, MPS, CPU; missing: {', '.join(missing) or 'none'}"
     elif not available.get(name, False):
         known = ", ".join(kind for kind, here in available.items() if here)
-        raise ConfigError(f"training.device: {name!r} is not available here; use one of {known}")
+        raise ConfigError(f"{origin}: {name!r} is not available here; use one of {known}")
     else:
-        chosen, reason = name, "asked for"
+        chosen, reason = name, f"asked for by {origin}" if given else "asked for"
     return torch.device(chosen), f"device {device_name(torch.device(chosen))} ({reason})"
 
 

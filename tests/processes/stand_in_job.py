@@ -61,6 +61,8 @@ def main():
     elif what == "signal":
         os.kill(os.getpid(), int(value))
         time.sleep(LONG)
+    elif what == "device":
+        print(os.environ.get("MLCNC_DEVICE", "none"))
     elif what == "environment":
         for name in sorted(os.environ):
             print(name)

@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from mlcnc.launch import LaunchError
+from mlcnc.launch import JobRequest, LaunchError
 from mlcnc.launch.active_job import GRACE_SECONDS
 from mlcnc.launch.locks import device_lock_path, is_locked
 from tests.processes.stand_in import (
@@ -220,6 +220,20 @@ def test_the_environment_of_a_job_is_small(jobs, monkeypatch):
     names = set(jobs.log(job.job_id).split())
     assert {"PATH", "HOME", "MLCNC_GLOVE", "CUDA_VISIBLE_DEVICES", "PYTHONUNBUFFERED"} <= names
     assert "SECRET_TOKEN" not in names
+
+
+@pytest.mark.parametrize(("device", "given"), [("cpu", "cpu"), ("auto", "cuda")])
+def test_a_job_is_told_the_kind_of_its_device(jobs, monkeypatch, device, given):
+    pretend_gpus(1)
+    monkeypatch.setenv("MLCNC_DEVICE", "mps")  # of who asks: it is no setting of the job
+    job = jobs.submit(stand_in("device", device=device))
+    assert wait_for_state(jobs, job.job_id, "finished").headline == given
+
+
+def test_a_download_is_told_no_device(jobs, monkeypatch):
+    monkeypatch.setenv("MLCNC_DEVICE", "cpu")
+    job = jobs.submit(JobRequest(kind="glove", out="x", after="device"))
+    assert wait_for_state(jobs, job.job_id, "finished").headline == "none"
 
 
 def is_running(pid):

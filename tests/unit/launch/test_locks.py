@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from mlcnc.errors import LaunchError
-from mlcnc.launch.locks import device_lock_path, is_locked, lock_folder, locked, try_lock
+from mlcnc.launch.locks import device_lock_path, is_lock_of, is_locked, lock_folder, locked, try_lock
 
 
 @pytest.fixture
@@ -37,12 +37,23 @@ def test_a_lock_lives_on_in_the_process_that_got_its_descriptor(folder):
     os.close(try_lock(path))
 
 
-def test_asking_disturbs_no_one_who_asks_too(folder):
+def test_asking_leaves_the_lock_free(folder):
     path = device_lock_path("cpu")
     os.close(try_lock(path))
-    asking = try_lock(path, shared=True)
     assert not is_locked(path)
-    os.close(asking)
+    os.close(try_lock(path))
+
+
+def test_a_lock_is_that_of_the_file_that_was_opened(folder):
+    path = device_lock_path("cpu")
+    descriptor = try_lock(path)
+    assert is_lock_of(descriptor, path)
+    path.unlink()
+    assert not is_lock_of(descriptor, path)
+    other = try_lock(path)
+    assert (is_lock_of(descriptor, path), is_lock_of(other, path)) == (False, True)
+    os.close(descriptor)
+    os.close(other)
 
 
 def test_a_lock_file_that_a_cleaner_removed_is_made_anew(folder, monkeypatch):

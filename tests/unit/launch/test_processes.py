@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -7,8 +8,8 @@ import pytest
 
 from mlcnc.launch.active_job import ActiveJob
 from mlcnc.launch.job import JobStatus
-from mlcnc.launch.job_folder import ask_to_cancel
-from mlcnc.launch.processes import ProcessMark, boot_seconds, mark_of, own_mark
+from mlcnc.launch.job_folder import ask_to_cancel, seconds_since_cancel
+from mlcnc.launch.processes import ProcessMark, boot_id, boot_seconds, job_leader, mark_of, own_mark
 
 
 @pytest.fixture
@@ -87,3 +88,39 @@ def test_the_time_of_grace_begins_with_the_request(tmp_path, monkeypatch, told, 
         clock[0] += step
         job.press_stop()
     assert sent[-1] == "SIGKILL"
+
+
+def test_a_child_whose_end_another_took_has_an_end_nobody_saw(sleeper):
+    job = ActiveJob(None, None, JobStatus(state="running"), mark_of(sleeper.pid), sleeper)
+    assert job.exit_code() is None
+    sleeper.kill()
+    os.waitpid(sleeper.pid, 0)
+    assert job.exit_code() is None
+    assert job.child is None
+    assert not job.process.is_alive
+
+
+def test_the_processes_of_a_job_are_found_by_either_name_of_its_folder(tmp_path):
+    folder = tmp_path / "runs" / ".jobs" / "0001-train"
+    folder.mkdir(parents=True)
+    (tmp_path / "other").symlink_to(tmp_path / "runs")
+    by_link = tmp_path / "other" / ".jobs" / "0001-train"
+    program = [sys.executable, "-I", "-S", "-c", "input()"]
+    for given in (folder, by_link):
+        process = subprocess.Popen(
+            program,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, "MLCNC_JOB_FOLDER": str(given)},
+        )
+        try:
+            assert job_leader(folder) == job_leader(by_link) == mark_of(process.pid)
+            assert job_leader(folder.with_name("0002-train")) is None
+        finally:
+            process.communicate(b"\n")
+
+
+@pytest.mark.parametrize("asked", ["9" * 400, '"later"', "null", "1e999", "NaN"])
+def test_a_request_to_stop_of_any_age_is_one(tmp_path, asked):
+    (tmp_path / "cancel").write_text(f'{{"boot_id": {json.dumps(boot_id())}, "asked": {asked}}}')
+    assert seconds_since_cancel(tmp_path) == 0.0

@@ -63,3 +63,14 @@ def test_free_memory_of_gpus_is_known_by_index_and_name(nvidia_smi, monkeypatch)
 def test_without_the_driver_nothing_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert GpuMeter().read("0") is None
+
+
+def test_a_closed_meter_forgets_what_it_has_seen(nvidia_smi, monkeypatch):
+    meter = GpuMeter()
+    try:
+        wait_until(lambda: meter.read("0"))
+        meter.close()
+        monkeypatch.setattr("mlcnc.launch.telemetry.os.read", lambda *more: b"")
+        assert meter.read("0") is None
+    finally:
+        meter.close()
