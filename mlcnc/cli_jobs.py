@@ -106,10 +106,12 @@ def _list(options: argparse.Namespace) -> int:
         print(f"{'job':{width}}  {'state':9} {'place':5} {'device':8} {'run':28} what is known")
         for job in found:
             place = "" if job.place is None else str(job.place)
-            print(
+            line = (
                 f"{job.job_id:{width}}  {job.state:9} {place:5} {job.device or '':8} "
-                f"{job.run_id or '':28} {printable(_known(job, jobs))}".rstrip()
+                f"{job.run_id or '':28} {_known(job, jobs)}"
             )
+            # a line end in a file must not make another job of it
+            print(printable(" ".join(line.splitlines())).rstrip())
     for sentence in problems:
         print(f"mlcnc: {printable(sentence)}", file=sys.stderr)
     return 0
@@ -118,13 +120,16 @@ def _list(options: argparse.Namespace) -> int:
 def _known(job: Job, jobs: Jobs) -> str:
     """Return the headline of a job, and how far its training is while it runs."""
     logged, planned = _epochs(job, jobs)
-    far = f"{logged} of {planned} epochs logged" if job.is_active and planned else ""
+    far = f"{logged} of {planned} epochs logged" if planned else ""
     return ", ".join(part for part in (far, job.headline) if part)
 
 
 def _epochs(job: Job, jobs: Jobs) -> tuple[int | None, int | None]:
-    """Return logged and planned epochs of the run that a job trains; None where there is none to read yet."""
-    if job.run_id is None or job.request.kind not in WRITES_RUN or job.state in ("queued", "starting"):
+    """Return logged and planned epochs of the run that a job trains now; None where it trains none.
+
+    A run goes on after a job of it was stopped, so that its numbers are not those of an ended job.
+    """
+    if job.run_id is None or job.request.kind not in WRITES_RUN or job.state not in ("running", "stopping"):
         return None, None
     try:
         status = RunStore(jobs.runs_root).open(job.run_id).status
@@ -158,6 +163,8 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _say_queued(jobs: Jobs, job: Job) -> None:
+    if job.headline:
+        print(printable(job.headline), file=sys.stderr)
     print(f"{job.job_id}: {job.state}" + (f", place {job.place}" if job.place else ""))
     print(command_line(argv_of(job.request, job.run_id, jobs.runs_root)))
 
@@ -170,8 +177,6 @@ def _resume(options: argparse.Namespace) -> int:
         max_minutes=options.max_minutes,
         max_megabytes=options.max_megabytes,
     )
-    if job.headline:
-        print(printable(job.headline), file=sys.stderr)
     _say_queued(jobs, job)
     return 0
 

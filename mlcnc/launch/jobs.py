@@ -6,11 +6,12 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlcnc.config import ExperimentConfig, default_stem, parse
-from mlcnc.errors import ConfigError, JobNotFoundError, LaunchError, StoreError
+from mlcnc.config import ExperimentConfig, default_stem
+from mlcnc.errors import JobNotFoundError, LaunchError, StoreError
 from mlcnc.launch import telemetry
 from mlcnc.launch.active_job import GRACE_SECONDS
 from mlcnc.launch.devices import chosen_device, gpu_uuid
@@ -32,8 +33,9 @@ from mlcnc.launch.processes import job_leader
 from mlcnc.launch.reading import JobReader, Record
 from mlcnc.launch.request import NEEDS_RUN, WRITES_RUN, JobRequest
 from mlcnc.launch.resuming import resumed_request
+from mlcnc.launch.run_checks import check_run, with_device_of_run
 from mlcnc.launch.supervisor_start import SupervisorStart
-from mlcnc.store import Run, RunStore, free_bytes, new_run_id
+from mlcnc.store import RunStore, free_bytes, new_run_id
 from mlcnc.store.liveness import host_name, now
 from mlcnc.store.schema import RUN_ID
 
@@ -78,6 +80,8 @@ class Jobs:
     def submit(self, request: JobRequest) -> Job:
         """Check a request, queue it, see that a supervisor is there and return the job.
 
+        Where no supervisor can be started the job is queued all the same, and its headline says so.
+
         Raises:
             ConfigError: the settings of a training job are not usable.
             StoreError: the run to work on does not exist or cannot be read.
@@ -85,7 +89,7 @@ class Jobs:
         """
         return self._queue(request)
 
-    def _queue(self, request: JobRequest, note: str = "") -> Job:
+    def _queue(self, request: JobRequest, note: str = "", *, any_device: bool = False) -> Job:
         lock_folder()
         if request.max_megabytes is not None and request.kind in ("gallery", "glove"):
             raise LaunchError(
@@ -99,7 +103,12 @@ class Jobs:
             if problems:
                 raise LaunchError("; ".join(problems))
         if request.kind in NEEDS_RUN:
-            request = self._checked_on_run(request)
+            assert request.run_id is not None
+            run = RunStore(self.runs_root).open(request.run_id)
+            check_run(request.kind, run)
+            if not any_device:
+                request, more = with_device_of_run(request, run)
+                note = "; ".join(part for part in (note, more) if part)
         wanted = request.wanted_device()
         if request.kind != "glove" and wanted != "auto":
             chosen_device(wanted)
@@ -126,7 +135,13 @@ class Jobs:
                 request=request.model_copy(update={"run_id": run_id}),
             )
             self._folder.create(entry)
-        self.ensure_supervisor()
+        try:
+            self.ensure_supervisor()
+        except LaunchError as error:
+            # it is queued all the same: after an error it would be asked for again
+            job = self.get(entry.job_id)
+            waits = f"queued but not started, as {error}; the next job or a look at the page Train starts it"
+            return replace(job, headline="; ".join(part for part in (job.headline, waits) if part))
         return self.get(entry.job_id)
 
     def resume(
@@ -139,7 +154,8 @@ class Jobs:
     ) -> Job:
         """Queue the rest of an interrupted run, on the device and with the limits of its last job here.
 
-        A limit that the run has reached is left out, a device that is gone becomes auto; the headline says so.
+        A limit that the run has reached is left out, a device that is gone becomes auto, also where the run
+        itself names it; the headline says so.
 
         Args:
             run_id: the run.
@@ -151,7 +167,7 @@ class Jobs:
         """
         if not RUN_ID.fullmatch(run_id):
             RunStore(self.runs_root).open(run_id)
-        request, note = resumed_request(
+        resumed = resumed_request(
             run_id,
             self.runs_root,
             self.all(),
@@ -159,7 +175,7 @@ class Jobs:
             max_minutes=max_minutes,
             max_megabytes=max_megabytes,
         )
-        return self._queue(request, note)
+        return self._queue(resumed.request, resumed.note, any_device=resumed.is_device_gone)
 
     def next_run_id(self, config: ExperimentConfig) -> str:
         """Return the name that a training with this config would get now; those of waiting jobs are taken."""
@@ -218,7 +234,8 @@ class Jobs:
             LaunchError: it is not queued, or its folder cannot be written.
         """
         with self._changing_job(job_id):
-            waiting = [record for record in self._reader.records()[0] if record.status.state == "queued"]
+            # those that have a place: a job of another machine never starts here
+            waiting = [record for record in self._reader.records()[0] if self._reader.has_place(record)]
             waiting.sort(key=lambda record: record.rank)
             places = [record.entry.job_id for record in waiting]
             if job_id not in places:
@@ -305,17 +322,6 @@ class Jobs:
         self._folder.of(job_id)
         return self._folder.changing()
 
-    def _checked_on_run(self, request: JobRequest) -> JobRequest:
-        """Return the request on the device that its run names, where the request leaves it open."""
-        assert request.run_id is not None
-        run = RunStore(self.runs_root).open(request.run_id)
-        if request.kind == "resume":
-            _check_resumable(run)
-        if request.kind == "layout" or request.device != "auto":
-            return request
-        named = parse(run.info.config).training.device
-        return request.model_copy(update={"device": "cuda:0" if named == "cuda" else named})
-
     def _claimed(self, records: list[Record]) -> dict[str | None, str]:
         return {
             record.entry.run_id: record.entry.job_id
@@ -338,18 +344,6 @@ class Jobs:
                 f"run_id {request.run_id!r} is taken in {self.runs_root}; choose another or leave it out"
             )
         return request.run_id
-
-
-def _check_resumable(run: Run) -> None:
-    state = run.status.state
-    if state == "finished":
-        raise LaunchError(f"run {run.run_id} is complete: there is nothing to go on with")
-    if state == "running":
-        raise LaunchError(f"run {run.run_id} is still being written; stop it before it is resumed")
-    if not parse(run.info.config).training.checkpoint:
-        raise ConfigError(
-            f"run {run.run_id} was trained with training.checkpoint off, so that it cannot be resumed"
-        )
 
 
 def _free_name(runs_root: Path, stem: str, claimed: set[str | None]) -> str:

@@ -95,13 +95,17 @@ class JobReader:
         """Return every readable job as it truly stands, newest first, and what is wrong with the others."""
         records, problems = self.records()
         standing = [(record, *self.standing(record)) for record in records]
-        waiting = [record.rank for record, state, _ in standing if state == "queued" and record.entry.is_ours]
+        waiting = [record.rank for record, state, _ in standing if _has_place(record, state)]
         places = {number: place for place, (_, number) in enumerate(sorted(waiting), start=1)}
         jobs = [
             _job(record, state, headline, places.get(record.entry.number))
             for record, state, headline in standing
         ]
         return jobs[::-1], problems
+
+    def has_place(self, record: Record) -> bool:
+        """Return whether a job has a place in the queue of this machine."""
+        return _has_place(record, self.standing(record)[0])
 
     def standing(self, record: Record) -> tuple[JobState, str]:
         """Return the true state and headline: what nobody runs any more is not called running."""
@@ -176,6 +180,10 @@ class JobReader:
         if isinstance(known[1], str):
             raise JobFormatError(known[1])
         return known[1]
+
+
+def _has_place(record: Record, state: JobState) -> bool:
+    return state == "queued" and record.entry.is_ours
 
 
 def stop_reason(record: Record) -> str | None:

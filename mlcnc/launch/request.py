@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mlcnc.config import ExperimentConfig, override, preset
-from mlcnc.errors import LaunchError
+from mlcnc.errors import ConfigError, LaunchError
 from mlcnc.store.schema import RUN_ID
 
 Kind = Literal["train", "resume", "layout", "evaluate", "gallery", "glove"]
@@ -20,6 +20,8 @@ KINDS: tuple[Kind, ...] = ("train", "resume", "layout", "evaluate", "gallery", "
 NEEDS_RUN = frozenset({"resume", "layout", "evaluate"})
 WRITES_RUN = frozenset({"train", "resume"})
 _DEVICE = "training.device"
+# what the command line takes for None in place of a text
+_NO_VALUE = ("none", "null")
 
 
 class JobRequest(BaseModel):
@@ -69,6 +71,15 @@ class JobRequest(BaseModel):
             raise ValueError("a job of kind glove needs out, the folder in which the vectors are put")
         if self.settings and self.kind != "train":
             raise ValueError(f"settings belong to train, a job of kind {self.kind} takes none")
+        try:
+            values = _values(self.settings)
+        except RecursionError:
+            raise ValueError(
+                "settings must be sections with values, got sections too deep in each other"
+            ) from None
+        for name, value in values:
+            if isinstance(value, str) and "\0" in value:
+                raise ValueError(f"the setting {name} must not hold a zero byte, got {value!r:.100}")
         return self
 
     def config(self) -> ExperimentConfig:
@@ -91,6 +102,12 @@ class JobRequest(BaseModel):
         if self.kind != "train":
             return request
         values = dict(self.given_settings())
+        name = values.get("name")
+        if isinstance(name, str) and name.lower() in _NO_VALUE:
+            raise ConfigError(
+                f"the setting name must not be {name!r}, which means no name on a command line; "
+                "choose another or leave it out"
+            )
         path = values.get("model.glove_path")
         model = request.config().model
         if model.label_embedding == "glove" and model.glove_path is None:
@@ -107,7 +124,7 @@ class JobRequest(BaseModel):
             ConfigError: as for :meth:`config`.
         """
         tree = self.config().model_dump()
-        return [(name, _at(tree, name)) for name in _leaves(self.settings)]
+        return [(name, _at(tree, name)) for name, _ in _values(self.settings)]
 
     def wanted_device(self) -> str:
         """Return the device asked for; where it is auto, the one that the settings name or the kind needs."""
@@ -197,11 +214,11 @@ def _nested(values: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _leaves(tree: Mapping[str, Any], path: str = "") -> list[str]:
-    found: list[str] = []
+def _values(tree: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
     for key, value in tree.items():
         name = f"{path}.{key}" if path else str(key)
-        found += _leaves(value, name) if isinstance(value, Mapping) else [name]
+        found += _values(value, name) if isinstance(value, Mapping) else [(name, value)]
     return found
 
 

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from mlcnc.errors import LaunchError
 from mlcnc.launch.active_job import folder_bytes
-from mlcnc.launch.devices import DevicesUnknownError, chosen_device
 from mlcnc.launch.job import Job
 from mlcnc.launch.request import WRITES_RUN, JobRequest, request_of
+from mlcnc.launch.run_checks import is_here
+
+
+class Resumption(NamedTuple):
+    """How a run is resumed.
+
+    Attributes:
+        request: what to do.
+        note: the sentence that says what is not as before; empty if nothing.
+        is_device_gone: the device of its last job is not here, so that any will do.
+    """
+
+    request: JobRequest
+    note: str
+    is_device_gone: bool
 
 
 def resumed_request(
@@ -20,8 +35,8 @@ def resumed_request(
     device: str | None,
     max_minutes: float | None,
     max_megabytes: float | None,
-) -> tuple[JobRequest, str]:
-    """Return the request to resume a run, and the sentence that says what is not as before; empty if nothing.
+) -> Resumption:
+    """Return how a run is resumed, and what is not as before.
 
     Args:
         run_id: the run.
@@ -39,15 +54,21 @@ def resumed_request(
             f"got {max_megabytes:g}"
         )
     notes: list[str] = []
-    after = None
+    after, is_device_gone = None, False
     last = next((job for job in jobs if job.run_id == run_id and job.request.kind in WRITES_RUN), None)
     if last is not None:
         after = last.request.after
-        device = _device_of(last, notes) if device is None else device
+        if device is None:
+            device = last.request.wanted_device()
+            is_device_gone = not is_here(device)
+        if is_device_gone:
+            notes.append(f"resumed on any device, as {device} is not on this machine")
+            device = "auto"
         max_minutes = last.request.max_minutes if max_minutes is None else max_minutes
         max_megabytes = _limit_of(last, size, notes) if max_megabytes is None else max_megabytes
     asked = {"device": device or "auto", "max_minutes": max_minutes, "max_megabytes": max_megabytes}
-    return request_of({"kind": "resume", "run_id": run_id, "after": after, **asked}), "; ".join(notes)
+    request = request_of({"kind": "resume", "run_id": run_id, "after": after, **asked})
+    return Resumption(request, "; ".join(notes), is_device_gone)
 
 
 def _limit_of(last: Job, size: int, notes: list[str]) -> float | None:
@@ -57,23 +78,3 @@ def _limit_of(last: Job, size: int, notes: list[str]) -> float | None:
         return limit
     notes.append(f"resumed without its limit of {limit:g} MB, which run {last.run_id} has reached")
     return None
-
-
-def _device_of(last: Job, notes: list[str]) -> str:
-    device = last.request.wanted_device()
-    if _is_here(device):
-        return device
-    notes.append(f"resumed on any device, as {device} is not on this machine")
-    return "auto"
-
-
-def _is_here(device: str) -> bool:
-    if device == "auto":
-        return True
-    try:
-        chosen_device(device)
-    except DevicesUnknownError:
-        return True  # the queue waits until they are known
-    except LaunchError:
-        return False
-    return True

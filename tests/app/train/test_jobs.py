@@ -252,6 +252,8 @@ def test_a_run_that_a_later_job_went_on_with_says_so(opened, root):
 
 def test_a_finished_run_can_be_evaluated_again_by_a_click(opened, root):
     write_live(root, finished=True)
+    (root / "live" / "checkpoints").mkdir(exist_ok=True)
+    (root / "live" / "checkpoints" / "last.pt").touch()
     write_job(root, "finished", run_id="live")
     page = pressed(opened(), "evaluate_followed")
     assert "Queued an evaluation of live" in said(page)

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from mlcnc.cli import main
+from mlcnc.errors import LaunchError
 from mlcnc.launch import Jobs
 from mlcnc.launch.job import JobStatus
 from mlcnc.launch.job_folder import write_status
@@ -68,6 +69,11 @@ def test_the_list_says_how_far_a_training_is(told, tmp_path):
     assert told("list")[1].splitlines()[1].endswith("live                         1 of 5 epochs logged")
     (tree,) = json.loads(told("list", "--json")[1])
     assert (tree["epochs_logged"], tree["epochs_planned"]) == (1, 5)
+    # another job may have gone on with the run of one that was stopped
+    write_status(tmp_path / "runs/.jobs/0001-train", JobStatus(state="stopped", headline="asked"))
+    (tree,) = json.loads(told("list", "--json")[1])
+    assert (tree["epochs_logged"], tree["epochs_planned"]) == (None, None)
+    assert told("list")[1].splitlines()[1].endswith("live                         asked")
 
 
 def test_words_from_files_are_shown_and_never_obeyed(told, tmp_path):
@@ -77,6 +83,15 @@ def test_words_from_files_are_shown_and_never_obeyed(told, tmp_path):
     (folder / "log.txt").write_text("one\x07\x1b]0;title\x07two\n")
     assert told("list")[1].splitlines()[1].endswith("bad\ufffd[2J \ufffdtxet")
     assert told("logs", "0001-gallery")[1] == "one\ufffdtwo\n"
+    write_status(folder, JobStatus(state="failed", device="c\x1b[2Ju\n0002-train", headline="two\nlines"))
+    assert told("list")[1].splitlines()[1].split() == [
+        "0001-gallery",
+        "failed",
+        "c\ufffd[2Ju",
+        "0002-train",
+        "two",
+        "lines",
+    ]
     (folder / "job.json").write_text('{"\x1b[2J')
     assert "\x1b" not in told("list")[2]
 
@@ -165,3 +180,13 @@ def test_help_names_every_action(told, capsys):
     assert all(
         f"  {action} " in shown for action in ("list", "start", "resume", "stop", "move", "remove", "logs")
     )
+
+
+def test_a_job_that_is_queued_but_not_started_says_so(told, tmp_path, monkeypatch):
+    def refuse(self):
+        raise LaunchError("the supervisor cannot be started: no memory")
+
+    monkeypatch.setattr(Jobs, "ensure_supervisor", refuse)
+    status, out, errors = told("start", "gallery", "--on", "cpu")
+    assert (status, out.splitlines()[0]) == (0, "0001-gallery: queued, place 1")
+    assert errors.startswith("queued but not started, as the supervisor cannot be started: no memory; ")

@@ -156,6 +156,34 @@ def test_only_an_interrupted_run_is_resumed(jobs):
     assert (again.device, again.max_minutes, again.after) == ("cpu", 5, "x")
 
 
+def test_only_a_run_with_a_checkpoint_that_rests_is_evaluated(jobs):
+    root = jobs.runs_root
+    with (
+        RunWriter.create(root, "mine", class_names=["a"], class_counts=[3]),
+        pytest.raises(LaunchError, match="run mine is still being written; evaluate it when it has ended"),
+    ):
+        queue(jobs, kind="evaluate", run_id="mine")
+    with pytest.raises(LaunchError, match="run mine has no checkpoint that could be evaluated: recorded runs"):
+        queue(jobs, kind="evaluate", run_id="mine")
+    assert jobs.all() == []
+    for name in ("last.pt", "previous.pt"):
+        (root / "mine" / "checkpoints").mkdir(exist_ok=True)
+        (root / "mine" / "checkpoints" / name).touch()
+        assert queue(jobs, kind="evaluate", run_id="mine").state == "queued"
+        (root / "mine" / "checkpoints" / name).unlink()
+
+
+def test_a_place_is_one_among_the_jobs_of_this_machine(jobs):
+    """Jobs of others, between which nobody sees a difference, are passed over."""
+    first, other, last = (queue(jobs) for _ in range(3))
+    path = other.folder / "job.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "elsewhere", "machine": "f"}))
+    jobs.move(last.job_id, -1)
+    assert [jobs.get(job.job_id).place for job in (last, other, first)] == [1, None, 2]
+    with pytest.raises(LaunchError, match="is not in the queue any more"):
+        jobs.move(other.job_id, -1)
+
+
 @pytest.mark.parametrize("state", ["finished", "stopped", "failed", "lost"])
 def test_an_ended_job_stays_as_it_was_written(jobs, state):
     job = with_status(jobs, state=state, headline="so it was", exit_code=3, process=own_mark(), device="cpu")

@@ -122,3 +122,48 @@ def test_settings_that_cannot_run_are_refused_whoever_asks(jobs):
     with pytest.raises(LaunchError, match=r"training\.batch_size 100000 is larger than the"):
         jobs.submit(JobRequest(kind="train", device="cpu", settings={"training": {"batch_size": 100_000}}))
     assert jobs.all() == []
+
+
+@pytest.fixture
+def of_gpu(jobs):
+    """Return an interrupted run that names a GPU and keeps a checkpoint."""
+    with (
+        pytest.raises(KeyboardInterrupt),
+        RunWriter.create(
+            jobs.runs_root,
+            "of-gpu",
+            class_names=["a"],
+            class_counts=[3],
+            config={"training": {"device": "cuda"}},
+        ),
+    ):
+        raise KeyboardInterrupt
+    checkpoint = jobs.runs_root / "of-gpu" / "checkpoints" / "last.pt"
+    checkpoint.parent.mkdir(exist_ok=True)
+    checkpoint.touch()
+    return "of-gpu"
+
+
+@pytest.mark.parametrize("kind", ["resume", "evaluate"])
+def test_a_run_is_worked_on_where_it_names_and_where_that_is_gone_anywhere(jobs, of_gpu, kind):
+    job = jobs.submit(JobRequest(kind=kind, run_id=of_gpu))
+    assert (job.request.device, job.headline) == ("cuda:0", "")
+    jobs.stop(job.job_id)
+    job = jobs.submit(JobRequest(kind=kind, run_id=of_gpu, device="cpu"))
+    assert (job.request.device, job.headline) == ("cpu", "")
+    jobs.stop(job.job_id)
+    pretend_gpus(0)
+    job = jobs.submit(JobRequest(kind=kind, run_id=of_gpu))
+    assert job.request.device == "auto"
+    assert job.headline == "on any device, as cuda:0, which the run names, is not on this machine"
+
+
+def test_a_device_that_is_gone_becomes_any_also_where_the_run_names_one(jobs, of_gpu):
+    jobs.stop(jobs.submit(JobRequest(kind="resume", run_id=of_gpu, device="cuda:1")).job_id)
+    for left, gone in ((1, "cuda:1"), (0, "cuda:1")):
+        pretend_gpus(left)
+        job = jobs.resume(of_gpu)
+        assert job.request.device == "auto"
+        assert job.headline == f"resumed on any device, as {gone} is not on this machine"
+        jobs.stop(job.job_id)
+        jobs.remove(job.job_id)

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from mlcnc.errors import LaunchError
-from mlcnc.launch import Jobs
+from mlcnc.launch import JobRequest, Jobs
 from tests.app.job_files import write_job
 from tests.processes.stand_in import wait_until
 
@@ -53,3 +53,13 @@ def test_one_that_left_or_was_killed_is_followed_at_once(jobs, program):
     wait_until(jobs.ended)
     assert jobs.ensure_supervisor()
     wait_until(jobs.ended)
+
+
+def test_a_job_whose_supervisor_does_not_start_is_queued_once_and_says_so(jobs):
+    assert jobs.ensure_supervisor()
+    wait_until(jobs.ended)
+    job = jobs.submit(JobRequest(kind="gallery", device="cpu"))
+    assert job.state == "queued"
+    assert job.headline.startswith("queued but not started, as the supervisor of")
+    assert job.headline.endswith("the next job or a look at the page Train starts it")
+    assert jobs.get(job.job_id).headline == "", "it is not so for ever"
