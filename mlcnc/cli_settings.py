@@ -44,8 +44,8 @@ def config_of(options: argparse.Namespace) -> ExperimentConfig:
 
 def given_settings(options: argparse.Namespace) -> dict[str, Any]:
     """Return the settings given on the command line by their dotted names."""
-    leaves = {".".join(path) for path, _ in leaf_fields()}
-    given = {name: _value(text) for name, text in vars(options).items() if name in leaves}
+    choices = {".".join(path): _choices(field.annotation) for path, field in leaf_fields()}
+    given = {name: _value(text, choices[name]) for name, text in vars(options).items() if name in choices}
     if options.glove:
         given["model.glove_path"] = options.glove
     return given
@@ -63,8 +63,8 @@ def nested(flat: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _value(text: str) -> Any:
-    if text.lower() in ("none", "null"):
+def _value(text: str, choices: tuple[str, ...]) -> Any:
+    if text.lower() in ("none", "null") and text not in choices:
         return None
     return text
 

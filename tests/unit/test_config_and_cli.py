@@ -65,6 +65,11 @@ def test_command_line_beats_file_beats_preset(tmp_path):
     assert configured("--glove", "x.txt").model.glove_path == "x.txt"
 
 
+def test_none_is_nothing_except_where_it_is_one_of_the_choices():
+    config = configured("--model.weights", "none", "--name", "none", "--training.ema_decay", "None")
+    assert (config.model.weights, config.name, config.training.ema_decay) == ("none", None, None)
+
+
 @pytest.mark.parametrize(
     ("tree", "words"),
     [
