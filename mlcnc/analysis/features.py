@@ -110,7 +110,9 @@ def write_feature_run(
     Raises:
         StoreError: the run exists already or the folder cannot be written.
     """
-    stem = re.sub(r"[^a-z0-9]+", "-", Path(source).stem.lower()).strip("-")[:40] or "features"
+    # a name that is no text, as other systems' disks may hold, cannot be stored as one
+    name = Path(source).name.encode("utf-8", "replace").decode()
+    stem = re.sub(r"[^a-z0-9]+", "-", Path(name).stem.lower()).strip("-")[:40] or "features"
     run_id = run_id or new_run_id(runs_root, f"features-{stem}")
     counts = file.targets.sum(axis=0, dtype=np.int64).tolist()
     with RunWriter.create(
@@ -119,8 +121,8 @@ def write_feature_run(
         class_names=file.class_names,
         class_counts=counts,
         group_thresholds=thresholds,
-        config={"data": {"dataset": Path(source).name}, "features": {"file": Path(source).name}},
-        name=Path(source).name,
+        config={"data": {"dataset": name}, "features": {"file": name}},
+        name=name,
         num_epochs=1,
         num_train=len(file.targets) if report.split == "train" else None,
         num_test=len(file.targets) if report.split == "test" else None,

@@ -63,7 +63,8 @@ def save_checkpoint(experiment: Experiment, run_folder: Path, next_epoch: int) -
             previous.unlink()
             replace_file(path, write)
     except (StoreError, OSError) as error:
-        reason = error.__cause__ or error
+        cause = error.__cause__ or error
+        reason = getattr(cause, "strerror", None) or cause
         raise StoreError(f"the checkpoint {path} could not be written: {reason}") from error
 
 

@@ -1,6 +1,7 @@
 """Anyone's features: every file kind, the run the dashboard opens, and clear refusals."""
 
 import json
+import os
 import pickle
 
 import numpy as np
@@ -65,6 +66,17 @@ def test_every_kind_of_file_gives_a_run_that_opens(tmp_path, capsys, arrays, kin
     assert class_variability(run, 0, split="test", space="f") is not None
     assert main(["analyze", str(path), "--runs", str(tmp_path / "runs")]) == 0
     assert "features-mine-2" in capsys.readouterr().err
+
+
+def test_a_file_whose_name_is_no_text_is_read_under_a_name_that_is(tmp_path, arrays):
+    path = written(tmp_path, "npz", arrays)
+    odd = path.with_name(os.fsdecode(b"m\xfcller.npz"))
+    try:
+        path.rename(odd)
+    except OSError:
+        pytest.skip("this file system takes names of Unicode only")
+    assert main(["analyze", str(odd), "--runs", str(tmp_path / "runs")]) == 0
+    assert RunStore(tmp_path / "runs").open("features-m-ller").info.name == "m?ller.npz"
 
 
 def test_class_wise_and_multi_label_features(tmp_path, capsys):
