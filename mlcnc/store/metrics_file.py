@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import SchemaValidator, core_schema, from_json
 
 from mlcnc.errors import RunFormatError
 from mlcnc.store.regular_files import read_regular, said_of
@@ -68,7 +70,7 @@ def _parse_line(text: bytes, names: Collection[str] | None = None) -> dict[str, 
         return None
     try:
         # reads a line in a fifth of the time of json, which reads a little more: surrogates, UTF-16
-        tree = from_json(text)
+        tree = from_json(text) if names is None else _few_of(tuple(names))(text)
     except ValueError:
         try:
             tree = json.loads(text)
@@ -88,6 +90,14 @@ def _parse_line(text: bytes, names: Collection[str] | None = None) -> dict[str, 
         return {name: float(value) for name, value in numbers.items()}
     except OverflowError:
         return {name: _number(value) for name, value in numbers.items()}
+
+
+@lru_cache(maxsize=32)
+def _few_of(names: tuple[str, ...]) -> Callable[[bytes], Any]:
+    """Return what reads an object from JSON and keeps these names: all is checked, less than half the time."""
+    field = core_schema.typed_dict_field(core_schema.any_schema(), required=False)
+    wanted = dict.fromkeys(("epoch", *names), field)
+    return SchemaValidator(core_schema.typed_dict_schema(wanted, extra_behavior="ignore")).validate_json
 
 
 def _number(value: float) -> float:
