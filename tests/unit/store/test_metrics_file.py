@@ -42,5 +42,5 @@ def test_few_metrics_of_a_line_are_those_of_the_whole_line(tmp_path, line):
     for one, other in zip(few, expected, strict=True):
         assert one.keys() == other.keys()
         assert all(
-            one[name] == other[name] or math.isnan(one[name]) and math.isnan(other[name]) for name in one
+            one[name] == other[name] or (math.isnan(one[name]) and math.isnan(other[name])) for name in one
         )
