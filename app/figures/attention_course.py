@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from PIL import Image
 
-from app.figures.attention import RISING, enlarged
+from app.figures.attention import RISING, enlarged, image_address
 from app.figures.player import with_player
 from app.figures.style import OPTIMUM_COLOUR, finished
 from mlcnc.analysis.attention import AttentionCourse, mass_cells
@@ -73,7 +72,7 @@ def attention_course_figure(
         )
         start_at = number * (width + gap)
         figure.add_layout_image(
-            source=Image.fromarray(enlarged(course.image)),
+            source=image_address(enlarged(course.image)),
             x=0,
             y=0,
             sizex=wide,

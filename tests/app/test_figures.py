@@ -1,12 +1,15 @@
 """Figures are pure functions of records: what is drawn is what was measured."""
 
+import io
+from base64 import b64decode
 from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from app.figures.attention import attention_overlay
+from app.figures.attention import attention_overlay, image_address
 from app.figures.comparison import bucket_bars, metric_bands, metric_curves
 from app.figures.style import BUCKET_COLOURS, EMBEDDING_COLOURS, NEUTRAL, OPTIMUM_COLOUR, run_colour
 from mlcnc.analysis.attention import probe_attention
@@ -64,6 +67,14 @@ def test_attention_lies_over_the_image_cell_by_cell(runs):
     assert trace.opacity == 0.4
     box = figure.layout.shapes[0]
     assert (box.x0, box.y0, box.x1, box.y1) == (0, 0, 8, 8)
+
+
+def test_an_image_under_attention_keeps_every_pixel():
+    image = np.random.default_rng(3).integers(0, 256, (24, 40, 3)).astype(np.uint8)
+    form, _, text = image_address(image).partition(",")
+    assert form == "data:image/webp;base64"
+    with Image.open(io.BytesIO(b64decode(text))) as opened:
+        np.testing.assert_array_equal(np.asarray(opened.convert("RGB")), image)
 
 
 def test_seeds_are_shades_of_the_colour_of_their_embedding(runs):
