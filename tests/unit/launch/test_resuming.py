@@ -4,30 +4,21 @@ import pytest
 
 from mlcnc.config import preset
 from mlcnc.errors import LaunchError
-from mlcnc.launch import JobRequest, Jobs
+from mlcnc.launch import JobRequest
 from mlcnc.store import RunWriter
 from tests.processes.stand_in import pretend_gpus
 
 
-class Unattended(Jobs):
-    """Jobs that nobody runs."""
-
-    def ensure_supervisor(self):
-        return False
-
-
 @pytest.fixture
-def jobs(tmp_path, monkeypatch):
+def jobs(jobs, tmp_path):
     """Return jobs with an interrupted run, ``half``, on a machine with two GPUs."""
-    (tmp_path / "locks").mkdir(mode=0o700)
-    monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path / "locks"))
     pretend_gpus(2)
     with (
         pytest.raises(KeyboardInterrupt),
         RunWriter.create(tmp_path / "runs", "half", class_names=["a"], class_counts=[3]),
     ):
         raise KeyboardInterrupt
-    return Unattended(tmp_path / "runs")
+    return jobs
 
 
 @pytest.fixture

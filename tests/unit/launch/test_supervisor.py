@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from mlcnc.errors import StoreError
-from mlcnc.launch import JobRequest, Jobs
+from mlcnc.launch import JobRequest
 from mlcnc.launch import supervisor as module
 from mlcnc.launch.active_job import ActiveJob
 from mlcnc.launch.job import JobStatus
@@ -19,20 +19,6 @@ from mlcnc.launch.processes import own_mark
 from mlcnc.launch.state_keeper import StateKeeper
 from mlcnc.launch.supervisor import Supervisor
 from tests.processes.stand_in import pretend_gpus, wait_until
-
-
-class Unattended(Jobs):
-    """Jobs that nobody runs."""
-
-    def ensure_supervisor(self):
-        return False
-
-
-@pytest.fixture
-def jobs(tmp_path, monkeypatch):
-    (tmp_path / "locks").mkdir(mode=0o700)
-    monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path / "locks"))
-    return Unattended(tmp_path / "runs")
 
 
 def queue(jobs, **more):

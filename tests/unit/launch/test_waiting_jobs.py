@@ -8,25 +8,11 @@ import time
 import pytest
 
 from mlcnc.errors import LaunchError
-from mlcnc.launch import JobRequest, Jobs
+from mlcnc.launch import JobRequest
 from mlcnc.launch.job_folder import read_status
 from mlcnc.launch.locks import device_lock_path, try_lock
 from mlcnc.launch.supervisor import Supervisor
 from tests.processes.stand_in import pretend_gpus
-
-
-class Unattended(Jobs):
-    """Jobs that nobody runs."""
-
-    def ensure_supervisor(self):
-        return False
-
-
-@pytest.fixture
-def jobs(tmp_path, monkeypatch):
-    (tmp_path / "locks").mkdir(mode=0o700)
-    monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path / "locks"))
-    return Unattended(tmp_path / "runs")
 
 
 @pytest.fixture
