@@ -37,7 +37,7 @@ def select_device(name: str) -> tuple[torch.device, str]:
         known = ", ".join(kind for kind, here in available.items() if here)
         raise ConfigError(f"{origin}: {name!r} is not available here; use one of {known}")
     else:
-        chosen, reason = name, f"asked for by {origin}" if given else "asked for"
+        chosen, reason = name, f"given to this job by {origin}" if given else "asked for"
     return torch.device(chosen), f"device {device_name(torch.device(chosen))} ({reason})"
 
 

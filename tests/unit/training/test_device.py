@@ -37,7 +37,7 @@ def test_the_device_that_a_job_was_given_goes_before_the_config_of_its_run(machi
     monkeypatch.setenv(DEVICE_VARIABLE, given)
     device, note = select_device(name)
     assert device.type == given
-    assert note.endswith("(asked for by MLCNC_DEVICE)")
+    assert note.endswith("(given to this job by MLCNC_DEVICE)")
 
 
 @pytest.mark.parametrize("given", ["cuda", "gpu"])
