@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.session import opened_run
 from app.widgets.job_actions import follow, move, remove, resume, show_way_to, stop
-from app.widgets.job_relations import TRAINING, may_resume, queued_jobs, running_jobs, successor
+from app.widgets.job_relations import TRAINING, begun_by, may_resume, queued_jobs, running_jobs, successor
 from app.widgets.job_words import duration, job_name, state_badge
 from app.widgets.plain_text import plain
 from app.widgets.train_form import fill_from
@@ -24,7 +24,7 @@ def show_queue(every: Sequence[Job], shown: Job | None, refused: bool) -> None:
     queued = queued_jobs(every)
     for job in [*running_jobs(every), *queued]:
         is_last = not job.place or job is queued[-1]
-        with _row(job, shown):
+        with _row(job, shown, begun_by(job, every)):
             _button("Show", "visibility", "show", job, partial(follow, job.job_id), job is shown)
             if job.state == "queued":
                 first = job is queued[0] or not job.place
@@ -51,31 +51,34 @@ def show_ended(every: Sequence[Job], shown: Job | None, refused: bool) -> None:
 
 
 def _ended(job: Job, every: Sequence[Job], shown: Job | None, refused: bool) -> None:
-    with _row(job, shown, successor(job, every)):
+    first = begun_by(job, every)
+    with _row(job, shown, first, successor(job, every)):
         _button("Show", "visibility", "show", job, partial(follow, job.job_id), job is shown)
         if job.run_id and may_resume(job, every):
             _button("Resume", "resume", "resume", job, partial(resume, job.run_id), refused)
         if job.request.kind in TRAINING and (run := opened_run(job.run_id)) and run.status.epoch is not None:
             show_way_to("geometry", [run.run_id], "Geometry", ":material/hub:")
-        if job.request.kind == "train":
-            _button("Clone", "content_copy", "clone", job, partial(fill_from, job), False)
+        if first is not None:
+            _button("Clone", "content_copy", "clone", job, partial(fill_from, first), False)
         _button("Remove", "delete", "remove", job, partial(remove, job.job_id), refused)
 
 
-def _row(job: Job, shown: Job | None, later: Job | None = None) -> st.delta_generator.DeltaGenerator:
+def _row(
+    job: Job, shown: Job | None, first: Job | None, later: Job | None = None
+) -> st.delta_generator.DeltaGenerator:
     box = st.container(horizontal=True, vertical_alignment="center", gap="small", border=True)
     # a bare "1. " would begin a list
     place = f"{job.place}\\. " if job.state == "queued" and job.place else ""
     with box.container(width="stretch", gap="xxsmall"):
         mark = ":material/visibility: " if job is shown else ""
         st.markdown(f"{mark}{place}**{plain(job_name(job))}** {state_badge(job.state)}")
-        st.caption(plain(_note(job, later)))
+        st.caption(plain(_note(job, first, later)))
     return box
 
 
-def _note(job: Job, later: Job | None) -> str:
-    preset = job.request.preset if job.request.kind == "train" else ""
-    parts = [job.request.after or preset] if job.request.after or preset else []
+def _note(job: Job, first: Job | None, later: Job | None) -> str:
+    label = job.request.after or ("" if first is None else first.request.preset)
+    parts = [label] if label else []
     if job.device and job.state != "queued":
         parts.append(f"on {job.device}")
     seconds = seconds_between(job.started_at, job.finished_at)

@@ -11,8 +11,8 @@ import streamlit as st
 from app.figures.live_curves import HEIGHT, LIVE_PANELS, live_spec, live_table
 from app.session import jobs, known_devices, opened_run
 from app.timing import timed
-from app.widgets.job_actions import followed, resume, show_way_to, stop, submit
-from app.widgets.job_relations import TRAINING, group_of, may_resume
+from app.widgets.job_actions import follow, followed, resume, show_way_to, stop, submit
+from app.widgets.job_relations import TRAINING, group_of, last_training, may_resume
 from app.widgets.job_use import show_progress, show_use
 from app.widgets.job_words import job_name, state_badge, waiting_words
 from app.widgets.plain_text import plain
@@ -144,8 +144,26 @@ def _show_head(job: Job, every: Sequence[Job], refused: bool, has_epochs: bool) 
             )
         elif job.run_id and job.request.kind in TRAINING:
             _show_ways_on(job, every, refused, has_epochs)
-        elif job.run_id and job.request.kind == "layout" and job.state == "finished":
-            show_way_to("map", [job.run_id], "Open in Feature map", ":material/grain:")
+        elif job.run_id and not job.is_active:
+            if job.request.kind == "layout" and job.state == "finished":
+                show_way_to("map", [job.run_id], "Open in Feature map", ":material/grain:")
+            run = opened_run(job.run_id)
+            _show_ways_on(job, every, refused, run is not None and run.status.epoch is not None)
+        training = last_training(job, every)
+        if training is not None and job.request.kind not in TRAINING:
+            st.button(
+                "Show its training",
+                icon=":material/show_chart:",
+                key="show_training",
+                on_click=partial(_follow_now, training.job_id),
+                help="Back to the curves of this run.",
+            )
+
+
+def _follow_now(job_id: str) -> None:
+    follow(job_id)
+    # the button of a fragment would draw that fragment alone, while lists mark the job that is shown
+    st.rerun()
 
 
 def _show_ways_on(job: Job, every: Sequence[Job], refused: bool, has_epochs: bool) -> None:

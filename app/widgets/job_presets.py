@@ -28,7 +28,8 @@ def show_presets(refused: bool, glove: GloveFile | None) -> None:
     with demo:
         _card(
             "One-minute demonstration",
-            "One short run with an ETF label embedding. NC1 falls while you watch.",
+            "One short run with an ETF label embedding. You see its loss, mAP by bucket, NC1 beside shuffled "
+            "labels, and the smallest angle beside that of a simplex ETF.",
             "Start the demonstration",
             lambda: [JobRequest(kind="train", preset="demo")],
             lambda queued: f"The demonstration is queued: {queued[0].run_id}.",

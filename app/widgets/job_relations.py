@@ -27,6 +27,20 @@ def may_resume(job: Job, every: Sequence[Job]) -> bool:
     return job.state in ("stopped", "failed", "lost") and is_last and opened_run(job.run_id) is not None
 
 
+def begun_by(job: Job, every: Sequence[Job]) -> Job | None:
+    """Return the job that began the run of a training job, itself or an earlier one; None where it is gone."""
+    if job.request.kind not in TRAINING or job.run_id is None:
+        return None
+    older = [other for other in every if other.run_id == job.run_id and other.created_at <= job.created_at]
+    return next((other for other in older if other.request.kind == "train"), None)
+
+
+def last_training(job: Job, every: Sequence[Job]) -> Job | None:
+    """Return the newest training job of the run that a job works on; None where there is none."""
+    of_run = (other for other in every if job.run_id is not None and other.run_id == job.run_id)
+    return next((other for other in of_run if other.request.kind in TRAINING), None)
+
+
 def successor(job: Job, every: Sequence[Job]) -> Job | None:
     """Return the next job that is to train the run of a training job, or did; None where there is none."""
     of_run = [other for other in every if other.run_id == job.run_id and other.request.kind in TRAINING]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from math import floor, log10
 from typing import Any
 
@@ -25,7 +24,8 @@ from mlcnc.analysis.form_fields import (
 )
 from mlcnc.config import PRESETS, ExperimentConfig, override, preset
 from mlcnc.errors import ConfigError, MlcncError
-from mlcnc.launch import Device, Job, JobRequest, argv_of, command_line, estimate
+from mlcnc.launch import Device, Job, argv_of, command_line, estimate
+from mlcnc.launch.request import request_of
 
 _TURN, _FILLED, _PRESET = "form_turn", "form_filled", "form_preset"
 _LEFT_OUT = (("training", "device"),)
@@ -98,30 +98,36 @@ def show_form(refused: bool, glove_path: str | None) -> None:
     device, minutes, megabytes = _limits(found.devices)
     try:
         config = override(base, nested(values))
-        request = JobRequest(
-            kind="train",
-            preset=name or "pictogram-lt",
-            settings=changed_settings(base, config),
-            device=device,
-            max_minutes=minutes,
-            max_megabytes=megabytes,
+        request = request_of(
+            {
+                "kind": "train",
+                "preset": name or "pictogram-lt",
+                "settings": changed_settings(base, config),
+                "device": device,
+                "max_minutes": minutes,
+                "max_megabytes": megabytes,
+            }
         )
     except (MlcncError, ValueError) as error:
         st.error(f"Not queued: {plain(error)}.", icon=":material/edit_off:")
         return
     _say_devices(found)
+    if config.model.glove_path and config.model.label_embedding != "glove":
+        st.caption(f"The glove path is not used: the label embedding is {config.model.label_embedding}.")
     stopped = bool(found.problem) or (bool(found.devices) and _say_needs(config, device))
     run_id = jobs().next_run_id(config)
     st.caption("The command, as a terminal takes it:")
     st.code(command_line(argv_of(request, run_id, runs_root())), language="bash", wrap_lines=True)
-    st.button(
+    clicked = st.button(
         "Queue this run",
         icon=":material/play_arrow:",
         type="primary",
         key="queue_form",
         disabled=refused or stopped,
-        on_click=partial(submit, [request], lambda queued: f"Queued {queued[0].run_id}."),
     )
+    # no callback: it would queue what was drawn before a number that was typed just before the click
+    if clicked and not stopped:
+        submit([request], lambda queued: f"Queued {queued[0].run_id}.")
 
 
 def _controls(config: ExperimentConfig, turn: int) -> dict[tuple[str, ...], Any]:
@@ -149,7 +155,7 @@ def _controls(config: ExperimentConfig, turn: int) -> dict[tuple[str, ...], Any]
 def _control(field: FormField, value: Any, turn: int) -> Any:
     label = field.path[-1].replace("_", " ")
     settings: dict[str, Any] = {"key": f"form_{turn}_{field.name}", "persist_state": "session"}
-    settings["help"] = plain(field.help)
+    settings["help"] = plain("; ".join(words for words in (field.help, field.range_words) if words))
     if field.kind == "choice":
         return st.selectbox(label, field.choices, index=field.choices.index(value), **settings)
     if field.kind == "switch":
@@ -163,17 +169,13 @@ def _control(field: FormField, value: Any, turn: int) -> Any:
     return text.strip() or (None if field.is_optional else "")
 
 
-def _number(field: FormField, label: str, value: Any, settings: Mapping[str, Any]) -> Any:
+def _number(field: FormField, label: str, value: Any, settings: dict[str, Any]) -> Any:
     kind: Callable[[Any], Any] = int if field.kind == "whole" else float
-    bounds: dict[str, Any] = {
-        name: None if bound is None else kind(bound)
-        for name, bound in (("min_value", field.lowest), ("max_value", field.highest))
-    }
     # a number given as the control's own default comes back when it is cleared; one from the state does not
     st.session_state.setdefault(settings["key"], None if value is None else kind(value))
+    # no bounds: the browser would show a number out of them and keep the last one within; the config judges
     return st.number_input(
         label,
-        **bounds,
         value=None,
         step=kind(_step(value)) or 1,
         format="%d" if field.kind == "whole" else "%.6g",
@@ -203,24 +205,21 @@ def _limits(devices: Sequence[Device]) -> tuple[str, float | None, float | None]
         minutes = _limit(
             "at most, minutes",
             "form_minutes",
-            least=0.1,
             step=1.0,
             help="After this time the job is stopped as by the button; it can be resumed.",
         )
         megabytes = _limit(
             "at most, MB on disk",
             "form_megabytes",
-            least=1.0,
             step=50.0,
             help="The job is stopped when its run folder is larger.",
         )
     return device or "auto", minutes, megabytes
 
 
-def _limit(label: str, key: str, *, least: float, step: float, help: str) -> float | None:
+def _limit(label: str, key: str, *, step: float, help: str) -> float | None:
     return st.number_input(
         label,
-        min_value=least,
         value=None,
         step=step,
         format="%g",

@@ -34,6 +34,7 @@ class FormField:
         help: one sentence.
         choices: of a ``choice``, else empty.
         lowest, highest: bounds of a number, None where there is none.
+        is_above_lowest, is_below_highest: whether the bound itself is no value.
         is_optional: whether None is a value.
         max_length: of a text, or None.
     """
@@ -44,6 +45,8 @@ class FormField:
     choices: tuple[str, ...] = ()
     lowest: float | None = None
     highest: float | None = None
+    is_above_lowest: bool = False
+    is_below_highest: bool = False
     is_optional: bool = False
     max_length: int | None = None
 
@@ -51,6 +54,14 @@ class FormField:
     def name(self) -> str:
         """As the command line names it, e.g. ``training.lr``."""
         return ".".join(self.path)
+
+    @property
+    def range_words(self) -> str:
+        """Which numbers it takes, e.g. ``at least 1, at most 10000``; empty where it takes all."""
+        least = "above" if self.is_above_lowest else "at least"
+        most = "below" if self.is_below_highest else "at most"
+        bounds = ((least, self.lowest), (most, self.highest))
+        return ", ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
 
     @property
     def section(self) -> str:
@@ -117,6 +128,8 @@ def _field(path: tuple[str, ...], info: FieldInfo) -> FormField:
         choices=tuple(str(choice) for choice in get_args(annotation)) if literal else (),
         lowest=bounds.get("ge", bounds.get("gt")),
         highest=bounds.get("le", bounds.get("lt")),
+        is_above_lowest="gt" in bounds,
+        is_below_highest="lt" in bounds,
         is_optional=is_optional,
         max_length=bounds.get("max_length"),
     )

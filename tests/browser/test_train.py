@@ -212,6 +212,20 @@ def test_a_double_click_starts_one_job(stage, page):
     assert len(stage.jobs.all()) == 1
 
 
+@pytest.mark.parametrize("typed", ["1000000", "-1", "0"])
+def test_a_number_out_of_range_is_told_and_a_click_right_after_it_queues_nothing(stage, page, typed):
+    page.goto(f"{stage.url}/train")
+    page.locator("summary").filter(has_text="Own settings").click()
+    page.get_by_role("spinbutton", name="epochs", exact=True).fill(typed)
+    # the click takes the focus from the number, which sends it
+    page.get_by_role("button", name="Queue this run").dispatch_event("mousedown")
+    page.get_by_role("button", name="Queue this run").click(timeout=2_000, force=True)
+    page.get_by_text("Not queued").wait_for(timeout=PATIENCE)
+    page.get_by_text(f"got {typed}").wait_for(timeout=PATIENCE)
+    settled(page)
+    assert stage.jobs.all() == []
+
+
 def test_a_job_is_stopped_midway_and_resumed_by_clicks(stage, page):
     job = stage.submit(epochs=8)
     page.goto(f"{stage.url}/train")

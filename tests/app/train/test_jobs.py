@@ -261,6 +261,39 @@ def test_a_finished_run_can_be_evaluated_again_by_a_click(opened, root):
     assert (newest.request.kind, newest.run_id) == ("evaluate", "live")
 
 
+@pytest.mark.parametrize(("kind", "state"), [("evaluate", "finished"), ("layout", "stopped")])
+def test_an_ended_job_on_a_run_shows_the_ways_on_of_the_run_and_back_to_its_training(opened, root, kind, state):
+    write_live(root, finished=True)
+    trained = write_job(root, "finished", run_id="live")
+    write_job(root, state, kind=kind, run_id="live")
+    page = opened("app/main.py").switch_page("views/train.py").run()
+    assert "Open in Geometry" in {link.proto.label for link in page.get("page_link")}
+    assert {"Evaluate", "Place its samples (UMAP)", "Show its training"} <= set(labels(page))
+    assert "Resume" not in labels(page)
+    assert not page.get("vega_lite_chart")
+    pressed(page, "show_training")
+    assert page.query_params["job"] == trained
+    assert len(page.get("vega_lite_chart")) == 4
+    assert "Show its training" not in labels(page)
+
+
+def test_the_way_back_leads_to_the_newest_training_and_is_there_while_a_job_waits(opened, root):
+    write_live(root, finished=True)
+    write_job(root, "stopped", run_id="live")
+    resumed = write_job(root, "finished", kind="resume", run_id="live")
+    write_job(root, kind="evaluate", run_id="live")
+    page = opened()
+    assert "Evaluate" not in labels(page)
+    pressed(page, "show_training")
+    assert page.query_params["job"] == resumed
+
+
+def test_without_its_training_in_the_list_no_way_leads_back(opened, root):
+    write_job(root, "failed", kind="evaluate", run_id="gone", headline="no run gone")
+    page = opened()
+    assert not {"Evaluate", "Show its training"} & set(labels(page))
+
+
 def test_while_it_measures_the_page_says_so(opened, root):
     write_live(root)
     status = json.loads((root / "live" / "status.json").read_text())

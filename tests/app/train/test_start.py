@@ -15,6 +15,8 @@ def test_without_jobs_the_page_says_what_to_do_first(opened):
     assert page.title[0].value.endswith("?")
     assert "Nothing was started from here yet" in said(page)
     assert "The one-minute demonstration needs no GPU" in said(page)
+    assert "NC1 falls" not in said(page)
+    assert "NC1 beside shuffled labels" in said(page)
     assert not page.get("vega_lite_chart")
     assert labels(page)[:3] == ["Start the demonstration", "Start the two runs", "Start the full run"]
 
@@ -182,6 +184,20 @@ def test_clone_fills_the_form_and_the_queued_run_has_the_same_settings(opened, r
     assert (queued.device, queued.max_minutes, queued.max_megabytes) == ("cpu", 7.5, 300.0)
 
 
+def test_clone_of_a_resumed_job_fills_the_form_from_the_job_that_began_its_run(opened, root):
+    first = write_job(root, "stopped", run_id="mine", preset="demo", settings={"training": {"epochs": 9}})
+    resumed = write_job(root, "finished", kind="resume", run_id="mine")
+    orphan = write_job(root, "finished", kind="resume", run_id="other")
+    page = opened()
+    assert f"clone_{orphan}" not in {button.key for button in page.button}
+    assert sum(caption.value.startswith("demo, on cpu") for caption in page.caption) == 2
+    pressed(page, f"clone_{resumed}")
+    assert page.selectbox(key="form_preset").value == "demo"
+    assert "--training.epochs 9" in page.code[-1].value
+    pressed(page, f"remove_{first}")
+    assert f"clone_{resumed}" not in {button.key for button in page.button}
+
+
 def test_the_form_sends_only_what_differs_from_the_preset(opened, root):
     page = opened()
     page.number_input(key="form_0_training.epochs").set_value(6).run()
@@ -222,6 +238,67 @@ def test_a_bad_setting_is_named_and_nothing_can_be_queued(opened, root, field, v
     assert sentence in said(page)
     assert "Queue this run" not in labels(page)
     assert Jobs(root).all() == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("form_0_training.epochs", 1_000_000, "training.epochs: input should be less than or equal to 10000"),
+        (
+            "form_0_model.embedding_dim",
+            10_000_000,
+            "model.embedding_dim: input should be less than or equal to",
+        ),
+        ("form_0_data.image_size", 8, "data.image_size: input should be greater than or equal to 32"),
+        ("form_0_training.lr", -1.0, "training.lr: input should be greater than 0"),
+        ("form_minutes", -1.0, "max_minutes: input should be greater than 0, got -1"),
+        ("form_megabytes", 0.0, "max_megabytes: input should be greater than 0, got 0"),
+    ],
+)
+def test_a_number_out_of_range_reaches_the_check_and_is_named(opened, root, key, value, sentence):
+    page = opened()
+    proto = page.number_input(key=key).proto
+    assert not (-1e6 < proto.min < 1e6 and proto.has_min)
+    assert not (-1e9 < proto.max < 1e9 and proto.has_max)
+    page.number_input(key=key).set_value(value).run()
+    assert not page.exception
+    assert f"Not queued: {sentence}" in page.error[0].value.replace("\\", "").replace("\u2060", "")
+    assert len(page.error[0].value) < 150
+    assert "Queue this run" not in labels(page)
+    assert Jobs(root).all() == []
+
+
+def test_a_size_that_no_machine_has_is_told_at_once(opened, root):
+    page = opened()
+    page.number_input(key="form_0_model.projection_dim").set_value(10**15).run()
+    assert "of memory, and cpu" in said(page)
+    assert page.button(key="queue_form").disabled
+    page.button(key="queue_form").proto.disabled = False
+    pressed(page, "queue_form")
+    assert Jobs(root).all() == []
+
+
+def test_a_click_right_after_a_number_was_typed_queues_that_number(opened, root):
+    page = opened()
+    page.number_input(key="form_0_training.epochs").set_value(6)
+    pressed(page, "queue_form")
+    assert Jobs(root).all()[0].request.settings == {"training": {"epochs": 6}}
+    page.number_input(key="form_0_training.epochs").set_value(1_000_000)
+    pressed(page, "queue_form")
+    assert len(Jobs(root).all()) == 1
+
+
+def test_the_help_of_a_number_names_its_range(opened):
+    assert opened().number_input(key="form_0_training.epochs").proto.help.endswith("at least 1, at most 10000")
+
+
+def test_a_glove_path_that_the_label_embedding_does_not_use_is_told(opened):
+    page = opened()
+    assert "is not used" not in said(page)
+    page.text_input(key="form_0_model.glove_path").set_value("/vectors.txt").run()
+    assert "The glove path is not used: the label embedding is etf." in said(page)
+    page.selectbox(key="form_0_model.label_embedding").select("glove").run()
+    assert "is not used" not in said(page)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.4", "", "::", "example.org"])

@@ -42,6 +42,20 @@ def test_kind_and_bounds_are_those_of_the_config(name, kind, lowest, highest, op
     assert (field.kind, field.lowest, field.highest, field.is_optional) == (kind, lowest, highest, optional)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("training.epochs", "at least 1, at most 10000"),
+        ("training.lr_rise", "above 0, below 1"),
+        ("model.dropout", "at least 0, below 1"),
+        ("training.lr", "above 0"),
+        ("data.flip", ""),
+    ],
+)
+def test_the_range_of_a_number_is_said_in_words(name, words):
+    assert by_name()[name].range_words == words
+
+
 def test_choices_are_those_of_the_config():
     assert by_name()["model.label_embedding"].choices == ("etf", "trainable", "glove")
     assert by_name()["name"].max_length == 120
