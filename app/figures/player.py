@@ -123,6 +123,17 @@ def with_player(
     return figure
 
 
+def at_frame(figure: go.Figure, label: str | None) -> go.Figure:
+    """Return a player's figure as it looks at one of its frames; itself where there is no such frame."""
+    names = [frame.name for frame in figure.frames]
+    if label not in names or not figure.layout.sliders:
+        return figure
+    moved = go.Figure(figure)
+    _show(moved, moved.frames[names.index(label)])
+    moved.layout.sliders[0].active = names.index(label)
+    return moved
+
+
 def curve_mark(curve: Curve, epoch: int) -> dict[str, Any]:
     """Return the part of a frame that sets a mark on a curve, at the logged epoch nearest to one from 0."""
     at = int(np.argmin(np.abs(curve.epochs - (epoch + 1))))

@@ -11,7 +11,6 @@ from app.widgets.controls import pick_moment
 from app.widgets.plain_text import plain
 from app.widgets.published_tables import show_published
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
-from mlcnc.analysis.comparison import seed_groups
 from mlcnc.analysis.runs import BUCKETS
 from mlcnc.analysis.setting_groups import confounders, setting_groups, varying_settings
 
@@ -42,7 +41,7 @@ with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
     )
 by_id = {run.run_id: run for run in selected.runs}
 single = setting in (RECIPE, None)
-groups = seed_groups(rows) if single else setting_groups(rows, setting)
+groups = selected.picked_groups if single else setting_groups(rows, setting)
 with answer:
     show_answer(groups, bucket, by_id)
     others = [] if single else confounders(groups, setting)
@@ -71,5 +70,5 @@ if settings.open:
         show_settings(groups, selected)
 if published.open:
     with published:
-        show_published(seed_groups(rows))
+        show_published(selected.picked_groups)
 show_problems(selected.problems, selected.picked)

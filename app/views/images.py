@@ -7,7 +7,7 @@ from app.session import remembered
 from app.widgets.class_evidence import show_company, show_curves
 from app.widgets.controls import pick_epoch
 from app.widgets.image_detail import show_image
-from app.widgets.image_gallery import DETAIL, IMAGE_KEY, in_order, pick_kind, show_gallery
+from app.widgets.image_gallery import DETAIL, IMAGE_KEY, gallery_title, in_order, pick_kind, show_gallery
 from app.widgets.plain_text import plain
 from app.widgets.run_pair import pick_pair
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
@@ -139,7 +139,7 @@ if image is not None:
             st.warning(plain(error))
     scroll_into_view(DETAIL)
 
-st.subheader(f"{len(images)} test images of {plain(class_name)} are {kind} by {plain(row.name)}")
+st.subheader(plain(gallery_title(len(images), class_name, kind, row.name)))
 if images:
     order = "lowest score first" if kind in ("missed", "rightly absent") else "highest score first"
     number = len(attended[kind])

@@ -50,7 +50,7 @@ with answer:
     show_next_steps()
 
 drawn = wanted.dataset or main_dataset([row for _, row in selected.picked])
-chosen = [group for group in seed_groups(selected.picked_recipes) if group.dataset == drawn]
+chosen = [group for group in selected.picked_groups if group.dataset == drawn]
 if chosen:
     st.subheader(plain(f"Test mAP by bucket on {drawn}"))
     show_chart(

@@ -73,6 +73,7 @@ def angle_frame(panels: Sequence[GeometryPanel], epochs: Sequence[int]) -> pd.Da
                 pd.DataFrame(
                     {
                         "run": panel.row.run_id,
+                        "angles between": record.title,
                         "epoch": epoch + 1,
                         "stored epoch shown": record.epoch + 1,
                         "first class": names[rows],

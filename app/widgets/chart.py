@@ -24,6 +24,7 @@ def show_chart(
     on_select: Any = None,
     selection_mode: Sequence[Literal["points", "box", "lasso"]] = ("box", "lasso"),
     below: Callable[[], object] | None = None,
+    exported: Callable[[], go.Figure] | None = None,
 ) -> Any:
     """Draw a chart, and below it the buttons *How to read this* and *Download*.
 
@@ -37,6 +38,7 @@ def show_chart(
         on_select: ``"rerun"`` or a callback where points can be selected; None where not.
         selection_mode: how points are selected.
         below: draws what stands right under the chart, such as its controls.
+        exported: makes the figure of the downloaded page where it is another one, such as one at another frame.
 
     Returns:
         Streamlit's selection where ``on_select`` is given, else None.
@@ -52,5 +54,5 @@ def show_chart(
         below()
     with st.container(horizontal=True):
         how_to_read(reading, key=f"read_{key}")
-        offer_downloads(key, title, figure, frame, alt=alt, reading=reading)
+        offer_downloads(key, title, exported or figure, frame, alt=alt, reading=reading)
     return event

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.session import remembered
 from app.widgets.plain_text import plain
-from mlcnc.analysis.comparison import SeedGroup, verdict
+from mlcnc.analysis.comparison import SeedGroup, repeats_sentence, verdict
 from mlcnc.analysis.intervals import difference_sentence, map_difference
 from mlcnc.analysis.runs import nearest_array_epoch
 from mlcnc.analysis.setting_groups import leading_pair
@@ -28,6 +28,7 @@ def show_answer(groups: Sequence[SeedGroup], bucket: str, runs: Mapping[str, Run
     pair = leading_pair(groups, bucket)
     if pair is not None:
         said.append(_over_images(pair, bucket, runs))
+    said.append(plain(repeats_sentence(groups)))
     st.markdown("\n".join(f"- {sentence}" for sentence in said if sentence))
 
 
@@ -49,5 +50,6 @@ def _over_images(pair: tuple[SeedGroup, SeedGroup], bucket: str, runs: Mapping[s
         return plain(error)
     if found is None or f"map_{bucket}" not in found:
         return "The leading runs stored no scores of the same test images, so these are not compared."
-    epochs = f" One run each, at stored epochs {chosen[0][1] + 1} and {chosen[1][1] + 1}."
+    at = [found_at[1] + 1 for found_at in chosen]
+    epochs = f" One run each, at epochs {at[0]} and {at[1]}: scores of images are stored at some epochs only."
     return plain(difference_sentence(f"{bucket} mAP", first.name, second.name, found[f"map_{bucket}"])) + epochs

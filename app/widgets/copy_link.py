@@ -1,8 +1,10 @@
-"""A button that copies the address of the page, which holds every choice made on it."""
+"""A button that copies the address of the page, which holds every choice made on it, and the runs it shows."""
 
 from __future__ import annotations
 
 import streamlit as st
+
+from app.session import RUNS_KEY
 
 _BUTTON = st.components.v2.component(
     "mlcnc_copy_link",
@@ -17,11 +19,16 @@ span { font-size: 0.8rem; color: var(--st-text-color); margin-left: 0.5rem; }
 """,
     js="""
 export default function (component) {
-  const { parentElement } = component;
+  const { parentElement, data } = component;
   const button = parentElement.querySelector("button");
   const said = parentElement.querySelector("span");
   button.onclick = async () => {
-    const address = window.location.href;
+    const view = new URL(window.location.href);
+    // runs that nobody picked are those of this folder today, and others tomorrow
+    if (!view.searchParams.has(data.key)) {
+      for (const run of data.runs) view.searchParams.append(data.key, run);
+    }
+    const address = view.href;
     try {
       await navigator.clipboard.writeText(address);
       said.textContent = "copied";
@@ -37,5 +44,6 @@ export default function (component) {
 
 
 def copy_link() -> None:
-    """Draw the button."""
-    _BUTTON(key="copy_link")
+    """Draw the button; called after the picker of runs."""
+    runs = list(st.session_state.get(RUNS_KEY) or [])
+    _BUTTON(key="copy_link", data={"key": RUNS_KEY, "runs": runs})

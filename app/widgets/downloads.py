@@ -52,14 +52,20 @@ def mode_bar(name: str) -> dict[str, Any]:
 
 
 def offer_downloads(
-    name: str, title: str, figure: go.Figure, frame: Numbers, *, alt: str = "", reading: str = ""
+    name: str,
+    title: str,
+    figure: go.Figure | Callable[[], go.Figure],
+    frame: Numbers,
+    *,
+    alt: str = "",
+    reading: str = "",
 ) -> None:
     """Offer the numbers and the chart behind one button; nothing is built before the click.
 
     Args:
         name: of the files, without ending; also the key of the buttons.
         title: above the exported chart.
-        figure: as drawn.
+        figure: as drawn, or what makes it.
         frame: the plotted numbers, or what makes them; called after the click, so with everything bound.
         alt: the takeaway in words.
         reading: Markdown; how to read the chart.
@@ -79,7 +85,9 @@ def offer_downloads(
         )
         st.download_button(
             "Chart (HTML, opens offline, 5 MB)",
-            lambda: figure_page(figure, title, alt=alt, reading=reading, frame=numbers()),
+            lambda: figure_page(
+                figure() if callable(figure) else figure, title, alt=alt, reading=reading, frame=numbers()
+            ),
             f"{name}.html",
             "text/html",
             key=f"html_{name}",

@@ -29,6 +29,12 @@ from mlcnc.analysis.pictures import picture, picture_index
 from mlcnc.analysis.runs import RunRow
 from mlcnc.store import Run
 
+LABEL_KEY = "label"
+"""Of the control of the class whose attention is shown."""
+
+_LABEL_OF = "label_of"
+"""Of the class and the image that it was shown for last."""
+
 READING = (
     "Every cell is one position of the feature map, and all cells of an image sum to 100 %; brighter cells "
     "carry more. The **white line** surrounds the fewest cells that hold 80 % of the attention: a small patch "
@@ -141,12 +147,17 @@ def show_attention(
         looked = [(run, row, probes[image]) for run, row, probes in kept if image in probes]
         with st.container(horizontal=True, vertical_alignment="bottom"):
             labels = list(dict.fromkeys([class_name, *options]))
+            # another image or class begins with the attention of that class, not with what was chosen before
+            seen, now = st.session_state.get(_LABEL_OF, (class_name, image)), (class_name, image)
+            st.session_state[_LABEL_OF] = now
+            if seen != now:
+                st.session_state[LABEL_KEY] = class_name
             label = st.segmented_control(
                 "Attention of",
                 labels,
-                default=labels[0],
+                default=None if seen != now else class_name,
                 required=True,
-                key="label",
+                key=LABEL_KEY,
                 bind="query-params",
                 format_func=plain,
             )

@@ -44,6 +44,13 @@ def pick_kind(record: Decisions) -> str:
     return chosen if chosen in KINDS else KINDS[0]
 
 
+def gallery_title(number: int, class_name: str, kind: str, run_name: str) -> str:
+    """Return what the pictures of a gallery have in common, e.g. ``2 test images with cow, missed by etf``."""
+    there = "with" if kind in ("missed", "found") else "without"
+    what = "in which it is seen" if kind == "false alarm" else kind
+    return f"{number} test {'image' if number == 1 else 'images'} {there} {class_name}, {what} by {run_name}"
+
+
 def in_order(images: NDArray[np.int64], first: Collection[int]) -> list[int]:
     """Return the images with those of ``first`` in front, else in their own order."""
     return sorted(images.tolist(), key=lambda image: image not in first)

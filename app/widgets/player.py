@@ -8,6 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.figures.player import at_frame
 from app.widgets.chart import show_chart
 from app.widgets.downloads import Numbers
 
@@ -326,6 +327,7 @@ def show_player(
         reading=reading,
         frame=frame,
         below=lambda: _KEYS(key=f"keys_{key}", data=about, **settings),
+        exported=lambda: at_frame(figure, told),
     )
     return told
 

@@ -11,7 +11,7 @@ import streamlit as st
 from app.figures.style import run_colour
 from app.session import RUNS_KEY, remembered, rows_of, runs_root, scanned
 from app.widgets.plain_text import plain
-from mlcnc.analysis.comparison import EMBEDDING_ORDER
+from mlcnc.analysis.comparison import EMBEDDING_ORDER, SeedGroup, seed_groups
 from mlcnc.analysis.findings import main_dataset
 from mlcnc.analysis.runs import Choice, RunRow, run_warnings
 from mlcnc.store import Run, RunProblem
@@ -38,6 +38,12 @@ class Selection:
         """Rows of the picked runs and of their other seeds."""
         keys = {row.group_key for _, row in self.picked}
         return [row for row in self.rows if row.group_key in keys]
+
+    @property
+    def picked_groups(self) -> list[SeedGroup]:
+        """The picked runs with their other seeds, called as among all runs."""
+        keys = {row.group_key for _, row in self.picked}
+        return [group for group in seed_groups(self.rows) if group.rows[0].group_key in keys]
 
 
 def show_picker() -> None:
@@ -100,14 +106,19 @@ def selection(choice: Choice = "best") -> Selection:
 
 
 def default_picks(rows: Sequence[RunRow]) -> list[str]:
-    """Return ids of the first runs with stored arrays of the most frequent data set, at most three."""
+    """Return ids of runs with stored arrays of the most frequent data set, at most three of as many recipes.
+
+    Of runs of one recipe with other settings, such as a short one of one's own, those with most seeds come
+    first, then the longest: a new run does not take the place of what a link without runs showed.
+    """
     with_arrays = [row for row in rows if row.has_arrays] or list(rows)
     most = main_dataset(with_arrays)
+    groups = seed_groups([row for row in with_arrays if row.dataset == most])
+    groups.sort(key=lambda group: (-group.num_seeds, -max(row.num_logged for row in group.rows)))
     # one run per recipe reads better than three seeds of the first
     first_of: dict[str, RunRow] = {}
-    for row in with_arrays:
-        if row.dataset == most:
-            first_of.setdefault(row.recipe, row)
+    for group in groups:
+        first_of.setdefault(group.recipe, group.rows[0])
     ordered = sorted(first_of.values(), key=lambda row: _place(row.embedding))
     plain_recipes = [row for row in ordered if row.classifier == "fixed"]
     return [row.run_id for row in (plain_recipes or ordered)][:3]

@@ -11,6 +11,7 @@ from app.session import remembered
 from app.widgets.page_links import handed_over
 from app.widgets.plain_text import plain
 from app.widgets.stored_picture import show_picture
+from mlcnc.analysis.decisions import KINDS
 from mlcnc.analysis.layouts import SampleTable
 from mlcnc.analysis.pictures import PictureIndex, picture_index
 from mlcnc.analysis.placement import Outcomes, Placement, nearest_samples
@@ -37,7 +38,8 @@ def show_samples(
     with st.grid(min_column_width=120, gap="small", key="map_gallery"):
         for sample in shown:
             with st.container():
-                _tile(run, index, table, sample, _words(table, sample, record, outcomes))
+                said = outcomes.words[sample] if outcomes else ""
+                _tile(run, index, table, sample, _words(table, sample, record, outcomes), said)
     return shown
 
 
@@ -72,22 +74,25 @@ def show_neighbours(run: Run, table: SampleTable, record: Placement, samples: Se
                 _tile(run, index, table, item.sample, f"cosine {item.cosine:.3f}")
 
 
-def _tile(run: Run, index: PictureIndex, table: SampleTable, sample: int, words: str) -> None:
+def _tile(
+    run: Run, index: PictureIndex, table: SampleTable, sample: int, words: str, outcome: str = ""
+) -> None:
     split, image, name = table.split[sample], int(table.image_index[sample]), table.name(sample)
     if not show_picture(run, index, split, image, alt=f"{split} image {image} with {name}: {words}"):
         st.caption("(no picture stored)")
     st.caption(f"**{plain(name)}** {plain(words)}")
     if split == "test":
-        _link_to_image(run, image, name)
+        _link_to_image(run, image, name, outcome)
 
 
-def _link_to_image(run: Run, image: int, name: str) -> None:
+def _link_to_image(run: Run, image: int, name: str, outcome: str) -> None:
+    kind = {"kind": outcome} if outcome in KINDS else {}
     try:
         st.page_link(
             "views/images.py",
             label=f"image {image}",
             icon=":material/visibility:",
-            query_params=handed_over(**{"image": str(image), "class": name, "a": run.run_id}),
+            query_params=handed_over(**{"image": str(image), "class": name, "a": run.run_id}, **kind),
         )
     except StreamlitAPIException:  # a page opened by itself has no others
         st.caption(f"image {image}")

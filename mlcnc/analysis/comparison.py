@@ -43,11 +43,12 @@ class SeedGroup:
     Attributes:
         label: name and data set.
         embedding: kind of label embedding, which fixes the colour.
-        rows: the runs.
+        rows: the runs; of those that repeat one another the first.
         map_percent: test mAP by bucket over the seeds.
         nc1, angle_min: over the seeds.
         nc1_tail_share: NC1 of tail classes over its label-shuffle baseline; 1 is chance.
         name: the recipe; where another group of the data set has the same one, with settings that differ.
+        repeats: runs left out, each with the seed and all values of one of the rows.
     """
 
     label: str
@@ -67,6 +68,7 @@ class SeedGroup:
         return len({seed for seed in seeds if seed is not None}) + seeds.count(None)
 
     name: str
+    repeats: tuple[RunRow, ...] = ()
 
 
 def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
@@ -79,7 +81,8 @@ def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
         by_key.setdefault(row.group_key, []).append(row)
     firsts = [members[0] for members in by_key.values()]
     groups = []
-    for members in by_key.values():
+    for together in by_key.values():
+        members, repeats = without_repeats(together)
         first = members[0]
         twins = [row for row in firsts if (row.recipe, row.dataset) == (first.recipe, first.dataset)]
         name = _name(first, [row for row in twins if row is not first])
@@ -95,11 +98,39 @@ def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
                 angle_min=spread([row.angle_min for row in members]),
                 nc1_tail_share=spread([row.nc1_tail_share for row in members]),
                 name=name,
+                repeats=repeats,
             )
         )
     names = [row.dataset for row in rows]
     datasets = sorted(dict.fromkeys(names), key=lambda name: -names.count(name))
     return sorted(groups, key=lambda group: (datasets.index(group.dataset), *_place(group)))
+
+
+def without_repeats(rows: Sequence[RunRow]) -> tuple[list[RunRow], tuple[RunRow, ...]]:
+    """Return the rows, of those with one seed and the same values the first; and what was left out.
+
+    The same seed trained again on the same machine gives the same numbers: no further evidence.
+    """
+    first_of: dict[object, RunRow] = {}
+    repeats = []
+    for row in rows:
+        values = (*row.map_percent.values(), row.nc1, row.angle_min, *row.map_curve)
+        known = any(np.isfinite(values)) and row.seed is not None
+        # a value that is not a number is not equal to itself, and here it is to be
+        key: object = (row.seed, row.num_logged, tuple(map(repr, values))) if known else row.run_id
+        if first_of.setdefault(key, row) is not row:
+            repeats.append(row)
+    return list(first_of.values()), tuple(repeats)
+
+
+def repeats_sentence(groups: Sequence[SeedGroup]) -> str:
+    """Return which runs are left out as repeats; empty where none is."""
+    names = [row.name for group in groups for row in group.repeats]
+    if not names:
+        return ""
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    have, are = ("has", "is") if len(names) == 1 else ("have", "are")
+    return f"{shown} {have} the seed and all values of another run and {are} not counted."
 
 
 def _name(row: RunRow, twins: Sequence[RunRow]) -> str:

@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 from app.figures.attention_course import attention_course_figure, nearest_index
 from app.figures.precision_recall import corners, precision_recall
 from app.widgets.image_detail import course_frame, course_sentences, score_table
+from app.widgets.image_gallery import gallery_title
 from app.widgets.worst_classes import class_frame
 from mlcnc.analysis.attention import attention_course, mass_cells
 from mlcnc.analysis.decisions import (
@@ -266,6 +267,32 @@ def test_runs_of_other_test_images_are_not_set_side_by_side(opened_pair):
     (table,) = [item.value for item in page.dataframe if "in the image" in item.value.columns]
     assert len({"one", "another"} & set(table.columns)) == 1
     assert any("tested on other images" in item.value for item in page.caption)
+
+
+def test_another_class_begins_with_its_own_attention(recorded):
+    page = recorded(**{"class": "cow", "a": ETF, "label": "bus"})
+    (choice,) = [item for item in page.button_group if item.key == "label"]
+    assert choice.value == "bus"
+    page.selectbox(key="class").set_value("bus").run()
+    (choice,) = [item for item in page.button_group if item.key == "label"]
+    assert choice.value == "bus"
+    page.selectbox(key="class").set_value("cow").run()
+    (choice,) = [item for item in page.button_group if item.key == "label"]
+    assert choice.value == "cow"
+    assert not page.warning
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "title"),
+    [
+        (2, "missed", "2 test images with cow, missed by x"),
+        (1, "found", "1 test image with cow, found by x"),
+        (3, "false alarm", "3 test images without cow, in which it is seen by x"),
+        (890, "rightly absent", "890 test images without cow, rightly absent by x"),
+    ],
+)
+def test_the_title_of_a_gallery_is_true_of_its_images(number, kind, title):
+    assert gallery_title(number, "cow", kind, "x") == title
 
 
 def test_names_of_classes_are_shown_as_they_are_in_the_choice_of_attention(tmp_path, monkeypatch):

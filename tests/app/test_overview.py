@@ -1,6 +1,7 @@
 """The overview over odd folders of runs: values at a moment, filters, picks, problems, notes."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -250,6 +251,21 @@ def test_notes_keep_what_the_form_does_not_know():
     found = changed_notes({"name": "old", "more": 1}, name="own", own_name="own", tags="", text=" a ")
     assert found == {"more": 1, "tags": [], "notes": "a"}
     assert tags_of("a,, b c ,a") == ["a", "b c"]
+
+
+def test_a_short_run_of_ones_own_takes_the_place_of_no_other(tmp_path):
+    for run_id, settings in {
+        "a-etf": {"epochs": 1},
+        "y-etf-0": {"seed": 0},
+        "y-etf-1": {"seed": 1},
+        "z-glove": {"embedding": "glove"},
+    }.items():
+        write_run(tmp_path, run_id, **settings).finish()
+    short, *longer = run_rows(RunStore(tmp_path).scan())
+    own = replace(short, group_key=short.group_key + ";training.epochs=1")
+    assert default_picks([own, *longer]) == ["y-etf-0", "z-glove"]
+    # without more seeds the longer one
+    assert default_picks([own, longer[1]]) == ["y-etf-1"]
 
 
 def test_default_picks_are_one_run_a_plain_recipe_of_the_main_data_set(tmp_path):

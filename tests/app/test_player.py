@@ -1,10 +1,12 @@
 """A figure with frames and the controls that move it."""
 
+import json
+
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from app.figures.player import with_player
+from app.figures.player import at_frame, with_player
 from app.widgets.player import nearest_label
 
 VALUES = [[1.0, 2.0], [3.0, 5.0], [7.0, 11.0]]
@@ -56,3 +58,15 @@ def test_one_frame_needs_no_controls_and_no_frame_none():
 )
 def test_an_address_opens_the_nearest_frame(wanted, label):
     assert nearest_label(["1", "9", "40"], wanted) == label
+
+
+def test_a_player_is_exported_at_the_frame_it_rests_at():
+    figure = with_player(animated(), ["a", "b", "c"])
+    before = json.loads(figure.to_json())
+    moved = at_frame(figure, "a")
+    assert moved.layout.sliders[0].active == 0
+    assert list(moved.data[1].y) == VALUES[0]
+    assert moved.layout.title.text == str(VALUES[0][0])
+    assert json.loads(figure.to_json()) == before
+    assert at_frame(figure, "z") is figure
+    assert at_frame(figure, None) is figure

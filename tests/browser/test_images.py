@@ -23,7 +23,7 @@ def test_from_a_weak_class_to_attention_on_a_missed_image(page, browser, gallery
     page.get_by_role("link", name="Images and attention").click()
     page.get_by_role("heading", name="The weakest tail class of each run").wait_for()
     page.locator(".st-key-worst_pictogram-glove-s0").get_by_role("button").click()
-    page.get_by_role("heading", name=re.compile("are missed by pictogram-glove-s0")).wait_for()
+    page.get_by_role("heading", name=re.compile("missed by pictogram-glove-s0")).wait_for()
     drawn(page)
     page.get_by_text(re.compile(r"of the attention of \w+ lies on the object")).first.wait_for()
     page.wait_for_function(IN_VIEW)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mlcnc.analysis.comparison import seed_groups, spread
+from mlcnc.analysis.comparison import repeats_sentence, seed_groups, spread
 from mlcnc.analysis.findings import (
     best_runs,
     geometry_sentence,
@@ -194,6 +194,23 @@ def test_clear_orders_leave_nothing_open():
         ("glove", [(61.5, 30.0, 1.1), (63.0, 31.0, 1.2), (64.0, 32.0, 1.3)]),
     )
     assert undecided_sentence(clear).startswith("Every seed of the leader is ahead")
+
+
+def test_a_run_with_seed_and_values_of_another_is_no_further_evidence():
+    rows = [row("a", 50.0), row("b", 50.0), row("c", 52.0), row("d", 50.0, seed=1), row("e", 50.0, seed=None)]
+    more = [
+        row("f", 50.0, seed=None),
+        row("g", 50.0, angle=61.0),
+        row("h", math.nan, nc1=math.nan, angle=math.nan),
+    ]
+    (group,) = seed_groups([*rows, *more, row("i", math.nan, nc1=math.nan, angle=math.nan)])
+    assert [item.run_id for item in group.rows] == ["a", "c", "d", "e", "f", "g", "h", "i"]
+    assert [item.run_id for item in group.repeats] == ["b"]
+    assert group.map_percent["total"].num_runs == 6
+    assert repeats_sentence([group]) == "b has the seed and all values of another run and is not counted."
+    assert repeats_sentence(seed_groups([rows[0], rows[3]])) == ""
+    many = seed_groups([row(name) for name in "abcdef"])
+    assert repeats_sentence(many).startswith("b, c, d and 2 more have the seed")
 
 
 def test_groups_of_one_recipe_are_told_apart_by_their_settings():
