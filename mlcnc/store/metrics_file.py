@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import SchemaValidator, core_schema, from_json
+from pydantic_core import SchemaError, SchemaValidator, core_schema, from_json
 
 from mlcnc.errors import RunFormatError
 from mlcnc.store.regular_files import read_regular, said_of
@@ -97,7 +97,10 @@ def _few_of(names: tuple[str, ...]) -> Callable[[bytes], Any]:
     """Return what reads an object from JSON and keeps these names: all is checked, less than half the time."""
     field = core_schema.typed_dict_field(core_schema.any_schema(), required=False)
     wanted = dict.fromkeys(("epoch", *names), field)
-    return SchemaValidator(core_schema.typed_dict_schema(wanted, extra_behavior="ignore")).validate_json
+    try:
+        return SchemaValidator(core_schema.typed_dict_schema(wanted, extra_behavior="ignore")).validate_json
+    except SchemaError:  # a name with a lone surrogate, which a damaged line may hold
+        return from_json
 
 
 def _number(value: float) -> float:

@@ -44,3 +44,10 @@ def test_few_metrics_of_a_line_are_those_of_the_whole_line(tmp_path, line):
         assert all(
             one[name] == other[name] or (math.isnan(one[name]) and math.isnan(other[name])) for name in one
         )
+
+
+def test_a_metric_whose_name_is_no_text_can_be_asked_for(tmp_path):
+    (tmp_path / "metrics.jsonl").write_bytes(b'{"epoch":1,"\\ud800":2}\n{"epoch":2,"test/map_total":3}\n')
+    found, problems = read_metrics(tmp_path / "metrics.jsonl", ("\ud800", "test/map_total"))
+    assert found == [{"epoch": 1, "\ud800": 2}, {"epoch": 2, "test/map_total": 3}]
+    assert not problems
