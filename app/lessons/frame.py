@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import streamlit as st
@@ -134,7 +135,7 @@ def question(key: str, text: str, options: Sequence[str], right: str, reasons: M
 
 @st.fragment
 def _ask(key: str, text: str, options: Sequence[str], right: str, reasons: Mapping[str, str]) -> None:
-    # a guess runs this card again, not the lesson
+    # the first guess opens the answers below; a later one runs this card again, not the lesson
     with st.container(border=True):
         guess = st.radio(
             f"**Predict first.** {text}",
@@ -151,6 +152,24 @@ def _ask(key: str, text: str, options: Sequence[str], right: str, reasons: Mappi
         if guess != right:
             with st.expander("Show the answer without a guess"):
                 st.markdown(f"**{right}.** {reasons[right]}")
+    if guess is not None and not guessed(key):
+        st.session_state[f"guessed_{key}"] = True
+        st.rerun()
+
+
+def guessed(key: str) -> bool:
+    """Return whether the reader has answered a question of this session, rightly or not."""
+    return bool(st.session_state.get(f"guessed_{key}"))
+
+
+def what_happened(key: str, label: str = "What happened") -> AbstractContextManager[object]:
+    """Return where the answer to a question is drawn: folded until the reader has guessed, then in the open.
+
+    Args:
+        key: of the question.
+        label: of the fold.
+    """
+    return st.container() if guessed(key) else st.expander(label, icon=":material/visibility:")
 
 
 def formula(latex: str, words: str, *, title: str = "The formula") -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.figures.toys import angle_against_number, random_against_etf
 from app.lessons.classes import COLOURS, FIVE
-from app.lessons.frame import formula, in_your_run, question, toy, what_would_change_my_mind
+from app.lessons.frame import formula, in_your_run, question, toy, what_happened, what_would_change_my_mind
 from app.widgets.chart import show_chart
 from app.widgets.relaxing_arrows import relaxing_arrows
 from mlcnc.toys.simplex import random_vectors, simplex_angles
@@ -37,11 +37,14 @@ def show() -> None:
         },
     )
     _arrows()
+    with what_happened("1_four"):
+        st.markdown(
+            f"Three arrows settle at **{best.angle_of(3):.0f}°**, four at **{best.angle_of(4):.2f}°** (in "
+            f"space: the corners of a tetrahedron), twenty at **{best.angle_of(20):.2f}°**."
+        )
     st.markdown(
-        f"Three arrows settle at **{best.angle_of(3):.0f}°**, four at **{best.angle_of(4):.2f}°** (in space: "
-        f"the corners of a tetrahedron), twenty at **{best.angle_of(20):.2f}°**. Such a set, all pairs at "
-        "one and the same angle and that angle as large as possible, is a **simplex equiangular tight "
-        "frame**, a simplex ETF."
+        "A set of arrows with all pairs at one and the same angle, and that angle as large as possible, is a "
+        "**simplex equiangular tight frame**, a simplex ETF."
     )
     question(
         "1_twenty",
@@ -56,9 +59,7 @@ def show() -> None:
             "it grows": "A further arrow only takes room away; the angle can never grow.",
         },
     )
-    vectors = random_vectors(20)
-    left, right = st.columns(2)
-    with left:
+    with what_happened("1_twenty"):
         show_chart(
             angle_against_number(best, MARKED),
             key="lesson1_number",
@@ -68,17 +69,17 @@ def show() -> None:
             "The axis of numbers is logarithmic.",
             frame=pd.DataFrame({"arrows": best.numbers, "angle": best.angles}),
         )
-    with right:
-        show_chart(
-            random_against_etf(vectors),
-            key="lesson1_random",
-            title="Twenty random arrows in 19 dimensions",
-            alt=f"Angles of random arrows spread from {vectors.summary.minimum:.1f} to "
-            f"{vectors.summary.maximum:.1f} degrees around a mean of {vectors.summary.mean:.1f}.",
-            reading="How many of the 190 pairs of twenty random arrows have which angle. An ETF would put all "
-            "of them on the dashed line.",
-            frame=pd.DataFrame({"angle": vectors.pairs}),
-        )
+    vectors = random_vectors(20)
+    show_chart(
+        random_against_etf(vectors),
+        key="lesson1_random",
+        title="Twenty random arrows in 19 dimensions",
+        alt=f"Angles of random arrows spread from {vectors.summary.minimum:.1f} to "
+        f"{vectors.summary.maximum:.1f} degrees around a mean of {vectors.summary.mean:.1f}.",
+        reading="How many of the 190 pairs of twenty random arrows have which angle. An ETF would put all "
+        "of them on the dashed line.",
+        frame=pd.DataFrame({"angle": vectors.pairs}),
+    )
     st.markdown(
         f"**The mean says little, the spread says all.** Twenty *random* arrows have a mean angle of "
         f"{vectors.summary.mean:.1f}°, only {vectors.optimum - vectors.summary.mean:.1f}° from the optimum of "

@@ -8,7 +8,15 @@ import streamlit as st
 
 from app.figures.collapse_course import collapse_frames
 from app.lessons.classes import COLOURS, FIVE, MARKS
-from app.lessons.frame import formula, in_your_run, question, small, toy, what_would_change_my_mind
+from app.lessons.frame import (
+    formula,
+    in_your_run,
+    question,
+    small,
+    toy,
+    what_happened,
+    what_would_change_my_mind,
+)
 from app.session import remembered
 from app.widgets.player import show_player
 from mlcnc.toys.collapse import CollapseCourse, collapse_course
@@ -41,19 +49,20 @@ def show() -> None:
         },
     )
     _collapse(with_decay, without)
-    after = with_decay.frame_at(with_decay.first_perfect or 0)
-    st.markdown(
-        f"Accuracy reaches 100 % by step {with_decay.first_perfect} and says nothing more. NC1, the spread "
-        f"within classes over the spread between them, stands at {with_decay.nc1[after]:.1f} then and at "
-        f"{small(with_decay.nc1[-1])} after {with_decay.steps[-1]:,} steps. This is **variability "
-        "collapse**."
-    )
-    st.markdown(
-        f"**Weight decay does it.** Without it NC1 still is {without.nc1[-1]:.2f} at the end, and the mean "
-        f"length of the features has grown from {without.feature_norms[0]:.1f} to "
-        f"{without.feature_norms[-1]:.1f} and goes on growing. With it, the length settles at "
-        f"{with_decay.feature_norms[-1]:.1f}."
-    )
+    with what_happened("2_moves"):
+        after = with_decay.frame_at(with_decay.first_perfect or 0)
+        st.markdown(
+            f"Accuracy reaches 100 % by step {with_decay.first_perfect} and says nothing more. NC1, the spread "
+            f"within classes over the spread between them, stands at {with_decay.nc1[after]:.1f} then and at "
+            f"{small(with_decay.nc1[-1])} after {with_decay.steps[-1]:,} steps. This is **variability "
+            "collapse**."
+        )
+        st.markdown(
+            f"**Weight decay does it.** Without it NC1 still is {without.nc1[-1]:.2f} at the end, and the mean "
+            f"length of the features has grown from {without.feature_norms[0]:.1f} to "
+            f"{without.feature_norms[-1]:.1f} and goes on growing. With it, the length settles at "
+            f"{with_decay.feature_norms[-1]:.1f}."
+        )
     formula(
         r"\mathrm{NC1} = \frac{\operatorname{tr}\Sigma_W}{\operatorname{tr}\Sigma_B},\qquad"
         r"\Sigma_W = \frac1C\sum_c \frac1{n_c}\sum_{i} (x_{ic}-m_c)(x_{ic}-m_c)^\top,\qquad"

@@ -9,7 +9,15 @@ import streamlit as st
 from app.figures.collapse_course import angle_frames
 from app.figures.toys import centring_strips
 from app.lessons.classes import COLOURS, FIVE
-from app.lessons.frame import formula, in_your_run, question, small, toy, what_would_change_my_mind
+from app.lessons.frame import (
+    formula,
+    in_your_run,
+    question,
+    small,
+    toy,
+    what_happened,
+    what_would_change_my_mind,
+)
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.player import show_player
@@ -63,13 +71,14 @@ def show() -> None:
         what="step",
         autoplay=True,
     )
-    st.markdown(
-        f"The **smallest angle** grows from {angles.minimum[0]:.1f}° to {angles.minimum[-1]:.1f}° and the "
-        f"standard deviation falls from {angles.std[0]:.1f}° to {small(angles.std[-1])}°: the class means "
-        "become a simplex ETF (NC2). The classifier rows turn until they lie on the class means: their "
-        f"squared distance, both scaled to Frobenius norm 1, falls from {course.duality[0]:.2f} to "
-        f"{small(course.duality[-1])} (self-duality, NC3)."
-    )
+    with what_happened("3_equal"):
+        st.markdown(
+            f"The **smallest angle** grows from {angles.minimum[0]:.1f}° to {angles.minimum[-1]:.1f}° and the "
+            f"standard deviation falls from {angles.std[0]:.1f}° to {small(angles.std[-1])}°: the class means "
+            "become a simplex ETF (NC2). The classifier rows turn until they lie on the class means: their "
+            f"squared distance, both scaled to Frobenius norm 1, falls from {course.duality[0]:.2f} to "
+            f"{small(course.duality[-1])} (self-duality, NC3)."
+        )
     st.markdown(
         f"Now look at the **mean** angle: {angles.mean[0]:.1f}° at the random start, {angles.mean[-1]:.1f}° "
         f"at the end, and the ETF has {course.optimum:.1f}°. It was right before anything was learned. Why?"

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import streamlit as st
 
 from app.figures.toys import angles_against_ratio, imbalanced_matrix
 from app.lessons.classes import TEN
-from app.lessons.frame import formula, in_your_run, question, small, toy, what_would_change_my_mind
+from app.lessons.frame import (
+    formula,
+    in_your_run,
+    question,
+    small,
+    toy,
+    what_happened,
+    what_would_change_my_mind,
+)
 from app.session import remembered
 from app.widgets.chart import show_chart
 from mlcnc.toys.imbalance import ImbalancedEnd, imbalanced_end
@@ -15,6 +25,7 @@ from mlcnc.toys.unconstrained_features import Subject
 
 RATIOS = (1, 2, 5, 10, 20, 30, 50, 70, 100)
 STRONG, WEAK = 0.05, 0.005
+ROUNDING = 1e-12
 
 
 def show() -> None:
@@ -36,26 +47,30 @@ def show() -> None:
             f"mean over images, and {counts[-1]} of {sum(counts):,} hardly weigh.",
             "they move apart": "The frequent classes do: they take the room.",
             "they fall together": "The frequent classes take the room, and the rare ones are left with one "
-            f"direction between them: {last.rare:.1f}° apart at 100 : 1.",
+            f"direction between them: {last.rare:.1f}° apart at 100 : 1 and weight decay {STRONG:g}.",
         },
     )
     _imbalance()
-    st.markdown(
-        f"**Minority collapse.** Balanced, all pairs stand at {rows[0].mean:.1f}°, the ETF. At 100 : 1 two "
-        f"frequent classes are {last.frequent:.1f}° apart and two rare ones {last.rare:.1f}°: the classifier "
-        "cannot tell rare classes from each other any more."
-    )
-    st.markdown(
-        f"**The mean hides it.** At 50 : 1 the mean over all pairs is {middle.mean:.1f}°, just "
-        f"{middle.optimum - middle.mean:.1f}° below the ETF, while rare pairs stand at {middle.rare:.1f}°. "
-        "The smallest angle tells. And variability collapse is complete at every ratio (NC1 below "
-        f"{small(_bound(rows))}): NC1 says nothing about imbalance."
-    )
-    weak = _ends("classifier", WEAK)[-1]
-    st.markdown(
-        f"**It depends on weight decay.** With a tenth of the decay ({WEAK:g}) rare pairs still stand at "
-        f"{weak.rare:.1f}° at 100 : 1, frequent ones at {weak.frequent:.1f}°. Less, but the same direction."
-    )
+    weak = _ends("classifier", WEAK)
+    with what_happened("4_rare"):
+        st.markdown(
+            f"**Minority collapse.** With weight decay {STRONG:g} all pairs of classifier rows stand at "
+            f"{rows[0].mean:.1f}° where classes are balanced, the ETF. At 100 : 1 two frequent classes are "
+            f"{last.frequent:.1f}° apart and two rare ones {last.rare:.1f}°: the classifier cannot tell rare "
+            "classes from each other any more."
+        )
+        st.markdown(
+            f"**The mean hides it.** At 50 : 1 and weight decay {STRONG:g} the mean over all pairs is "
+            f"{middle.mean:.1f}°, just {middle.optimum - middle.mean:.1f}° below the ETF, while rare pairs "
+            f"stand at {middle.rare:.1f}°. The smallest angle tells. And variability has collapsed at every "
+            f"ratio: NC1 is {_bound(rows)} with weight decay {STRONG:g} and below {_bound(weak)} with "
+            f"{WEAK:g}. NC1 says nothing about imbalance."
+        )
+        st.markdown(
+            f"**It depends on weight decay.** With a tenth of the decay ({WEAK:g}) rare pairs still stand at "
+            f"{weak[-1].rare:.1f}° at 100 : 1, frequent ones at {weak[-1].frequent:.1f}°. Less, but the same "
+            "direction."
+        )
     formula(
         r"\frac1N\sum_{i=1}^{N} \ell(W h_i, y_i) + \frac{\lambda}{2N}\sum_i \lVert h_i\rVert^2"
         r"+ \frac{\lambda}{2}\lVert W\rVert_F^2",
@@ -81,14 +96,14 @@ def _ends(subject: Subject, decay: float) -> list[ImbalancedEnd]:
     return [remembered(imbalanced_end, ratio, decay=decay)[subject] for ratio in RATIOS]
 
 
-def _bound(ends: list[ImbalancedEnd]) -> float:
-    return max(end.nc1 for end in ends) or 1e-300
+def _bound(ends: list[ImbalancedEnd]) -> str:
+    """Return the largest NC1 in words, rounded up to a power of ten."""
+    most = max(end.nc1 for end in ends)
+    return _rounded(most if most < ROUNDING else 10.0 ** math.ceil(math.log10(most)))
 
 
-def _within(end: ImbalancedEnd) -> str:
-    rounding = 1e-12
-    nc1 = "zero up to rounding" if end.nc1 < rounding else small(end.nc1)
-    return f"The spread within classes against that between them, NC1, is {nc1}."
+def _rounded(nc1: float) -> str:
+    return "zero up to rounding" if nc1 < ROUNDING else small(nc1)
 
 
 @st.fragment
@@ -154,4 +169,7 @@ def _imbalance() -> None:
             "close, brown too far apart. The lines part frequent from rare classes.",
             frame=pd.DataFrame(end.angles, columns=list(TEN)).assign(**{"class": list(TEN)}),
         )
-    st.caption(f"{said}; the ETF of ten classes has {end.optimum:.1f}°. {_within(end)}")
+    st.caption(
+        f"{said}; the ETF of ten classes has {end.optimum:.1f}°. "
+        f"The spread within classes against that between them, NC1, is {_rounded(end.nc1)}."
+    )

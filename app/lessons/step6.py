@@ -10,7 +10,15 @@ import streamlit as st
 
 from app.figures.label_embeddings import KIND_NAMES, embedding_matrices, feature_against_embedding
 from app.lessons.classes import TEN
-from app.lessons.frame import formula, in_your_run, measured, question, toy, what_would_change_my_mind
+from app.lessons.frame import (
+    formula,
+    in_your_run,
+    measured,
+    question,
+    toy,
+    what_happened,
+    what_would_change_my_mind,
+)
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.run_picker import selection
@@ -47,18 +55,20 @@ def show() -> None:
         },
     )
     _embeddings()
-    st.markdown(
-        f"**With softmax, close embeddings matter little**: {first} are "
-        f"{softmax['correlated'].related_features:.1f}° apart although their rows stand at "
-        f"{softmax['correlated'].related_embedding:.0f}° (with rows three times as long even "
-        f"{_long().related_features:.0f}°). What harms there is imbalance, and only where the rows are "
-        "trained: at 100 : 1 the closest pair of the trainable ones stands at "
-        f"{_steep().features.minimum:.1f}°, of the fixed ETF at {_steep('etf').features.minimum:.1f}°."
-    )
+    with what_happened("6_softmax"):
+        st.markdown(
+            f"**With softmax, close embeddings matter little**: at {RATIO} : 1 {first} are "
+            f"{softmax['correlated'].related_features:.1f}° apart although their rows stand at "
+            f"{softmax['correlated'].related_embedding:.0f}° (with rows three times as long even "
+            f"{_long().related_features:.0f}°). What harms there is imbalance, and only where the rows are "
+            "trained: at 100 : 1 the closest pair of the trainable ones stands at "
+            f"{_steep().features.minimum:.1f}°, of the fixed ETF at {_steep('etf').features.minimum:.1f}°."
+        )
     st.markdown(
         "**With the alignment loss, features copy the embedding** (switch the loss above). "
-        f"To within {_bound(aligned):.1f}°: an ETF gives an ETF ({aligned['etf'].features.minimum:.1f}°), "
-        f"word-like vectors give {first} {word.related_features:.0f}° "
+        f"At {RATIO} : 1 to within {_bound(aligned):.1f}°: an ETF gives an ETF "
+        f"({aligned['etf'].features.minimum:.1f}°), word-like vectors give {first} "
+        f"{word.related_features:.0f}° "
         "apart. The loss of MLC-NC is least when each feature equals its embedding, "
         "so whatever the embedding gets wrong, the features get wrong too."
     )

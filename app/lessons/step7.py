@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.figures.blind_quiz import BLIND_NAMES, blind_looks, open_looks
-from app.lessons.frame import in_your_run, measured, question, what_would_change_my_mind
+from app.lessons.frame import in_your_run, measured, question, what_happened, what_would_change_my_mind
 from app.lessons.quiz_plots import show_plots
 from app.session import RUNS_KEY
 from app.widgets.run_picker import selection
@@ -47,8 +47,9 @@ def show() -> None:
         kinds = [kind for kind in EMBEDDING_ORDER if any(row.embedding == kind for row in rows.values())]
         had = ", ".join(KIND_NAMES[kind] for kind in kinds) or "none"
         st.info(
-            "The quiz needs three recorded runs of one data set with stored arrays: one with an ETF, one "
-            f"with a trainable and one with a GloVe label embedding. Here: {had}. Train the missing ones, "
+            "The quiz needs three finished runs of one data set with stored arrays that differ in label "
+            "embedding and seed alone: one with an ETF, one with a trainable and one with a GloVe label "
+            f"embedding. Here: {had}. Train the missing ones, "
             "for instance with `mlcnc train --model.label_embedding trainable`."
         )
         _paper(None)
@@ -86,7 +87,7 @@ def _quiz(runs: Sequence[tuple[Run, RunRow]], picked: Sequence[str]) -> None:
     except RunFormatError:
         # the error names the run
         st.warning("A file of one of these three runs is damaged, so the rest of its plots cannot be shown.")
-    _claims(hand, names)
+    _claims(hand, names, opened)
     _paper(hand)
     if opened:
         _links(hand)
@@ -152,7 +153,7 @@ def _predict_claim(hand: Hand) -> None:
         return
     yes, no = (claim_sentence(claim, BLIND_NAMES) for claim in (good, bad))
     question(
-        f"7_claims_{hand.seed}",
+        _claims_key(hand),
         "One of these two claims the plots below support, the other they do not. Which one do they support?",
         sorted([yes, no]),
         yes,
@@ -160,20 +161,25 @@ def _predict_claim(hand: Hand) -> None:
     )
 
 
-def _claims(hand: Hand, names: Sequence[str]) -> None:
+def _claims_key(hand: Hand) -> str:
+    return f"7_claims_{hand.seed}"
+
+
+def _claims(hand: Hand, names: Sequence[str], opened: bool) -> None:
     st.subheader("What do these plots support?")
-    if not hand.same_settings:
-        st.markdown("The three runs also differ in other settings, so no gap between them has one cause.")
     good, bad = supported_claim(hand), unsupported_claim(hand)
-    if good is not None:
-        st.markdown(f"**Supported.** {claim_sentence(good, names)} {claim_reason(good, names)}")
-    else:
-        st.markdown("**Supported.** No order of any two of these runs is.")
-    counted = comparisons_sentence(hand)
-    if counted:
-        st.markdown(counted)
-    if bad is not None:
-        st.markdown(f"**Not supported.** {claim_sentence(bad, names)} {claim_reason(bad, names)}")
+    asked = good is not None and bad is not None
+    # who knows the names has read what parts the runs
+    with what_happened(_claims_key(hand), "What they support") if asked and not opened else st.container():
+        if good is not None:
+            st.markdown(f"**Supported.** {claim_sentence(good, names)} {claim_reason(good, names)}")
+        else:
+            st.markdown("**Supported.** No order of any two of these runs is.")
+        counted = comparisons_sentence(hand)
+        if counted:
+            st.markdown(counted)
+        if bad is not None:
+            st.markdown(f"**Not supported.** {claim_sentence(bad, names)} {claim_reason(bad, names)}")
     st.markdown(
         "Nothing follows from *gaps between clusters of a feature map* (UMAP places clusters freely, their "
         "distances and sizes mean little), from *one attention map*, or from *a mean angle centred by class "

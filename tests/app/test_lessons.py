@@ -17,6 +17,7 @@ from app.figures.toys import (
 )
 from app.lessons.classes import COLOURS, FIVE, MARKS, TEN
 from app.lessons.frame import STEPS, question, small
+from app.lessons.step4 import RATIOS
 from mlcnc.toys.centring import centring_trap
 from mlcnc.toys.collapse import collapse_course
 from mlcnc.toys.imbalance import imbalanced_end
@@ -170,6 +171,17 @@ def test_numbers_of_step_4_are_computed(lesson):
     assert f"frequent classes are {end.frequent:.1f}° apart and two rare ones {end.rare:.1f}°" in said
     assert f"rare pairs still stand at {weak.rare:.1f}° at 100 : 1" in said
     assert "five frequent ones with 200 images each and five rare ones with 2" in said
+    assert "With weight decay 0.05 all pairs of classifier rows stand at 96.4°" in said
+    assert max(imbalanced_end(ratio)["classifier"].nc1 for ratio in RATIOS) < 1e-12
+    most = max(imbalanced_end(ratio, decay=0.005)["classifier"].nc1 for ratio in RATIOS)
+    assert 1e-6 < most < 1e-5
+    assert r"zero up to rounding with weight decay 0.05 and below $1\times10^{-5}$ with 0.005" in said
+    shown = lesson(4, strength="0.005")
+    assert f"two rare ones {weak.rare:.1f}°; the mean" in words(shown)
+    # what other numbers stand beside the chart says of which weight decay they are
+    for item in shown.markdown:
+        if f"{end.rare:.1f}°" in item.value:
+            assert "weight decay 0.05" in item.value.lower()
     means = imbalanced_end(20)["class means"]
     said = words(lesson(4, ratio="20", vectors="class means"))
     assert f"At 20 : 1 two frequent classes are {means.frequent:.1f}° apart" in said

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -13,6 +14,10 @@ def test_quiz_is_dealt_guessed_and_opened(page, gallery_address):
     main.get_by_role("heading", name="What do these plots support?").wait_for()
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
     assert not re.search(r"pictogram-(etf|trainable|glove)", main.inner_html())
+    supported = main.get_by_text("Not supported.")
+    expect(supported).to_be_hidden()
+    main.get_by_text("What they support", exact=True).click()
+    supported.wait_for()
     page.get_by_role("combobox", name="Run 1").click()
     page.get_by_role("option", name="GloVe").click()
     page.get_by_role("button", name="Reveal the names").click()
