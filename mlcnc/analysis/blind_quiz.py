@@ -41,18 +41,13 @@ class Hand:
         dataset: of all three.
         seed: of the order.
         rows: the runs shown as Run 1, 2 and 3.
-        groups: for each, all runs of its settings, seeds included; itself among them.
+        groups: for each, the runs of its settings, one a seed; itself among them.
     """
 
     dataset: str
     seed: int
     rows: tuple[RunRow, ...]
     groups: tuple[tuple[RunRow, ...], ...]
-
-    @property
-    def same_settings(self) -> bool:
-        """Whether attention, classifier and embedding dimension are the same for all three."""
-        return len({(row.attention, row.classifier, row.dim) for row in self.rows}) == 1
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -132,10 +127,12 @@ def paper_total_map() -> dict[str, float]:
 
 
 def deal(runs: Sequence[tuple[Run, RunRow]], picked: Collection[str], seed: int) -> Hand | None:
-    """Return one ETF, one trainable and one GloVe run of the same classes, in an order that hangs on the seed.
+    """Return one ETF, one trainable and one GloVe run that can be compared, in an order that hangs on the seed.
 
-    Only runs with stored arrays are shown. Picked runs come first, then the plain recipe, then the lowest
-    seed; where several sets of classes offer all three kinds, that with most picked runs is taken.
+    Compared are finished runs of the same classes, as long, with the same settings besides label embedding
+    and seed. Of several such sets the one with most seeds is taken, then the longest training, then that with
+    most picked runs, then the plain recipe. Only runs with stored arrays are shown: picked ones first, then
+    the lowest seed.
 
     Args:
         runs: all readable ones.
@@ -143,29 +140,31 @@ def deal(runs: Sequence[tuple[Run, RunRow]], picked: Collection[str], seed: int)
         seed: of the order.
 
     Returns:
-        None where no set of classes has a run of each kind.
+        None where no set has a run of each kind.
     """
-    by_data: dict[tuple[str, ...], list[tuple[Run, RunRow]]] = {}
+    comparable: dict[tuple[object, ...], list[tuple[Run, RunRow]]] = {}
     for run, row in runs:
-        by_data.setdefault((row.dataset, *run.info.class_names), []).append((run, row))
-    hands = []
-    for members in by_data.values():
-        chosen = []
-        for kind in EMBEDDING_ORDER:
-            usable = [row for run, row in members if row.embedding == kind and run.array_epochs()]
-            usable.sort(
-                key=lambda row: (row.run_id not in picked, row.recipe != kind, row.seed or 0, row.run_id)
-            )
-            chosen += usable[:1]
-        if len(chosen) == len(EMBEDDING_ORDER):
-            hands.append((sum(row.run_id in picked for row in chosen), chosen, [row for _, row in members]))
-    if not hands:
+        if row.state == "finished":
+            alike = (row.dataset, *run.info.class_names), row.num_epochs, _besides_embedding(row)
+            comparable.setdefault(alike, []).append((run, row))
+    found = [groups for members in comparable.values() if (groups := _one_group_a_kind(members, picked))]
+    if not found:
         return None
-    _, chosen, rows = max(hands, key=lambda item: item[0])
-    order = np.random.default_rng(seed).permutation(len(chosen))
-    shown = tuple(chosen[index] for index in order)
-    groups = tuple(tuple(row for row in rows if row.group_key == mine.group_key) for mine in shown)
-    return Hand(dataset=shown[0].dataset, seed=seed, rows=shown, groups=groups)
+
+    def worth(groups: tuple[tuple[RunRow, ...], ...]) -> tuple[int, ...]:
+        shown, sizes = [group[0] for group in groups], [len(group) for group in groups]
+        num_picked = sum(row.run_id in picked for row in shown)
+        plain = sum(row.recipe == row.embedding for row in shown)
+        return min(sizes), sum(sizes), shown[0].num_epochs or 0, num_picked, plain
+
+    best = max(found, key=worth)
+    groups = tuple(best[index] for index in np.random.default_rng(seed).permutation(len(best)))
+    return Hand(
+        dataset=groups[0][0].dataset,
+        seed=seed,
+        rows=tuple(group[0] for group in groups),
+        groups=tuple(tuple(sorted(group, key=_by_seed)) for group in groups),
+    )
 
 
 def reading(hand: Hand, quantity: Quantity) -> Reading:
@@ -279,6 +278,41 @@ def chance_of_separation(first: int, second: int) -> float:
         0.1
     """
     return 2 / comb(first + second, first)
+
+
+def _besides_embedding(row: RunRow) -> tuple[str, ...]:
+    of_embedding = ("model.label_embedding=", "model.glove_path=")
+    return tuple(line for line in row.group_key.split(";") if not line.startswith(of_embedding))
+
+
+def _one_group_a_kind(
+    members: Sequence[tuple[Run, RunRow]], picked: Collection[str]
+) -> tuple[tuple[RunRow, ...], ...]:
+    """Return by kind one run a seed, the shown one first, of the settings with most; () if a kind lacks."""
+    groups = []
+    for kind in EMBEDDING_ORDER:
+        by_key: dict[str, dict[object, RunRow]] = {}
+        drawable = {row.run_id for run, row in members if row.embedding == kind and run.array_epochs()}
+        rows = [row for _, row in members if row.embedding == kind]
+        rows.sort(key=lambda row: (row.run_id not in drawable, row.run_id not in picked, *_by_seed(row)))
+        for row in rows:
+            # a copy of a run, or a second run of its seed, is no further draw
+            by_key.setdefault(row.group_key, {}).setdefault(_draw(row), row)
+        seeds = [tuple(group.values()) for group in by_key.values()]
+        if shown := [group for group in seeds if group[0].run_id in drawable]:
+            groups.append(max(shown, key=len))
+    return tuple(groups) if len(groups) == len(EMBEDDING_ORDER) else ()
+
+
+def _by_seed(row: RunRow) -> tuple[int, str]:
+    return row.seed or 0, row.run_id
+
+
+def _draw(row: RunRow) -> object:
+    if row.seed is not None:
+        return row.seed
+    # as text, where a value that was not logged equals itself
+    return repr((sorted(row.map_percent.items()), row.nc1, row.angle_min, row.map_curve))
 
 
 def _value(row: RunRow, quantity: Quantity) -> float:

@@ -1,5 +1,7 @@
 """What lessons 5 and 7 read from runs: shared images, two labels with two features, and the blind quiz."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -165,6 +167,88 @@ def test_quiz_prefers_picked_runs(tmp_path):
     runs = list(RunStore(tmp_path).scan())
     hand = deal(list(zip(runs, run_rows(runs), strict=True)), ["glove-1"], 0)
     assert {row.run_id for row in hand.rows} == {"etf-0", "trainable-0", "glove-1"}
+
+
+def own_run(root, name, kind, *, epochs=2, seed=0, tail=18.0, arrays=True, **model):
+    """Write a run of the same classes as those of ``seeds``, with settings of its own."""
+    config = {
+        "data": {"dataset": "toy"},
+        "model": {"label_embedding": kind, **model},
+        "training": {"seed": seed, "epochs": epochs},
+    }
+    with RunWriter.create(
+        root, name, class_names=["a", "b"], class_counts=[9, 2], config=config, seed=seed, num_epochs=epochs
+    ) as run:
+        line = {"test/map_tail": tail, "test.f/nc1_trace": 0.9}
+        run.log_epoch(0, line, {"label_embedding/gram": np.eye(2)} if arrays else None)
+
+
+def dealt(root, picked=()):
+    runs = list(RunStore(root).scan())
+    return deal(list(zip(runs, run_rows(runs), strict=True)), picked, 0)
+
+
+def test_short_runs_of_ones_own_displace_no_recorded_run(tmp_path):
+    seeds(tmp_path, {"etf": [60, 61, 62], "trainable": [61, 63, 64], "glove": [70, 71, 72]})
+    for kind in ("etf", "trainable", "glove"):
+        own_run(tmp_path, f"a-{kind}", kind, embedding_dim=32)
+    hand = dealt(tmp_path, ["a-etf", "a-trainable", "a-glove"])
+    assert {row.run_id for row in hand.rows} == {"etf-s0", "trainable-s0", "glove-s0"}
+    assert [len(group) for group in hand.groups] == [3, 3, 3]
+
+
+def test_the_longest_training_is_dealt_where_seeds_are_equally_many(tmp_path):
+    for kind in ("etf", "trainable", "glove"):
+        own_run(tmp_path, f"a-short-{kind}", kind, epochs=3)
+        own_run(tmp_path, f"b-long-{kind}", kind, epochs=40)
+        own_run(tmp_path, f"c-short-{kind}", kind, epochs=3, dropout=0.2)
+    assert {row.run_id[:2] for row in dealt(tmp_path, ["a-short-etf"]).rows} == {"b-"}
+
+
+def test_runs_that_differ_in_more_than_the_embedding_are_not_dealt_together(tmp_path):
+    own_run(tmp_path, "etf", "etf")
+    own_run(tmp_path, "glove", "glove", glove_path="vectors.txt")
+    own_run(tmp_path, "other", "trainable", embedding_dim=32)
+    assert dealt(tmp_path) is None
+    own_run(tmp_path, "longer", "trainable", epochs=40)
+    assert dealt(tmp_path) is None
+    own_run(tmp_path, "trainable", "trainable")
+    assert {row.run_id for row in dealt(tmp_path).rows} == {"etf", "trainable", "glove"}, "whatever the file"
+
+
+def test_only_finished_runs_are_dealt(tmp_path):
+    for kind in ("etf", "trainable", "glove"):
+        own_run(tmp_path, f"{kind}-1", kind, seed=1)
+        own_run(tmp_path, f"{kind}-0", kind, seed=0)
+        path = tmp_path / f"{kind}-0" / "status.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "stopped"}))
+    hand = dealt(tmp_path)
+    assert {row.run_id for row in hand.rows} == {"etf-1", "trainable-1", "glove-1"}
+    assert [len(group) for group in hand.groups] == [1, 1, 1]
+
+
+def test_copies_of_a_seed_count_once(tmp_path):
+    for kind, tail in (("etf", 60.0), ("trainable", 70.0), ("glove", 80.0)):
+        own_run(tmp_path, f"a-copy-{kind}", kind, tail=tail, arrays=False)
+        for name in ("b", "c"):
+            own_run(tmp_path, f"{name}-{kind}", kind, tail=tail)
+    hand = dealt(tmp_path, ["c-etf"])
+    assert sorted(row.run_id for row in hand.rows) == ["b-glove", "b-trainable", "c-etf"]
+    assert list(hand.groups) == [(row,) for row in hand.rows]
+    assert {claim.reason for claim in claims(hand)} == {"few seeds"}
+
+
+def test_a_second_run_of_a_seed_is_no_seed_and_runs_without_one_count_by_their_numbers(tmp_path):
+    for kind in ("etf", "trainable", "glove"):
+        own_run(tmp_path, f"{kind}-a", kind, tail=60.0)
+        own_run(tmp_path, f"{kind}-b", kind, tail=61.0)
+    assert [len(group) for group in dealt(tmp_path).groups] == [1, 1, 1]
+    for kind in ("etf", "trainable", "glove"):
+        for name, tail in (("c", 60.0), ("d", 60.0), ("e", 61.0)):
+            own_run(tmp_path, f"{kind}-{name}", kind, seed=None, tail=tail, dropout=0.2)
+    hand = dealt(tmp_path)
+    assert {row.seed for row in hand.rows} == {None}
+    assert [len(group) for group in hand.groups] == [2, 2, 2]
 
 
 def test_only_seeds_that_part_carry_a_claim(tmp_path):
