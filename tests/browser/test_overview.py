@@ -149,3 +149,16 @@ def test_names_full_of_marks_are_text_and_notes_survive(page, many):
         0
     )
     assert page.title() != "owned"
+
+
+def test_a_copied_link_names_the_runs_that_nobody_picked(page, gallery_address):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{gallery_address}/variability?space=mu")
+    page.get_by_role("button", name="Copy link to this view").click()
+    page.get_by_text("copied", exact=True).wait_for()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert page.url.endswith("/variability?space=mu")
+    runs = [f"pictogram-{kind}-s0" for kind in ("etf", "trainable", "glove")]
+    assert link == f"{page.url}&" + "&".join(f"r={run}" for run in runs)
+    page.goto(link.replace("&r=pictogram-glove-s0", ""))
+    expect_picks(page, *runs[:2])
