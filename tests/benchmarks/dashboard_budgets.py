@@ -45,7 +45,7 @@ PAGES = {
 }
 RERUNS = 5
 MOST_CLICKS = 10
-CHART = ".js-plotly-plot .main-svg"
+CHART = ".js-plotly-plot .main-svg:visible"
 
 
 @dataclass

@@ -96,8 +96,8 @@ def page(browser):
 
 
 def drawn(page):
-    """Wait until a Plotly chart is drawn."""
-    page.wait_for_selector(".js-plotly-plot .main-svg")
+    """Wait until a Plotly chart is drawn that is not folded away."""
+    page.wait_for_selector(".js-plotly-plot .main-svg:visible")
 
 
 def settled(page):
