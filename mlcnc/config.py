@@ -181,7 +181,7 @@ def quick() -> ExperimentConfig:
 def demo() -> ExperimentConfig:
     """Return a demonstration of about a minute on two idle cores, start and drawing of data included.
 
-    Arrays are stored at every epoch, so that the geometry plays; NC1 falls and mAP rises as in the full run.
+    Arrays are stored at every epoch, so that the geometry plays; but for length and warm-up it is the full run.
     """
     return override(
         ExperimentConfig(), {"training": {"epochs": DEMO_EPOCHS, "warmup_epochs": 2, "arrays_every": 1}}
