@@ -244,7 +244,7 @@ def append_line(path: Path, tree: dict[str, Any]) -> None:
                 raise OSError(errno.EINVAL, f"it has {MOST_LINES - 1} lines, the most that are read")
             if os.write(descriptor, line) != len(line):
                 os.ftruncate(descriptor, length)
-                raise OSError(errno.ENOSPC, "no space left on device")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
