@@ -35,7 +35,7 @@ button:hover, button:focus-visible { color: var(--st-primary-color); border-colo
     js="""
 const SETTLED_MS = 600;
 const WATCH_MS = 200;
-const MOST_TRIES = 10;
+const MOST_TRIES = 300;
 const MOVED = "mlcnc-player-moved";
 const players = new WeakMap();
 
@@ -196,7 +196,9 @@ export default function (component) {
     const index = labelsOf(slider).indexOf(self.label);
     const right = slider.active === index && holds(chart, self.label);
     self.tries = right ? 0 : (self.tries ?? 0) + 1;
-    if (!right && self.tries < MOST_TRIES) goTo(chart, index, true);
+    // a chart that takes seconds to draw is not pressed again and again, which would start it anew each time
+    const isTurn = self.tries < 4 || (self.tries & (self.tries - 1)) === 0;
+    if (!right && isTurn && self.tries < MOST_TRIES) goTo(chart, index, true);
   };
 
   // players of one parameter go together: another one moved, and this one takes its nearest frame
@@ -204,7 +206,11 @@ export default function (component) {
     const { from, parameter, label } = event.detail;
     const chart = find();
     const slider = sliderOf(chart);
-    if (from === self || parameter !== self.data.parameter || !slider || chart !== self.chart) return;
+    if (from === self || parameter !== self.data.parameter) return;
+    if (!slider || chart !== self.chart) {
+      self.label = label; // its chart is being drawn, and will begin there
+      return;
+    }
     if (self.playing) pause(chart);
     const index = nearest(labelsOf(slider), label);
     if (index < 0) return;

@@ -8,7 +8,7 @@ from playwright.sync_api import TimeoutError, expect
 
 from mlcnc.analysis.layouts import pca_layout, sample_table
 from mlcnc.store import RunStore
-from tests.browser.conftest import drawn
+from tests.browser.conftest import drawn, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -125,6 +125,7 @@ def test_a_selection_outlives_other_controls_and_other_pictures(page, address):
 def test_a_sample_leads_to_its_image_class_and_run(page, address):
     page.goto(f"{address}/map?r=second&r=first&a=second")
     drawn(page)
+    settled(page)  # the gallery comes after the chart
     alt = page.locator(".st-key-map_gallery img").nth(1).get_attribute("alt")
     image, name = re.match(r"test image (\d+) with ([^:]+): ", alt).groups()
     link = page.locator(".st-key-map_gallery").get_by_role("link").nth(1)
