@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.session import jobs
-from app.widgets.job_actions import followed, show_what_was_done
+from app.widgets.job_actions import after_last_click, followed, show_what_was_done
 from app.widgets.job_glove import known_glove, show_glove
 from app.widgets.job_list import show_ended, show_queue
 from app.widgets.job_live import show_live
@@ -14,6 +14,7 @@ from app.widgets.run_picker import MAX_PROBLEMS
 from app.widgets.train_form import is_filled, show_form
 
 st.title("Can I see it happen now?")
+after_last_click()
 refusal = why_no_launch()
 refused = refusal is not None
 every = jobs().all()

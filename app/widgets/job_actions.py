@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -26,19 +28,48 @@ TWICE_SECONDS = 8.0
 
 A busy server takes the second click seconds after the first."""
 
-_SAID, _LAST = "train_said", "train_last"
+SAID_SECONDS = 10.0
+"""How long what was done is said: the queue begins at once, and the page is drawn anew for each change."""
+
+_CLICKED = "train_clicked"
+
+
+@dataclass
+class Clicked:
+    """What the buttons of this visit did last.
+
+    A plain object with a lock. When another click arrives, Streamlit answers it in a second thread at once and
+    breaks the first off where it next reads or sets the session's state or the address: a click noted there,
+    after it was done, would be forgotten, and its second half done again meanwhile.
+    """
+
+    worked: bool = True
+    text: str = ""
+    said_at: float = -SAID_SECONDS
+    once: Hashable = None
+    done: str = ""
+    done_at: float = -TWICE_SECONDS
+    follow: str | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+
+def after_last_click() -> None:
+    """Follow the job that the last button queued; first thing on the page."""
+    clicked = _clicked()
+    if clicked.follow is not None:
+        follow(clicked.follow)
+        clicked.follow = None
 
 
 def show_what_was_done() -> None:
     """Say what the last button did, or why it could not."""
-    said = st.session_state.pop(_SAID, None)
-    if said is None:
+    clicked = _clicked()
+    if not clicked.text or time.monotonic() - clicked.said_at > SAID_SECONDS:
         return
-    worked, text = said
-    if worked:
-        st.success(plain(text), icon=":material/check:")
+    if clicked.worked:
+        st.success(plain(clicked.text), icon=":material/check:")
     else:
-        st.error(plain(text))
+        st.error(plain(clicked.text))
 
 
 def submit(requests: Sequence[JobRequest], done: Callable[[Sequence[Job]], str]) -> None:
@@ -49,12 +80,12 @@ def submit(requests: Sequence[JobRequest], done: Callable[[Sequence[Job]], str])
         done: makes the sentence for success from the queued jobs.
     """
 
-    def queue_all() -> str:
+    def queue_all(clicked: Clicked) -> str:
         # the runner checks each by itself; of a group the last may be the one that cannot be
         for request in requests if len(requests) > 1 else ():
             _check_needs(request)
         queued = [jobs().submit(request) for request in requests]
-        follow(queued[0].job_id)
+        clicked.follow = queued[0].job_id
         return done(queued)
 
     # the label of a group holds the second in which it was made
@@ -73,7 +104,7 @@ def _check_needs(request: JobRequest) -> None:
 def stop(job_id: str) -> None:
     """Ask a job to stop; it saves first."""
 
-    def ask() -> str:
+    def ask(_: Clicked) -> str:
         jobs().stop(job_id)
         return "Asked to stop: it saves what it has and ends within seconds."
 
@@ -83,7 +114,7 @@ def stop(job_id: str) -> None:
 def remove(job_id: str) -> None:
     """Take a waiting or ended job out of the list; its run stays."""
 
-    def take_out() -> str:
+    def take_out(_: Clicked) -> str:
         jobs().remove(job_id)
         return "Removed from the list. A run that was written stays."
 
@@ -93,7 +124,7 @@ def remove(job_id: str) -> None:
 def move(job_id: str, by: int) -> None:
     """Move a waiting job up (negative) or down in the queue."""
 
-    def change_place() -> str:
+    def change_place(_: Clicked) -> str:
         jobs().move(job_id, by)
         return ""
 
@@ -103,9 +134,9 @@ def move(job_id: str, by: int) -> None:
 def resume(run_id: str) -> None:
     """Go on with a run."""
 
-    def queue_again() -> str:
+    def queue_again(clicked: Clicked) -> str:
         job = jobs().resume(run_id)
-        follow(job.job_id)
+        clicked.follow = job.job_id
         goes_on = f"{run_id} goes on where it was interrupted."
         return f"{goes_on} {sentence(job.headline)}" if job.headline else goes_on
 
@@ -130,34 +161,35 @@ def followed(every: Sequence[Job]) -> Job | None:
     return next(iter([*asked, *running_jobs(every), *queued_jobs(every), *every]), None)
 
 
-def _attempt(action: Callable[[], str], once: Hashable = None) -> None:
+def _clicked() -> Clicked:
+    return st.session_state.setdefault(_CLICKED, Clicked())
+
+
+def _attempt(action: Callable[[Clicked], str], once: Hashable = None) -> None:
     """Do what a button asks for; a refusal or a known error becomes the sentence at the top of the page.
 
     Args:
-        action: returns the sentence for success, empty for none.
+        action: returns the sentence for success, empty for none; it touches neither the session's state nor
+            the address, where Streamlit could break it off.
         once: what is asked for; done once, however often the button was clicked within a moment.
     """
-    refused = why_no_launch()
-    if refused is not None:
-        said = (False, refused)
-    elif once is not None and (first := _done_just_now(once)) is not None:
-        said = (True, f"{first} The second click was taken for a double click.")
-    else:
-        try:
-            said = (True, action())
-            if once is not None:
-                st.session_state[_LAST] = (once, time.monotonic(), said[1])
-        except MlcncError as error:
-            said = (False, sentence(str(error)))
-        except OSError as error:
-            said = (False, f"Nothing was changed: {error.strerror or error}.")
-    if said[1]:
-        st.session_state[_SAID] = said
+    clicked = _clicked()
+    with clicked.lock:
+        refused = why_no_launch()
+        if refused is not None:
+            said = (False, refused)
+        elif once is not None and once == clicked.once and time.monotonic() - clicked.done_at < TWICE_SECONDS:
+            said = (True, f"{clicked.done} The second click was taken for a double click.")
+        else:
+            try:
+                said = (True, action(clicked))
+                if once is not None:
+                    clicked.once, clicked.done, clicked.done_at = once, said[1], time.monotonic()
+            except MlcncError as error:
+                said = (False, sentence(str(error)))
+            except OSError as error:
+                said = (False, f"Nothing was changed: {error.strerror or error}.")
+        clicked.worked, clicked.text = said
+        clicked.said_at = time.monotonic()
     # the button of a fragment would draw that fragment alone, while lists and badge changed too
     st.rerun()
-
-
-def _done_just_now(asked: Hashable) -> str | None:
-    """Return what was said when the same was done a moment ago, or None."""
-    last, moment, text = st.session_state.get(_LAST, (None, 0.0, ""))
-    return text if last == asked and time.monotonic() - moment < TWICE_SECONDS else None

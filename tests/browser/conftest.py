@@ -107,6 +107,27 @@ def settled(page):
     page.wait_for_function("!document.querySelector('[data-testid=stApp][data-test-script-state=running]')")
 
 
+def choose(page, box, option):
+    """Choose from a select box; a scroll of the page, such as by late charts and pictures, closes its list.
+
+    Args:
+        option: its name, or a function from the locator of all options to that of the one to choose.
+    """
+    from playwright.sync_api import TimeoutError
+
+    for _ in range(20):
+        settled(page)
+        box.click()
+        options = page.get_by_role("option")
+        wanted = options.filter(has_text=option) if isinstance(option, str) else option(options)
+        try:
+            wanted.click(timeout=3000)
+            return
+        except TimeoutError:
+            page.keyboard.press("Escape")
+    raise AssertionError("the list did not stay open")
+
+
 @pytest.fixture(scope="session")
 def gallery_address():
     """Serve the dashboard over the recorded runs, as a new user sees it."""

@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import choose
+
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
@@ -18,8 +20,7 @@ def test_quiz_is_dealt_guessed_and_opened(page, gallery_address):
     expect(supported).to_be_hidden()
     main.get_by_text("What they support", exact=True).click()
     supported.wait_for()
-    page.get_by_role("combobox", name="Run 1").click()
-    page.get_by_role("option", name="GloVe").click()
+    choose(page, page.get_by_role("combobox", name="Run 1"), "GloVe")
     page.get_by_role("button", name="Reveal the names").click()
     main.get_by_text("of 3 right").wait_for()
     assert re.search(r"pictogram-glove-s0", main.inner_html())

@@ -4,11 +4,11 @@ import re
 
 import numpy as np
 import pytest
-from playwright.sync_api import TimeoutError, expect
+from playwright.sync_api import expect
 
 from mlcnc.analysis.layouts import pca_layout, sample_table
 from mlcnc.store import RunStore
-from tests.browser.conftest import drawn, settled
+from tests.browser.conftest import choose, drawn, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -66,18 +66,6 @@ def tiles(page, starts):
     )
 
 
-def choose_another(page, box):
-    """Choose another option of a select box; a scroll of the page, such as by late pictures, closes its list."""
-    for _ in range(20):
-        box.click()
-        try:
-            page.get_by_role("option").filter(has_not_text=box.input_value()).nth(1).click(timeout=2000)
-            return
-        except TimeoutError:
-            page.wait_for_timeout(500)
-    raise AssertionError("the list did not stay open")
-
-
 def expected_start(run, sample):
     table = sample_table(run)
     return f"{table.split[sample]} image {table.image_index[sample]} with {table.name(sample)}: "
@@ -105,7 +93,7 @@ def test_a_selection_outlives_other_controls_and_other_pictures(page, address):
     heading.wait_for()
     neighbours = page.get_by_role("combobox", name="Neighbours of")
     page.locator(".st-key-map_neighbours img").last.scroll_into_view_if_needed()
-    choose_another(page, neighbours)
+    choose(page, neighbours, lambda options: options.filter(has_not_text=neighbours.input_value()).nth(1))
     page.wait_for_url("**sample=**")
     assert page.evaluate(MARKED) == inside  # unrelated rerun
     page.get_by_role("radio", name="bucket").or_(page.get_by_text("bucket", exact=True)).first.click()

@@ -13,7 +13,7 @@ import pytest
 
 from mlcnc.launch import JobRequest, Jobs
 from mlcnc.store import RunStore
-from tests.browser.conftest import drawn, serve, settled
+from tests.browser.conftest import choose, drawn, serve, settled
 from tests.browser.traffic import ticks, traffic
 from tests.conftest import ROOT
 from tests.processes.stand_in import clear, wait_until
@@ -212,6 +212,23 @@ def test_a_double_click_starts_one_job(stage, page):
     assert len(stage.jobs.all()) == 1
 
 
+def test_a_second_click_while_the_first_is_still_worked_on_starts_nothing(stage, page):
+    process, url = serve(ROOT / "tests" / "browser" / "slow_queue.py", "--runs", str(stage.root))
+    try:
+        page.goto(url)
+        button = page.get_by_role("button", name="Start the demonstration")
+        button.click()
+        wait_until(stage.jobs.all, 60)
+        button.click(no_wait_after=True)
+        page.get_by_text("taken for a double click").wait_for()
+        assert len(stage.jobs.all()) == 1
+        press(page, "Stop")
+        page.get_by_text("was stopped").first.wait_for(timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.wait(timeout=20)
+
+
 @pytest.mark.parametrize("typed", ["1000000", "-1", "0"])
 def test_a_number_out_of_range_is_told_and_a_click_right_after_it_queues_nothing(stage, page, typed):
     page.goto(f"{stage.url}/train")
@@ -293,8 +310,7 @@ def test_with_two_busy_loops_the_page_stays_usable(stage, page):
         page.wait_for_selector(".vega-embed", timeout=PATIENCE)
         page.locator("summary").filter(has_text="Own settings").click()
         started = time.monotonic()
-        page.get_by_role("combobox", name="Start from").click()
-        page.get_by_role("option", name="digits-lt").click()
+        choose(page, page.get_by_role("combobox", name="Start from"), "digits-lt")
         page.get_by_text("--preset digits-lt").wait_for(timeout=PATIENCE)
         answered = time.monotonic() - started
         print(f"\nunder load a choice in the form took {answered:.1f} s")

@@ -81,7 +81,7 @@ def test_the_form_knows_the_names_of_waiting_jobs(opened, root):
     for name in ("pictogram-lt-etf-s0", "pictogram-lt-etf-s0-2", "pictogram-lt-etf-s0-3"):
         assert f"--run-id {name} " in page.code[-1].value
         pressed(page, "queue_form")
-        page.session_state["train_last"] = (None, 0.0, "")
+        page.session_state["train_clicked"].once = None
         assert f"Queued {name}." in said(page)
         assert Jobs(root).all()[0].run_id == name
 
