@@ -23,24 +23,38 @@ from mlcnc.config import nearest
 from mlcnc.errors import ConfigError, MlcncError, is_interruption
 from mlcnc.terminal_text import printable
 
+_ALSO_CALLED = {
+    "--learning_rate": "--training.lr",
+    "--num_epochs": "--training.epochs",
+    "--gpu": "--training.device",
+}
+"""What other programs call an option of ours."""
+
 
 class _Parser(argparse.ArgumentParser):
-    """Names the nearest known option for an unknown one."""
+    """Names the nearest option of the command that was given for an unknown one."""
+
+    _given: Sequence[str] = ()
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments: "):
             first = message.removeprefix("unrecognized arguments: ").split()[0].split("=")[0]
-            known = sorted({option for action in self._every_action() for option in action.option_strings})
-            message += nearest(first, known)
+            known = [option for action in self._of_command() for option in action.option_strings]
+            message += nearest(first, known, {name: own for name, own in _ALSO_CALLED.items() if own in known})
         super().error(message)
 
-    def _every_action(self) -> list[argparse.Action]:
-        actions = list(self._actions)
-        for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                for parser in set(action.choices.values()):
-                    actions += parser._every_action()
-        return actions
+    def _of_command(self) -> list[argparse.Action]:
+        """Return the options of the innermost command that was named."""
+        parser: argparse.ArgumentParser = self
+        for word in self._given:
+            for action in parser._actions:
+                if isinstance(action, argparse._SubParsersAction) and word in action.choices:
+                    parser = action.choices[word]
+        return parser._actions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.fields import FieldInfo
 
 from mlcnc.errors import ConfigError
+
+MOST_SEED = 2**53 - 1
+"""The largest whole number that torch, NumPy, JSON and a browser all hold exactly."""
 
 
 class _Section(BaseModel):
@@ -27,7 +30,9 @@ class DataConfig(_Section):
 
     dataset: str = Field("pictogram-lt", description="data set: pictogram-lt or digits-lt")
     image_size: int = Field(64, ge=32, le=1024, description="side of the images in pixels")
-    seed: int = Field(0, ge=0, description="seed of the drawn scenes, apart from the training seed")
+    seed: int = Field(
+        0, ge=0, le=MOST_SEED, description="seed of the drawn scenes, apart from the training seed"
+    )
     flip: bool = Field(True, description="flip training images left to right at random")
     shift: int = Field(4, ge=0, le=64, description="largest random shift in pixels")
     jitter: float = Field(0.2, ge=0, le=1, description="strength of random brightness, contrast and colour")
@@ -36,7 +41,7 @@ class DataConfig(_Section):
         description="class_aware draws a class first, then one of its images; uniform draws images",
     )
     num_samples: int | None = Field(
-        None, ge=1, description="images drawn an epoch; none means the size of the training set"
+        None, ge=1, le=10_000_000, description="images drawn an epoch; none means the size of the training set"
     )
 
 
@@ -119,12 +124,14 @@ class TrainingConfig(_Section):
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="measure a moving average of the weights; none is off"
     )
-    seed: int = Field(0, ge=0, description="seed of initial weights, sampling and augmentation")
+    seed: int = Field(0, ge=0, le=MOST_SEED, description="seed of initial weights, sampling and augmentation")
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
         "auto", description="auto takes CUDA, then MPS, then the CPU, and says which"
     )
     mixed_precision: bool = Field(True, description="bfloat16 autocast, on CUDA only")
-    num_threads: int | None = Field(None, ge=1, description="CPU threads of torch; none keeps torch's choice")
+    num_threads: int | None = Field(
+        None, ge=1, le=1024, description="CPU threads of torch; none keeps torch's choice"
+    )
     arrays_every: int = Field(
         5, ge=0, description="store arrays every so many epochs, first and last too; 0 is never"
     )
@@ -309,10 +316,15 @@ def leaf_fields() -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
             yield (name,), field
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """Return ``; did you mean 'x'?`` for the closest known name, or the empty string."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def nearest(name: str, known: Iterable[str], also: Mapping[str, str] | None = None) -> str:
+    """Return ``; did you mean 'x'?`` for the closest known name, or the empty string.
+
+    Args:
+        also: known names by what others call them.
+    """
+    also = also or {}
+    close = difflib.get_close_matches(name, [*known, *also], n=1, cutoff=0.5)
+    return f"; did you mean {also.get(close[0], close[0])!r}?" if close else ""
 
 
 def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -122,11 +122,6 @@ def gpu_uuid(name: str) -> str:
     return _uuid_of(name, known_facts() or _NOTHING_KNOWN)
 
 
-def lanes_for(name: str, uuid: str = "") -> list[str]:
-    """Return the devices that a job may be given, best first; see :func:`lanes_with_locks`."""
-    return list(lanes_with_locks(name, uuid))
-
-
 def lanes_with_locks(name: str, uuid: str = "") -> dict[str, str]:
     """Return the devices that a job may be given, best first, each with the name of its lock.
 

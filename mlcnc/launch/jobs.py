@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -201,13 +201,16 @@ class Jobs:
             if state not in ACTIVE_STATES:
                 raise LaunchError(f"job {job_id} has ended already: it is {state}")
             try:
-                self._ask(record)
+                settled = self._ask(record)
                 if record.status.state == "queued":
                     ended = {"state": "stopped", "headline": "stopped before it began", "finished_at": now()}
                     write_status(record.folder, record.status.model_copy(update=ended))
+                    settled = True
             except (OSError, StoreError) as error:
                 raise LaunchError(f"job {job_id} cannot be stopped: {error}") from None
-        self.ensure_supervisor()
+        # it ends by itself, also where nobody can be found to look after the queue
+        with suppress(LaunchError) if settled else nullcontext():
+            self.ensure_supervisor()
 
     def remove(self, job_id: str) -> None:
         """Remove a job that waits or has ended from the list; its run stays.
@@ -286,7 +289,8 @@ class Jobs:
     def _supervisor_argv(self) -> list[str]:
         return [sys.executable, "-m", "mlcnc.launch.supervisor", "--runs", str(self.runs_root)]
 
-    def _ask(self, record: Record) -> None:
+    def _ask(self, record: Record) -> bool:
+        """Ask for the end of a job; return whether it has its signal."""
         process = record.status.process if record.status.state in ("running", "stopping") else None
         # a job that stops itself is told by its supervisor, when all is written
         reachable = process is not None and process.is_alive and process.pid != os.getpgrp()
@@ -295,7 +299,7 @@ class Jobs:
                 process.signal_group(signal.SIGKILL)
             with suppress(OSError):
                 ask_to_cancel(record.folder, told=True)
-            return
+            return reachable
         try:
             # before the signal, or the end of the job would be seen before anyone knew that it was asked for
             ask_to_cancel(record.folder, told=reachable)
@@ -303,9 +307,8 @@ class Jobs:
             # a disk that takes no more must not keep the job that fills it from being stopped
             if process is None or not process.signal_group(signal.SIGTERM):
                 raise
-            return
-        if process is not None and reachable:
-            process.signal_group(signal.SIGTERM)
+            return True
+        return process is not None and reachable and process.signal_group(signal.SIGTERM)
 
     def _stop_damaged(self, job_id: str) -> None:
         """Stop the process of a job whose request cannot be read, so that no supervisor takes it over."""

@@ -79,6 +79,15 @@ def test_none_is_nothing_except_where_it_is_one_of_the_choices():
         ({"training": {"warmup_epochs": 40}}, "warmup_epochs must be below epochs = 40"),
         ({"model": {"label_embedding": "word2vec"}}, "model.label_embedding"),
         ({"training": {"epochs": "many"}}, "training.epochs"),
+        (
+            {"training": {"seed": 2**53}},
+            "training.seed: input should be less than or equal to 9007199254740991",
+        ),
+        (
+            {"training": {"num_threads": 5000}},
+            "training.num_threads: input should be less than or equal to 1024",
+        ),
+        ({"data": {"num_samples": 10**9}}, "data.num_samples: input should be less than or equal to 10000000"),
     ],
 )
 def test_bad_settings_are_named(tree, words):
@@ -104,10 +113,21 @@ def test_configs_are_frozen():
         ExperimentConfig().training.lr = 1.0
 
 
-def test_unknown_option_names_the_nearest(capsys):
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["train", "--training.epocs", "3"], "--training.epochs"),
+        (["train", "--lerning-rate=0.1"], "--training.lr"),
+        (["jobs", "start", "train", "--learning_rate", "1"], "--training.lr"),
+        (["jobs", "logs", "x", "--folow"], "--follow"),
+        (["train", "--folow"], None),
+    ],
+)
+def test_unknown_option_names_the_nearest_of_its_command(capsys, words, meant):
     with pytest.raises(SystemExit):
-        main(["train", "--training.epocs", "3"])
-    assert "did you mean '--training.epochs'" in capsys.readouterr().err
+        main(words)
+    said = capsys.readouterr().err
+    assert (f"did you mean {meant!r}" in said) if meant else ("--follow" not in said)
 
 
 def test_help_shows_every_setting(capsys):

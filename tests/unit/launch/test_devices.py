@@ -15,7 +15,7 @@ from mlcnc.launch.devices import (
     gpu_key,
     gpu_uuid,
     known_facts,
-    lanes_for,
+    lanes_with_locks,
     lock_name,
     visible_gpus,
 )
@@ -25,6 +25,10 @@ ANSWER = {"cuda": [["One", 1, ""]], "mps": False, "why": ""}
 
 # the package's own name for it is the function
 module = sys.modules["mlcnc.launch.devices"]
+
+
+def lanes_for(name, uuid=""):
+    return list(lanes_with_locks(name, uuid))
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """A supervisor that cannot work says so to whoever waits for it."""
 
+import signal
+import subprocess
 import sys
 
 import pytest
 
 from mlcnc.errors import LaunchError
 from mlcnc.launch import JobRequest, Jobs
+from mlcnc.launch.processes import mark_of
 from tests.app.job_files import write_job
 from tests.processes.stand_in import wait_until
 
@@ -63,3 +66,21 @@ def test_a_job_whose_supervisor_does_not_start_is_queued_once_and_says_so(jobs):
     assert job.headline.startswith("queued but not started, as the supervisor of")
     assert job.headline.endswith("the next job or a look at the page Train starts it")
     assert jobs.get(job.job_id).headline == "", "it is not so for ever"
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_stop_that_needs_no_supervisor_does_not_tell_of_a_broken_one(jobs, monkeypatch, state):
+    assert jobs.ensure_supervisor()
+    wait_until(jobs.ended)
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        monkeypatch.setattr("tests.app.job_files.own_mark", lambda: mark_of(process.pid))
+        job_id = write_job(jobs.runs_root, state)
+        jobs.stop(job_id)
+        if state == "running":
+            assert process.wait(timeout=20) == -signal.SIGTERM
+        else:
+            assert jobs.get(job_id).state == "stopped"
+    finally:
+        process.kill()
+        process.communicate()
