@@ -11,6 +11,7 @@ if PROJECT not in sys.path:
     sys.path.insert(0, PROJECT)
 
 from app.timing import timed
+from app.widgets.asked_view import note_asked, say_what_is_missing
 from app.widgets.copy_link import copy_link
 from app.widgets.job_badge import show_badge
 from app.widgets.page_links import take_over
@@ -42,11 +43,14 @@ page = st.navigation(
         ],
     }
 )
+note_asked()
 take_over()
 with timed("sidebar"):
     show_picker()
     with st.sidebar:
         show_badge(page.url_path)
         copy_link()
+above = st.empty()
 with timed(page.title):
     page.run()
+say_what_is_missing(above, page.url_path)

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import drawn
+from tests.browser.conftest import choose, drawn
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 PAGES = ("", "compare", "geometry", "map", "images", "learn")
@@ -79,6 +79,16 @@ def test_a_page_is_readable_named_and_reached_by_keys(page, address, path):
         tag, in_page = page.evaluate(FOCUSED)
         tags += [tag] if in_page else []
     assert {"INPUT", "BUTTON"} & set(tags), "Tab does not reach the controls of the page"
+
+
+def test_an_address_that_asks_for_what_is_not_here_says_so_until_another_choice(page, address):
+    page.goto(f"{address}/images?class=unicorn&shift=0.50")
+    said = page.get_by_text("The address asks for class = unicorn, which is not here")
+    said.wait_for()
+    choose(page, page.get_by_role("combobox", name="Class"), lambda options: options.nth(2))
+    expect(said).to_be_hidden()
+    assert "class=" in page.url
+    assert "shift=0.5" in page.url
 
 
 def test_an_address_opens_the_same_view_elsewhere(page, browser, address):

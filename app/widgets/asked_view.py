@@ -1,0 +1,82 @@
+"""What the address asks for and the page does not have: said, where Streamlit drops it in silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.session import RUNS_KEY
+from app.widgets.plain_text import plain
+
+_ASKED, _MISSING = "view_asked", "view_missing"
+_OTHERWISE_SAID = (RUNS_KEY, "sample")
+"""Runs have a sentence of their own; a sample is a sentence in the address and a number in the state."""
+
+MAX_SHOWN = 60
+
+
+def note_asked() -> None:
+    """Keep what the address asks for when it is opened; before any control is drawn, which corrects it."""
+    if _ASKED in st.session_state or _MISSING in st.session_state:
+        return
+    asked = {name: st.query_params.get_all(name) for name in st.query_params if name not in _OTHERWISE_SAID}
+    st.session_state[_ASKED] = asked
+
+
+def say_what_is_missing(place: st.delta_generator.DeltaGenerator, view: str) -> None:
+    """Say what of the address is not shown and what is instead, until it is chosen anew or the page is left.
+
+    Args:
+        place: an empty one above the page.
+        view: the page, once all its controls are drawn.
+    """
+    asked = st.session_state.pop(_ASKED, None)
+    if asked is not None:
+        st.session_state[_MISSING] = (view, _missing(asked))
+    of_view, missing = st.session_state.get(_MISSING, (view, {}))
+    if of_view != view:
+        return
+    # a control that was used since has its value from who used it
+    said = [
+        f"{name} = {plain(_short(values))}, which is not here; it shows {_shown(shown)}"
+        for name, (values, shown) in missing.items()
+        if st.session_state.get(name) == shown
+    ]
+    if said:
+        place.warning(f"The address asks for {'; for '.join(said)}.", icon=":material/link_off:")
+
+
+def _missing(asked: dict[str, list[str]]) -> dict[str, tuple[list[str], Any]]:
+    found = {}
+    for name, values in asked.items():
+        if name not in st.session_state or st.query_params.get_all(name) == values:
+            continue
+        shown = st.session_state[name]
+        if [_comparable(value) for value in _texts(shown)] != [_comparable(value) for value in values]:
+            found[name] = (values, shown)
+    return found
+
+
+def _texts(shown: Any) -> list[str]:
+    if shown is None:
+        return []
+    values = shown if isinstance(shown, list | tuple) else [shown]
+    return [str(value) for value in values]
+
+
+def _shown(shown: Any) -> str:
+    return plain(_short(_texts(shown))) or "none"
+
+
+def _comparable(text: str) -> object:
+    """Return a number for what is one, so that 0.50 is 0.5, else the text in small letters."""
+    try:
+        return float(text)
+    except ValueError:
+        return text.lower()
+
+
+def _short(values: list[str]) -> str:
+    text = ", ".join(values)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
