@@ -69,11 +69,18 @@ def line_dashes(embeddings: Sequence[str]) -> list[str]:
     return found
 
 
+TOOL_BAR = 22
+"""Height in pixels that a chart's buttons take above its legend."""
+
+
 def finished(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
-    """Return the figure with the house's margins and legend above; the ground is the page's."""
+    """Return the figure with the house's margins and legend above; the ground is the page's.
+
+    Above a legend of one line the buttons of the chart, which come with the pointer, have room of their own.
+    """
     figure.update_layout(
-        height=height,
-        margin={"l": 10, "r": 10, "t": 40 if legend else 16, "b": 10},
+        height=height + (TOOL_BAR if legend else 0),
+        margin={"l": 10, "r": 10, "t": 40 + TOOL_BAR if legend else 16, "b": 10},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
         showlegend=legend,
         hovermode="closest",

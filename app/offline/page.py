@@ -17,8 +17,8 @@ from plotly.offline import get_plotlyjs
 
 MODE_BAR: dict[str, Any] = {
     "displaylogo": False,
-    # plotly.js would offer to upload the chart to a cloud
-    "modeBarButtonsToRemove": ["sendChartToCloud"],
+    # a drag zooms in and a double click out; and plotly.js would offer to upload the chart to a cloud
+    "modeBarButtonsToRemove": ["sendChartToCloud", "zoomIn2d", "zoomOut2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "png", "scale": 2},
     "responsive": True,
 }
