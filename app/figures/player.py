@@ -128,7 +128,8 @@ def at_frame(figure: go.Figure, label: str | None) -> go.Figure:
     names = [frame.name for frame in figure.frames]
     if label not in names or not figure.layout.sliders:
         return figure
-    moved = go.Figure(figure)
+    # not go.Figure(figure), which takes the type out of the traces it copies for a moment, and others draw them
+    moved = go.Figure(figure.to_plotly_json())
     _show(moved, moved.frames[names.index(label)])
     moved.layout.sliders[0].active = names.index(label)
     return moved

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from app.session import jobs
-from app.widgets.job_actions import after_last_click, followed, show_what_was_done
+from app.widgets.job_actions import after_last_click, followed
+from app.widgets.job_clicks import show_what_was_done
 from app.widgets.job_glove import known_glove, show_glove
 from app.widgets.job_list import show_ended, show_queue
 from app.widgets.job_live import show_live
@@ -22,7 +23,7 @@ active = [job for job in every if job.is_active]
 shown = followed(every)
 # boxes for what comes and goes: what stands below keeps its place, and so an open box stays open
 with st.container():
-    show_what_was_done()
+    show_what_was_done({job.job_id for job in active})
 show_live(every, refused)
 with st.container():
     if refusal is not None:

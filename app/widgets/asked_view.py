@@ -31,9 +31,10 @@ def say_what_is_missing(place: st.delta_generator.DeltaGenerator, view: str) -> 
         place: an empty one above the page.
         view: the page, once all its controls are drawn.
     """
-    asked = st.session_state.pop(_ASKED, None)
+    asked = st.session_state.get(_ASKED)
     if asked is not None:
         st.session_state[_MISSING] = (view, _missing(asked))
+        del st.session_state[_ASKED]
     of_view, missing = st.session_state.get(_MISSING, (view, {}))
     if of_view != view:
         return

@@ -149,9 +149,9 @@ def show_attention(
             labels = list(dict.fromkeys([class_name, *options]))
             # another image or class begins with the attention of that class, not with what was chosen before
             seen, now = st.session_state.get(_LABEL_OF, (class_name, image)), (class_name, image)
-            st.session_state[_LABEL_OF] = now
             if seen != now:
                 st.session_state[LABEL_KEY] = class_name
+            st.session_state[_LABEL_OF] = now
             label = st.segmented_control(
                 "Attention of",
                 labels,

@@ -64,7 +64,7 @@ def show_glove(refused: bool, running: list[Job]) -> None:
             key="glove_download",
             disabled=refused,
             on_click=partial(
-                submit, [download_request()], lambda queued: "The download of GloVe vectors is queued."
+                submit, lambda: [download_request()], lambda queued: "The download of GloVe vectors is queued."
             ),
             help="862 MB from the authors, as a job; needs a network. Broken off, it goes on where it was.",
         )

@@ -12,6 +12,7 @@ from app.figures.live_curves import HEIGHT, LIVE_PANELS, live_spec, live_table
 from app.session import jobs, known_devices, opened_run
 from app.timing import timed
 from app.widgets.job_actions import follow, followed, resume, show_way_to, stop, submit
+from app.widgets.job_clicks import clicked, draw_anew
 from app.widgets.job_relations import TRAINING, group_of, last_training, may_resume
 from app.widgets.job_use import show_progress, show_use
 from app.widgets.job_words import job_name, state_badge, waiting_words
@@ -46,7 +47,7 @@ def _live(refused: bool) -> None:
         every = jobs().all()
         if _signature(every) != st.session_state.get(_SEEN):
             # lists, form, badge and timer stand outside
-            st.rerun()
+            draw_anew()
         if not refused and any(job.is_active for job in every):
             keep_supervised()
         job = followed(every)
@@ -127,7 +128,13 @@ def _signature(every: Sequence[Job]) -> tuple[object, ...]:
     """Return what the parts of the page that have no timer show."""
     found = known_devices()
     shown = [(job.job_id, job.state, job.place, job.headline if job.place else "") for job in every]
-    return (*shown, found.is_searching, found.problem, *(device.name for device in found.devices))
+    return (
+        *shown,
+        clicked().number,
+        found.is_searching,
+        found.problem,
+        *(device.name for device in found.devices),
+    )
 
 
 def _show_head(job: Job, every: Sequence[Job], refused: bool, has_epochs: bool) -> None:
@@ -162,8 +169,8 @@ def _show_head(job: Job, every: Sequence[Job], refused: bool, has_epochs: bool) 
 
 def _follow_now(job_id: str) -> None:
     follow(job_id)
-    # the button of a fragment would draw that fragment alone, while lists mark the job that is shown
-    st.rerun()
+    # lists mark the job that is shown
+    draw_anew()
 
 
 def _show_ways_on(job: Job, every: Sequence[Job], refused: bool, has_epochs: bool) -> None:
@@ -194,7 +201,7 @@ def _show_ways_on(job: Job, every: Sequence[Job], refused: bool, has_epochs: boo
         disabled=refused or job.is_active,
         on_click=partial(
             submit,
-            [JobRequest(kind="layout", run_id=run_id)],
+            lambda: [JobRequest(kind="layout", run_id=run_id)],
             lambda queued: f"Queued a layout of {queued[0].run_id}.",
         ),
         help="Computes a layout for the feature map, as a job of its own; about half a minute.",
@@ -206,7 +213,7 @@ def _show_ways_on(job: Job, every: Sequence[Job], refused: bool, has_epochs: boo
         disabled=refused or any(other.run_id == run_id and other.is_active for other in every),
         on_click=partial(
             submit,
-            [JobRequest(kind="evaluate", run_id=run_id)],
+            lambda: [JobRequest(kind="evaluate", run_id=run_id)],
             lambda queued: f"Queued an evaluation of {queued[0].run_id}; its log will hold the numbers.",
         ),
         help="Measures the last checkpoint again, as a job of its own; the run is not changed.",

@@ -98,9 +98,5 @@ def _card(
             type="primary" if primary else "secondary",
             key=f"start_{title}",
             disabled=refused,
-            on_click=partial(_start, requests, done),
+            on_click=partial(submit, requests, done),
         )
-
-
-def _start(requests: Callable[[], Sequence[JobRequest]], done: Callable[[Sequence[Job]], str]) -> None:
-    submit(requests(), done)

@@ -38,15 +38,15 @@ def take_over() -> None:
     for name in SHARED:
         value = st.query_params.get(_HANDED + name)
         if value is not None:
-            del st.query_params[_HANDED + name]
             _set(name, value)
+            del st.query_params[_HANDED + name]
     asked = st.query_params.get_all(_HANDED + RUNS_KEY)
     if asked:
-        del st.query_params[_HANDED + RUNS_KEY]
         # an id that is no run would not be an option of the picker
         known = [run_id for run_id in asked[:MAX_HANDED] if opened_run(run_id) is not None]
         if known:
             _set(RUNS_KEY, known)
+        del st.query_params[_HANDED + RUNS_KEY]
 
 
 def _set(name: str, value: str | list[str]) -> None:

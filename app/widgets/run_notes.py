@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -11,7 +12,27 @@ from app.widgets.plain_text import plain
 from mlcnc.errors import StoreError
 from mlcnc.store import Run
 
-_SAVED = "notes_saved"
+_SAVED, _TURN = "notes_saved", "notes_turn"
+
+
+@dataclass(frozen=True)
+class Written:
+    """Name, tags and notes of a run as the form shows them."""
+
+    name: str
+    tags: str
+    text: str
+
+    @classmethod
+    def of(cls, run: Run) -> Written:
+        """Return what is stored."""
+        notes = run.notes()
+        tags = notes.get("tags")
+        return cls(
+            run.name,
+            ", ".join(str(tag) for tag in tags) if isinstance(tags, list) else "",
+            str(notes.get("notes") or ""),
+        )
 
 
 def tags_of(text: str) -> list[str]:
@@ -57,18 +78,32 @@ def edit_notes(runs: Sequence[Run], first: str | None) -> None:
             "Run to edit", ids, index=ids.index(first) if first in by_id else 0, key="edit_run"
         )
         run = by_id.get(run_id or "", runs[0])
-        notes = run.notes()
-        stored_tags = notes.get("tags")
+        stored = Written.of(run)
+        # under keys of their own the fields keep what is typed, whatever somebody else stores meanwhile
+        turn = st.session_state.get(_TURN, 0)
+        keys = {part: f"notes_{part}_{run.run_id}_{turn}" for part in ("name", "tags", "text")}
+        begun = f"notes_begun_{run.run_id}"
+        if not all(key in st.session_state for key in keys.values()):
+            st.session_state[begun] = stored
         with st.form(f"notes_{run.run_id}", border=False):
-            name = st.text_input("Name", run.name, help=f"Shown instead of {plain(run.info.name)}.")
-            tags = st.text_input(
-                "Tags",
-                ", ".join(str(tag) for tag in stored_tags) if isinstance(stored_tags, list) else "",
-                placeholder="parted by commas",
+            name = st.text_input(
+                "Name", stored.name, key=keys["name"], help=f"Shown instead of {plain(run.info.name)}."
             )
-            text = st.text_area("Notes", str(notes.get("notes") or ""), placeholder="what this run is for")
+            tags = st.text_input("Tags", stored.tags, key=keys["tags"], placeholder="parted by commas")
+            text = st.text_area("Notes", stored.text, key=keys["text"], placeholder="what this run is for")
             saved = st.form_submit_button("Save", icon=":material/save:")
+        typed = Written(name, tags, text)
         if saved:
+            if stored not in (st.session_state[begun], typed):
+                st.session_state[begun] = stored
+                st.warning(
+                    plain(
+                        "Not saved, for somebody else changed this run's name, tags or notes meanwhile. Stored "
+                        f"are now: name {stored.name!r}, tags {stored.tags!r}, notes {stored.text!r}. What you "
+                        "typed is still here: save again to put it in their place."
+                    )
+                )
+                return
             try:
                 run.write_notes(
                     changed_notes(run.notes(), name=name, own_name=run.info.name, tags=tags, text=text)
@@ -76,6 +111,8 @@ def edit_notes(runs: Sequence[Run], first: str | None) -> None:
             except StoreError as error:
                 st.error(plain(f"Nothing was changed and what you typed is still here: {error}."))
                 return
+            # new keys make new fields, which begin with what is stored
+            st.session_state[_TURN] = turn + 1
             st.session_state[_SAVED] = run.run_id
             st.rerun()
         if st.session_state.pop(_SAVED, None) == run.run_id:

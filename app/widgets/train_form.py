@@ -27,7 +27,7 @@ from mlcnc.errors import ConfigError, MlcncError
 from mlcnc.launch import Device, Job, argv_of, command_line, estimate
 from mlcnc.launch.request import request_of
 
-_TURN, _FILLED, _PRESET = "form_turn", "form_filled", "form_preset"
+_TURN, _FILLED, _PRESET, _CLONED = "form_turn", "form_filled", "form_preset", "form_cloned"
 _LEFT_OUT = (("training", "device"),)
 _SECTIONS = {
     "data": "Data",
@@ -38,7 +38,14 @@ _SECTIONS = {
 
 
 def fill_from(job: Job) -> None:
-    """Fill the form with the settings of a job; only in a callback."""
+    """Fill the form with the settings of a job, all of them or none, when it is drawn next."""
+    st.session_state[_CLONED] = job
+
+
+def _take_over_clone() -> None:
+    job = st.session_state.get(_CLONED)
+    if job is None:
+        return
     try:
         config = job.request.config()
     except ConfigError:
@@ -48,12 +55,14 @@ def fill_from(job: Job) -> None:
     limits = {"device": request.device, "minutes": request.max_minutes, "megabytes": request.max_megabytes}
     for name, value in limits.items():
         st.session_state[f"form_{name}"] = value
+    # the last step: broken off before it, by a click, all is done again
+    del st.session_state[_CLONED]
     st.toast(f"Own settings hold those of {plain(job.run_id)} now.")
 
 
 def is_filled() -> bool:
     """Return whether the form holds the settings of a job, which opens it."""
-    return _FILLED in st.session_state
+    return _FILLED in st.session_state or _CLONED in st.session_state
 
 
 def _fill(config: ExperimentConfig, base: str) -> None:
@@ -80,6 +89,7 @@ def show_form(refused: bool, glove_path: str | None) -> None:
         refused: launching is off; everything can be looked at and the button does nothing.
         glove_path: a checked file of GloVe vectors, filled in where the form names none.
     """
+    _take_over_clone()
     st.session_state.setdefault(_PRESET, "pictogram-lt")
     name = st.selectbox(
         "Start from",
@@ -127,7 +137,7 @@ def show_form(refused: bool, glove_path: str | None) -> None:
     )
     # no callback: it would queue what was drawn before a number that was typed just before the click
     if clicked and not stopped:
-        submit([request], lambda queued: f"Queued {queued[0].run_id}.")
+        submit(lambda: [request], lambda queued: f"Queued {queued[0].run_id}.")
 
 
 def _controls(config: ExperimentConfig, turn: int) -> dict[tuple[str, ...], Any]:

@@ -247,6 +247,26 @@ def test_notes_that_cannot_be_saved_are_said_and_stay_typed(shown, tmp_path):
     assert page.text_area[0].value == "precious"
 
 
+def test_notes_of_two_visitors_do_not_displace_each_other_unseen(shown, tmp_path):
+    write_hill(tmp_path).finish()
+    first, second = open_notes(shown()), open_notes(shown())
+    first.text_area[0].set_value("of the first")
+    first.button[0].click().run()
+    second.text_area[0].set_value("of the second")
+    second.button[0].click().run()
+    assert "Not saved, for somebody else changed" in second.warning[0].value
+    assert "of the first" in second.warning[0].value
+    assert second.text_area[0].value == "of the second"
+    assert RunStore(tmp_path).open("hill").notes()["notes"] == "of the first"
+    second.button[0].click().run()
+    assert "Saved" in second.success[0].value
+    assert RunStore(tmp_path).open("hill").notes()["notes"] == "of the second"
+    # the first one's fields hold what it stored itself, so the second's words are in its way now
+    next(box for box in first.text_input if box.label == "Tags").set_value("x")
+    first.button[0].click().run()
+    assert "of the second" in first.warning[0].value
+
+
 def test_notes_keep_what_the_form_does_not_know():
     found = changed_notes({"name": "old", "more": 1}, name="own", own_name="own", tags="", text=" a ")
     assert found == {"more": 1, "tags": [], "notes": "a"}

@@ -70,3 +70,21 @@ def test_a_player_is_exported_at_the_frame_it_rests_at():
     assert json.loads(figure.to_json()) == before
     assert at_frame(figure, "z") is figure
     assert at_frame(figure, None) is figure
+
+
+def test_a_shared_player_is_exported_without_being_touched_meanwhile():
+    figure = with_player(animated(), ["a", "b", "c"])
+    figure.add_heatmap(z=[[1, 2], [3, 4]], colorbar={"title": {"text": "share"}})
+    before = figure.to_json()
+    seen = []
+
+    class Watched(dict):
+        def pop(self, key, *default):
+            seen.append((id(self), key))
+            return super().pop(key, *default)
+
+    figure.__dict__["_data"] = [Watched(trace) for trace in figure._data]
+    own = [id(trace) for trace in figure._data]
+    at_frame(figure, "b")
+    assert not [key for of, key in seen if of in own], "who draws it at that moment draws another kind of trace"
+    assert figure.to_json() == before

@@ -1,15 +1,18 @@
-"""The Train page alone, over a queue that takes two seconds to take a job in; served by test_train."""
+"""The Train page alone, over a queue that takes two seconds to take a job in, or to refuse it; served by test_train."""
 
 import runpy
 import time
 
-from mlcnc.launch import Jobs
+from mlcnc.launch import Jobs, LaunchError
 from tests.conftest import ROOT
 
 if Jobs.submit.__name__ == "submit":
     submit_at_once = Jobs.submit
 
     def submit_slowly(jobs, request):
+        if (jobs.runs_root / "refuse").exists():
+            time.sleep(2)
+            raise LaunchError("refused after two seconds")
         job = submit_at_once(jobs, request)
         time.sleep(2)
         return job

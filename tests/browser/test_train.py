@@ -47,6 +47,7 @@ class Stage:
 
     def __init__(self, folder):
         self.root = folder / "runs"
+        self.locks = folder / "locks"
         self.jobs = Jobs(self.root)
         self.process = None
         self.url = ""
@@ -224,6 +225,25 @@ def test_a_second_click_while_the_first_is_still_worked_on_starts_nothing(stage,
         assert len(stage.jobs.all()) == 1
         press(page, "Stop")
         page.get_by_text("was stopped").first.wait_for(timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.wait(timeout=20)
+
+
+def test_a_refusal_is_said_though_the_page_was_used_meanwhile(stage, page):
+    (stage.root / "refuse").touch()
+    process, url = serve(ROOT / "tests" / "browser" / "slow_queue.py", "--runs", str(stage.root))
+    try:
+        page.goto(url)
+        # the page is drawn anew once the devices are known, which would say it too
+        wait_until((stage.locks / "devices.json").exists, 60)
+        page.reload()
+        page.locator("summary").filter(has_text="GloVe vectors").click()
+        page.get_by_role("textbox", name="File of GloVe vectors").fill("/no/file")
+        page.get_by_role("button", name="Start the demonstration").dispatch_event("click")
+        page.wait_for_timeout(500)
+        page.get_by_role("textbox", name="File of GloVe vectors").press("Enter")
+        page.get_by_text("Refused after two seconds").wait_for()
     finally:
         process.kill()
         process.wait(timeout=20)

@@ -3,9 +3,9 @@
 import pytest
 
 import app.session as session
-from app.widgets import job_actions, job_permission
+from app.widgets import job_clicks, job_permission
 from mlcnc.data import dataset_facts
-from mlcnc.launch import Jobs
+from mlcnc.launch import Jobs, LaunchError
 from tests.app.job_files import write_job, written_settings
 from tests.app.train.page_words import labels, pressed, said
 
@@ -46,7 +46,7 @@ def test_a_double_click_queues_once_and_a_later_click_again(opened, root, monkey
     assert len(Jobs(root).all()) == number
     assert all(f"{run_id}" in page.success[0].value for run_id in first)
     assert "taken for a double click" in page.success[0].value
-    monkeypatch.setattr(job_actions, "TWICE_SECONDS", 0.0)
+    monkeypatch.setattr(job_clicks, "TWICE_SECONDS", 0.0)
     pressed(page, key)
     assert len(Jobs(root).all()) == 2 * number
     later = {job.run_id for job in Jobs(root).all()} - first
@@ -81,7 +81,7 @@ def test_the_form_knows_the_names_of_waiting_jobs(opened, root):
     for name in ("pictogram-lt-etf-s0", "pictogram-lt-etf-s0-2", "pictogram-lt-etf-s0-3"):
         assert f"--run-id {name} " in page.code[-1].value
         pressed(page, "queue_form")
-        page.session_state["train_clicked"].once = None
+        page.session_state["train_clicked"].deed.asked = None
         assert f"Queued {name}." in said(page)
         assert Jobs(root).all()[0].run_id == name
 
@@ -329,3 +329,81 @@ def test_a_setting_allows_what_the_address_forbids(opened, root, monkeypatch):
     monkeypatch.setenv(job_permission.ALLOW_VARIABLE, "1")
     pressed(opened(), "start_One-minute demonstration")
     assert len(Jobs(root).all()) == 1
+
+
+def test_what_was_done_is_said_while_the_page_changes_by_itself_and_until_it_is_used(opened, root, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(job_clicks.time, "monotonic", lambda: clock[0])
+    page = pressed(opened(), "start_One-minute demonstration")
+    for seconds in (0, 5, 4):
+        clock[0] += seconds
+        page.session_state["train_clicked"].by_itself = True
+        page.run()
+        assert "is queued" in page.success[0].value
+    clock[0] += 5
+    page.session_state["train_clicked"].by_itself = True
+    assert not page.run().success
+    clock[0] += 60
+    page = pressed(page, "start_One-minute demonstration")
+    assert "is queued" in page.success[0].value
+    assert not page.run().success, "somebody used the page"
+
+
+def test_what_was_done_is_not_said_beside_a_job_that_has_ended(opened, root):
+    page = pressed(opened(), "start_One-minute demonstration")
+    (job,) = Jobs(root).all()
+    Jobs(root).stop(job.job_id)
+    page.session_state["train_clicked"].by_itself = True
+    page.run()
+    assert not page.success
+    assert "was stopped" in said(page)
+
+
+def test_the_same_again_after_its_job_has_ended_is_no_double_click(opened, root):
+    page = pressed(opened(), "start_One-minute demonstration")
+    Jobs(root).stop(Jobs(root).all()[0].job_id)
+    pressed(page, "start_One-minute demonstration")
+    assert [job.state for job in Jobs(root).all()] == ["queued", "stopped"]
+    assert "double click" not in page.success[0].value
+
+
+def test_of_a_group_that_cannot_be_queued_whole_nothing_stays(opened, root, monkeypatch):
+    submit = Jobs.submit
+
+    def submit_first_only(jobs, request):
+        if Jobs(root).all():
+            raise LaunchError("the disk is full")
+        return submit(jobs, request)
+
+    page = opened()
+    monkeypatch.setattr(Jobs, "submit", submit_first_only)
+    pressed(page, "start_Five-minute comparison")
+    assert page.error[0].value == "The disk is full."
+    assert Jobs(root).all() == []
+
+
+def test_vectors_wider_than_a_network_can_be_are_one_sentence(opened, root, tmp_path):
+    path = tmp_path / "wide.txt"
+    names = {word for name in dataset_facts("pictogram-lt").class_names for word in name.split()}
+    path.write_text("".join(f"{word} {'0.5 ' * 8199}0.5\n" for word in names))
+    page = opened()
+    page.text_input(key="glove_file").set_value(str(path)).run()
+    pressed(page, "start_Five-minute comparison")
+    assert "embedding_dim" in page.error[0].value
+    assert Jobs(root).all() == []
+
+
+def test_who_chose_another_job_meanwhile_stays_with_it(opened, root, monkeypatch):
+    other = write_job(root, "finished")
+    submit = Jobs.submit
+    page = opened()
+
+    def submit_while_another_is_chosen(jobs, request):
+        page.session_state["train_clicked"].chosen_at = job_clicks.time.monotonic()
+        return submit(jobs, request)
+
+    monkeypatch.setattr(Jobs, "submit", submit_while_another_is_chosen)
+    page.query_params["job"] = other
+    pressed(page, "start_One-minute demonstration")
+    assert len(Jobs(root).all()) == 2
+    assert page.query_params["job"] in (other, [other])

@@ -1,0 +1,156 @@
+"""What the buttons of the Train page did in this visit: once, however often clicked, and said once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from app.widgets.job_permission import why_no_launch
+from app.widgets.job_words import sentence
+from app.widgets.plain_text import plain
+from mlcnc.errors import MlcncError
+
+TWICE_SECONDS = 8.0
+"""The same asked for again within this time after it was done is the second half of a double click.
+
+A busy server takes the second click seconds after the first."""
+
+SAID_SECONDS = 10.0
+"""How long what was done is said while the page is drawn anew by itself, as it is when the queue begins."""
+
+_CLICKED = "train_clicked"
+
+
+@dataclass
+class Deed:
+    """What was asked for, when it was done, what was said of it, and the jobs that it began."""
+
+    asked: Hashable = None
+    text: str = ""
+    at: float = -TWICE_SECONDS
+    began: tuple[str, ...] = ()
+
+
+@dataclass
+class Clicked:
+    """What the buttons of this visit did last.
+
+    A plain object with locks. When another click arrives, Streamlit answers it in a second thread at once and
+    breaks the first off where it next reads or sets the session's state or the address: a click noted there,
+    after it was done, would be forgotten, and its second half done again meanwhile.
+
+    Attributes:
+        worked, text: the sentence that is shown.
+        about: jobs that it speaks of; once all have ended it would contradict the page.
+        number: of the sentence, so that the page notices a new one.
+        drawn_at: when it was first shown.
+        by_itself: the page is about to be drawn anew by itself, not because somebody used it.
+        deed: what was done last, of what is done once.
+        follow: a job that the page shows from now on.
+        chosen_at: when somebody last chose the job to show.
+        queueing, changing: held while jobs are queued, and while they are stopped, moved and removed.
+    """
+
+    worked: bool = True
+    text: str = ""
+    about: tuple[str, ...] = ()
+    number: int = 0
+    drawn_at: float | None = None
+    by_itself: bool = False
+    deed: Deed = field(default_factory=Deed)
+    follow: str | None = None
+    chosen_at: float = -1.0
+    queueing: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    changing: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def say(self, worked: bool, text: str, about: Sequence[str] = ()) -> None:
+        """Set the sentence that the page shows next."""
+        self.worked, self.text, self.about = worked, text, tuple(about)
+        self.number, self.drawn_at = self.number + 1, None
+
+    def note(self, asked: Hashable, text: str, *, about: Sequence[str] = (), began: Sequence[str] = ()) -> None:
+        """Note and say what was done.
+
+        Args:
+            asked: what was asked for; the same asked for within a moment is a double click.
+            text: the sentence for success.
+            about: jobs it speaks of.
+            began: jobs that it began; once they have ended, asking again is no double click.
+        """
+        self.deed = Deed(asked, text, time.monotonic(), tuple(began))
+        self.say(True, text, about)
+
+    def is_second_half(self, asked: Hashable, active: Callable[[], Collection[str]]) -> bool:
+        """Return whether the same was done a moment ago, and say so.
+
+        Args:
+            asked: what is asked for.
+            active: returns the ids of the jobs that wait or run.
+        """
+        deed = self.deed
+        if asked != deed.asked or time.monotonic() - deed.at > TWICE_SECONDS:
+            return False
+        if deed.began and not set(deed.began) & set(active()):
+            return False
+        self.say(True, f"{deed.text} The second click was taken for a double click.", deed.began or self.about)
+        return True
+
+
+def clicked() -> Clicked:
+    """Return what the buttons of this visit did last; to be got before anything is done."""
+    return st.session_state.setdefault(_CLICKED, Clicked())
+
+
+def attempt(action: Callable[[], None], last: Clicked, lock: threading.Lock) -> None:
+    """Do what a button asks for; a refusal or a known error becomes the sentence at the top of the page.
+
+    Args:
+        action: does it and says so; it touches neither the session's state nor the address, where Streamlit
+            could break it off.
+        last: what the visit did last.
+        lock: of ``last``, held meanwhile.
+    """
+    with lock:
+        refused = why_no_launch()
+        if refused is not None:
+            last.say(False, refused)
+        else:
+            try:
+                action()
+            except MlcncError as error:
+                last.say(False, sentence(str(error)))
+            except OSError as error:
+                last.say(False, f"Nothing was changed: {error.strerror or error}.")
+    draw_anew()
+
+
+def draw_anew() -> None:
+    """Draw the whole page anew for what changed by itself; what was done stays said for a while."""
+    clicked().by_itself = True
+    # the button of a fragment would draw that fragment alone, while lists and badge changed too
+    st.rerun()
+
+
+def show_what_was_done(active: Collection[str]) -> None:
+    """Say what the last button did, or why it could not, until the page is used again.
+
+    Args:
+        active: ids of the jobs that wait or run.
+    """
+    last = clicked()
+    by_itself, last.by_itself = last.by_itself, False
+    now = time.monotonic()
+    if last.drawn_at is not None and (not by_itself or now - last.drawn_at > SAID_SECONDS):
+        last.text = ""
+    if not last.text or (last.about and not set(last.about) & set(active)):
+        return
+    if last.drawn_at is None:
+        last.drawn_at = now
+    if last.worked:
+        st.success(plain(last.text), icon=":material/check:")
+    else:
+        st.error(plain(last.text))
