@@ -29,7 +29,8 @@ def test_what_is_left_out_is_left_out():
     [
         ("training.epochs", "whole", 1, 10_000, False),
         ("training.lr", "number", 0, None, False),
-        ("training.num_threads", "whole", 1, None, True),
+        ("training.num_threads", "whole", 1, 1024, True),
+        ("training.batch_size", "whole", 1, None, False),
         ("training.ema_decay", "number", 0, 1, True),
         ("data.flip", "switch", None, None, False),
         ("model.label_embedding", "choice", None, None, False),
