@@ -43,7 +43,7 @@ page = st.navigation(
         ],
     }
 )
-note_asked()
+note_asked(page.url_path)
 take_over()
 with timed("sidebar"):
     show_picker()

@@ -25,6 +25,7 @@ from mlcnc.terminal_text import printable
 
 _ALSO_CALLED = {
     "--learning_rate": "--training.lr",
+    "--training.learning_rate": "--training.lr",
     "--num_epochs": "--training.epochs",
     "--gpu": "--training.device",
 }
@@ -44,7 +45,8 @@ class _Parser(argparse.ArgumentParser):
         if message.startswith("unrecognized arguments: "):
             first = message.removeprefix("unrecognized arguments: ").split()[0].split("=")[0]
             known = [option for action in self._of_command() for option in action.option_strings]
-            message += nearest(first, known, {name: own for name, own in _ALSO_CALLED.items() if own in known})
+            also = {name: own for name, own in _ALSO_CALLED.items() if own in known}
+            message += nearest(first, known, also, cutoff=0.7)
         super().error(message)
 
     def _of_command(self) -> list[argparse.Action]:

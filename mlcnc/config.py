@@ -316,14 +316,17 @@ def leaf_fields() -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
             yield (name,), field
 
 
-def nearest(name: str, known: Iterable[str], also: Mapping[str, str] | None = None) -> str:
+def nearest(
+    name: str, known: Iterable[str], also: Mapping[str, str] | None = None, *, cutoff: float = 0.5
+) -> str:
     """Return ``; did you mean 'x'?`` for the closest known name, or the empty string.
 
     Args:
         also: known names by what others call them.
+        cutoff: how alike they must be, of 1.
     """
     also = also or {}
-    close = difflib.get_close_matches(name, [*known, *also], n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, [*known, *also], n=1, cutoff=cutoff)
     return f"; did you mean {also.get(close[0], close[0])!r}?" if close else ""
 
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.session import jobs
-from app.widgets.job_actions import after_last_click, followed
+from app.widgets.job_actions import after_last_click, followed, say_unknown_job
 from app.widgets.job_clicks import show_what_was_done
 from app.widgets.job_glove import known_glove, show_glove
 from app.widgets.job_list import show_ended, show_queue
@@ -24,6 +24,7 @@ shown = followed(every)
 # boxes for what comes and goes: what stands below keeps its place, and so an open box stays open
 with st.container():
     show_what_was_done({job.job_id for job in active})
+    say_unknown_job(every)
 show_live(every, refused)
 with st.container():
     if refusal is not None:

@@ -10,18 +10,26 @@ from app.session import RUNS_KEY
 from app.widgets.plain_text import plain
 
 _ASKED, _MISSING = "view_asked", "view_missing"
-_OTHERWISE_SAID = (RUNS_KEY, "sample")
-"""Runs have a sentence of their own; a sample is a sentence in the address and a number in the state."""
+_LEFT_OUT = (RUNS_KEY, "sample", "pair")
+"""Runs have a sentence of their own; samples and pairs are words in the address and numbers in the state."""
 
 MAX_SHOWN = 60
 
 
-def note_asked() -> None:
-    """Keep what the address asks for when it is opened; before any control is drawn, which corrects it."""
-    if _ASKED in st.session_state or _MISSING in st.session_state:
+def note_asked(view: str) -> None:
+    """Keep what the address asks for when it is opened; before any control is drawn, which corrects it.
+
+    Args:
+        view: the page.
+    """
+    if _MISSING in st.session_state:
         return
-    asked = {name: st.query_params.get_all(name) for name in st.query_params if name not in _OTHERWISE_SAID}
-    st.session_state[_ASKED] = asked
+    before, asked = st.session_state.get(_ASKED, (None, {}))
+    now = {name: st.query_params.get_all(name) for name in st.query_params if name not in _LEFT_OUT}
+    if before is not None:
+        # the page was used before it was drawn whole: what was asked for is what the address still holds
+        now = {name: values for name, values in asked.items() if before == view and now.get(name) == values}
+    st.session_state[_ASKED] = (view, now)
 
 
 def say_what_is_missing(place: st.delta_generator.DeltaGenerator, view: str) -> None:
@@ -31,18 +39,20 @@ def say_what_is_missing(place: st.delta_generator.DeltaGenerator, view: str) -> 
         place: an empty one above the page.
         view: the page, once all its controls are drawn.
     """
-    asked = st.session_state.get(_ASKED)
-    if asked is not None:
-        st.session_state[_MISSING] = (view, _missing(asked))
-        del st.session_state[_ASKED]
-    of_view, missing = st.session_state.get(_MISSING, (view, {}))
-    if of_view != view:
-        return
+    if _MISSING not in st.session_state:
+        st.session_state[_MISSING] = (view, _missing(st.session_state.get(_ASKED, (view, {}))[1]))
+    of_view, missing = st.session_state[_MISSING]
     # a control that was used since has its value from who used it
+    left = {
+        name: (values, shown)
+        for name, (values, shown) in missing.items()
+        if of_view == view and st.session_state.get(name) == shown
+    }
+    if left != missing:
+        st.session_state[_MISSING] = (view, left)
     said = [
         f"{name} = {plain(_short(values))}, which is not here; it shows {_shown(shown)}"
-        for name, (values, shown) in missing.items()
-        if st.session_state.get(name) == shown
+        for name, (values, shown) in left.items()
     ]
     if said:
         place.warning(f"The address asks for {'; for '.join(said)}.", icon=":material/link_off:")

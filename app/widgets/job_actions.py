@@ -14,6 +14,7 @@ from app.widgets.job_clicks import Clicked, attempt, clicked
 from app.widgets.job_relations import queued_jobs, running_jobs
 from app.widgets.job_words import sentence
 from app.widgets.page_links import with_runs
+from app.widgets.plain_text import plain
 from mlcnc.errors import MlcncError
 from mlcnc.launch import Job, JobRequest, LaunchError, estimate
 
@@ -22,8 +23,12 @@ FOLLOWED = "job"
 
 
 def after_last_click() -> None:
-    """Follow the job that the last button queued; first thing on the page."""
+    """Follow the job that the last button queued, and no longer one it removed; first thing on the page."""
     last = clicked()
+    if last.gone is not None:
+        if st.query_params.get(FOLLOWED) == last.gone:
+            del st.query_params[FOLLOWED]
+        last.gone = None
     if last.follow is not None:
         st.query_params[FOLLOWED] = last.follow
         last.follow = None
@@ -42,7 +47,7 @@ def submit(make: Callable[[], Sequence[JobRequest]], done: Callable[[Sequence[Jo
         requests = make()
         # the label of a group holds the second in which it was made
         asked = tuple(request.model_copy(update={"after": None}).model_dump_json() for request in requests)
-        if last.is_second_half(asked, _active):
+        if last.is_second_half(last.queueing, asked, _active):
             return
         # the runner checks each by itself; of a group the last may be the one that cannot be
         for request in requests if len(requests) > 1 else ():
@@ -51,12 +56,12 @@ def submit(make: Callable[[], Sequence[JobRequest]], done: Callable[[Sequence[Jo
         try:
             for request in requests:
                 queued.append(jobs().submit(request))
-        except (MlcncError, OSError):
-            for job in queued:
-                # one that has begun meanwhile stays, and is seen
-                with suppress(MlcncError, OSError):
-                    jobs().remove(job.job_id)
-            raise
+        except (MlcncError, OSError) as error:
+            begun = [str(job.run_id) for job in queued if not _is_removed(job)]
+            if not begun:
+                raise
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise LaunchError(f"{reason}; begun meanwhile and going on: {', '.join(begun)}") from None
         _note_queued(last, began, asked, queued, done(queued))
 
     attempt(queue_all, last, last.queueing)
@@ -68,7 +73,7 @@ def resume(run_id: str) -> None:
 
     def queue_again() -> None:
         asked = ("resume", run_id)
-        if last.is_second_half(asked, _active):
+        if last.is_second_half(last.queueing, asked, _active):
             return
         job = jobs().resume(run_id)
         goes_on = f"{run_id} goes on where it was interrupted."
@@ -85,10 +90,10 @@ def stop(job_id: str) -> None:
 
     def ask() -> None:
         asked = ("stop", job_id)
-        if not last.is_second_half(asked, _active):
+        if not last.is_second_half(last.changing, asked, _active):
             jobs().stop(job_id)
             text = "Asked to stop: it saves what it has and ends within seconds."
-            last.note(asked, text, about=[job_id])
+            last.note(last.changing, asked, text, about=[job_id])
 
     attempt(ask, last, last.changing)
 
@@ -99,9 +104,10 @@ def remove(job_id: str) -> None:
 
     def take_out() -> None:
         asked = ("remove", job_id)
-        if not last.is_second_half(asked, _active):
+        if not last.is_second_half(last.changing, asked, _active):
             jobs().remove(job_id)
-            last.note(asked, "Removed from the list. A run that was written stays.")
+            last.gone = job_id
+            last.note(last.changing, asked, "Removed from the list. A run that was written stays.")
 
     attempt(take_out, last, last.changing)
 
@@ -137,8 +143,25 @@ def followed(every: Sequence[Job]) -> Job | None:
     return next(iter([*asked, *running_jobs(every), *queued_jobs(every), *every]), None)
 
 
+def say_unknown_job(every: Sequence[Job]) -> None:
+    """Say that the address asks for a job that is not here, where it does."""
+    wanted = st.query_params.get(FOLLOWED)
+    if wanted and all(job.job_id != wanted for job in every):
+        st.warning(
+            f"The address asks for job {plain(wanted[:60])}, which is not in the list.",
+            icon=":material/link_off:",
+        )
+
+
 def _active() -> set[str]:
     return {job.job_id for job in jobs().all() if job.is_active}
+
+
+def _is_removed(job: Job) -> bool:
+    with suppress(MlcncError, OSError):
+        jobs().remove(job.job_id)
+        return True
+    return False
 
 
 def _check_needs(request: JobRequest) -> None:
@@ -151,7 +174,7 @@ def _check_needs(request: JobRequest) -> None:
 
 def _note_queued(last: Clicked, began: float, asked: object, queued: Sequence[Job], text: str) -> None:
     ids = [job.job_id for job in queued]
-    last.note(asked, text, about=ids, began=ids)
+    last.note(last.queueing, asked, text, about=ids, began=ids)
     # who chose another job to look at meanwhile stays with it
     if last.chosen_at < began:
         last.follow = ids[0]

@@ -27,12 +27,23 @@ _CLICKED = "train_clicked"
 
 @dataclass
 class Deed:
-    """What was asked for, when it was done, what was said of it, and the jobs that it began."""
+    """What was done last of what is done once.
+
+    Attributes:
+        asked: what was asked for; the same asked for within a moment is a double click.
+        at: when it was done.
+        text: what was said of it.
+        about: jobs that the sentence speaks of.
+        began: jobs that it began; once they have ended, asking again is no double click.
+        lock: held while the next one is done.
+    """
 
     asked: Hashable = None
-    text: str = ""
     at: float = -TWICE_SECONDS
+    text: str = ""
+    about: tuple[str, ...] = ()
     began: tuple[str, ...] = ()
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
 
 @dataclass
@@ -49,10 +60,10 @@ class Clicked:
         number: of the sentence, so that the page notices a new one.
         drawn_at: when it was first shown.
         by_itself: the page is about to be drawn anew by itself, not because somebody used it.
-        deed: what was done last, of what is done once.
-        follow: a job that the page shows from now on.
+        queueing, changing: what was queued last, and what was stopped, moved or removed last; a stop does not
+            wait for what is just being queued.
+        follow, gone: a job that the page shows from now on, and one that it no longer can.
         chosen_at: when somebody last chose the job to show.
-        queueing, changing: held while jobs are queued, and while they are stopped, moved and removed.
     """
 
     worked: bool = True
@@ -61,42 +72,38 @@ class Clicked:
     number: int = 0
     drawn_at: float | None = None
     by_itself: bool = False
-    deed: Deed = field(default_factory=Deed)
+    queueing: Deed = field(default_factory=Deed)
+    changing: Deed = field(default_factory=Deed)
     follow: str | None = None
+    gone: str | None = None
     chosen_at: float = -1.0
-    queueing: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    changing: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def say(self, worked: bool, text: str, about: Sequence[str] = ()) -> None:
         """Set the sentence that the page shows next."""
         self.worked, self.text, self.about = worked, text, tuple(about)
         self.number, self.drawn_at = self.number + 1, None
 
-    def note(self, asked: Hashable, text: str, *, about: Sequence[str] = (), began: Sequence[str] = ()) -> None:
-        """Note and say what was done.
-
-        Args:
-            asked: what was asked for; the same asked for within a moment is a double click.
-            text: the sentence for success.
-            about: jobs it speaks of.
-            began: jobs that it began; once they have ended, asking again is no double click.
-        """
-        self.deed = Deed(asked, text, time.monotonic(), tuple(began))
+    def note(
+        self, deed: Deed, asked: Hashable, text: str, about: Sequence[str] = (), began: Sequence[str] = ()
+    ) -> None:
+        """Note and say what was done; the arguments are those of :class:`Deed`."""
+        deed.asked, deed.text, deed.about, deed.began = asked, text, tuple(about), tuple(began)
+        deed.at = time.monotonic()
         self.say(True, text, about)
 
-    def is_second_half(self, asked: Hashable, active: Callable[[], Collection[str]]) -> bool:
+    def is_second_half(self, deed: Deed, asked: Hashable, active: Callable[[], Collection[str]]) -> bool:
         """Return whether the same was done a moment ago, and say so.
 
         Args:
+            deed: what was done last.
             asked: what is asked for.
             active: returns the ids of the jobs that wait or run.
         """
-        deed = self.deed
         if asked != deed.asked or time.monotonic() - deed.at > TWICE_SECONDS:
             return False
         if deed.began and not set(deed.began) & set(active()):
             return False
-        self.say(True, f"{deed.text} The second click was taken for a double click.", deed.began or self.about)
+        self.say(True, f"{deed.text} The second click was taken for a double click.", deed.about)
         return True
 
 
@@ -105,16 +112,16 @@ def clicked() -> Clicked:
     return st.session_state.setdefault(_CLICKED, Clicked())
 
 
-def attempt(action: Callable[[], None], last: Clicked, lock: threading.Lock) -> None:
+def attempt(action: Callable[[], None], last: Clicked, deed: Deed) -> None:
     """Do what a button asks for; a refusal or a known error becomes the sentence at the top of the page.
 
     Args:
         action: does it and says so; it touches neither the session's state nor the address, where Streamlit
             could break it off.
         last: what the visit did last.
-        lock: of ``last``, held meanwhile.
+        deed: of ``last``; its lock is held meanwhile.
     """
-    with lock:
+    with deed.lock:
         refused = why_no_launch()
         if refused is not None:
             last.say(False, refused)
@@ -148,9 +155,10 @@ def show_what_was_done(active: Collection[str]) -> None:
         last.text = ""
     if not last.text or (last.about and not set(last.about) & set(active)):
         return
-    if last.drawn_at is None:
-        last.drawn_at = now
     if last.worked:
         st.success(plain(last.text), icon=":material/check:")
     else:
         st.error(plain(last.text))
+    # broken off before it is drawn, it is still to be said
+    if last.drawn_at is None:
+        last.drawn_at = now

@@ -92,7 +92,7 @@ def edit_notes(runs: Sequence[Run], first: str | None) -> None:
             tags = st.text_input("Tags", stored.tags, key=keys["tags"], placeholder="parted by commas")
             text = st.text_area("Notes", stored.text, key=keys["text"], placeholder="what this run is for")
             saved = st.form_submit_button("Save", icon=":material/save:")
-        typed = Written(name, tags, text)
+        typed = Written(" ".join(name.split()) or run.info.name, ", ".join(tags_of(tags)), text.strip())
         if saved:
             if stored not in (st.session_state[begun], typed):
                 st.session_state[begun] = stored

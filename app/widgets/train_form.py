@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import floor, log10
 from typing import Any
 
@@ -27,7 +28,8 @@ from mlcnc.errors import ConfigError, MlcncError
 from mlcnc.launch import Device, Job, argv_of, command_line, estimate
 from mlcnc.launch.request import request_of
 
-_TURN, _FILLED, _PRESET, _CLONED = "form_turn", "form_filled", "form_preset", "form_cloned"
+_FILLING = "form_filling"
+_LIMITS = ("device", "minutes", "megabytes")
 _LEFT_OUT = (("training", "device"),)
 _SECTIONS = {
     "data": "Data",
@@ -37,48 +39,65 @@ _SECTIONS = {
 }
 
 
+@dataclass(frozen=True)
+class Filling:
+    """What the form begins with.
+
+    One value, for Streamlit can break a callback off between two. The controls carry ``turn`` in their keys: a
+    browser that does not know of the new ones yet cannot send back what the old ones showed.
+    """
+
+    turn: int = 0
+    base: str = "pictogram-lt"
+    config: ExperimentConfig | None = None
+    device: str = "auto"
+    minutes: float | None = None
+    megabytes: float | None = None
+
+    def key(self, name: str) -> str:
+        """Return the key of a control."""
+        return f"form_{self.turn}_{name}"
+
+
 def fill_from(job: Job) -> None:
-    """Fill the form with the settings of a job, all of them or none, when it is drawn next."""
-    st.session_state[_CLONED] = job
-
-
-def _take_over_clone() -> None:
-    job = st.session_state.get(_CLONED)
-    if job is None:
-        return
-    try:
-        config = job.request.config()
-    except ConfigError:
-        config = preset("pictogram-lt")
-    _fill(config, job.request.preset if job.request.preset in PRESETS else "pictogram-lt")
+    """Fill the form with the settings of a job; only in a callback."""
     request = job.request
-    limits = {"device": request.device, "minutes": request.max_minutes, "megabytes": request.max_megabytes}
-    for name, value in limits.items():
-        st.session_state[f"form_{name}"] = value
-    # the last step: broken off before it, by a click, all is done again
-    del st.session_state[_CLONED]
+    try:
+        config = request.config()
+    except ConfigError as error:
+        st.toast(f"The settings of {plain(job.run_id)} cannot be cloned: {plain(error)}.")
+        return
+    st.session_state[_FILLING] = Filling(
+        _filling().turn + 1,
+        request.preset if request.preset in PRESETS else "pictogram-lt",
+        config,
+        request.device,
+        request.max_minutes,
+        request.max_megabytes,
+    )
     st.toast(f"Own settings hold those of {plain(job.run_id)} now.")
 
 
 def is_filled() -> bool:
     """Return whether the form holds the settings of a job, which opens it."""
-    return _FILLED in st.session_state or _CLONED in st.session_state
+    return _filling().config is not None
 
 
-def _fill(config: ExperimentConfig, base: str) -> None:
-    st.session_state[_FILLED] = config
-    st.session_state[_PRESET] = base
-    _turn()
-
-
-def _turn() -> None:
-    # a new key makes a new control, which takes the value it is given
-    st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+def _filling() -> Filling:
+    return st.session_state.get(_FILLING, Filling())
 
 
 def _preset_chosen() -> None:
-    st.session_state.pop(_FILLED, None)
-    _turn()
+    now = _filling()
+    chosen = {name: st.session_state.get(now.key(name)) for name in ("preset", *_LIMITS)}
+    st.session_state[_FILLING] = Filling(
+        now.turn + 1,
+        chosen["preset"] or now.base,
+        None,
+        chosen["device"] or "auto",
+        chosen["minutes"],
+        chosen["megabytes"],
+    )
 
 
 @st.fragment
@@ -89,23 +108,23 @@ def show_form(refused: bool, glove_path: str | None) -> None:
         refused: launching is off; everything can be looked at and the button does nothing.
         glove_path: a checked file of GloVe vectors, filled in where the form names none.
     """
-    _take_over_clone()
-    st.session_state.setdefault(_PRESET, "pictogram-lt")
+    begun = _filling()
     name = st.selectbox(
         "Start from",
         list(PRESETS),
-        key=_PRESET,
+        index=list(PRESETS).index(begun.base),
+        key=begun.key("preset"),
         on_change=_preset_chosen,
         persist_state="session",
         help="A preset fills the form; the command names it and only what differs from it.",
         width=300,
     )
     base = preset(name or "pictogram-lt")
-    values = _controls(st.session_state.get(_FILLED, base), st.session_state.get(_TURN, 0))
+    values = _controls(begun.config or base, begun)
     if values[("model", "label_embedding")] == "glove" and not values[("model", "glove_path")]:
         values[("model", "glove_path")] = glove_path
     found = known_devices()
-    device, minutes, megabytes = _limits(found.devices)
+    device, minutes, megabytes = _limits(found.devices, begun)
     try:
         config = override(base, nested(values))
         request = request_of(
@@ -140,31 +159,31 @@ def show_form(refused: bool, glove_path: str | None) -> None:
         submit(lambda: [request], lambda queued: f"Queued {queued[0].run_id}.")
 
 
-def _controls(config: ExperimentConfig, turn: int) -> dict[tuple[str, ...], Any]:
+def _controls(config: ExperimentConfig, begun: Filling) -> dict[tuple[str, ...], Any]:
     fields = form_fields(_LEFT_OUT)
     values: dict[tuple[str, ...], Any] = {}
     common = [field for field in fields if field.path in COMMON]
     columns = st.columns(3)
     for place, field in enumerate(common):
         with columns[place % 3]:
-            values[field.path] = _control(field, value_at(config, field.path), turn)
+            values[field.path] = _control(field, value_at(config, field.path), begun)
     for section, title in _SECTIONS.items():
         rest = [field for field in fields if field.section == section and field.path not in COMMON]
         changed = sum(
             value_at(config, field.path) != value_at(ExperimentConfig(), field.path) for field in rest
         )
         note = f" ({changed} differ from the defaults)" if changed else ""
-        with st.expander(f"{title}{note}", key=f"form_{section}_{turn}"):
+        with st.expander(f"{title}{note}", key=begun.key(section)):
             columns = st.columns(3)
             for place, field in enumerate(rest):
                 with columns[place % 3]:
-                    values[field.path] = _control(field, value_at(config, field.path), turn)
+                    values[field.path] = _control(field, value_at(config, field.path), begun)
     return values
 
 
-def _control(field: FormField, value: Any, turn: int) -> Any:
+def _control(field: FormField, value: Any, begun: Filling) -> Any:
     label = field.path[-1].replace("_", " ")
-    settings: dict[str, Any] = {"key": f"form_{turn}_{field.name}", "persist_state": "session"}
+    settings: dict[str, Any] = {"key": begun.key(field.name), "persist_state": "session"}
     settings["help"] = plain("; ".join(words for words in (field.help, field.range_words) if words))
     if field.kind == "choice":
         return st.selectbox(label, field.choices, index=field.choices.index(value), **settings)
@@ -199,35 +218,40 @@ def _step(value: float | None) -> float:
     return 0.1 if not value else 10.0 ** (floor(log10(abs(value))) - 1) if abs(value) < 10 else 1.0
 
 
-def _limits(devices: Sequence[Device]) -> tuple[str, float | None, float | None]:
+def _limits(devices: Sequence[Device], begun: Filling) -> tuple[str, float | None, float | None]:
     # a device that a cloned job named stays in view, although it may be gone
-    kept = st.session_state.get("form_device") or "auto"
+    kept = st.session_state.get(begun.key("device")) or begun.device
     names = list(dict.fromkeys(["auto", *(device.name for device in devices), kept]))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         device = st.selectbox(
             "device",
             names,
-            key="form_device",
+            index=names.index(kept),
+            key=begun.key("device"),
             persist_state="session",
             width=160,
             help="auto takes a free GPU first, then the processor. One job runs on a device at a time.",
         )
         minutes = _limit(
             "at most, minutes",
-            "form_minutes",
+            begun.key("minutes"),
+            begun.minutes,
             step=1.0,
             help="After this time the job is stopped as by the button; it can be resumed.",
         )
         megabytes = _limit(
             "at most, MB on disk",
-            "form_megabytes",
+            begun.key("megabytes"),
+            begun.megabytes,
             step=50.0,
             help="The job is stopped when its run folder is larger.",
         )
     return device or "auto", minutes, megabytes
 
 
-def _limit(label: str, key: str, *, step: float, help: str) -> float | None:
+def _limit(label: str, key: str, value: float | None, *, step: float, help: str) -> float | None:
+    # as of the other numbers: one from the state can be cleared
+    st.session_state.setdefault(key, value)
     return st.number_input(
         label,
         value=None,

@@ -9,13 +9,15 @@ def page():
 
     from app.widgets.asked_view import note_asked, say_what_is_missing
 
-    note_asked()
     view = st.query_params.get("view", "one")
+    note_asked(view)
     above = st.empty()
     st.selectbox("Class", ["bus", "cow"], key="class", bind="query-params")
     st.number_input("Epoch", 1, 40, 40, key="at_epoch", bind="query-params")
     st.multiselect("Metrics", ["NC1", "angle"], default=["NC1"], key="metrics", bind="query-params")
     st.slider("Shift", -1.0, 1.0, 0.0, key="shift", bind="query-params")
+    words = {0: "none", 1: "bus: two"}
+    st.selectbox("Pair", [0, 1], format_func=words.get, key="named", bind="query-params")
     st.toggle("Bands", True, key="bands", bind="query-params")
     say_what_is_missing(above, view)
 
@@ -57,6 +59,7 @@ def test_what_is_not_here_is_said(asked, said):
         # what a control shows anyway is taken out of the address
         {"class": "bus", "at_epoch": "40", "metrics": "NC1", "shift": "0.00", "bands": "true"},
         {"unheard": "of"},
+        {"named": "bus: two"},
     ],
 )
 def test_what_is_here_is_not(asked):
@@ -74,7 +77,27 @@ def test_it_is_said_until_that_control_is_used():
     assert not test.warning
 
 
-def test_another_page_does_not_say_it():
+def test_another_page_does_not_say_it_nor_this_one_after_it():
     test = opened(**{"class": "x"})
     test.query_params["view"] = "two"
     assert not test.run().warning
+    test.query_params["view"] = "one"
+    assert not test.run().warning
+
+
+def test_what_was_chosen_and_taken_back_is_not_said_again():
+    test = opened(**{"class": "x"})
+    test.selectbox(key="class").set_value("cow").run()
+    assert not test.selectbox(key="class").set_value("bus").run().warning
+
+
+def test_a_choice_made_before_the_page_was_whole_is_not_taken_for_the_address():
+    test = AppTest.from_function(page)
+    test.query_params["class"] = "cow"
+    test.query_params["at_epoch"] = "400"
+    # the first run was broken off before the page was drawn, by the choice of a bus
+    test.session_state["view_asked"] = ("one", {"class": ["cow"], "at_epoch": ["400"]})
+    test.query_params["class"] = "bus"
+    (warning,) = test.run().warning
+    assert "class" not in warning.value
+    assert "at_epoch = 400" in warning.value

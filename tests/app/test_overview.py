@@ -247,6 +247,21 @@ def test_notes_that_cannot_be_saved_are_said_and_stay_typed(shown, tmp_path):
     assert page.text_area[0].value == "precious"
 
 
+def test_a_second_half_of_a_double_click_on_save_accuses_nobody(shown, tmp_path):
+    write_hill(tmp_path).finish()
+    run = RunStore(tmp_path).open("hill")
+    page = open_notes(shown())
+    boxes = {box.label: box for box in page.text_input}
+    boxes["Tags"].set_value("a,b,")
+    page.text_area[0].set_value("same ")
+    # as the first half left it, which was broken off after it had written
+    run.write_notes({"tags": ["a", "b"], "notes": "same"})
+    page.button[0].click().run()
+    assert not page.warning
+    assert "Saved" in page.success[0].value
+    assert {box.label: box for box in page.text_input}["Tags"].value == "a, b", "as it is stored"
+
+
 def test_notes_of_two_visitors_do_not_displace_each_other_unseen(shown, tmp_path):
     write_hill(tmp_path).finish()
     first, second = open_notes(shown()), open_notes(shown())

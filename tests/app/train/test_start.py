@@ -3,7 +3,7 @@
 import pytest
 
 import app.session as session
-from app.widgets import job_clicks, job_permission
+from app.widgets import job_actions, job_clicks, job_permission
 from mlcnc.data import dataset_facts
 from mlcnc.launch import Jobs, LaunchError
 from tests.app.job_files import write_job, written_settings
@@ -81,7 +81,7 @@ def test_the_form_knows_the_names_of_waiting_jobs(opened, root):
     for name in ("pictogram-lt-etf-s0", "pictogram-lt-etf-s0-2", "pictogram-lt-etf-s0-3"):
         assert f"--run-id {name} " in page.code[-1].value
         pressed(page, "queue_form")
-        page.session_state["train_clicked"].deed.asked = None
+        page.session_state["train_clicked"].queueing.asked = None
         assert f"Queued {name}." in said(page)
         assert Jobs(root).all()[0].run_id == name
 
@@ -167,17 +167,17 @@ def test_clone_fills_the_form_and_the_queued_run_has_the_same_settings(opened, r
     limits = {"device": "cuda:3", "max_minutes": 7.5, "max_megabytes": 300.0}
     job_id = write_job(root, "finished", run_id="gone", preset="comparison", settings=settings, **limits)
     page = pressed(opened(), f"clone_{job_id}")
-    assert page.selectbox(key="form_preset").value == "comparison"
+    assert page.selectbox(key="form_1_preset").value == "comparison"
     assert next(box for box in page.expander if box.label == "Own settings").proto.expanded
     assert page.code[-1].value.startswith("mlcnc train --preset comparison ")
     assert "--training.epochs 7" in page.code[-1].value
-    assert (page.number_input(key="form_minutes").value, page.number_input(key="form_megabytes").value) == (
+    assert (page.number_input(key="form_1_minutes").value, page.number_input(key="form_1_megabytes").value) == (
         7.5,
         300.0,
     )
-    assert page.selectbox(key="form_device").value == "cuda:3"
+    assert page.selectbox(key="form_1_device").value == "cuda:3"
     assert page.button(key="queue_form").disabled, "this machine has no cuda:3"
-    page.selectbox(key="form_device").select("cpu").run()
+    page.selectbox(key="form_1_device").select("cpu").run()
     pressed(page, "queue_form")
     queued = written_settings(root, Jobs(root).all()[0].job_id)
     assert (queued.preset, queued.settings) == ("comparison", settings)
@@ -192,7 +192,7 @@ def test_clone_of_a_resumed_job_fills_the_form_from_the_job_that_began_its_run(o
     assert f"clone_{orphan}" not in {button.key for button in page.button}
     assert sum(caption.value.startswith("demo, on cpu") for caption in page.caption) == 2
     pressed(page, f"clone_{resumed}")
-    assert page.selectbox(key="form_preset").value == "demo"
+    assert page.selectbox(key="form_1_preset").value == "demo"
     assert "--training.epochs 9" in page.code[-1].value
     pressed(page, f"remove_{first}")
     assert f"clone_{resumed}" not in {button.key for button in page.button}
@@ -203,7 +203,7 @@ def test_the_form_sends_only_what_differs_from_the_preset(opened, root):
     page.number_input(key="form_0_training.epochs").set_value(6).run()
     page.toggle(key="form_0_data.flip").set_value(False).run()
     page.number_input(key="form_0_training.clip_norm").set_value(None).run()
-    page.number_input(key="form_minutes").set_value(5.0).run()
+    page.number_input(key="form_0_minutes").set_value(5.0).run()
     command = page.code[-1].value
     assert "--training.epochs 6" in command
     assert "--data.flip false" in command
@@ -217,7 +217,7 @@ def test_the_form_sends_only_what_differs_from_the_preset(opened, root):
 
 def test_a_preset_fills_the_form(opened):
     page = opened()
-    page.selectbox(key="form_preset").select("digits-lt").run()
+    page.selectbox(key="form_0_preset").select("digits-lt").run()
     assert page.selectbox(key="form_1_data.dataset").value == "digits-lt"
     assert page.code[-1].value.startswith("mlcnc train --preset digits-lt --run-id digits-lt-etf-s0")
 
@@ -251,8 +251,8 @@ def test_a_bad_setting_is_named_and_nothing_can_be_queued(opened, root, field, v
         ),
         ("form_0_data.image_size", 8, "data.image_size: input should be greater than or equal to 32"),
         ("form_0_training.lr", -1.0, "training.lr: input should be greater than 0"),
-        ("form_minutes", -1.0, "max_minutes: input should be greater than 0, got -1"),
-        ("form_megabytes", 0.0, "max_megabytes: input should be greater than 0, got 0"),
+        ("form_0_minutes", -1.0, "max_minutes: input should be greater than 0, got -1"),
+        ("form_0_megabytes", 0.0, "max_megabytes: input should be greater than 0, got 0"),
     ],
 )
 def test_a_number_out_of_range_reaches_the_check_and_is_named(opened, root, key, value, sentence):
@@ -382,6 +382,43 @@ def test_of_a_group_that_cannot_be_queued_whole_nothing_stays(opened, root, monk
     assert Jobs(root).all() == []
 
 
+def test_of_a_group_that_cannot_be_queued_whole_what_has_begun_is_named(opened, root, monkeypatch):
+    def submit_first_only(jobs, request):
+        if Jobs(root).all():
+            raise OSError(28, "No space left on device")
+        write_job(root, "running", run_id="mine")
+        return Jobs(root).all()[0]
+
+    page = opened()
+    monkeypatch.setattr(Jobs, "submit", submit_first_only)
+    pressed(page, "start_Five-minute comparison")
+    assert page.error[0].value == "No space left on device; begun meanwhile and going on: mine."
+
+
+def test_a_job_that_was_removed_is_not_in_the_address_any_more(opened, root):
+    first, second = write_job(root, "finished"), write_job(root, "failed")
+    page = opened(job=first)
+    pressed(page, f"remove_{second}")
+    assert page.query_params["job"] in (first, [first])
+    pressed(page, f"remove_{first}")
+    assert "job" not in page.query_params
+
+
+def test_an_address_that_asks_for_a_job_that_is_not_here_says_so(opened, root):
+    there = write_job(root, "finished")
+    page = opened(job="0099-train")
+    assert "The address asks for job 0099-train, which is not in the list" in said(page)
+    assert "0099-train" not in said(opened(job=there))
+
+
+def test_settings_that_cannot_be_cloned_leave_the_form_alone(opened, root):
+    job_id = write_job(root, "finished", run_id="old", settings={"training": {"seed": 2**60}})
+    page = pressed(opened(), f"clone_{job_id}")
+    assert "cannot be cloned" in page.toast[0].value
+    assert "training.seed" in page.toast[0].value
+    assert page.selectbox(key="form_0_preset").value == "pictogram-lt"
+
+
 def test_vectors_wider_than_a_network_can_be_are_one_sentence(opened, root, tmp_path):
     path = tmp_path / "wide.txt"
     names = {word for name in dataset_facts("pictogram-lt").class_names for word in name.split()}
@@ -399,7 +436,7 @@ def test_who_chose_another_job_meanwhile_stays_with_it(opened, root, monkeypatch
     page = opened()
 
     def submit_while_another_is_chosen(jobs, request):
-        page.session_state["train_clicked"].chosen_at = job_clicks.time.monotonic()
+        job_actions.follow(other)
         return submit(jobs, request)
 
     monkeypatch.setattr(Jobs, "submit", submit_while_another_is_chosen)
