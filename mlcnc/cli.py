@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import distributions
@@ -47,6 +48,10 @@ class _Parser(argparse.ArgumentParser):
             known = [option for action in self._of_command() for option in action.option_strings]
             also = {name: own for name, own in _ALSO_CALLED.items() if own in known}
             message += nearest(first, known, also, cutoff=0.7)
+        chosen = re.match(r"argument [A-Z]+: invalid choice: '(.*?)' \(choose", message)
+        if chosen is not None:
+            commands = [name for action in self._actions for name in _choices_of(action)]
+            message += nearest(chosen[1], commands, cutoff=0.7)
         super().error(message)
 
     def _of_command(self) -> list[argparse.Action]:
@@ -57,6 +62,10 @@ class _Parser(argparse.ArgumentParser):
                 if isinstance(action, argparse._SubParsersAction) and word in action.choices:
                     parser = action.choices[word]
         return parser._actions
+
+
+def _choices_of(action: argparse.Action) -> list[str]:
+    return list(action.choices) if isinstance(action, argparse._SubParsersAction) else []
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ import streamlit as st
 
 from app.session import remembered
 from app.widgets.class_evidence import show_company, show_curves
-from app.widgets.controls import pick_epoch
+from app.widgets.controls import follow_default, pick_epoch
 from app.widgets.image_detail import show_image
 from app.widgets.image_gallery import DETAIL, IMAGE_KEY, gallery_title, in_order, pick_kind, show_gallery
 from app.widgets.plain_text import plain
@@ -59,6 +59,7 @@ run, row = pair[0]
 names = list(run.info.class_names)
 options = [names[index] for index in rarest_first(run)]
 worst = worst_tail_class(results[run.run_id]) or results[run.run_id][0]
+follow_default("class", worst.class_name)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     class_name = st.selectbox(
         "Class",

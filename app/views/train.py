@@ -23,7 +23,7 @@ active = [job for job in every if job.is_active]
 shown = followed(every)
 # boxes for what comes and goes: what stands below keeps its place, and so an open box stays open
 with st.container():
-    show_what_was_done({job.job_id for job in active})
+    show_what_was_done()
     say_unknown_job(every)
 show_live(every, refused)
 with st.container():

@@ -33,26 +33,23 @@ def note_asked(view: str) -> None:
 
 
 def say_what_is_missing(place: st.delta_generator.DeltaGenerator, view: str) -> None:
-    """Say what of the address is not shown and what is instead, until it is chosen anew or the page is left.
+    """Say what of the address is not shown and what is instead, until the address is another one.
 
     Args:
         place: an empty one above the page.
         view: the page, once all its controls are drawn.
     """
+    address = (view, {name: st.query_params.get_all(name) for name in st.query_params})
     if _MISSING not in st.session_state:
-        st.session_state[_MISSING] = (view, _missing(st.session_state.get(_ASKED, (view, {}))[1]))
-    of_view, missing = st.session_state[_MISSING]
-    # a control that was used since has its value from who used it
-    left = {
-        name: (values, shown)
-        for name, (values, shown) in missing.items()
-        if of_view == view and st.session_state.get(name) == shown
-    }
-    if left != missing:
-        st.session_state[_MISSING] = (view, left)
+        st.session_state[_MISSING] = (address, _missing(st.session_state.get(_ASKED, (view, {}))[1]))
+    drawn_at, missing = st.session_state[_MISSING]
+    if missing and drawn_at != address:
+        # another choice was made, or another page: who made it knows what is shown
+        missing = {}
+        st.session_state[_MISSING] = (address, missing)
     said = [
         f"{name} = {plain(_short(values))}, which is not here; it shows {_shown(shown)}"
-        for name, (values, shown) in left.items()
+        for name, (values, shown) in missing.items()
     ]
     if said:
         place.warning(f"The address asks for {'; for '.join(said)}.", icon=":material/link_off:")

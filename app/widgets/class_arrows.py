@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.figures.class_arrows import arrows_player
 from app.session import remembered
+from app.widgets.controls import follow_default
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from mlcnc.analysis.class_arrows import (
@@ -49,10 +50,12 @@ def show_arrows(
         split, space: of the features.
     """
     names = list(shown[0][0].info.class_names)
+    proposed = default_classes(shown[0][2].records[-1])
+    follow_default("classes", proposed)
     chosen = st.multiselect(
         "Classes",
         names,
-        default=default_classes(shown[0][2].records[-1]),
+        default=proposed,
         max_selections=MAX_ARROWS,
         key="classes",
         bind="query-params",

@@ -14,6 +14,16 @@ Split = Literal["train", "test"]
 Space = Literal["f", "mu"]
 
 
+def follow_default(key: str, default: object) -> None:
+    """Set a control that the address does not hold to its default of now; before it is drawn.
+
+    Streamlit leaves out of the address what equals the default. Where the default hangs on another control, a
+    value that stayed behind would be another one for whoever opens the address.
+    """
+    if key in st.session_state and key not in st.query_params:
+        st.session_state[key] = default
+
+
 def pick_split() -> Split:
     """Ask for the split whose features are shown."""
     chosen = st.segmented_control(
@@ -74,6 +84,7 @@ def pick_moment(most_epochs: int) -> Choice:
             "nothing. last: the last logged epoch. epoch: the same epoch of every run.",
         )
         if chosen == "epoch" and most_epochs > 0:
+            follow_default("at_epoch", most_epochs)
             epoch = st.number_input(
                 "Epoch",
                 min_value=1,
@@ -95,6 +106,7 @@ def pick_epoch(stored: list[int], label: str = "Epoch") -> int | None:
     if len(options) == 1:
         st.caption(f"{label} {options[0]}: the only one with stored arrays.")
         return stored[0]
+    follow_default("epoch", options[-1])
     chosen = st.select_slider(label, options, value=options[-1], key="epoch", bind="query-params")
     return int(chosen) - 1 if isinstance(chosen, int) else stored[-1]
 

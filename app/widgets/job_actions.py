@@ -76,7 +76,7 @@ def resume(run_id: str) -> None:
         if last.is_second_half(last.queueing, asked, _active):
             return
         job = jobs().resume(run_id)
-        goes_on = f"{run_id} goes on where it was interrupted."
+        goes_on = f"Queued: {run_id} goes on where it was interrupted."
         _note_queued(
             last, began, asked, [job], f"{goes_on} {sentence(job.headline)}" if job.headline else goes_on
         )
@@ -91,9 +91,12 @@ def stop(job_id: str) -> None:
     def ask() -> None:
         asked = ("stop", job_id)
         if not last.is_second_half(last.changing, asked, _active):
+            name = job_id
+            with suppress(MlcncError):
+                name = jobs().get(job_id).run_id or job_id
             jobs().stop(job_id)
-            text = "Asked to stop: it saves what it has and ends within seconds."
-            last.note(last.changing, asked, text, about=[job_id])
+            text = f"Asked {name} to stop: it saves what it has and ends within seconds."
+            last.note(last.changing, asked, text)
 
     attempt(ask, last, last.changing)
 
@@ -174,7 +177,7 @@ def _check_needs(request: JobRequest) -> None:
 
 def _note_queued(last: Clicked, began: float, asked: object, queued: Sequence[Job], text: str) -> None:
     ids = [job.job_id for job in queued]
-    last.note(last.queueing, asked, text, about=ids, began=ids)
+    last.note(last.queueing, asked, text, ids)
     # who chose another job to look at meanwhile stays with it
     if last.chosen_at < began:
         last.follow = ids[0]

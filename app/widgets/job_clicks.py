@@ -19,9 +19,6 @@ TWICE_SECONDS = 8.0
 
 A busy server takes the second click seconds after the first."""
 
-SAID_SECONDS = 10.0
-"""How long what was done is said while the page is drawn anew by itself, as it is when the queue begins."""
-
 _CLICKED = "train_clicked"
 
 
@@ -33,7 +30,6 @@ class Deed:
         asked: what was asked for; the same asked for within a moment is a double click.
         at: when it was done.
         text: what was said of it.
-        about: jobs that the sentence speaks of.
         began: jobs that it began; once they have ended, asking again is no double click.
         lock: held while the next one is done.
     """
@@ -41,7 +37,6 @@ class Deed:
     asked: Hashable = None
     at: float = -TWICE_SECONDS
     text: str = ""
-    about: tuple[str, ...] = ()
     began: tuple[str, ...] = ()
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -55,10 +50,9 @@ class Clicked:
     after it was done, would be forgotten, and its second half done again meanwhile.
 
     Attributes:
-        worked, text: the sentence that is shown.
-        about: jobs that it speaks of; once all have ended it would contradict the page.
+        worked, text: the sentence that is to be shown.
         number: of the sentence, so that the page notices a new one.
-        drawn_at: when it was first shown.
+        is_drawn: it has been shown.
         by_itself: the page is about to be drawn anew by itself, not because somebody used it.
         queueing, changing: what was queued last, and what was stopped, moved or removed last; a stop does not
             wait for what is just being queued.
@@ -68,9 +62,8 @@ class Clicked:
 
     worked: bool = True
     text: str = ""
-    about: tuple[str, ...] = ()
     number: int = 0
-    drawn_at: float | None = None
+    is_drawn: bool = False
     by_itself: bool = False
     queueing: Deed = field(default_factory=Deed)
     changing: Deed = field(default_factory=Deed)
@@ -78,18 +71,15 @@ class Clicked:
     gone: str | None = None
     chosen_at: float = -1.0
 
-    def say(self, worked: bool, text: str, about: Sequence[str] = ()) -> None:
+    def say(self, worked: bool, text: str) -> None:
         """Set the sentence that the page shows next."""
-        self.worked, self.text, self.about = worked, text, tuple(about)
-        self.number, self.drawn_at = self.number + 1, None
+        self.worked, self.text, self.is_drawn = worked, text, False
+        self.number += 1
 
-    def note(
-        self, deed: Deed, asked: Hashable, text: str, about: Sequence[str] = (), began: Sequence[str] = ()
-    ) -> None:
+    def note(self, deed: Deed, asked: Hashable, text: str, began: Sequence[str] = ()) -> None:
         """Note and say what was done; the arguments are those of :class:`Deed`."""
-        deed.asked, deed.text, deed.about, deed.began = asked, text, tuple(about), tuple(began)
-        deed.at = time.monotonic()
-        self.say(True, text, about)
+        deed.asked, deed.text, deed.began, deed.at = asked, text, tuple(began), time.monotonic()
+        self.say(True, text)
 
     def is_second_half(self, deed: Deed, asked: Hashable, active: Callable[[], Collection[str]]) -> bool:
         """Return whether the same was done a moment ago, and say so.
@@ -103,7 +93,7 @@ class Clicked:
             return False
         if deed.began and not set(deed.began) & set(active()):
             return False
-        self.say(True, f"{deed.text} The second click was taken for a double click.", deed.about)
+        self.say(True, f"{deed.text} The second click was taken for a double click.")
         return True
 
 
@@ -136,29 +126,29 @@ def attempt(action: Callable[[], None], last: Clicked, deed: Deed) -> None:
 
 
 def draw_anew() -> None:
-    """Draw the whole page anew for what changed by itself; what was done stays said for a while."""
+    """Draw the whole page anew for what changed by itself; what could not be done stays said."""
     clicked().by_itself = True
     # the button of a fragment would draw that fragment alone, while lists and badge changed too
     st.rerun()
 
 
-def show_what_was_done(active: Collection[str]) -> None:
-    """Say what the last button did, or why it could not, until the page is used again.
+def show_what_was_done() -> None:
+    """Say what the last button did, in passing and wherever the page is scrolled to.
 
-    Args:
-        active: ids of the jobs that wait or run.
+    Why it could not also stands at the top of the page until the page is used again.
     """
     last = clicked()
     by_itself, last.by_itself = last.by_itself, False
-    now = time.monotonic()
-    if last.drawn_at is not None and (not by_itself or now - last.drawn_at > SAID_SECONDS):
+    if last.is_drawn and not by_itself:
         last.text = ""
-    if not last.text or (last.about and not set(last.about) & set(active)):
+    if not last.text:
         return
-    if last.worked:
-        st.success(plain(last.text), icon=":material/check:")
-    else:
+    if not last.worked:
         st.error(plain(last.text))
-    # broken off before it is drawn, it is still to be said
-    if last.drawn_at is None:
-        last.drawn_at = now
+    if not last.is_drawn:
+        icon = ":material/check:" if last.worked else ":material/error:"
+        st.toast(plain(last.text), icon=icon, duration="long")
+    # broken off before this, it is still to be said
+    last.is_drawn = True
+    if last.worked:
+        last.text = ""

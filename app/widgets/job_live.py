@@ -71,11 +71,15 @@ def _live(refused: bool) -> None:
                 st.warning(plain(job.headline))
             if how_far is not None and job.state != "queued":
                 show_progress(job, how_far)
+            elif _is_beginning(job):
+                st.progress(0.0, text="it begins")
             show_use(job, run, curves, how_far)
         # another such box: the log below keeps its place, and so stays open, when the first curves come
         with st.container():
             if curves is not None and curves.epochs:
                 _show_curves(curves, None if how_far is None else how_far.num_epochs)
+            elif _is_beginning(job):
+                _keep_room()
             elif job.is_active and job.request.kind in TRAINING:
                 st.caption("Curves begin with the first logged epoch.")
         _show_log(job)
@@ -218,6 +222,20 @@ def _show_ways_on(job: Job, every: Sequence[Job], refused: bool, has_epochs: boo
         ),
         help="Measures the last checkpoint again, as a job of its own; the run is not changed.",
     )
+
+
+def _is_beginning(job: Job) -> bool:
+    return job.is_active and job.state != "queued" and job.request.kind in TRAINING
+
+
+def _keep_room() -> None:
+    """Draw the frames of the curves, so that nothing below is pushed down when they come."""
+    columns = st.columns(2)
+    for place, panel in enumerate(LIVE_PANELS.values()):
+        with columns[place % 2]:
+            st.markdown(f"**{panel.title}**")
+            with st.container(height=HEIGHT, border=True):
+                st.caption("Begins with the first logged epoch.")
 
 
 def _show_curves(curves: LiveCurves, num_epochs: int | None) -> None:

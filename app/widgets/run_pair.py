@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from app.widgets.controls import follow_default
 from mlcnc.analysis.runs import RunRow
 from mlcnc.store import Run
 
@@ -38,10 +39,12 @@ def pick_pair(
     names = by_id[first][0].info.class_names
     others = [run_id for run_id in ids if run_id != first and by_id[run_id][0].info.class_names == names]
     options = [*([NONE] if optional or not others else []), *others]
+    place = 1 if optional and others else 0
+    follow_default("b", options[place])
     second = right.selectbox(
         second_label,
         options,
-        index=1 if optional and others else 0,
+        index=place,
         key="b",
         bind="query-params",
         help="Runs of the same classes, of those picked in the sidebar.",

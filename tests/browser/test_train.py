@@ -243,7 +243,7 @@ def test_a_refusal_is_said_though_the_page_was_used_meanwhile(stage, page):
         page.get_by_role("button", name="Start the demonstration").dispatch_event("click")
         page.wait_for_timeout(500)
         page.get_by_role("textbox", name="File of GloVe vectors").press("Enter")
-        page.get_by_text("Refused after two seconds").wait_for()
+        page.get_by_text("Refused after two seconds").first.wait_for()
     finally:
         process.kill()
         process.wait(timeout=20)

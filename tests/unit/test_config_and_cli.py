@@ -133,6 +133,17 @@ def test_unknown_option_names_the_nearest_of_its_command(capsys, words, meant):
     assert (f"did you mean {meant!r}" in said) if meant else ("did you mean" not in said)
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(["trian"], "train"), (["jobs", "lst"], "list"), (["runs", "verfy"], "verify"), (["xyz"], None)],
+)
+def test_unknown_command_names_the_nearest(capsys, words, meant):
+    with pytest.raises(SystemExit):
+        main(words)
+    said = capsys.readouterr().err
+    assert (f"did you mean {meant!r}" in said) if meant else ("did you mean" not in said)
+
+
 def test_help_shows_every_setting(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"])

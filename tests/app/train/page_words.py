@@ -5,7 +5,7 @@ from tests.app.conftest import words
 
 
 def said(page):
-    kinds = (page.error, page.success, page.code)
+    kinds = (page.error, page.success, page.toast, page.code)
     return words(page) + " ".join(str(element.value) for kind in kinds for element in kind)
 
 

@@ -92,7 +92,7 @@ def test_before_the_first_epoch_the_page_waits_for_it(opened, root):
     write_live(root, epochs=0)
     write_job(root, "running", run_id="live")
     page = opened()
-    assert "Curves begin with the first logged epoch" in said(page)
+    assert said(page).count("Begins with the first logged epoch") == 4
     assert {metric.label: metric.value for metric in page.metric}["Time left"] == "after epoch 1"
     assert not page.get("vega_lite_chart")
 
@@ -102,7 +102,7 @@ def test_stop_asks_the_runner_and_the_button_rests(opened, root):
     job_id = write_job(root, "running", run_id="live")
     page = pressed(opened(), "stop_followed")
     assert Jobs(root).get(job_id).state == "stopping"
-    assert "Asked to stop" in said(page)
+    assert "Asked live to stop" in said(page)
     assert page.button(key="stop_followed").disabled
 
 

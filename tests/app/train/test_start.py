@@ -44,13 +44,13 @@ def test_a_double_click_queues_once_and_a_later_click_again(opened, root, monkey
     first = {job.run_id for job in Jobs(root).all()}
     pressed(page, key)
     assert len(Jobs(root).all()) == number
-    assert all(f"{run_id}" in page.success[0].value for run_id in first)
-    assert "taken for a double click" in page.success[0].value
+    assert all(f"{run_id}" in page.toast[0].value for run_id in first)
+    assert "taken for a double click" in page.toast[0].value
     monkeypatch.setattr(job_clicks, "TWICE_SECONDS", 0.0)
     pressed(page, key)
     assert len(Jobs(root).all()) == 2 * number
     later = {job.run_id for job in Jobs(root).all()} - first
-    assert all(f"{run_id}" in page.success[0].value for run_id in later)
+    assert all(f"{run_id}" in page.toast[0].value for run_id in later)
 
 
 def test_another_request_right_after_the_first_is_queued(opened, root):
@@ -331,32 +331,22 @@ def test_a_setting_allows_what_the_address_forbids(opened, root, monkeypatch):
     assert len(Jobs(root).all()) == 1
 
 
-def test_what_was_done_is_said_while_the_page_changes_by_itself_and_until_it_is_used(opened, root, monkeypatch):
-    clock = [100.0]
-    monkeypatch.setattr(job_clicks.time, "monotonic", lambda: clock[0])
-    page = pressed(opened(), "start_One-minute demonstration")
-    for seconds in (0, 5, 4):
-        clock[0] += seconds
+def test_what_could_not_be_done_is_said_while_the_page_changes_by_itself_and_until_it_is_used(opened, root):
+    page = opened()
+    page.session_state["train_clicked"].say(False, "it cannot be")
+    for toasts in (1, 0, 0):
         page.session_state["train_clicked"].by_itself = True
         page.run()
-        assert "is queued" in page.success[0].value
-    clock[0] += 5
-    page.session_state["train_clicked"].by_itself = True
-    assert not page.run().success
-    clock[0] += 60
-    page = pressed(page, "start_One-minute demonstration")
-    assert "is queued" in page.success[0].value
-    assert not page.run().success, "somebody used the page"
+        assert page.error[0].value == "it cannot be"
+        assert len(page.toast) == toasts
+    assert not page.run().error, "somebody used the page"
 
 
-def test_what_was_done_is_not_said_beside_a_job_that_has_ended(opened, root):
+def test_what_was_done_is_said_once(opened, root):
     page = pressed(opened(), "start_One-minute demonstration")
-    (job,) = Jobs(root).all()
-    Jobs(root).stop(job.job_id)
+    assert "is queued" in page.toast[0].value
     page.session_state["train_clicked"].by_itself = True
-    page.run()
-    assert not page.success
-    assert "was stopped" in said(page)
+    assert not page.run().toast
 
 
 def test_the_same_again_after_its_job_has_ended_is_no_double_click(opened, root):
@@ -364,7 +354,7 @@ def test_the_same_again_after_its_job_has_ended_is_no_double_click(opened, root)
     Jobs(root).stop(Jobs(root).all()[0].job_id)
     pressed(page, "start_One-minute demonstration")
     assert [job.state for job in Jobs(root).all()] == ["queued", "stopped"]
-    assert "double click" not in page.success[0].value
+    assert "double click" not in page.toast[0].value
 
 
 def test_of_a_group_that_cannot_be_queued_whole_nothing_stays(opened, root, monkeypatch):
