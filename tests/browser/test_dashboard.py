@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import choose, drawn
+from tests.browser.conftest import choose, drawn, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 PAGES = ("", "compare", "geometry", "map", "images", "learn")
@@ -79,6 +79,34 @@ def test_a_page_is_readable_named_and_reached_by_keys(page, address, path):
         tag, in_page = page.evaluate(FOCUSED)
         tags += [tag] if in_page else []
     assert {"INPUT", "BUTTON"} & set(tags), "Tab does not reach the controls of the page"
+
+
+@pytest.mark.parametrize(
+    ("path", "first", "second"), [("geometry", "Run", "Beside it"), ("compare?show=Classes", "First", "Minus")]
+)
+def test_the_second_run_of_a_pair_is_the_same_for_whoever_opens_the_address(
+    page, browser, gallery_address, path, first, second
+):
+    def shown(of):
+        return [of.get_by_role("combobox", name=name, exact=True).input_value() for name in (first, second)]
+
+    page.goto(f"{gallery_address}/{path}")
+    context = browser.new_context()
+    other = context.new_page()
+    other.set_default_timeout(60_000)
+    for name, run in (
+        (first, "trainable-s0"),
+        (second, "glove-s0"),
+        (first, "etf-s0"),
+        (first, "trainable-s0"),
+    ):
+        choose(page, page.get_by_role("combobox", name=name, exact=True), run)
+        settled(page)
+        other.goto(page.url)
+        other.get_by_role("combobox", name=second, exact=True).wait_for()
+        settled(other)
+        assert shown(other) == shown(page)
+    context.close()
 
 
 def test_an_address_that_asks_for_what_is_not_here_says_so_until_another_choice(page, address):
