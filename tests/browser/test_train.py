@@ -213,10 +213,21 @@ def test_a_double_click_starts_one_job(stage, page):
     assert len(stage.jobs.all()) == 1
 
 
-def test_a_second_click_while_the_first_is_still_worked_on_starts_nothing(stage, page):
+@contextmanager
+def slow_queue(stage, page):
+    """Open the Train page over a queue that takes its time; leave it before its server goes."""
     process, url = serve(ROOT / "tests" / "browser" / "slow_queue.py", "--runs", str(stage.root))
     try:
         page.goto(url)
+        yield
+        page.goto("about:blank")
+    finally:
+        process.kill()
+        process.wait(timeout=20)
+
+
+def test_a_second_click_while_the_first_is_still_worked_on_starts_nothing(stage, page):
+    with slow_queue(stage, page):
         button = page.get_by_role("button", name="Start the demonstration")
         button.click()
         wait_until(stage.jobs.all, 60)
@@ -225,18 +236,14 @@ def test_a_second_click_while_the_first_is_still_worked_on_starts_nothing(stage,
         assert len(stage.jobs.all()) == 1
         press(page, "Stop")
         page.get_by_text("was stopped").first.wait_for(timeout=PATIENCE)
-    finally:
-        process.kill()
-        process.wait(timeout=20)
 
 
 def test_a_refusal_is_said_though_the_page_was_used_meanwhile(stage, page):
     (stage.root / "refuse").touch()
-    process, url = serve(ROOT / "tests" / "browser" / "slow_queue.py", "--runs", str(stage.root))
-    try:
-        page.goto(url)
+    with slow_queue(stage, page):
         # the page is drawn anew once the devices are known, which would say it too
         wait_until((stage.locks / "devices.json").exists, 60)
+        settled(page)
         page.reload()
         page.locator("summary").filter(has_text="GloVe vectors").click()
         page.get_by_role("textbox", name="File of GloVe vectors").fill("/no/file")
@@ -244,9 +251,6 @@ def test_a_refusal_is_said_though_the_page_was_used_meanwhile(stage, page):
         page.wait_for_timeout(500)
         page.get_by_role("textbox", name="File of GloVe vectors").press("Enter")
         page.get_by_text("Refused after two seconds").first.wait_for()
-    finally:
-        process.kill()
-        process.wait(timeout=20)
 
 
 @pytest.mark.parametrize("typed", ["1000000", "-1", "0"])
