@@ -6,29 +6,48 @@ tree. Precedence: command line over file over preset.
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from mlcnc.errors import ConfigError
+from mlcnc.errors import ConfigError, nearest
+from mlcnc.methods.settings import (
+    LOSSES,
+    METHODS,
+    LossSettings,
+    MethodSettings,
+    MLCNCSettings,
+    Section,
+    SectionError,
+    kind_of,
+    method_settings,
+)
 
 MOST_SEED = 2**53 - 1
 """The largest whole number that torch, NumPy, JSON and a browser all hold exactly."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+def _whole_numbers(value: Any) -> Any:
+    """Return the numbers of a text such as ``5,7``; whatever is no text is left to pydantic."""
+    if not isinstance(value, str):
+        return value
+    parts = [part for part in value.strip("()[] ").split(",") if part.strip()]
+    return [int(part) if part.strip().isdecimal() else part for part in parts]
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """What is trained on."""
 
-    dataset: str = Field("pictogram-lt", description="data set: pictogram-lt or digits-lt")
+    dataset: str = Field(
+        "pictogram-lt",
+        max_length=120,
+        description="data set: pictogram-lt or digits-lt",
+        examples=["pictogram-lt", "digits-lt"],
+    )
     image_size: int = Field(64, ge=32, le=1024, description="side of the images in pixels")
     seed: int = Field(
         0, ge=0, le=MOST_SEED, description="seed of the drawn scenes, apart from the training seed"
@@ -36,90 +55,60 @@ class DataConfig(_Section):
     flip: bool = Field(True, description="flip training images left to right at random")
     shift: int = Field(4, ge=0, le=64, description="largest random shift in pixels")
     jitter: float = Field(0.2, ge=0, le=1, description="strength of random brightness, contrast and colour")
-    sampler: Literal["class_aware", "uniform"] = Field(
-        "class_aware",
-        description="class_aware draws a class first, then one of its images; uniform draws images",
+    sampler: str | None = Field(
+        None,
+        max_length=120,
+        description="class_aware draws a class first, then one of its images, uniform draws images; none takes "
+        "what the method draws from",
+        examples=["class_aware", "uniform"],
     )
     num_samples: int | None = Field(
         None, ge=1, le=10_000_000, description="images drawn an epoch; none means the size of the training set"
     )
+    num_workers: int | None = Field(
+        None,
+        ge=0,
+        le=256,
+        description="processes that read image files; none means one a core, at most 4. Images that lie in "
+        "memory need none",
+    )
 
 
-class ModelConfig(_Section):
-    """The network: backbone, class attention, projection and classifier."""
+class ModelConfig(Section):
+    """The backbone, on which any method stands."""
 
-    backbone: Literal["small", "resnet18", "resnet34", "resnet50"] = Field(
-        "small", description="small is for 64-pixel scenes, the others are torchvision's"
+    backbone: str = Field(
+        "small",
+        max_length=120,
+        description="small is for 64-pixel scenes, the resnets are torchvision's",
+        examples=["small", "resnet18", "resnet34", "resnet50"],
     )
     weights: Literal["none", "imagenet"] = Field("none", description="where a torchvision backbone starts from")
-    label_embedding: Literal["etf", "trainable", "glove"] = Field(
-        "etf", description="l_c: fixed simplex ETF (Eq. 1), learned vectors, or fixed GloVe vectors"
-    )
-    embedding_dim: int = Field(
-        128, ge=2, le=8192, description="d, dimension of label embedding and class features"
-    )
-    query_norm: float | None = Field(
-        None,
-        gt=0,
-        description="norm of every label embedding as attention query; none means sqrt(d)",
-    )
-    glove_path: str | None = Field(
-        None, description="text file of GloVe vectors; none means the MLCNC_GLOVE variable"
-    )
-    attention: Literal["multihead", "cosine"] = Field(
-        "multihead",
-        description="multihead is the released code's layer, cosine is Eq. 3-5 to the letter",
-    )
-    num_heads: int = Field(8, ge=1, description="heads of the multihead attention; divides d")
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on multihead attention weights")
-    attention_temperature: float = Field(
-        1.0, gt=0, description="temperature of the cosine attention; the paper's Eq. 3 has 1.0"
-    )
-    projection_dim: int | None = Field(
-        20, ge=1, description="p of Eq. 7; none leaves class features unprojected"
-    )
-    classifier: Literal["fixed", "init_only", "block_aligned", "linear"] = Field(
-        "fixed",
-        description="fixed ETF over the concatenation (Eq. 10), trained from an ETF start, fixed "
-        "ETF with one block a class, or a trainable linear layer (Table 3)",
-    )
-    logit_scale: float = Field(10.0, gt=0, description="start of the learned gamma in Eq. 10")
-
-    @model_validator(mode="after")
-    def _heads_divide_dim(self) -> ModelConfig:
-        if self.attention == "multihead" and self.embedding_dim % self.num_heads:
-            raise ValueError(
-                f"num_heads must divide embedding_dim = {self.embedding_dim}, got {self.num_heads}"
-            )
-        return self
 
 
-class LossConfig(_Section):
-    """The three terms of Eq. 14 and their constants."""
-
-    alignment_weight: float = Field(0.5, ge=0, description="alpha of Eq. 14 (paper 0.5)")
-    calibration_weight: float = Field(0.2, ge=0, description="beta of Eq. 14 (paper 0.2, released code 0.1)")
-    positive_temperature: float = Field(0.5, gt=0, description="tau_1 of Eq. 9 (paper 0.5)")
-    contrast_temperature: float = Field(0.5, gt=0, description="tau_2 of Eq. 9 (paper 0.5)")
-    calibration_normalisation: Literal["image", "pair"] = Field(
-        "image", description="divide Eq. 9 by images (paper) or by positive pairs (released code)"
-    )
-    class_means: Literal["per_epoch", "cumulative"] = Field(
-        "per_epoch", description="Eq. 8 (paper), or the mean over all epochs (released code)"
-    )
-    two_way_temperature: float = Field(4.0, gt=0, description="T of Eq. 11-12, on positives (released code 4)")
-
-
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """Optimiser, schedule, measurement and device."""
 
-    epochs: int = Field(40, ge=1, le=10_000, description="epochs in all, warm-up included")
-    warmup_epochs: int = Field(3, ge=0, description="first epochs with the alignment loss only")
-    batch_size: int = Field(32, ge=1, description="images a step")
-    optimiser: Literal["adamw", "adam"] = Field("adamw", description="adamw decouples its decay")
-    lr: float = Field(1e-3, gt=0, description="peak learning rate of the one-cycle schedule")
+    epochs: int = Field(40, ge=1, le=10_000, description="epochs in all, a warm-up of the method included")
+    batch_size: int = Field(32, ge=1, description="images a step and stream")
+    accumulation: int = Field(
+        1, ge=1, le=10_000, description="steps whose gradients are averaged into one update"
+    )
+    optimiser: Literal["adamw", "adam", "sgd"] = Field("adamw", description="adamw decouples its decay")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
+    lr: float = Field(1e-3, gt=0, description="peak learning rate of the schedule")
+    schedule: Literal["one_cycle", "step"] = Field(
+        "one_cycle", description="one_cycle rises and falls once; step is constant but for lr_drops"
+    )
+    lr_rise: float = Field(0.2, gt=0, lt=1, description="one_cycle: share of updates before the peak")
+    lr_drops: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_whole_numbers)] = Field(
+        (), description="step: epochs after which the rate is multiplied by lr_drop_factor, e.g. 5,7"
+    )
+    lr_drop_factor: float = Field(0.1, gt=0, le=1, description="step: see lr_drops")
+    lr_warmup_updates: int = Field(
+        0, ge=0, description="step: first updates, over which the rate rises linearly from a third of lr"
+    )
     weight_decay: float = Field(1e-4, ge=0, description="not on biases, norms, label embedding and logit scale")
-    lr_rise: float = Field(0.2, gt=0, lt=1, description="share of steps before the peak")
     clip_norm: float | None = Field(5.0, gt=0, description="largest gradient norm; none is off")
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="measure a moving average of the weights; none is off"
@@ -132,8 +121,14 @@ class TrainingConfig(_Section):
     num_threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads of torch; none keeps torch's choice"
     )
+    measure_every: int = Field(
+        5, ge=1, description="measure train, validation and test every so many epochs, first and last too"
+    )
+    num_measured_train: int = Field(
+        5000, ge=1, description="of a larger training set, a fixed sample of so many images is measured"
+    )
     arrays_every: int = Field(
-        5, ge=0, description="store arrays every so many epochs, first and last too; 0 is never"
+        5, ge=0, description="measure and store arrays every so many epochs, first and last too; 0 is never"
     )
     num_sample_pairs: int = Field(600, ge=0, le=4000, description="image-label pairs whose features are stored")
     num_probes: int = Field(24, ge=0, le=200, description="images whose attention is stored")
@@ -142,25 +137,25 @@ class TrainingConfig(_Section):
     )
     checkpoint: bool = Field(True, description="write checkpoints/last.pt after every epoch")
 
-    @model_validator(mode="after")
-    def _warmup_ends(self) -> TrainingConfig:
-        if self.warmup_epochs >= self.epochs:
-            raise ValueError(f"warmup_epochs must be below epochs = {self.epochs}, got {self.warmup_epochs}")
-        return self
 
-
-class ExperimentConfig(_Section):
+class ExperimentConfig(Section):
     """The whole of one experiment, as a run stores it."""
 
     name: str | None = Field(None, max_length=120, description="display name of the run")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
-    loss: LossConfig = LossConfig()
+    method: Annotated[SerializeAsAny[MethodSettings], BeforeValidator(method_settings)] = MLCNCSettings()
     training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _method_ends(self) -> ExperimentConfig:
+        if (problem := self.method.problem_with(self.training.epochs)) is not None:
+            raise ValueError(f"method.{problem}")
+        return self
 
 
 def pictogram_lt() -> ExperimentConfig:
-    """Return the default: pictogram-lt, small backbone, under two minutes on two cores."""
+    """Return the default: MLC-NC on pictogram-lt, small backbone, about a minute on two cores."""
     return ExperimentConfig()
 
 
@@ -168,7 +163,7 @@ def pictogram_lt_cosine() -> ExperimentConfig:
     """Return pictogram-lt with the attention of Eq. 3-5, sharpened by a temperature of 0.1."""
     return override(
         ExperimentConfig(),
-        {"model": {"attention": "cosine", "attention_temperature": 0.1, "query_norm": 1.0}},
+        {"method": {"attention": "cosine", "attention_temperature": 0.1, "query_norm": 1.0}},
     )
 
 
@@ -182,7 +177,14 @@ def digits_lt() -> ExperimentConfig:
 
 def quick() -> ExperimentConfig:
     """Return a few epochs of pictogram-lt, to see the parts work; too short for good numbers."""
-    return override(ExperimentConfig(), {"training": {"epochs": 4, "warmup_epochs": 1, "arrays_every": 1}})
+    return override(
+        ExperimentConfig(), {"method": {"warmup_epochs": 1}, "training": {"epochs": 4, "arrays_every": 1}}
+    )
+
+
+def erm() -> ExperimentConfig:
+    """Return ERM on pictogram-lt, the plain baseline, with the recipe of the default run."""
+    return override(ExperimentConfig(), {"method": {"kind": "erm"}})
 
 
 def demo() -> ExperimentConfig:
@@ -191,19 +193,20 @@ def demo() -> ExperimentConfig:
     Arrays are stored at every epoch, so that the geometry plays; but for length and warm-up it is the full run.
     """
     return override(
-        ExperimentConfig(), {"training": {"epochs": DEMO_EPOCHS, "warmup_epochs": 2, "arrays_every": 1}}
+        ExperimentConfig(),
+        {"method": {"warmup_epochs": 2}, "training": {"epochs": DEMO_EPOCHS, "arrays_every": 1}},
     )
 
 
 def comparison() -> ExperimentConfig:
     """Return the recipe of a comparison of label embeddings, about 100 seconds a run on two idle cores.
 
-    Only ``model.label_embedding`` (and ``model.glove_path``) differ between its runs. The width is that of
+    Only ``method.label_embedding`` (and ``method.glove_path``) differ between its runs. The width is that of
     the published 300-dimensional GloVe vectors; for a file of other width see :func:`with_width`.
     """
     return override(
         with_width(ExperimentConfig(), GLOVE_DIM),
-        {"training": {"epochs": COMPARISON_EPOCHS, "warmup_epochs": 3, "arrays_every": 5}},
+        {"training": {"epochs": COMPARISON_EPOCHS}},
     )
 
 
@@ -216,11 +219,11 @@ def with_width(config: ExperimentConfig, dim: int) -> ExperimentConfig:
         ConfigError: ``dim`` is out of range.
 
     Example:
-        >>> with_width(ExperimentConfig(), 50).model.num_heads
+        >>> with_width(ExperimentConfig(), 50).method.num_heads
         10
     """
     heads = max((heads for heads in range(1, 11) if dim % heads == 0), default=1)
-    return override(config, {"model": {"embedding_dim": dim, "num_heads": heads}})
+    return override(config, {"method": {"embedding_dim": dim, "num_heads": heads}})
 
 
 GLOVE_DIM = 300
@@ -233,6 +236,7 @@ PRESETS = {
     "pictogram-lt": pictogram_lt,
     "pictogram-lt-cosine": pictogram_lt_cosine,
     "digits-lt": digits_lt,
+    "erm": erm,
     "quick": quick,
 }
 
@@ -254,14 +258,29 @@ def parse(tree: Mapping[str, Any]) -> ExperimentConfig:
     Raises:
         ConfigError: an unknown key (with the nearest known one) or a bad value, named by its path.
     """
+    given, problems = dict(tree), []
     try:
-        return ExperimentConfig.model_validate(tree)
+        # by itself: the kinds are open to the outside, and each names its own settings
+        given["method"] = method_settings(given.get("method", {}))
+    except SectionError as error:
+        owner = f"the {'loss' if error.path else 'method'} {error.kind}"
+        problems = [_explain(item, ("method", *error.path), owner) for item in error.error.errors()]
+        del given["method"]
+    try:
+        config = ExperimentConfig.model_validate(given)
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(item) for item in error.errors())) from None
+        # of a method that could not be read nothing can be said
+        found = error.errors() if "method" in given else [item for item in error.errors() if item["loc"]]
+        problems += [_explain(item) for item in found]
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return config
 
 
 def override(config: ExperimentConfig, changes: Mapping[str, Any]) -> ExperimentConfig:
     """Return ``config`` with a nested mapping of changes applied and everything checked again.
+
+    A method or loss of another kind starts from the defaults of that kind.
 
     Raises:
         ConfigError: as for :func:`parse`.
@@ -297,57 +316,107 @@ def read_file(path: str | Path) -> dict[str, Any]:
 
 
 def default_stem(config: ExperimentConfig) -> str:
-    """Return data set, label embedding, unusual classifier or attention, and seed as a run id."""
-    model = config.model
-    parts = [config.data.dataset, model.label_embedding]
-    parts += [model.classifier.replace("_", "-")] if model.classifier != "fixed" else []
-    parts += [model.attention] if model.attention != "multihead" else []
-    return "-".join([*parts, f"s{config.training.seed}"])
+    """Return data set, what tells runs of the method apart, and seed as a run id."""
+    parts = [config.data.dataset, *config.method.name_parts(), f"s{config.training.seed}"]
+    return "-".join(part.replace("_", "-") for part in parts)
 
 
-def leaf_fields() -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
-    """Yield ``(path, field)`` for every single setting, e.g. ``("training", "lr")``."""
-    for name, field in ExperimentConfig.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            for leaf, leaf_field in section.model_fields.items():
-                yield (name, leaf), leaf_field
-        else:
-            yield (name,), field
+def nested(flat: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
+    """Return values by path as the nested mapping that :func:`override` takes.
+
+    Example:
+        >>> nested({("training", "lr"): 0.1, ("name",): "mine"})
+        {'training': {'lr': 0.1}, 'name': 'mine'}
+    """
+    tree: dict[str, Any] = {}
+    for (*sections, leaf), value in flat.items():
+        node = tree
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[leaf] = value
+    return tree
 
 
-def nearest(
-    name: str, known: Iterable[str], also: Mapping[str, str] | None = None, *, cutoff: float = 0.5
-) -> str:
-    """Return ``; did you mean 'x'?`` for the closest known name, or the empty string.
+def leaf_fields(of: ExperimentConfig | None = None) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+    """Yield ``(path, field)`` for every single setting, e.g. ``("training", "lr")``.
 
     Args:
-        also: known names by what others call them.
-        cutoff: how alike they must be, of 1.
+        of: whose settings; None takes those of every method and loss, of equal paths the first.
     """
-    also = also or {}
-    close = difflib.get_close_matches(name, [*known, *also], n=1, cutoff=cutoff)
-    return f"; did you mean {also.get(close[0], close[0])!r}?" if close else ""
+    seen: set[tuple[str, ...]] = set()
+    for path, field in _leaves(ExperimentConfig, of, ()):
+        if path not in seen:
+            seen.add(path)
+            yield path, field
 
 
-def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def _leaves(
+    section: type[BaseModel], of: BaseModel | None, at: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+    for name, field in section.model_fields.items():
+        choices = _sections_of(field)
+        if not choices:
+            yield (*at, name), field
+            continue
+        value = None if of is None else getattr(of, name)
+        if "kind" in choices[0].model_fields:
+            kinds = [kind_of(choice) for choice in choices]
+            titles = ", ".join(f"{kind} ({choice.title})" for kind, choice in zip(kinds, choices, strict=True))
+            yield (
+                (*at, name, "kind"),
+                FieldInfo(
+                    annotation=Literal[tuple(kinds)],  # type: ignore[arg-type]  # the kinds of now
+                    default=field.default.kind,
+                    description=f"{field.description or 'what is trained'}: {titles}",
+                ),
+            )
+        for choice in choices if value is None else [type(value)]:
+            for path, inner in _leaves(choice, value, (*at, name)):
+                if path[-1] != "kind" or len(path) > len(at) + 2:
+                    yield path, inner
+
+
+def _sections_of(field: FieldInfo) -> list[Any]:
+    """Return the models that a field may hold; empty for a single setting."""
+    annotation = field.annotation
+    if annotation is MethodSettings:
+        return list(METHODS.values())
+    if annotation is LossSettings:
+        return list(LOSSES.values())
+    return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    if "kind" in changes and changes["kind"] != base.get("kind"):
+        base = {}  # settings of another kind say nothing of this one
     result = dict(base)
     for key, value in changes.items():
         inner = result.get(key)
-        both = isinstance(value, Mapping) and isinstance(inner, dict)
-        result[key] = _merged(inner, value) if both and isinstance(inner, dict) else value
+        if isinstance(value, Mapping):
+            result[key] = _merged(inner if isinstance(inner, Mapping) else {}, value)
+        else:
+            result[key] = value
     return result
 
 
-def _explain(item: Any) -> str:
-    path = [str(part) for part in item["loc"]]
+_MOVED = {"loss": "method"}
+"""Where sections of the first version went."""
+
+
+def _explain(item: Any, at: Sequence[str] = (), owner: str = "") -> str:
+    path = [*at, *(str(part) for part in item["loc"])]
     name = ".".join(path)
     if item["type"] == "extra_forbidden":
         known = [".".join(leaf) for leaf, _ in leaf_fields()]
+        if owner and name in known:
+            return f"unknown setting {name!r} of {owner}: another one has it"
+        moved = _MOVED.get(name) or next((leaf for leaf in known if leaf == f"method.{path[-1]}"), None)
+        if moved and not at:
+            return f"unknown setting {name!r}: it is {moved!r} now"
         hint = nearest(name, known) or nearest(path[-1], [leaf.split(".")[-1] for leaf in known])
         return f"unknown setting {name!r}{hint}"
     message = str(item["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if item["type"] == "value_error":
-        return f"{name}: {message}"
-    return f"{name}: {message}, got {item['input']!r}"
+        return f"{name}: {message}" if name else message
+    return f"{name}: {message}, got {item['input']!r:.200}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class MlcncError(Exception):
@@ -101,3 +102,17 @@ def is_interruption(error: BaseException) -> bool:
     while link is not None and not isinstance(link, KeyboardInterrupt):
         link = link.__context__ or link.__cause__
     return link is not None
+
+
+def nearest(
+    name: str, known: Iterable[str], also: Mapping[str, str] | None = None, *, cutoff: float = 0.5
+) -> str:
+    """Return ``; did you mean 'x'?`` for the closest known name, or the empty string.
+
+    Args:
+        also: known names by what others call them.
+        cutoff: how alike they must be, of 1.
+    """
+    also = also or {}
+    close = difflib.get_close_matches(name, [*known, *also], n=1, cutoff=cutoff)
+    return f"; did you mean {also.get(close[0], close[0])!r}?" if close else ""

@@ -2,12 +2,13 @@
 
 from mlcnc.store.array_file import ArrayFile
 from mlcnc.store.layouts import StoredLayout, write_layout
-from mlcnc.store.new_run import free_bytes, new_run_id
+from mlcnc.store.new_run import LEAST_FREE_BYTES, free_bytes, new_run_id, require_free_space
 from mlcnc.store.reader import Run, RunProblem, RunStore
-from mlcnc.store.schema import SCHEMA_VERSION, RunFailure, RunInfo, RunStatus
+from mlcnc.store.schema import SCHEMA_VERSION, RunFailure, RunInfo, RunStatus, Space
 from mlcnc.store.writer import RunWriter
 
 __all__ = [
+    "LEAST_FREE_BYTES",
     "SCHEMA_VERSION",
     "ArrayFile",
     "Run",
@@ -17,8 +18,10 @@ __all__ = [
     "RunStatus",
     "RunStore",
     "RunWriter",
+    "Space",
     "StoredLayout",
     "free_bytes",
     "new_run_id",
+    "require_free_space",
     "write_layout",
 ]

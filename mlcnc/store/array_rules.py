@@ -48,16 +48,14 @@ _RULES: dict[str, tuple[Shape, Values]] = {
     "split.space/multiplicity_share": (("C",), "shares"),
     "split.space/nc4_identity": (("C",), "shares"),
     "split.space/nc4_binary": ((2, "C"), "shares"),
-    "split.concat/positive_means": (("C", "w"), "means"),
-    "split.concat/overall_mean": (("w",), "defined"),
+    "split.space/positive_means": (("C", "w"), "means"),
+    "split.space/overall_mean": (("w",), "defined"),
     "classifier/weight": (("C", "w"), "finite"),
     "classifier/gram": (("C", "C"), "finite"),
     "label_embedding/weight": (("C", "any"), "finite"),
     "label_embedding/gram": (("C", "C"), "finite"),
     "label_embedding/drift_cosine": (("C",), "defined"),
     "class_means_used": (("C", "any"), "finite"),
-    "samples/f": (("S", "d f"), "finite"),
-    "samples/mu": (("S", "d mu"), "finite"),
     "samples/image_index": (("S",), "counts"),
     "samples/class_index": (("S",), "classes"),
     "samples/split": (("S",), "codes"),
@@ -74,7 +72,8 @@ _RULES: dict[str, tuple[Shape, Values]] = {
     "coordinates": (("E", "any", 2), "finite"),
     "epochs": (("E",), "counts"),
 }
-_OF_SPLIT = re.compile(r"(train|validation|test)(?:\.(f|mu|concat))?(/.+)")
+_OF_SPLIT = re.compile(r"(train|validation|test)(?:\.([a-z][a-z0-9_]{0,31}))?(/.+)")
+_SAMPLES = re.compile(r"samples/([a-z][a-z0-9_]{0,31})")
 _CLASSES_FIRST = "C"
 
 
@@ -102,9 +101,12 @@ def rule_of(name: str) -> ArrayRule | None:
     match = _OF_SPLIT.fullmatch(name)
     if match is None:
         found = _RULES.get(name)
+        of_space = _SAMPLES.fullmatch(name)
+        if found is None and of_space is not None:
+            found = (("S", f"d {of_space[1]}"), "finite")
         return None if found is None else ArrayRule(*found)
     split, space, rest = match.groups()
-    place = "" if space is None else ".concat" if space == "concat" else ".space"
+    place = "" if space is None else ".space"
     found = _RULES.get(f"split{place}{rest}")
     if found is None:
         return None

@@ -31,7 +31,7 @@ class StoredLayout:
         coordinates: (E, S, 2) float32, aligned over epochs.
         epochs: (E,) from 0, rising.
         method: e.g. ``umap``.
-        space: of the features it was computed from, ``f`` or ``mu``.
+        space: of the features it was computed from.
         seed: of the method's random numbers.
         parameters: of the method, JSON values.
         versions: of the libraries that computed it.

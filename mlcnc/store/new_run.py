@@ -19,6 +19,9 @@ from mlcnc.store.regular_files import tree_of
 from mlcnc.store.run_lock import RunLock
 from mlcnc.store.schema import RunInfo, RunStatus, checked_run_id, parse_info
 
+LEAST_FREE_BYTES = 50 * 2**20
+"""Below so much free disk no run begins and no job is queued or started."""
+
 
 def checked_info(fields: Mapping[str, Any]) -> tuple[RunInfo, bytes]:
     """Return the record of a new run, and its run.json as a reader accepts it.
@@ -143,3 +146,17 @@ def free_bytes(root: str | Path) -> int:
     while not os.path.exists(path) and path != path.parent:
         path = path.parent
     return shutil.disk_usage(path).free
+
+
+def require_free_space(root: str | Path) -> None:
+    """Check that the disk of ``root`` has room to begin.
+
+    Raises:
+        StoreError: it is nearly full.
+    """
+    free = free_bytes(root)
+    if free < LEAST_FREE_BYTES:
+        raise StoreError(
+            f"the disk of {root} has {free // 2**20} MiB free, {LEAST_FREE_BYTES // 2**20} are needed; "
+            "free some space or choose another runs folder"
+        )

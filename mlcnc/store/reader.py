@@ -24,7 +24,16 @@ from mlcnc.store.liveness import true_state
 from mlcnc.store.metrics_file import read_metrics
 from mlcnc.store.regular_files import LINK, read_json, said_of
 from mlcnc.store.run_lock import RunLock
-from mlcnc.store.schema import RUN_ID, RunInfo, RunStatus, checked_run_id, parse_info, parse_status
+from mlcnc.store.schema import (
+    OF_SPACE,
+    RUN_ID,
+    RunInfo,
+    RunStatus,
+    Space,
+    checked_run_id,
+    parse_info,
+    parse_status,
+)
 
 _EPOCH_FILE = re.compile(r"([0-9]{4}|[1-9][0-9]{4,8})\.safetensors")
 T = TypeVar("T")
@@ -65,6 +74,14 @@ class Run:
             RunFormatError: run.json is missing, damaged or of a newer version.
         """
         return parse_info(read_json(self.folder / "run.json"))
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """The spaces of features that the run measures: those it declared, else those that its metrics name."""
+        declared = self.info.spaces
+        if declared is None:
+            declared = self._while_unchanged("metrics.jsonl", lambda path: _named_spaces(read_metrics(path)[0]))
+        return tuple(declared or ())
 
     @property
     def status(self) -> RunStatus:
@@ -341,6 +358,14 @@ def _read_notes(path: Path) -> dict[str, Any]:
         # they are read to be written again, and JSON has no such numbers
         raise RunFormatError(f"{said_of(path)} is damaged: it holds a number that is not finite") from None
     return tree
+
+
+def _named_spaces(lines: list[dict[str, float]]) -> list[Space]:
+    # spaces are not measured every epoch
+    named = ({match[1]: None for name in line if (match := OF_SPACE.match(name))} for line in reversed(lines))
+    found = next((names for names in named if names), {})
+    # of features that nobody declared these two are the ones of which an image has one
+    return [Space(name=name, kind="image" if name in ("z", "concat") else "class") for name in found]
 
 
 def _listed(folder: Path) -> list[str]:

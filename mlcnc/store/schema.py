@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlcnc.errors import RunFormatError, RunNotFoundError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+SPACE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,31}$")
+OF_SPACE = re.compile(r"(?:train|validation|test)\.([a-z][a-z0-9_]{0,31})/")
+"""Metrics and arrays of a space: split, space and what is measured."""
+
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 ARRAY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]*(/[A-Za-z0-9_][A-Za-z0-9_.]*)*")
 
@@ -41,6 +45,20 @@ class GroupThresholds(_Record):
     tail_max: int = 20
 
 
+class Space(_Record):
+    """A space of features that a run measures.
+
+    Attributes:
+        kind: ``class``: every image has one feature for every class; ``image``: one feature, which stands for
+            all of its classes.
+        dim: numbers of a feature, None where nobody said.
+    """
+
+    name: Annotated[str, Field(pattern=SPACE_NAME.pattern)]
+    kind: Literal["class", "image"] = "class"
+    dim: Count | None = None
+
+
 class RunInfo(_Record):
     """What is known when a run is created (run.json)."""
 
@@ -49,6 +67,8 @@ class RunInfo(_Record):
     name: Name
     created_at: Name = Field(description="UTC, ISO 8601")
     config: dict[str, Any] = Field(default_factory=dict)
+    method: Name | None = Field(None, description="kind of the method; None in a run of another loop")
+    spaces: list[Space] | None = Field(None, max_length=32, description="None: those that the metrics name")
     seed: Count | None = None
     class_names: list[Name]
     class_counts: list[Count]
@@ -105,7 +125,93 @@ def _from_version_0(tree: dict[str, Any]) -> dict[str, Any]:
     return {**moved, "schema_version": 1}
 
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {0: _from_version_0}
+VERSION_1 = {
+    "data": {"dataset", "flip", "image_size", "jitter", "num_samples", "sampler", "seed", "shift"},
+    "model": {
+        "attention", "attention_temperature", "backbone", "classifier", "dropout", "embedding_dim",
+        "glove_path", "label_embedding", "logit_scale", "num_heads", "projection_dim", "query_norm", "weights",
+    },
+    "loss": {
+        "alignment_weight", "calibration_normalisation", "calibration_weight", "class_means",
+        "contrast_temperature", "positive_temperature", "two_way_temperature",
+    },
+    "training": {
+        "arrays_every", "batch_size", "checkpoint", "clip_norm", "device", "ema_decay", "epochs", "lr",
+        "lr_rise", "mixed_precision", "num_pictures", "num_probes", "num_sample_pairs", "num_threads",
+        "optimiser", "seed", "warmup_epochs", "weight_decay",
+    },
+}  # fmt: skip
+"""The sections of a config of version 1 and their settings, all of them ever; by others its runs are known."""
+
+
+def _from_version_1(tree: dict[str, Any]) -> dict[str, Any]:
+    # version 1 knew one method: the sections model and loss are its settings, and its spaces had fixed names
+    # method and spaces meant nothing in it, so there they are another loop's
+    moved = {name: value for name, value in tree.items() if name not in ("method", "spaces")}
+    moved["schema_version"] = 2
+    config = tree.get("config")
+    if not _is_of_version_1(config):
+        return moved
+    data, model, loss, training = (dict(config[section]) for section in VERSION_1)
+    backbone = {name: model.pop(name) for name in ("backbone", "weights") if name in model}
+    two_way_temperature = loss.pop("two_way_temperature", 4.0)
+    warmup = {"warmup_epochs": training.pop("warmup_epochs")} if "warmup_epochs" in training else {}
+    if data.get("sampler") == "class_aware":
+        data["sampler"] = None  # what the method draws from anyway
+    moved["config"] = {
+        **{name: value for name, value in config.items() if name not in ("model", "loss")},
+        "data": {**data, "num_workers": None},
+        "model": backbone,
+        "method": {
+            **model,
+            **loss,
+            **warmup,
+            "kind": "mlc_nc",
+            "input_map": "linear",
+            "classification": {
+                "kind": "two_way",
+                "two_way_temperature": two_way_temperature,
+                "two_way_mean": "present",
+            },
+        },
+        # what there was no choice of
+        "training": {
+            **training,
+            "accumulation": 1,
+            "momentum": 0.9,
+            "schedule": "one_cycle",
+            "lr_drops": [],
+            "lr_drop_factor": 0.1,
+            "lr_warmup_updates": 0,
+            "measure_every": 1,
+            "num_measured_train": 5000,
+        },
+    }
+    d, p, names = model.get("embedding_dim"), model.get("projection_dim"), tree.get("class_names")
+    f, mu = _count(d), _count(d if p is None else p)
+    moved["method"] = "mlc_nc"
+    moved["spaces"] = [{"name": "f", "dim": f}, {"name": "mu", "dim": mu}]
+    if mu is not None and isinstance(names, list) and model.get("classifier") != "linear":
+        moved["spaces"].append({"name": "concat", "kind": "image", "dim": _count(mu * len(names))})
+    return moved
+
+
+def _is_of_version_1(config: Any) -> TypeGuard[dict[str, Any]]:
+    if not isinstance(config, dict):
+        return False
+    for section, names in VERSION_1.items():
+        settings = config.get(section)
+        if not isinstance(settings, dict) or not settings.keys() <= names:
+            return False
+    return config["model"].get("label_embedding") in ("etf", "trainable", "glove")
+
+
+def _count(value: Any) -> int | None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value <= MOST_COUNT else None
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {0: _from_version_0, 1: _from_version_1}
 """From a schema version to the function that returns the next version's tree of run.json."""
 
 
@@ -132,6 +238,8 @@ def parse_info(tree: Any) -> RunInfo:
         raise RunFormatError(
             f"run.json names {num_classes} classes, but class_counts or groups do not fit them"
         )
+    if info.spaces is not None and len({space.name for space in info.spaces}) != len(info.spaces):
+        raise RunFormatError("run.json, field spaces: a name occurs twice")
     if len(set(info.class_names)) != num_classes:
         raise RunFormatError(
             "run.json, field class_names: a name occurs twice, so classes cannot be told apart"

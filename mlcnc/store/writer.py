@@ -37,6 +37,7 @@ from mlcnc.store.schema import (
     RunFailure,
     RunInfo,
     RunStatus,
+    Space,
     checked_run_id,
 )
 
@@ -85,6 +86,8 @@ class RunWriter:
         class_counts: Sequence[int],
         groups: Mapping[str, Sequence[int]] | None = None,
         config: Mapping[str, Any] | None = None,
+        method: str | None = None,
+        spaces: Sequence[Space] | None = None,
         name: str | None = None,
         seed: int | None = None,
         group_thresholds: tuple[int, int] = (100, 20),
@@ -107,6 +110,8 @@ class RunWriter:
             groups: class indices of ``head``, ``medium`` and ``tail``; None derives them from the counts
                 and ``group_thresholds``.
             config: settings to show and compare, JSON values.
+            method: kind of the method, for a run of this package.
+            spaces: of features that will be measured; None: those that the logged metrics name.
             name: for people; None takes ``run_id``.
             seed: of the training.
             group_thresholds: (head_min, tail_max).
@@ -134,6 +139,8 @@ class RunWriter:
             "name": name or run_id,
             "created_at": now(),
             "config": dict(config or {}),
+            "method": method,
+            "spaces": None if spaces is None else list(spaces),
             "seed": seed,
             "class_names": list(class_names),
             "class_counts": counts,

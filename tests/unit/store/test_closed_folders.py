@@ -5,9 +5,18 @@ import os
 
 import pytest
 
+from mlcnc.config import ExperimentConfig
 from mlcnc.errors import RunNotFoundError, StoreError
-from mlcnc.launch.estimate import _free_disk
-from mlcnc.store import RunStore, RunWriter, StoredLayout, free_bytes, new_run_id, write_layout
+from mlcnc.launch import obstacles
+from mlcnc.store import (
+    RunStore,
+    RunWriter,
+    StoredLayout,
+    free_bytes,
+    new_run_id,
+    require_free_space,
+    write_layout,
+)
 
 
 @pytest.fixture
@@ -45,8 +54,8 @@ def test_a_closed_folder_is_one_sentence_for_all_who_look_into_it(closed):
 def test_the_free_space_is_that_of_the_disk_of_the_closed_folder(closed, tmp_path):
     assert free_bytes(closed) == pytest.approx(free_bytes(tmp_path), rel=0.1)
     assert free_bytes("no/such/folder") > 0
-    problems = []
-    assert _free_disk(closed, problems) > 0
+    require_free_space(closed)
+    assert not any("MiB free" in sentence for sentence in obstacles(ExperimentConfig(), closed, "cpu"))
 
 
 def test_a_runs_folder_that_cannot_be_listed_is_one_sentence(tmp_path, monkeypatch):

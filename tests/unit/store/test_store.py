@@ -166,7 +166,7 @@ def test_an_older_schema_is_migrated(tmp_path):
     del tree["schema_version"], tree["group_thresholds"]
     (run.folder / "run.json").write_text(json.dumps(tree))
     info = RunStore(tmp_path).open("run").info
-    assert info.schema_version == 1
+    assert info.schema_version == 2
     assert info.groups["tail"] == [2]
     assert info.group_thresholds.head_min == 100
 
