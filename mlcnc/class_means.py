@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from mlcnc.errors import require_shape
+from mlcnc.precision import without_autocast
 
 Mode = Literal["per_epoch", "cumulative"]
 
@@ -26,6 +28,7 @@ class ClassMeans(nn.Module):
     Attributes:
         means: (C, p) float32 buffer, published class means, zero until seen.
         seen: (C,) bool buffer.
+        any_seen: whether a class has a mean, known on the host without asking the device.
 
     Source: Eq. 8; mlc_nc difference 10.
     """
@@ -34,6 +37,7 @@ class ClassMeans(nn.Module):
     seen: Tensor
     sums: Tensor
     counts: Tensor
+    total_counts: Tensor
 
     def __init__(self, num_classes: int, dim: int, mode: Mode = "per_epoch") -> None:
         super().__init__()
@@ -44,6 +48,14 @@ class ClassMeans(nn.Module):
         self.register_buffer("seen", torch.zeros(num_classes, dtype=torch.bool))
         self.register_buffer("sums", torch.zeros(num_classes, dim))
         self.register_buffer("counts", torch.zeros(num_classes))
+        self.register_buffer("total_counts", torch.zeros(num_classes))
+        self.any_seen = False
+        self.register_load_state_dict_post_hook(_look_what_was_loaded)  # type: ignore[no-untyped-call]  # untyped
+
+    @property
+    def published(self) -> Tensor | None:
+        """The means (C, p); None where no class has one."""
+        return self.means if self.any_seen else None
 
     @torch.no_grad()
     def update(self, projected_features: Tensor, targets: Tensor) -> None:
@@ -60,16 +72,31 @@ class ClassMeans(nn.Module):
         require_shape("targets", targets.shape, projected_features.shape[:2], "projected_features")
         weights = (targets > 0).to(self.sums.dtype)  # (B, C)
         features = projected_features.to(self.sums.dtype)  # (B, C, p)
-        with torch.autocast(features.device.type, enabled=False):  # else summed in bfloat16
+        with without_autocast(features):  # else summed in bfloat16
             self.sums += torch.einsum("bc,bcp->cp", weights, features)
         self.counts += weights.sum(dim=0)
 
     @torch.no_grad()
-    def end_epoch(self) -> None:
-        """Publish the means of the classes seen and, in mode ``per_epoch``, start anew."""
-        present = self.counts > 0
-        self.means[present] = self.sums[present] / self.counts[present, None]
+    def end_epoch(self, all_reduce: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> None:
+        """Publish the means of the classes seen and start anew or, if ``cumulative``, weigh in the former.
+
+        Args:
+            all_reduce: returns the sum of a tensor over all processes.
+        """
+        sums, counts = all_reduce(self.sums), all_reduce(self.counts)  # (C, p), (C,)
+        if self.mode == "cumulative":
+            sums = sums + self.total_counts[:, None] * self.means
+            self.total_counts += counts
+            counts = self.total_counts
+        present = counts > 0
+        means = sums / counts.clamp(min=1)[:, None]
+        self.means.copy_(torch.where(present[:, None], means, self.means))
         self.seen |= present
-        if self.mode == "per_epoch":
-            self.sums.zero_()
-            self.counts.zero_()
+        self.sums.zero_()
+        self.counts.zero_()
+        self.any_seen = bool(self.seen.any())
+
+
+def _look_what_was_loaded(module: nn.Module, _: Any) -> None:
+    assert isinstance(module, ClassMeans)
+    module.any_seen = bool(module.seen.any())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
+from mlcnc.directions import unit_vectors
 from mlcnc.errors import require_shape
-from mlcnc.losses.precision import at_least_float32, unit_vectors, without_autocast
+from mlcnc.precision import at_least_float32, without_autocast
 
 Normalisation = Literal["image", "pair"]
 
@@ -62,16 +64,15 @@ def collapse_calibration_loss(
     if seen is not None:
         require_shape("seen", seen.shape, (targets.shape[1],), "targets")
         usable = usable & seen
-    images, classes = usable.nonzero(as_tuple=True)  # (n,)
-    if len(images) == 0:
-        return features.sum() * 0.0
     with without_autocast(features):
-        rows = unit_vectors(features[images, classes])  # (n, p)
         means = unit_vectors(class_means.detach().to(features.dtype))  # (C, p)
-        cosine = rows @ means.T  # (n, C)
-        own = cosine.gather(1, classes[:, None]).squeeze(1) / positive_temperature  # (n,)
-        contrast = cosine / contrast_temperature
-        if seen is not None:
-            contrast = contrast.masked_fill(~seen, float("-inf"))
-        losses = contrast.logsumexp(dim=1) - own  # (n,)
-    return losses.sum() / (len(targets) if normalisation == "image" else len(images))
+        cosine = unit_vectors(features) @ means.T  # (B, C, C), of image and class with every mean
+    own = cosine.diagonal(dim1=1, dim2=2) / positive_temperature  # (B, C)
+    contrast = cosine / contrast_temperature  # (B, C, C)
+    if seen is not None:
+        # finite, so that no gradient is inf - inf where nothing is seen; exp of it is exactly 0 elsewhere
+        contrast = contrast.masked_fill(~seen, torch.finfo(contrast.dtype).min)
+    losses = contrast.logsumexp(dim=2) - own  # (B, C)
+    total = torch.where(usable, losses, 0.0).sum()
+    # every pair is computed and masked: how many positives there are is known on the device only
+    return total / (max(len(targets), 1) if normalisation == "image" else usable.sum().clamp(min=1))

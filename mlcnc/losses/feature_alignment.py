@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from mlcnc.directions import inverse_norms, unit_vectors
 from mlcnc.errors import require_shape
-from mlcnc.losses.precision import at_least_float32, unit_vectors, without_autocast
+from mlcnc.precision import at_least_float32, without_autocast
 
 EPSILON = 1e-6
 """Added inside both logarithms, as in the released code."""
@@ -49,7 +51,8 @@ def feature_alignment_loss(class_features: Tensor, label_embedding: Tensor, targ
     with without_autocast(class_features):
         features = at_least_float32(class_features)  # (B, C, d)
         embedding = at_least_float32(label_embedding).to(features.dtype)  # (C, d)
-        cosine = (unit_vectors(features) * unit_vectors(embedding.expand_as(features))).sum(dim=2)  # (B, C)
+        products = torch.linalg.vecdot(features, unit_vectors(embedding))  # (B, C)
+        cosine = products * inverse_norms(features).squeeze(2)
         cosine = cosine + (cosine.clamp(-1.0, 1.0) - cosine).detach()
         optimum = 1.0 / (num_classes - 1)
         positive = _bounded_log((1.0 + cosine) / 2.0 + EPSILON)

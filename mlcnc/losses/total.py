@@ -1,7 +1,8 @@
-"""The whole objective L = alpha L_FLA + beta L_FPC + L_TW with its parts (Eq. 14)."""
+"""The whole objective L = alpha L_FLA + beta L_FPC + L_TW with its terms (Eq. 14)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
@@ -25,12 +26,10 @@ class LossInput(Protocol):
 
 
 class LossParts(NamedTuple):
-    """The total and its unweighted terms; None for a term that is not in the graph."""
+    """The total and, by name, the unweighted terms in its graph."""
 
     total: Tensor
-    alignment: Tensor | None
-    calibration: Tensor | None
-    two_way: Tensor | None
+    terms: dict[str, Tensor]
 
 
 class MLCNCLoss(nn.Module):
@@ -40,42 +39,45 @@ class MLCNCLoss(nn.Module):
     weight decay erase the parameters behind it (mlc_nc, difference 32).
 
     Args:
+        classification: the loss of logits (B, C) and targets (B, C); the paper's is two-way, and the
+            method goes with others.
+        classification_name: what its term is called.
         alignment_weight: alpha.
         calibration_weight: beta.
-        two_way_weight: 1 in the paper.
         positive_temperature, contrast_temperature: tau_1, tau_2 of Eq. 9.
         calibration_normalisation: ``image`` or ``pair``, see the calibration loss.
-        two_way_temperature: T of Eq. 11-12.
+
+    Raises:
+        ValueError: a weight is negative, or the name is one of the other terms'.
     """
 
     def __init__(
         self,
+        classification: Callable[[Tensor, Tensor], Tensor] = two_way_loss,
+        classification_name: str = "two_way",
         *,
         alignment_weight: float = 0.5,
         calibration_weight: float = 0.2,
-        two_way_weight: float = 1.0,
         positive_temperature: float = 0.5,
         contrast_temperature: float = 0.5,
         calibration_normalisation: Normalisation = "image",
-        two_way_temperature: float = 4.0,
     ) -> None:
         super().__init__()
         for name, weight in (
             ("alignment_weight", alignment_weight),
             ("calibration_weight", calibration_weight),
-            ("two_way_weight", two_way_weight),
         ):
             if weight < 0:
                 raise ValueError(f"{name} must be at least 0, got {weight}")
-        if alignment_weight == 0 and two_way_weight == 0:
-            raise ValueError("alignment_weight and two_way_weight are both 0: nothing to learn from")
+        if classification_name in ("alignment", "calibration"):
+            raise ValueError(f"classification_name must not be another term's, got {classification_name!r}")
+        self.classification = classification
+        self.classification_name = classification_name
         self.alignment_weight = alignment_weight
         self.calibration_weight = calibration_weight
-        self.two_way_weight = two_way_weight
         self.positive_temperature = positive_temperature
         self.contrast_temperature = contrast_temperature
         self.calibration_normalisation: Normalisation = calibration_normalisation
-        self.two_way_temperature = two_way_temperature
 
     def forward(
         self,
@@ -86,24 +88,25 @@ class MLCNCLoss(nn.Module):
         seen: Tensor | None = None,
         warmup: bool = False,
     ) -> LossParts:
-        """Return the total and its parts.
+        """Return the total and its terms.
 
         Args:
             output: logits, class features, projected features and label embedding of a batch.
             targets: (B, C), 0 or 1.
-            class_means: (C, p) of the epoch before; None leaves the calibration out.
-            seen: (C,) bool, classes with a mean; when none is, the calibration is left out.
+            class_means: (C, p) of the epoch before; None leaves the calibration out of the graph. Pass
+                None where no class has a mean: ``seen`` is not read on the host, which would wait for
+                the device.
+            seen: (C,) bool, classes with a mean.
             warmup: alignment only, with weight 1 (released code).
         """
+        weighted: list[Tensor] = []
+        terms: dict[str, Tensor] = {}
         alignment_weight = 1.0 if warmup else self.alignment_weight
-        alignment = calibration = two_way = None
-        terms: list[Tensor] = []
         if alignment_weight > 0:
-            alignment = feature_alignment_loss(output.class_features, output.label_embedding, targets)
-            terms.append(alignment_weight * alignment)
-        has_means = class_means is not None and (seen is None or bool(seen.any()))
-        if not warmup and self.calibration_weight > 0 and class_means is not None and has_means:
-            calibration = collapse_calibration_loss(
+            terms["alignment"] = feature_alignment_loss(output.class_features, output.label_embedding, targets)
+            weighted.append(alignment_weight * terms["alignment"])
+        if not warmup and self.calibration_weight > 0 and class_means is not None:
+            terms["calibration"] = collapse_calibration_loss(
                 output.projected_features,
                 class_means,
                 targets,
@@ -112,11 +115,11 @@ class MLCNCLoss(nn.Module):
                 contrast_temperature=self.contrast_temperature,
                 normalisation=self.calibration_normalisation,
             )
-            terms.append(self.calibration_weight * calibration)
-        if not warmup and self.two_way_weight > 0:
-            two_way = two_way_loss(output.logits, targets, two_way_temperature=self.two_way_temperature)
-            terms.append(self.two_way_weight * two_way)
-        total = terms[0]
-        for term in terms[1:]:
+            weighted.append(self.calibration_weight * terms["calibration"])
+        if not warmup:
+            terms[self.classification_name] = self.classification(output.logits, targets)
+            weighted.append(terms[self.classification_name])
+        total = weighted[0]
+        for term in weighted[1:]:
             total = total + term
-        return LossParts(total, alignment, calibration, two_way)
+        return LossParts(total, terms)

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal, cast
 from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
 
 from mlcnc.errors import ConfigError, WeightsUnavailableError
-from mlcnc.models.torchvision_guard import import_torchvision
+from mlcnc.torchvision_guard import import_torchvision
 
 Weights = Literal["none", "imagenet"]
+Colour = tuple[float, float, float]
 
 
 class Backbone(nn.Module):
-    """A stack of layers with the number of channels it ends in.
+    """A stack of layers, the number of channels it ends in, and how its images are normalised.
 
     Args:
         layers: maps (B, 3, H, W) to (B, out_channels, h, w).
         out_channels: channels of the resulting map.
+        mean, std: of the three colours in [0, 1], with which the images of pre-trained weights were
+            normalised; None leaves it to the data set. The layers do not normalise.
     """
 
-    def __init__(self, layers: nn.Module, out_channels: int) -> None:
+    def __init__(
+        self,
+        layers: nn.Module,
+        out_channels: int,
+        mean: Colour | None = None,
+        std: Colour | None = None,
+    ) -> None:
         super().__init__()
         self.layers = layers
         self.out_channels = out_channels
+        self.mean = mean
+        self.std = std
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature map."""
@@ -75,17 +86,21 @@ def _resnet(name: str) -> Callable[[Weights], Backbone]:
     def build(weights: Weights) -> Backbone:
         models = import_torchvision().models
         network = getattr(models, name)(weights=None)
-        if weights == "imagenet":
-            network.load_state_dict(_imagenet_weights(models, name))
         out_channels = int(network.fc.in_features)
         trunk = nn.Sequential(*list(network.children())[:-2])
-        return Backbone(trunk, out_channels)
+        if weights == "none":
+            return Backbone(trunk, out_channels)
+        origin = models.get_model_weights(name).DEFAULT
+        network.load_state_dict(_state_of(origin, name))
+        images = origin.transforms()
+        return Backbone(
+            trunk, out_channels, mean=cast(Colour, tuple(images.mean)), std=cast(Colour, tuple(images.std))
+        )
 
     return build
 
 
-def _imagenet_weights(models: object, name: str) -> dict[str, Tensor]:
-    origin = models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+def _state_of(origin: Any, name: str) -> dict[str, Tensor]:
     file_name = origin.url.rsplit("/", 1)[-1]
     try:
         state: dict[str, Tensor] = origin.get_state_dict(progress=True, check_hash=True)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mlcnc.errors import require_shape
 from mlcnc.etf import block_aligned_etf, simplex_etf
+from mlcnc.precision import without_autocast
 
 Kind = Literal["fixed", "init_only", "block_aligned", "linear"]
 
@@ -34,8 +35,8 @@ class ETFClassifier(nn.Module):
     Attributes:
         weight: (C, C*p), or (C, d) for ``linear``; a buffer where fixed.
 
-    Departures: the paper learns gamma itself, from 1; it then hardly moves and logits stay small.
-        Logits are computed in the dtype of the weight, inside autocast too.
+    Departures: the released code learns gamma itself, from 1 (the paper states no start); it then hardly
+        moves and logits stay small. Logits are computed in the dtype of the weight, inside autocast too.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class ETFClassifier(nn.Module):
             ("B", self.num_classes, self.feature_dim),
         )
         # bfloat16 would round logits of 10 to steps of 1/16; the product is too small to be worth that
-        with torch.autocast(projected_features.device.type, enabled=False):
+        with without_autocast(projected_features):
             if self.kind == "linear":
                 features = class_features.to(self.weight.dtype)
                 logits = torch.einsum("bcd,cd->bc", features, self.weight)  # (B, C)

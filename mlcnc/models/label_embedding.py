@@ -39,16 +39,21 @@ def initial_label_embedding(
         DataError: the file is damaged or lacks a word.
     """
     if kind == "etf":
+        if dim < num_classes - 1:
+            raise ConfigError(
+                f"method.embedding_dim must be at least {num_classes - 1} for an ETF of {num_classes} classes, "
+                f"got {dim}"
+            )
         return simplex_etf(num_classes, dim, seed=seed)
     if kind == "trainable":
         return np.random.default_rng([seed, 31]).standard_normal((num_classes, dim))
     if kind != "glove":
-        raise ConfigError(f"model.label_embedding must be etf, trainable or glove, got {kind!r}")
+        raise ConfigError(f"method.label_embedding must be etf, trainable or glove, got {kind!r}")
     if glove_path is None or class_names is None:
         raise ConfigError("GloVe label embeddings need glove_path and class_names")
     vectors = read_glove(glove_path, class_names)
     if vectors.shape != (num_classes, dim):
         raise ConfigError(
-            f"model.embedding_dim must be {vectors.shape[1]}, the dimension of {glove_path}, got {dim}"
+            f"method.embedding_dim must be {vectors.shape[1]}, the dimension of {glove_path}, got {dim}"
         )
     return vectors

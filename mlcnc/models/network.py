@@ -10,9 +10,13 @@ from torch import Tensor, nn
 from mlcnc.errors import require_shape
 from mlcnc.etf import simplex_etf
 from mlcnc.models.backbone import Backbone
-from mlcnc.models.class_attention import CosineClassAttention, MultiheadClassAttention
+from mlcnc.models.class_attention import CosineClassAttention, InputMap, MultiheadClassAttention
 from mlcnc.models.etf_classifier import ETFClassifier, Kind
+from mlcnc.models.parameter_groups import parameter_groups
 from mlcnc.models.projection import ClassProjection
+
+SPARED = ("label_embedding", "classifier.weight")
+"""Parameters that are not decayed besides biases and norms."""
 
 
 class HeadOutput(NamedTuple):
@@ -47,10 +51,11 @@ class MLCNCHead(nn.Module):
         embedding_trainable: learn the label embedding; otherwise it is a buffer and travels in the
             checkpoint.
         query_norm: every row of the label embedding starts with this norm (and keeps it where fixed);
-            None means sqrt(d). Compare embedding kinds at equal norms only: it moves mAP by points.
+            None means sqrt(d), which trains better than the unit norm of paper and released code.
+            Compare embedding kinds at equal norms only: it moves mAP by points.
         attention: ``multihead`` (released code) or ``cosine`` (Eq. 3-5).
         num_heads, dropout: of the multihead attention.
-        attention_temperature: of the cosine attention.
+        attention_temperature, input_map: of the cosine attention; ``none`` is Eq. 3-5 to the letter.
         projection_dim: p, or None for unprojected features.
         classifier: ``fixed``, ``init_only``, ``block_aligned`` or ``linear``.
         logit_scale: start of gamma in Eq. 10.
@@ -80,6 +85,7 @@ class MLCNCHead(nn.Module):
         num_heads: int = 8,
         dropout: float = 0.1,
         attention_temperature: float = 1.0,
+        input_map: InputMap = "linear",
         projection_dim: int | None = 20,
         classifier: Kind = "fixed",
         logit_scale: float = 10.0,
@@ -102,9 +108,13 @@ class MLCNCHead(nn.Module):
             self.register_buffer("label_embedding", start)
         self.attention: MultiheadClassAttention | CosineClassAttention
         if attention == "multihead":
+            if input_map == "none":
+                raise ValueError("input_map none goes with the cosine attention; multihead has its own map")
             self.attention = MultiheadClassAttention(in_channels, dim, num_heads=num_heads, dropout=dropout)
         elif attention == "cosine":
-            self.attention = CosineClassAttention(in_channels, dim, temperature=attention_temperature)
+            self.attention = CosineClassAttention(
+                in_channels, dim, temperature=attention_temperature, input_map=input_map
+            )
         else:
             raise ValueError(f"attention must be 'multihead' or 'cosine', got {attention!r}")
         self.projection = ClassProjection(num_classes, dim, projection_dim)
@@ -141,14 +151,17 @@ class MLCNCHead(nn.Module):
         )
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
-        """Return optimiser groups, see the function of that name."""
-        return parameter_groups(self, weight_decay)
+        """Return optimiser groups: no decay on biases, norms, gamma, label embedding and ETF classifier.
+
+        Decay would shrink a frame that starts as an ETF.
+        """
+        return parameter_groups(self, weight_decay, SPARED)
 
     @torch.no_grad()
     def _start_norm(self) -> float:
         """Return the root mean square norm of f on a half-normal map, what batch norm and ReLU leave."""
         generator = torch.Generator().manual_seed(0)
-        shape = (8, self.attention.memory.in_features, 7, 7)
+        shape = (8, self.attention.in_channels, 7, 7)
         feature_map = torch.randn(shape, generator=generator).relu()
         class_features, _ = self.attention.eval()(feature_map, self.label_embedding)
         self.attention.train()
@@ -169,21 +182,8 @@ class MLCNCNetwork(nn.Module):
         return output
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
-        """Return optimiser groups, see the function of that name."""
-        return parameter_groups(self, weight_decay)
+        """Return optimiser groups: no decay on biases, norms, gamma, label embedding and ETF classifier.
 
-
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Return optimiser groups: no decay on biases, norms, label embedding and logit scale.
-
-    A trained classifier that starts as an ETF is not decayed either: decay would shrink the frame.
-    """
-    spared = ("label_embedding", "classifier.weight")
-    decayed: list[nn.Parameter] = []
-    kept: list[nn.Parameter] = []
-    for name, parameter in module.named_parameters():
-        (kept if parameter.ndim < 2 or name.endswith(spared) else decayed).append(parameter)
-    return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": kept, "weight_decay": 0.0},
-    ]
+        Decay would shrink a frame that starts as an ETF.
+        """
+        return parameter_groups(self, weight_decay, SPARED)

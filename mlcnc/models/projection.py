@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mlcnc.directions import unit_vectors
 from mlcnc.errors import require_shape
-
-MIN_NORM = 1e-12
-"""A projected feature shorter than this has no direction."""
 
 
 class ClassProjection(nn.Module):
@@ -53,7 +51,4 @@ class ClassProjection(nn.Module):
         if self.weight is not None and self.bias is not None:
             by_class = torch.bmm(class_features.transpose(0, 1), self.weight)  # (C, B, p)
             projected = by_class.transpose(0, 1) + self.bias  # (B, C, p)
-        norms = projected.norm(dim=2, keepdim=True)  # (B, C, 1)
-        units = projected / norms.clamp(min=MIN_NORM)
-        # a floor alone would leave a gradient of 1 / MIN_NORM at zero
-        return torch.where(norms > MIN_NORM, units, torch.zeros_like(units))
+        return unit_vectors(projected)

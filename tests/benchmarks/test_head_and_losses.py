@@ -1,9 +1,12 @@
-"""The head and its losses against loops written straight from the equations, forward and backward.
+"""The head and its losses, forward and backward, against loops and against their bare matrix products.
 
-Two loops are timed. The literal one computes all that belongs to f_i^c for every image and class, as
+The loops are written straight from the equations. Two are timed. The literal one computes all that belongs to f_i^c for every image and class, as
 the equations read; the bound holds against it. The kinder one takes keys and values, which do not
 depend on the class, once per image; its ratio is printed beside, so that nobody has to guess how much
 of the first is owed to work that any careful loop would save.
+
+The bare products are those that the head cannot do without, in shapes and layouts that suit the library and
+into buffers that exist already; nothing elementwise.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ import torch
 
 from mlcnc.losses import MLCNCLoss
 from mlcnc.models import MLCNCHead
+from tests.benchmarks.alternation import alternate, steady  # noqa: F401
 from tests.benchmarks.conftest import seconds
 
 BATCH, SIDE, PROJECTION = 64, 7, 20
+CHANNELS, HEADS, MOST = 2048, 8, 1.25
 
 
 def looped_step(head, feature_map, targets, class_means, *, keys_once):
@@ -120,3 +125,74 @@ def test_head_and_losses_against_the_loop(num_classes, dim, say):
         f"ratio {kind_seconds / quick:.0f}"
     )
     assert literal_seconds / quick >= 20
+
+
+def products(num_classes, dim):
+    """Return (matrices, rows, inner, columns, gradients needed) of every product of a forward pass."""
+    positions, width = SIDE * SIDE, dim // HEADS
+    after = HEADS * num_classes * positions * dim + num_classes * dim * dim
+    before = positions * dim * dim + num_classes * positions * dim
+    values = (
+        [(BATCH, HEADS * num_classes, positions, dim, 2), (HEADS, BATCH * num_classes, dim, width, 2)]
+        if after < before
+        else [(1, BATCH * positions, dim, dim, 2), (BATCH * HEADS, num_classes, positions, width, 2)]
+    )
+    return [
+        (1, BATCH * positions, CHANNELS, dim, 2),  # the map's linear layer
+        (1, num_classes, dim, dim, 1),  # queries of a label embedding that is not trained
+        (HEADS, num_classes, width, dim, 2),  # queries through the key projection
+        (1, BATCH * positions, dim, HEADS * num_classes, 2),  # scores
+        *values,  # weighted sum and value projection, whichever order multiplies less
+        (1, BATCH * num_classes, dim, dim, 2),  # output projection
+        (num_classes, BATCH, dim, PROJECTION, 2),  # projection of every class
+        (1, BATCH, num_classes * PROJECTION, num_classes, 1),  # classifier that is not trained
+    ]
+
+
+def bare_step(num_classes, dim):
+    """Return a function that takes all products of a forward and backward pass into buffers of its own."""
+    work = []
+    for number, rows, inner, columns, gradients in products(num_classes, dim):
+        left, right = torch.randn(number, rows, inner), torch.randn(number, inner, columns)
+        upstream = torch.randn(number, rows, columns)
+        pairs = [(left, right), (left.mT, upstream), (upstream, right.mT)][: 1 + gradients]
+        if number == 1:
+            pairs = [(one[0], other[0]) for one, other in pairs]
+        work += [(one, other, one @ other) for one, other in pairs]
+
+    def step():
+        for one, other, out in work:
+            torch.matmul(one, other, out=out)
+
+    return step
+
+
+@pytest.mark.usefixtures("steady")
+@pytest.mark.parametrize(("num_classes", "dim", "rounds"), [(20, 768, 15), (80, 2048, 5)])
+def test_head_and_losses_against_their_bare_products(num_classes, dim, rounds, say):
+    torch.manual_seed(0)
+    head = MLCNCHead(CHANNELS, num_classes, embedding_dim=dim, projection_dim=PROJECTION, num_heads=HEADS)
+    feature_map = torch.randn(BATCH, CHANNELS, SIDE, SIDE).relu()
+    # as the trainer's backbones leave it
+    feature_map = feature_map.to(memory_format=torch.channels_last).requires_grad_()
+    targets = (torch.rand(BATCH, num_classes) < 0.1).float()
+    class_means = torch.nn.functional.normalize(torch.randn(num_classes, PROJECTION), dim=1)
+    loss = MLCNCLoss()
+
+    def whole():
+        head.zero_grad()
+        feature_map.grad = None
+        loss(head(feature_map), targets, class_means=class_means).total.backward()
+
+    ours, bare = alternate((whole, bare_step(num_classes, dim)), rounds)
+    ratio = ours.over(bare)
+    say(
+        f"head + losses with dropout, forward and backward, B={BATCH} C={num_classes} d={dim} 7x7 of {CHANNELS}, "
+        f"one thread: best rounds ours {min(ours.wall):.3f} s, bare products {min(bare.wall):.3f} s; "
+        f"ratio of processor time {ratio:.3f} (at most {MOST})"
+    )
+    if ratio > MOST:
+        with torch.profiler.profile() as profile:
+            whole()
+        say(profile.key_averages(group_by_input_shape=True).table(sort_by="self_cpu_time_total", row_limit=20))
+    assert ratio <= MOST

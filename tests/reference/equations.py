@@ -98,17 +98,24 @@ def calibration(mu, class_means, targets, tau_1=0.5, tau_2=0.5, per_pair=False):
     return total / (pairs if per_pair else images)
 
 
-def two_way(scores, targets, temperature=4.0):
-    """Eq. 11-13; rows without a positive leave the mean, rows without a negative count as 0."""
+def binary_cross_entropy(scores, targets):
+    """-(1/BC) sum [ y log p + (1-y) log(1-p) ], with p the sigmoid of the score."""
+    total = 0.0
+    for score, target in zip(scores.ravel(), targets.ravel(), strict=True):
+        probability = 1 / (1 + math.exp(-score))
+        total -= math.log(probability if target else 1 - probability)
+    return total / scores.size
+
+
+def two_way(scores, targets, temperature=4.0, of_all=False):
+    """Eq. 11-13; rows without a positive leave the mean unless it is of all, then they count as 0."""
 
     def one_way(values, labels):
         terms = []
         for row, label in zip(values, labels, strict=True):
             positive, negative = row[label == 1], row[label == 0]
-            if len(positive) == 0:
-                continue
-            if len(negative) == 0:
-                terms.append(0.0)
+            if len(positive) == 0 or len(negative) == 0:
+                terms += [0.0] if of_all or len(positive) else []
                 continue
             inner = math.log(sum(math.exp(h) for h in negative))
             inner += temperature * math.log(sum(math.exp(-h / temperature) for h in positive))

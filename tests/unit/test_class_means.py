@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -11,7 +13,9 @@ def test_means_of_an_epoch_are_published_at_its_end_only():
     targets = torch.tensor([[1, 0, 0], [1, 1, 0]])
     means.update(features, targets)
     assert not means.seen.any()
+    assert means.published is None
     means.end_epoch()
+    assert means.published is means.means
     assert means.seen.tolist() == [True, True, False]
     assert_close(means.means, torch.tensor([[2.0, 1], [7, 7], [0, 0]]))
 
@@ -36,6 +40,42 @@ def test_cumulative_means_run_over_all_epochs_and_travel_in_the_state():
     copy.update(torch.tensor([[[8.0]]]), torch.ones(1, 1))
     copy.end_epoch()
     assert copy.means.item() == 4.0
+
+
+@pytest.mark.parametrize("mode", ["per_epoch", "cumulative"])
+def test_whether_a_mean_is_published_travels_in_the_state_of_whatever_holds_it(mode):
+    def holder():
+        return torch.nn.ModuleDict({"inner": ClassMeans(2, 1, mode=mode)})
+
+    old, new = holder(), holder()
+    new.load_state_dict(old.state_dict())
+    assert new["inner"].published is None
+    old["inner"].update(torch.ones(1, 2, 1), torch.tensor([[1, 0]]))
+    old["inner"].end_epoch()
+    new.load_state_dict(old.state_dict())
+    assert torch.equal(new["inner"].published, old["inner"].means)
+    assert torch.equal(copy.deepcopy(new)["inner"].published, old["inner"].means)
+    new.load_state_dict(holder().state_dict())
+    assert new["inner"].published is None
+
+
+@pytest.mark.parametrize("mode", ["per_epoch", "cumulative"])
+def test_means_of_several_processes_are_those_of_one(mode):
+    torch.manual_seed(2)
+    one, *parts = (ClassMeans(4, 3, mode=mode) for _ in range(3))
+    for _ in range(3):
+        features, targets = torch.randn(10, 4, 3), (torch.rand(10, 4) < 0.3).float()
+        one.update(features, targets)
+        for part, rows in zip(parts, torch.arange(10).split(7), strict=True):
+            part.update(features[rows], targets[rows])
+        sums, counts = (sum(getattr(part, name) for part in parts) for name in ("sums", "counts"))
+        for part in parts:
+            answers = iter((sums, counts))
+            part.end_epoch(lambda _, answers=answers: next(answers))
+        one.end_epoch()
+        for part in parts:
+            assert_close(part.means, one.means)
+            assert torch.equal(part.seen, one.seen)
 
 
 def test_sums_keep_their_precision_inside_autocast():

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from torch.testing import assert_close
 from mlcnc.etf import simplex_etf
 from mlcnc.losses import (
     MLCNCLoss,
+    binary_cross_entropy_loss,
     collapse_calibration_loss,
     feature_alignment_loss,
     two_way_loss,
@@ -54,10 +56,61 @@ def test_calibration_equals_the_loop(batch, per_pair):
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
-def test_two_way_equals_the_loop(batch, temperature):
-    actual = two_way_loss(batch["logits"], batch["targets"], two_way_temperature=temperature)
-    expected = equations.two_way(batch["logits"].numpy(), batch["targets"].numpy(), temperature)
+@pytest.mark.parametrize("mean", ["present", "all"])
+def test_two_way_equals_the_loop(batch, temperature, mean):
+    actual = two_way_loss(batch["logits"], batch["targets"], two_way_temperature=temperature, two_way_mean=mean)
+    arrays = batch["logits"].numpy(), batch["targets"].numpy()
+    expected = equations.two_way(*arrays, temperature, of_all=mean == "all")
     assert float(actual) == pytest.approx(expected, rel=1e-10)
+
+
+def test_mean_of_all_rows_divides_by_all_images_and_classes():
+    logits, targets = torch.tensor([[1.0, -2, 0.5], [0.3, 4, 1]]), torch.tensor([[1, 0, 0], [0, 0, 0]])
+    one_row = two_way_loss(logits[:1], targets[:1])  # its classes lack a positive or a negative
+    one_class = two_way_loss(logits[:, :1], targets[:, :1])
+    every = two_way_loss(logits, targets, two_way_mean="all")
+    assert_close(two_way_loss(logits, targets), one_row + one_class)
+    assert_close(every, one_row / 2 + one_class / 3)
+
+
+def test_binary_cross_entropy_equals_the_loop_and_its_limits(batch):
+    arrays = batch["logits"].numpy(), batch["targets"].numpy()
+    actual = binary_cross_entropy_loss(batch["logits"], batch["targets"])
+    assert float(actual) == pytest.approx(equations.binary_cross_entropy(*arrays), rel=1e-10)
+    logits = torch.tensor([[1e4, -1e4], [-1e4, 1e4]], requires_grad=True)
+    wrong = binary_cross_entropy_loss(logits, torch.tensor([[0, 1], [0, 1]]))
+    wrong.backward()
+    assert float(wrong.detach()) == 5e3
+    assert_close(logits.grad, torch.tensor([[0.25, -0.25], [0.0, 0.0]]))
+    assert float(binary_cross_entropy_loss(torch.zeros(3, 2), torch.zeros(3, 2))) == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize(
+    "loss", [two_way_loss, partial(two_way_loss, two_way_mean="all"), binary_cross_entropy_loss]
+)
+def test_an_empty_batch_gives_a_zero_with_a_gradient(loss):
+    logits = torch.zeros(0, C, requires_grad=True)
+    value = loss(logits, torch.zeros(0, C))
+    value.backward()
+    assert float(value.detach()) == 0.0
+    assert logits.grad.shape == (0, C)
+
+
+@pytest.mark.parametrize("normalisation", ["image", "pair"])
+def test_calibration_of_nothing_is_a_zero_with_a_gradient(batch, normalisation):
+    means, seen = batch["means"], torch.tensor([True, False, False, False, False])
+    no_positive = batch["targets"].clone()
+    no_positive[:, 0] = 0  # of the one class that is seen
+    for mu, targets, known in (
+        (batch["mu"], no_positive, seen),
+        (batch["mu"], batch["targets"], torch.zeros_like(seen)),
+        (batch["mu"][:0], batch["targets"][:0], None),
+    ):
+        mu = mu.clone().requires_grad_()
+        value = collapse_calibration_loss(mu, means, targets, seen=known, normalisation=normalisation)
+        value.backward()
+        assert float(value.detach()) == 0.0
+        assert torch.equal(mu.grad, torch.zeros_like(mu))
 
 
 def test_published_values(shared):
@@ -70,7 +123,9 @@ def test_published_values(shared):
         def tensor(key, vector=vector):
             return torch.tensor(vector[key], dtype=torch.float64)
 
-        if name.startswith("two_way_"):
+        if name.startswith("erm_bce"):
+            value = binary_cross_entropy_loss(tensor("logits"), tensor("targets"))
+        elif name.startswith("two_way_"):
             value = two_way_loss(
                 tensor("logits"), tensor("targets"), two_way_temperature=vector["hyper_parameters"]["T_p"]
             )
@@ -91,7 +146,7 @@ def test_published_values(shared):
             continue
         assert_close(value, tensor("expected"), rtol=1e-7, atol=1e-8, msg=lambda m, name=name: f"{name}: {m}")
         checked += 1
-    assert checked == 12
+    assert checked == 14
 
 
 def test_gradients(batch):
@@ -102,7 +157,9 @@ def test_gradients(batch):
     targets, means = batch["targets"], batch["means"]
     check(lambda f, e: feature_alignment_loss(f, e, targets), "features", "labels")
     check(lambda m: collapse_calibration_loss(m, means, targets), "mu")
-    check(lambda h: two_way_loss(h, targets), "logits")
+    for mean in ("present", "all"):
+        check(lambda h, m=mean: two_way_loss(h, targets, two_way_mean=m), "logits")
+    check(lambda h: binary_cross_entropy_loss(h, targets), "logits")
 
 
 def test_perfect_alignment_is_zero():
@@ -154,6 +211,7 @@ def test_two_way_masks_do_not_leak_at_large_logits(size):
     value.backward()
     assert float(value.detach()) == 0.0
     assert torch.isfinite(logits.grad).all()
+    assert float(two_way_loss(logits.detach(), targets, two_way_mean="all")) == 0.0
     wrong = two_way_loss(-logits.detach(), targets)
     assert float(wrong) == pytest.approx(2 * 2 * size, rel=0.01)
 
@@ -165,17 +223,14 @@ def test_zero_logits_have_their_closed_form():
 
 
 @pytest.mark.parametrize("fill", [0.0, 1.0])
-def test_batches_without_positives_or_negatives_give_a_zero_with_a_gradient(batch, fill):
+@pytest.mark.parametrize("mean", ["present", "all"])
+def test_batches_without_positives_or_negatives_give_a_zero_with_a_gradient(batch, fill, mean):
     targets = torch.full((B, C), fill)
     logits = batch["logits"].clone().requires_grad_()
-    value = two_way_loss(logits, targets)
+    value = two_way_loss(logits, targets, two_way_mean=mean)
     value.backward()
     assert float(value.detach()) == 0.0
     assert float(logits.grad.abs().max()) == 0.0
-    mu = batch["mu"].clone().requires_grad_()
-    none = collapse_calibration_loss(mu, batch["means"], torch.zeros(B, C))
-    none.backward()
-    assert float(none.detach()) == 0.0
 
 
 def output_of(batch):
@@ -189,24 +244,33 @@ def output_of(batch):
     )
 
 
-def test_total_adds_weighted_parts(batch):
+def test_total_adds_weighted_terms(batch):
     loss = MLCNCLoss(alignment_weight=0.5, calibration_weight=0.2)
-    parts = loss(output_of(batch), batch["targets"], class_means=batch["means"])
-    assert_close(parts.total, 0.5 * parts.alignment + 0.2 * parts.calibration + parts.two_way)
+    total, terms = loss(output_of(batch), batch["targets"], class_means=batch["means"])
+    assert list(terms) == ["alignment", "calibration", "two_way"]
+    assert_close(total, 0.5 * terms["alignment"] + 0.2 * terms["calibration"] + terms["two_way"])
+    assert_close(terms["two_way"], two_way_loss(batch["logits"], batch["targets"]))
+
+
+def test_the_classification_loss_is_a_choice(batch):
+    loss = MLCNCLoss(binary_cross_entropy_loss, "bce", alignment_weight=0)
+    total, terms = loss(output_of(batch), batch["targets"])
+    assert list(terms) == ["bce"]
+    assert_close(total, binary_cross_entropy_loss(batch["logits"], batch["targets"]))
 
 
 def test_terms_of_weight_zero_leave_the_graph(batch):
     output = output_of(batch)
     parts = MLCNCLoss()(output, batch["targets"], class_means=batch["means"], warmup=True)
-    assert parts.calibration is None
-    assert parts.two_way is None
-    assert_close(parts.total, parts.alignment)
+    assert list(parts.terms) == ["alignment"]
+    assert_close(parts.total, parts.terms["alignment"])
     parts.total.backward()
     assert output.logits.grad is None
     assert output.projected_features.grad is None
     parts = MLCNCLoss(alignment_weight=0)(output_of(batch), batch["targets"])
-    assert parts.alignment is None
-    assert parts.calibration is None  # no class means yet
+    assert list(parts.terms) == ["two_way"]  # no class means yet
+    without = MLCNCLoss(calibration_weight=0)(output, batch["targets"], class_means=batch["means"])
+    assert list(without.terms) == ["alignment", "two_way"]
 
 
 @pytest.mark.parametrize(
@@ -225,6 +289,13 @@ def test_terms_of_weight_zero_leave_the_graph(batch):
             "normalisation must be",
         ),
         (lambda: MLCNCLoss(alignment_weight=-1), "alignment_weight must be at least 0"),
+        (lambda: MLCNCLoss(two_way_loss, "alignment"), "classification_name must not be"),
+        (lambda: two_way_loss(torch.zeros(2, 3), torch.zeros(2, 3), two_way_mean="odd"), "two_way_mean must"),
+        (lambda: binary_cross_entropy_loss(torch.zeros(2), torch.zeros(2)), r"logits must have shape \(B, C\)"),
+        (
+            lambda: binary_cross_entropy_loss(torch.zeros(2, 3), torch.zeros(3, 2)),
+            r"targets must have shape \(2, 3\) like logits",
+        ),
     ],
 )
 def test_bad_arguments_are_named(call, words):
@@ -251,8 +322,8 @@ def test_losses_are_the_same_inside_autocast(batch):
     f, e, mu, means, h, y = (batch[name].float() for name in names)
 
     def values():
-        parts = [feature_alignment_loss(f, e, y), collapse_calibration_loss(mu, means, y), two_way_loss(h, y)]
-        return torch.stack(parts)
+        parts = [feature_alignment_loss(f, e, y), collapse_calibration_loss(mu, means, y)]
+        return torch.stack([*parts, two_way_loss(h, y), binary_cross_entropy_loss(h, y)])
 
     with torch.autocast("cpu", torch.bfloat16):
         inside = values()
@@ -271,7 +342,8 @@ def test_half_precision_inputs_give_float32_losses(batch, dtype):
         map_size=(1, 1),
     )
     parts = MLCNCLoss()(output, batch["targets"], class_means=batch["means"].float())
-    assert {part.dtype for part in parts} == {torch.float32}
+    assert {part.dtype for part in (parts.total, *parts.terms.values())} == {torch.float32}
+    assert binary_cross_entropy_loss(output.logits, batch["targets"]).dtype == torch.float32
 
 
 def test_zero_vectors_have_cosine_zero_and_no_gradient(batch):
@@ -294,10 +366,8 @@ def test_calibration_without_class_means_of_any_size_is_log_of_the_classes(batch
     assert float(value) == pytest.approx(np.log(C))
 
 
-def test_nothing_seen_leaves_calibration_out_and_no_gradient_reaches_the_means(batch):
+def test_no_gradient_reaches_the_class_means(batch):
     means = batch["means"].clone().requires_grad_()
-    nothing = torch.zeros(C, dtype=torch.bool)
-    assert MLCNCLoss()(output_of(batch), batch["targets"], class_means=means, seen=nothing).calibration is None
     MLCNCLoss()(output_of(batch), batch["targets"], class_means=means).total.backward()
     assert means.grad is None
 

@@ -23,6 +23,8 @@ from mlcnc.models import (
     initial_label_embedding,
     read_glove,
 )
+from mlcnc.models.class_attention import attend_by_cosine
+from mlcnc.torchvision_guard import import_torchvision
 from tests.reference import equations
 
 B, C, D, P, CH = 3, 7, 12, 5, 13
@@ -72,6 +74,30 @@ def test_cosine_attention_equals_the_loop(temperature):
         rtol=1e-9,
     )
     assert_close(attention.sum(2), torch.ones(B, C).double())
+
+
+def test_without_a_map_the_cosine_attention_is_the_paper_to_the_letter():
+    layer = CosineClassAttention(CH, CH, input_map="none").double()
+    assert not list(layer.parameters())
+    feature_map, labels = torch.randn(B, CH, 3, 2).double().relu(), torch.randn(C, CH).double()
+    expected = equations.class_features(feature_map.flatten(2).transpose(1, 2).numpy(), labels.numpy())
+    np.testing.assert_allclose(layer(feature_map, labels)[0].numpy(), expected, rtol=1e-9)
+    head = MLCNCHead(CH, C, embedding_dim=CH, attention="cosine", input_map="none", classifier="linear")
+    assert head(feature_map.float()).class_features.shape == (B, C, CH)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1e-9])
+def test_positions_without_length_have_cosine_zero_and_no_gradient_through_it(size):
+    positions = torch.randn(B, 4, D)
+    positions[:, 1] *= size
+    positions.requires_grad_()
+    labels, upstream = torch.randn(C, D), torch.randn(B, C, D)
+    features, attention = attend_by_cosine(positions, labels)
+    cosine = torch.nn.functional.cosine_similarity(positions.detach()[:, None], labels[:, None], dim=3)
+    cosine[:, :, 1] = 0
+    assert_close(attention, cosine.softmax(dim=2))
+    features.backward(upstream)
+    assert_close(positions.grad[:, 1], torch.einsum("bc,bcd->bd", attention[:, :, 1], upstream))
 
 
 def test_projection_equals_the_loop_and_is_safe_at_zero():
@@ -259,6 +285,20 @@ def test_missing_weights_say_where_to_put_the_file(monkeypatch, tmp_path):
         build_backbone("resnet18", weights="imagenet")
 
 
+def test_pre_trained_weights_say_how_their_images_were_normalised(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    models = import_torchvision().models
+    state = models.resnet18().state_dict()
+    file_name = models.ResNet18_Weights.DEFAULT.url.rsplit("/", 1)[-1]
+    torch.save(state, tmp_path / "hub" / "checkpoints" / file_name)
+    backbone = build_backbone("resnet18", weights="imagenet")
+    assert torch.equal(backbone.layers[0].weight, state["conv1.weight"])
+    assert backbone.mean == (0.485, 0.456, 0.406)
+    assert backbone.std == (0.229, 0.224, 0.225)
+    assert build_backbone("resnet18").mean is build_backbone("small").std is None
+
+
 def test_unknown_names_list_the_known_ones():
     with pytest.raises(ConfigError, match="small, resnet18"):
         build_backbone("vgg")
@@ -269,7 +309,7 @@ def test_unknown_names_list_the_known_ones():
 def test_torchvision_imports_beside_any_torch_and_leaves_torch_alone():
     program = (
         "import torch; before = torch.library.register_fake\n"
-        "from mlcnc.models.torchvision_guard import import_torchvision\n"
+        "from mlcnc.torchvision_guard import import_torchvision\n"
         "torchvision = import_torchvision()\n"
         "assert torch.library.register_fake is before\n"
         "print(torchvision.models.resnet18().fc.in_features)"
@@ -283,6 +323,12 @@ def test_torchvision_imports_beside_any_torch_and_leaves_torch_alone():
     [
         (lambda: MLCNCHead(CH, C, embedding_dim=10, num_heads=3), "num_heads must divide"),
         (lambda: MLCNCHead(CH, C, attention="odd"), "attention must be"),
+        (lambda: MLCNCHead(CH, C, attention="cosine", input_map="odd"), "input_map must be"),
+        (lambda: MLCNCHead(CH, C, input_map="none"), "goes with the cosine attention"),
+        (
+            lambda: MLCNCHead(CH, C, embedding_dim=D, attention="cosine", input_map="none"),
+            "embedding_dim must be 13, the channels of the backbone",
+        ),
         (lambda: MLCNCHead(CH, C, query_norm=0.0), "query_norm must be"),
         (lambda: MLCNCHead(CH, C, query_norm=-3.0), "query_norm must be"),
         (lambda: MLCNCHead(CH, C, query_norm=float("nan")), "query_norm must be"),

@@ -1,0 +1,34 @@
+"""Directions of vectors, where a vector too short to have one gets neither value nor gradient."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+MIN_NORM = 1e-8
+"""Vectors shorter than this have no direction."""
+
+
+def inverse_norms(vectors: Tensor) -> Tensor:
+    """Return 1 / |v| along the last axis; 0 without a gradient where |v| <= 1e-8.
+
+    Flooring the norm alone is not enough: the gradient at zero would be 1 / floor.
+
+    Args:
+        vectors: (..., d) float.
+
+    Returns:
+        (..., 1), the dtype of ``vectors``.
+    """
+    norms = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    return torch.where(norms > MIN_NORM, norms.clamp(min=MIN_NORM).reciprocal(), 0.0)
+
+
+def unit_vectors(vectors: Tensor) -> Tensor:
+    """Return v / |v| along the last axis; a zero vector stays zero and gets a zero gradient.
+
+    Example:
+        >>> unit_vectors(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
+        [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    return vectors * inverse_norms(vectors)

@@ -1,0 +1,33 @@
+"""The mean binary cross-entropy over images and classes, the loss of plain training (ERM)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from mlcnc.errors import require_shape
+from mlcnc.precision import at_least_float32
+
+
+def binary_cross_entropy_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return (1/BC) sum [ log(1 + exp(h)) - y h ].
+
+    Args:
+        logits: (B, C) float, raw.
+        targets: (B, C), 0 or 1; anything between is a soft label.
+
+    Returns:
+        Scalar, float32 at least; 0 with a gradient for an empty batch. Images and classes without a
+        positive count like all others.
+
+    Raises:
+        ValueError: shapes do not fit.
+
+    Source: baselines.md, section 2 (multi-label soft margin).
+    """
+    require_shape("logits", logits.shape, ("B", "C"))
+    require_shape("targets", targets.shape, logits.shape, like="logits")
+    values = at_least_float32(logits)
+    labels = targets.to(values.dtype)
+    total = functional.binary_cross_entropy_with_logits(values, labels, reduction="sum")
+    return total / max(logits.numel(), 1)
