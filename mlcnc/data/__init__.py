@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +9,8 @@ from mlcnc.data import digits, pictograms
 from mlcnc.data.contact_sheet import contact_sheet
 from mlcnc.data.digits import digits_lt
 from mlcnc.data.pictograms import pictogram_lt
-from mlcnc.data.protocol import ArraySplit, DatasetFacts, ImageSplit, MultiLabelDataset
-from mlcnc.errors import UnknownDatasetError
+from mlcnc.data.protocol import ArraySplit, DatasetFacts, ImageSplit, MultiLabelDataset, Normalisation
+from mlcnc.errors import ConfigError, UnknownDatasetError, nearest
 
 __all__ = [
     "DATASETS",
@@ -19,16 +18,38 @@ __all__ = [
     "DatasetFacts",
     "ImageSplit",
     "MultiLabelDataset",
+    "Normalisation",
     "build_dataset",
     "contact_sheet",
     "dataset_facts",
+    "register_dataset",
 ]
 
-DATASETS: dict[str, Callable[[int, int, Path | None], MultiLabelDataset]] = {
-    "pictogram-lt": pictogram_lt,
-    "digits-lt": digits_lt,
-}
-FACTS = {"pictogram-lt": pictograms.FACTS, "digits-lt": digits.FACTS}
+Builder = Callable[[int, int, Path | None], MultiLabelDataset]
+"""Of seed, side of the images in pixels, and cache folder (None is the user's)."""
+
+DATASETS: dict[str, Builder] = {}
+FACTS: dict[str, DatasetFacts] = {}
+
+
+def register_dataset(name: str, build: Builder, facts: DatasetFacts) -> None:
+    """Make a data set known by its name, from outside the package too.
+
+    Args:
+        name: what ``data.dataset`` calls it.
+        build: makes it; may raise a ``DataError`` that says what is missing on disk.
+        facts: known before it is built.
+
+    Raises:
+        ConfigError: another data set has that name.
+    """
+    if DATASETS.get(name, build) is not build:
+        raise ConfigError(f"a data set called {name!r} is registered already")
+    DATASETS[name], FACTS[name] = build, facts
+
+
+register_dataset("pictogram-lt", pictogram_lt, pictograms.FACTS)
+register_dataset("digits-lt", digits_lt, digits.FACTS)
 
 
 def dataset_facts(name: str) -> DatasetFacts:
@@ -61,6 +82,5 @@ def build_dataset(
 
 def _check_name(name: str) -> None:
     if name not in DATASETS:
-        close = difflib.get_close_matches(name, DATASETS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise UnknownDatasetError(f"data.dataset must be one of {', '.join(DATASETS)}, got {name!r}{hint}")
+        known = ", ".join(DATASETS)
+        raise UnknownDatasetError(f"data.dataset must be one of {known}, got {name!r}{nearest(name, DATASETS)}")

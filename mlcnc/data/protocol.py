@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,48 @@ class ArraySplit:
 
 
 @dataclass(frozen=True)
+class Normalisation:
+    """What makes pixels in [0, 1] the input of a network: (pixel - mean) / std, by channel.
+
+    Args:
+        mean, std: of red, green and blue, in units of [0, 1].
+    """
+
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.25, 0.25, 0.25)
+
+
+@dataclass(frozen=True)
+class RowsOfSplit:
+    """Some images of a split as a split of their own.
+
+    Args:
+        whole: the split.
+        rows: (n,) of its images, in the order in which they are counted here.
+    """
+
+    whole: ImageSplit
+    rows: NDArray[np.int64]
+
+    @cached_property
+    def targets(self) -> NDArray[np.uint8]:
+        """(n, C)."""
+        return self.whole.targets[self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        return self.whole.image(int(self.rows[index]))
+
+    def boxes(self, index: int) -> NDArray[np.float32] | None:
+        return self.whole.boxes(int(self.rows[index]))
+
+    def image_id(self, index: int) -> str:
+        return self.whole.image_id(int(self.rows[index]))
+
+
+@dataclass(frozen=True)
 class DatasetFacts:
     """What is known of a data set before it is drawn or read.
 
@@ -95,6 +137,9 @@ class MultiLabelDataset:
         class_names: C names.
         train, validation, test: splits; validation may be None.
         group_thresholds: a class is head from ``head_min`` training images on, tail below ``tail_max``.
+        normalisation: that suits the images where the backbone does not ask for its own.
+        augmentation: of training images, a v2 transform as :mod:`mlcnc.data.augmentation` takes it; None: the
+            light one, by the settings flip, shift and jitter.
     """
 
     name: str
@@ -103,6 +148,8 @@ class MultiLabelDataset:
     validation: ImageSplit | None
     test: ImageSplit
     group_thresholds: tuple[int, int] = (100, 20)
+    normalisation: Normalisation = Normalisation()
+    augmentation: Callable[[Any], Any] | None = None
 
     @property
     def num_classes(self) -> int:

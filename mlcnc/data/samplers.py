@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mlcnc.errors import ConfigError, nearest
+
+
+class Sampler(Protocol):
+    """What a class in ``SAMPLERS`` makes, from targets (N, C), images an epoch, and a seed."""
+
+    def __init__(self, targets: NDArray[Any], num_samples: int, seed: int) -> None: ...
+
+    def indices(self, epoch: int) -> NDArray[np.int64]:
+        """Return the image indices of an epoch, in order."""
 
 
 class UniformSampler:
@@ -61,3 +72,17 @@ class ClassAwareSampler:
         # without replacement until the class is used up, then shuffled again
         passes = -(-num_draws // len(rows))
         return np.concatenate([rng.permutation(rows) for _ in range(passes)])[:num_draws]
+
+
+SAMPLERS: dict[str, type[Sampler]] = {"class_aware": ClassAwareSampler, "uniform": UniformSampler}
+
+
+def build_sampler(name: str, targets: NDArray[Any], num_samples: int, seed: int) -> Sampler:
+    """Return the sampler of that name.
+
+    Raises:
+        ConfigError: no such sampler; the message lists the known ones.
+    """
+    if name not in SAMPLERS:
+        raise ConfigError(f"a sampler is one of {', '.join(SAMPLERS)}, got {name!r}{nearest(name, SAMPLERS)}")
+    return SAMPLERS[name](targets, num_samples, seed)

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlcnc.data.augmentation import LightAugmentation, seeded
 from mlcnc.data.cache import cached_splits
 from mlcnc.data.long_tail import (
     balanced_label_sets,
@@ -21,7 +22,6 @@ from mlcnc.data.long_tail import (
 )
 from mlcnc.data.protocol import ArraySplit, MultiLabelDataset
 from mlcnc.data.samplers import ClassAwareSampler, UniformSampler
-from mlcnc.data.transforms import BatchAugmentation, to_float
 
 unhurried = settings(deadline=None, max_examples=40)
 seeds = st.integers(0, 2**31)
@@ -185,19 +185,30 @@ def test_any_changed_byte_of_the_cache_is_noticed(place, byte):
 
 
 @unhurried
-@given(st.integers(1, 6), st.integers(5, 13), st.integers(0, 3), st.floats(0, 0.5), st.booleans(), seeds)
-def test_augmentation_keeps_shape_input_and_range(size, height, shift, jitter, flip, seed):
-    pixels = torch.randint(0, 256, (size, height, height + 2, 3), dtype=torch.uint8)
-    images = to_float(pixels)
+@given(
+    st.integers(1, 6),
+    st.integers(5, 13),
+    st.integers(0, 17),
+    st.just(0.0) | st.floats(0.01, 0.5),
+    st.booleans(),
+    st.booleans(),
+    seeds,
+)
+def test_augmentation_keeps_shape_input_and_range(size, height, shift, jitter, flip, as_bytes, seed):
+    pixels = torch.randint(0, 256, (size, height, height + 2, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+    images = pixels if as_bytes else pixels / 255
     before = images.clone()
-    change = BatchAugmentation(flip=flip, shift=shift, jitter=jitter)
-    changed = change(images, torch.Generator().manual_seed(seed))
+    change = LightAugmentation(flip=flip, shift=shift, jitter=jitter)
+    changed = change.batch(images, list(range(seed, seed + size)))
     assert changed.shape == (size, 3, height, height + 2)
-    assert changed.dtype == torch.float32
+    assert changed.dtype == (torch.float32 if jitter else images.dtype)
     assert torch.equal(images, before)
-    # gains reach 1 + jitter, offsets 2 jitter, on pixels of -2 to 2
-    assert changed.abs().max() <= 2 * (1 + jitter) + 2 * jitter + 1e-5
-    assert torch.equal(changed, change(images, torch.Generator().manual_seed(seed)))
+    if jitter:
+        # gains reach 1 + jitter, offsets half of jitter, on -0.5 to 0.5 about grey
+        assert (changed - 0.5).abs().max() <= 0.5 * (1 + jitter) + 0.5 * jitter + 1e-6
+    with torch.random.fork_rng(devices=[]):
+        one_by_one = [seeded(change, image, seed + place) for place, image in enumerate(images)]
+    assert torch.equal(changed, torch.stack(one_by_one))
 
 
 @unhurried

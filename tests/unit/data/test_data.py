@@ -5,9 +5,8 @@ import time
 
 import numpy as np
 import pytest
-import torch
 
-from mlcnc.data import build_dataset, contact_sheet
+from mlcnc.data import DATASETS, FACTS, build_dataset, contact_sheet, dataset_facts, register_dataset
 from mlcnc.data.cache import cached_splits
 from mlcnc.data.digits import glyphs_by_split
 from mlcnc.data.long_tail import (
@@ -26,9 +25,8 @@ from mlcnc.data.pictograms import (
     voc_lt_co_occurrence,
 )
 from mlcnc.data.protocol import ArraySplit
-from mlcnc.data.samplers import ClassAwareSampler, UniformSampler
+from mlcnc.data.samplers import ClassAwareSampler, UniformSampler, build_sampler
 from mlcnc.data.scenes import draw_split
-from mlcnc.data.transforms import BatchAugmentation, to_float
 from mlcnc.errors import ConfigError, UnknownDatasetError
 
 
@@ -286,25 +284,6 @@ def test_all_splits_are_drawn_in_time():
     assert time.process_time() - start < 8
 
 
-def test_a_whole_epoch_is_augmented_in_time():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        pixels = torch.zeros((64, 64, 64, 3), dtype=torch.uint8)
-        change = BatchAugmentation(flip=True, shift=4, jitter=0.1)
-        generator = torch.Generator().manual_seed(0)
-        seconds = []
-        for _ in range(3):
-            start = time.process_time()
-            for _ in range(18):
-                change(to_float(pixels), generator)
-            seconds.append(time.process_time() - start)
-    finally:
-        torch.set_num_threads(threads)
-    # 0.25 on an idle core; a loop over images in Python takes over two seconds
-    assert min(seconds) < 1.0
-
-
 def test_dealing_refuses_what_cannot_be():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="must sum to 3"):
@@ -344,30 +323,6 @@ def test_uniform_sampling_sees_every_image_once_a_pass():
     assert np.bincount(indices).tolist() == [2] * 11
 
 
-def test_augmentation_moves_colours_and_pixels_but_not_shapes():
-    images = to_float(torch.randint(0, 255, (6, 16, 16, 3), dtype=torch.uint8))
-    same = BatchAugmentation(flip=False, shift=0, jitter=0.0)(images, torch.Generator())
-    assert torch.equal(same, images)
-    change = BatchAugmentation(flip=True, shift=3, jitter=0.2)
-    one = change(images, torch.Generator().manual_seed(1))
-    two = change(images, torch.Generator().manual_seed(1))
-    assert one.shape == images.shape
-    assert torch.equal(one, two)
-    assert not torch.equal(one, change(images, torch.Generator().manual_seed(2)))
-
-
-def test_flip_and_shift_move_whole_images():
-    images = torch.arange(2 * 3 * 5 * 5, dtype=torch.float32).reshape(2, 3, 5, 5)
-    flipped = BatchAugmentation(flip=True, shift=0, jitter=0.0)(images, torch.Generator().manual_seed(0))
-    for before, after in zip(images, flipped, strict=True):
-        assert torch.equal(after, before) or torch.equal(after, before.flip(2))
-    shifted = BatchAugmentation(flip=False, shift=1, jitter=0.0)(images, torch.Generator().manual_seed(3))
-    padded = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="replicate")
-    for before, after in zip(padded, shifted, strict=True):
-        windows = [before[:, y : y + 5, x : x + 5] for y in range(3) for x in range(3)]
-        assert any(torch.equal(after, window) for window in windows)
-
-
 def test_contact_sheet_has_a_row_a_class(digits):
     sheet = contact_sheet(digits, per_class=3, zoom=1)
     assert sheet.height == 8 + 10 * 68
@@ -379,3 +334,39 @@ def test_unknown_names_and_sizes_are_refused():
         build_dataset("digit-lt")
     with pytest.raises(ConfigError, match="must be one of"):
         build_dataset("pictogram-lt", size=65)
+
+
+def test_unknown_samplers_are_refused_with_the_known_ones():
+    with pytest.raises(ConfigError, match="class_aware, uniform, got 'unform'; did you mean 'uniform'"):
+        build_sampler("unform", np.ones((3, 2)), 3, 0)
+    sampler = build_sampler("uniform", np.ones((11, 2)), 22, 4)
+    np.testing.assert_array_equal(sampler.indices(3), UniformSampler(np.ones((11, 2)), 22, 4).indices(3))
+
+
+def test_a_data_set_from_outside_is_found_by_its_name(monkeypatch, digits):
+    monkeypatch.setattr("mlcnc.data.DATASETS", dict(DATASETS))
+    monkeypatch.setattr("mlcnc.data.FACTS", dict(FACTS))
+    asked = []
+
+    def build(seed, size, cache_dir):
+        asked.append((seed, size, cache_dir))
+        return digits
+
+    facts = dataset_facts("digits-lt")
+    register_dataset("toy", build, facts)
+    register_dataset("toy", build, facts)  # once more changes nothing
+    assert build_dataset("toy", seed=3, size=11) is digits
+    assert asked == [(3, 11, None)]
+    assert dataset_facts("toy") is facts
+    with pytest.raises(UnknownDatasetError, match="digits-lt, toy, got 'toi'; did you mean 'toy'"):
+        build_dataset("toi")
+    with pytest.raises(ConfigError, match="'toy' is registered already"):
+        register_dataset("toy", lambda *_: digits, facts)
+
+
+def test_data_sets_are_described_without_torch():
+    program = (
+        "import sys, mlcnc.data, mlcnc.data.samplers, mlcnc.data.image_files; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
