@@ -11,7 +11,7 @@ from typing import Any
 from mlcnc import metrics
 from mlcnc.analysis.figure3 import Centred, centred_angles, shared_direction
 from mlcnc.etf import optimal_angle_degrees
-from mlcnc.metrics.catalogue import CATALOGUE, SPACES
+from mlcnc.metrics.catalogue import CATALOGUE
 from mlcnc.store import RunStore
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,7 +26,9 @@ SECTIONS = {
         "centre", "pairwise_angles", "angle_summary", "cosine_summary", "norm_cv", "gram_distance",
         "gram_distance_floor", "cosine_std_floor", "hyperspherical_uniformity", "minority_collapse",
     ],
-    "NC3: duality with classifier and label embedding": ["self_duality", "concatenated_duality", "row_cosines"],
+    "NC3: duality with classifier and label embedding": [
+        "self_duality", "contrast_cosines", "concatenated_duality", "row_cosines",
+    ],
     "NC4: nearest class mean": ["NearestClassAccumulator.compute", "classifier_agreement"],
     "Multi-label neural collapse": ["TagMeansAccumulator.compute"],
     "Ranking and decisions": [
@@ -34,6 +36,17 @@ SECTIONS = {
         "bootstrap_map", "bootstrap_difference",
     ],
 }  # fmt: skip
+IMAGE_WISE = """\
+In an image-wise space every formula holds with $x_{ic}=x_i$ for every c, and the rows of one image are equal. **NC1, CDNV**: the spread
+of a class holds what the other labels of its images add, and classes that come together share rows; 0 with distinct means is out
+of reach once an image has two labels, so read them against labels shuffled, which permutes rows, and beside NC_m. The
+**multiplicity share** says how much of that spread is the number of labels. **NC2, minority collapse**: $m_c$ is the mean of
+the images that have c, so co-occurrence alone draws means together; centring `all` is the mean of all images. **NC3**: a
+linear classifier's row lies in the space itself, so its cosines and its contrast with the images without the class need
+no blocks. **NC4**: identity asks for the own class among all, and an image is nearest to one mean only, so images over rows
+is its ceiling; the binary form compares the mean of the images with the class and of those without. **Multi-label NC** is
+for these spaces only: class-wise features are separated already."""
+
 FIELDS = ("Formula", "Range", "Convention", "Returns", "Source")
 
 
@@ -72,15 +85,17 @@ def metrics_page() -> str:
         "accumulated in float64. Undefined values are NaN (null in a run), never 0. Classes without a positive are left out of",
         "every mean, and C counts the others.",
         "",
-        "Spaces: "
-        + "; ".join(f"`{name}`, {text}" for name, text in SPACES.items())
-        + ". A row is one positive",
-        "image-label pair: an image with k labels gives k rows, each to its own class.",
+        "Spaces are those of the method. **Class-wise** ones have a feature of every image for every class: MLC-NC's `f`, before",
+        "projection (Eq. 5), and `mu`, projected, unit norm (Eq. 7). **Image-wise** ones have one feature an image, which stands for",
+        "all of its labels: `z` of a network with a linear classifier, and `concat`, all projected features of an image, joined. A",
+        "row is one positive image-label pair: an image with k labels gives k rows, each to its own class.",
         "",
         "Notation: $x_{ic}$ the feature of image i for class c; $m_c$ the mean of class c over its $n_c$ positives; $v_c$ their",
         "mean squared distance to it; $g$ the centre of the class means, by `centring`: `none` 0, `class` the mean of the class",
-        "means (our default), `sample` the mean of all positive rows, `all` the mean of every class-wise feature, negatives",
+        "means (our default), `sample` the mean of all positive rows, `all` the mean of every feature, negatives",
         "included; $C$ the classes with a positive.",
+        "",
+        IMAGE_WISE,
     ]
     for title, names in SECTIONS.items():
         lines += ["", f"## {title}"]

@@ -33,7 +33,11 @@ def add_layout(commands: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("run_ids", nargs="+", metavar="RUN", help="ids of runs with stored samples")
-    parser.add_argument("--space", default="mu", help="features to place: f or mu [mu]")
+    parser.add_argument(
+        "--space",
+        help="features to place, a space of the run that stored samples "
+        "[mu, else its last class-wise space, else its first with one feature an image]",
+    )
     parser.add_argument("--method", default="umap", help="umap, the only one that is stored [umap]")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same layout [0]")
     parser.add_argument(
@@ -58,7 +62,7 @@ def _layout(options: argparse.Namespace) -> int:
     settings = {"neighbours": options.neighbours, "seed": options.seed}
     inputs = [aligned_frames(run, options.space, **settings) for run in runs]
     _say("loading UMAP, which compiles itself for half a minute the first time")
-    for number, (run, (epochs, frames)) in enumerate(zip(runs, inputs, strict=True), start=1):
+    for number, (run, (space, epochs, frames)) in enumerate(zip(runs, inputs, strict=True), start=1):
         size = f"{len(epochs)} epochs of {frames[0].shape[0]} samples in {frames[0].shape[1]} dimensions"
         _say(f"{number}/{len(runs)} {run.run_id}: {size} ...")
         started = time.perf_counter()
@@ -68,7 +72,7 @@ def _layout(options: argparse.Namespace) -> int:
             coordinates=coordinates,
             epochs=tuple(epochs),
             method="umap",
-            space=options.space,
+            space=space,
             seed=options.seed,
             parameters={
                 "n_neighbors": options.neighbours,
@@ -79,7 +83,7 @@ def _layout(options: argparse.Namespace) -> int:
             },
             versions=versions,
         )
-        path = write_layout(options.runs, run.run_id, layout_name("umap", options.space), layout)
+        path = write_layout(options.runs, run.run_id, layout_name("umap", space), layout)
         step = median_step(coordinates)
         moved = "" if np.isnan(step) else f", the median point moves {step:.2f} of the radius a step"
         seconds = time.perf_counter() - started

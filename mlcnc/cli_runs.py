@@ -7,6 +7,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlcnc.config import ExperimentConfig
@@ -150,8 +151,19 @@ def _runs_verify(options: argparse.Namespace) -> int:
         _say(f"{run_id}: {report.num_checks} values recomputed, {verdict}")
         for problem in report.problems:
             _say(f"  {problem}")
+        if not report.num_checks:
+            _say("  no epoch stored arrays to recompute anything from")
+        elif report.unchecked:
+            _say(f"  not recomputed: {_unchecked(report.unchecked)}")
         failed += bool(report.problems)
     return 1 if failed else 0
+
+
+def _unchecked(names_of: Mapping[str, Sequence[str]]) -> str:
+    places: dict[tuple[str, ...], list[str]] = {}
+    for place, names in names_of.items():
+        places.setdefault(tuple(names), []).append(place)
+    return "; ".join(f"{', '.join(found)}: {', '.join(names)}" for names, found in places.items())
 
 
 def _runs_delete(options: argparse.Namespace) -> int:

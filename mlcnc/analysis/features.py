@@ -19,17 +19,15 @@ from mlcnc.metrics import (
     SpaceFeatures,
     angle_summary,
     between_directions,
-    centred_class_means,
     classifier_agreement,
     gram_distance,
     measure_split,
     minority_collapse,
     pairwise_angles,
-    self_duality,
 )
 from mlcnc.metrics.catalogue import describe, metric_floor, metric_optimum, reason_undefined
-from mlcnc.metrics.measurement import tag_metrics
-from mlcnc.store import RunWriter, new_run_id
+from mlcnc.metrics.measurement import classifier_metrics
+from mlcnc.store import RunWriter, Space, new_run_id
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,7 @@ class FeatureReport:
         metrics, arrays: as a run stores them.
         statistics: of the features.
         split: what the features are called.
+        space: ``f`` of class-wise features, ``z`` of one feature an image.
     """
 
     lines: tuple[ReportLine, ...]
@@ -69,6 +68,7 @@ class FeatureReport:
     arrays: dict[str, NDArray[Any]]
     statistics: ClassStatistics
     split: str
+    space: Space
 
 
 def analyse_features(
@@ -122,6 +122,7 @@ def write_feature_run(
         class_counts=counts,
         group_thresholds=thresholds,
         config={"data": {"dataset": name}, "features": {"file": name}},
+        spaces=[report.space],
         name=name,
         num_epochs=1,
         num_train=len(file.targets) if report.split == "train" else None,
@@ -137,7 +138,10 @@ def report_text(report: FeatureReport, class_names: Sequence[str]) -> str:
     """Return the report as text: value, optimum, title and conventions; what is undefined comes last."""
     statistics = report.statistics
     number, dim = int(statistics.present.sum()), statistics.class_means.shape[1]
-    rows = [f"{report.split} features f, effective C = {number}, d = {dim}; optimum: a collapsed simplex ETF"]
+    rows = [
+        f"{report.split} features {report.space.name}, effective C = {number}, d = {dim}; "
+        "optimum: a collapsed simplex ETF"
+    ]
     undefined: dict[str, list[str]] = {}
     section = ""
     for line in sorted(report.lines, key=lambda line: list(SECTIONS).index(_section(line.name))):
@@ -190,47 +194,36 @@ def _section(name: str) -> str:
 
 
 def _analysed(file: FeatureFile, groups: Mapping[str, Sequence[int]], split: str) -> FeatureReport:
-    prefix = f"{split}.f"
-    given = file.scores
-    extra: dict[str, float] = {}
-    statistics: ClassStatistics
-    if file.features.ndim == 3:
-        accumulator = ClassStatisticsAccumulator(*file.features.shape[1:])
-        accumulator.update(file.features, file.targets)
-        statistics = accumulator.compute()
-        kept = SpaceFeatures.of(file.features, file.targets)
+    image_wise = file.features.ndim == 2
+    dim = file.features.shape[-1]
+    space = Space(name="z", kind="image", dim=dim) if image_wise else Space(name="f", kind="class", dim=dim)
+    accumulator = ClassStatisticsAccumulator(file.targets.shape[1], dim)
+    if image_wise and file.single_label:
+        # one label an image is a choice among classes: no class has negatives of its own, no logit a sign
+        accumulator.update_rows(file.features, file.targets.argmax(axis=1))
     else:
-        # one feature an image: it stands for each of its labels
-        image, label = np.nonzero(file.targets)
-        rows = file.features[image]
-        accumulator = ClassStatisticsAccumulator(file.targets.shape[1], file.features.shape[1])
-        accumulator.update_rows(rows, label)
-        statistics = accumulator.compute()
-        kept = SpaceFeatures(rows, label, file.targets.sum(axis=1, dtype=np.int64)[image])
-        if not file.single_label:
-            found = tag_metrics(split, file.features, file.targets)
-            extra |= {name.replace(".concat/", ".f/"): value for name, value in found.items()}
+        accumulator.update(file.features, file.targets)
+    statistics = accumulator.compute()
     metrics, arrays = measure_split(
         split,
         targets=file.targets,
         groups=groups,
-        scores=given,
-        spaces={"f": statistics},
-        features={"f": kept},
+        scores=file.scores,
+        spaces={space.name: statistics},
+        features={space.name: SpaceFeatures.of(file.features, file.targets)},
     )
-    if file.classifier_weight is not None and file.features.ndim == 2:
-        extra |= _classifier_metrics(prefix, file, statistics, groups)
+    if file.classifier_weight is not None and image_wise:
+        metrics |= _classifier_metrics(split, space.name, file, statistics, groups)
         arrays["classifier/gram"] = (
             file.classifier_weight.astype(np.float64) @ file.classifier_weight.T.astype(np.float64)
         ).astype(np.float32)
-    metrics |= extra
     doubtful = between_directions(statistics).reason
     lines = []
+    number = int(statistics.present.sum())
     for name, value in metrics.items():
         info = describe(name)
         if info is None:
             continue
-        number, dim = int(statistics.present.sum()), statistics.class_means.shape[1]
         lines.append(
             ReportLine(
                 name=name,
@@ -243,27 +236,24 @@ def _analysed(file: FeatureFile, groups: Mapping[str, Sequence[int]], split: str
                 or (doubtful if "/nc1_pinv" in name and not name.endswith("_rank") else ""),
             )
         )
-    return FeatureReport(tuple(lines), metrics, arrays, statistics, split)
+    return FeatureReport(tuple(lines), metrics, arrays, statistics, split, space)
 
 
 def _classifier_metrics(
-    prefix: str, file: FeatureFile, statistics: ClassStatistics, groups: Mapping[str, Sequence[int]]
+    split: str,
+    space: str,
+    file: FeatureFile,
+    statistics: ClassStatistics,
+    groups: Mapping[str, Sequence[int]],
 ) -> dict[str, float]:
     weight = file.classifier_weight
     assert weight is not None
-    dual = self_duality(
-        weight, centred_class_means(statistics.class_means, "class"), centre_weight=file.single_label
-    )
-    values = {
-        "nc3_cosine": dual.cosine_mean,
-        "nc3_frobenius_squared": dual.frobenius_squared,
-        "nc3_etf_distance": dual.etf_distance,
-        "nc3_classifier_gram": gram_distance(weight, centring="none"),
-    }
+    found = classifier_metrics(split, space, weight, statistics, softmax=file.single_label)
+    values = {"nc3_classifier_gram": gram_distance(weight, centring="none")}
     for group, members in groups.items():
-        found = minority_collapse(weight, members)
-        metrics = {"mean": found.angle_mean, "min": found.angle_min}
-        values |= {f"nc3_classifier_angle_{kind}_{group}": angle for kind, angle in metrics.items()}
+        part = minority_collapse(weight, members)
+        values[f"nc3_classifier_angle_mean_{group}"] = part.angle_mean
+        values[f"nc3_classifier_angle_min_{group}"] = part.angle_min
     if file.single_label:
         labels = file.targets.argmax(axis=1)
         decided = classifier_agreement(file.features, labels, statistics, weight, file.classifier_bias)
@@ -273,4 +263,4 @@ def _classifier_metrics(
             "nearest_accuracy": decided.nearest_accuracy,
             "classifier_accuracy": decided.classifier_accuracy,
         }
-    return {f"{prefix}/{name}": value for name, value in values.items()}
+    return found | {f"{split}.{space}/{name}": value for name, value in values.items()}

@@ -15,9 +15,10 @@ from mlcnc.store import Run
 
 @dataclass(frozen=True)
 class LabelPairs:
-    """Class-wise features f of images with several labels, at one epoch; degrees, centring ``class``.
+    """Class-wise features of images with several labels, at one epoch; degrees, centring ``class``.
 
     Attributes:
+        space: of the features, the run's first class-wise one.
         epoch: from 0.
         split: of the images.
         num_images, num_features: images with at least two stored features, and those features.
@@ -27,6 +28,7 @@ class LabelPairs:
         nearer_own: share of (feature, other class) pairs with the own class mean nearer.
     """
 
+    space: str
     epoch: int
     split: str
     num_images: int
@@ -40,18 +42,21 @@ class LabelPairs:
 def label_pairs(run: Run, epoch: int, *, split: str = "test") -> LabelPairs | None:
     """Return how the features of one image's labels lie to their class means.
 
-    None where the run stored no sample of f or no class means, or no sampled image has two of its labels
-    in the sample.
+    None where the run has no class-wise space: labels of one image share an image-wise feature. None too where
+    it stored no samples or no class means, or no sampled image has two of its labels in the sample.
 
     Raises:
         RunFormatError: a file is damaged.
     """
+    space = next((item.name for item in run.spaces if item.kind == "class"), None)
+    if space is None:
+        return None
     samples, arrays = run.samples(), run.arrays(epoch)
-    statistics = stored_statistics(arrays, f"{split}.f")
+    statistics = stored_statistics(arrays, f"{split}.{space}")
     if (
         samples is None
         or "samples/image_index" not in samples
-        or "samples/f" not in arrays
+        or f"samples/{space}" not in arrays
         or statistics is None
     ):
         return None
@@ -59,7 +64,7 @@ def label_pairs(run: Run, epoch: int, *, split: str = "test") -> LabelPairs | No
     images = samples.get("samples/image_index")[chosen]
     classes = samples.get("samples/class_index")[chosen]
     reference = np.asarray(centre(statistics.class_means, "class"))  # (d,)
-    features = _directions(arrays.get("samples/f")[chosen].astype(np.float64) - reference)
+    features = _directions(arrays.get(f"samples/{space}")[chosen].astype(np.float64) - reference)
     means = _directions(np.asarray(statistics.class_means) - reference)
     # every ordered pair of stored features of one image
     rows, seconds = np.nonzero((images[:, None] == images) & (classes[:, None] != classes))
@@ -68,6 +73,7 @@ def label_pairs(run: Run, epoch: int, *, split: str = "test") -> LabelPairs | No
     own = _degrees(features[rows], means[classes[rows]])
     other = _degrees(features[rows], means[classes[seconds]])
     return LabelPairs(
+        space=space,
         epoch=epoch,
         split=split,
         num_images=len(np.unique(images[rows])),

@@ -13,7 +13,6 @@ from mlcnc.errors import ConfigError, RunFormatError
 from mlcnc.store import Run
 
 METHODS = ("pca", "umap")
-SPACES = ("f", "mu")
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Layout:
 
     Attributes:
         method: ``pca`` or ``umap``.
-        space: of the features, ``f`` or ``mu``.
+        space: of the features.
         coordinates: (E, S, 2) float32.
         epochs: (E,) from 0.
         words: method and parameters in one line, for the chart.
@@ -97,6 +96,31 @@ def sample_table(run: Run) -> SampleTable | None:
     )
 
 
+def sample_spaces(run: Run) -> list[str]:
+    """Return the spaces of the run whose samples some epoch stored, in the order of the run.
+
+    Raises:
+        RunFormatError: a file is damaged.
+    """
+    stored = [run.arrays(epoch) for epoch in run.array_epochs()]
+    return [space.name for space in run.spaces if any(f"samples/{space.name}" in arrays for arrays in stored)]
+
+
+def first_space(run: Run) -> str | None:
+    """Return the space that is placed where none is asked for, None where the run stored no samples.
+
+    It is the one nearest to the classifier: ``mu``, else the last class-wise space, else the first image-wise.
+
+    Raises:
+        RunFormatError: a file is damaged.
+    """
+    names = sample_spaces(run)
+    if "mu" in names:
+        return "mu"
+    class_wise = [space.name for space in run.spaces if space.kind == "class" and space.name in names]
+    return class_wise[-1] if class_wise else next(iter(names), None)
+
+
 def sample_epochs(run: Run, space: str) -> list[int]:
     """Return the epochs that stored the samples' features of a space."""
     return [epoch for epoch in run.array_epochs() if f"samples/{space}" in run.arrays(epoch)]
@@ -124,7 +148,7 @@ def pca_layout(run: Run, space: str) -> Layout | None:
 
     Args:
         run: of which.
-        space: ``f`` or ``mu``.
+        space: of the features.
 
     Returns:
         Coordinates in the unit of the features; None where the run stored no samples.
@@ -215,16 +239,25 @@ def layout_command(run: Run, space: str) -> str:
 
 
 def aligned_frames(
-    run: Run, space: str, *, neighbours: int, seed: int
-) -> tuple[list[int], list[NDArray[np.float32]]]:
-    """Return epochs and features that an aligned layout is computed from, everything checked.
+    run: Run, space: str | None, *, neighbours: int, seed: int
+) -> tuple[str, list[int], list[NDArray[np.float32]]]:
+    """Return space, epochs and features that an aligned layout is computed from, everything checked.
+
+    Args:
+        run: of which.
+        space: of the features; None takes that of :func:`first_space`.
+        neighbours, seed: of the layout.
 
     Raises:
         ConfigError: a parameter is out of range for the run, or the run stored too few samples.
         RunFormatError: a file is damaged.
     """
-    if space not in SPACES:
-        raise ConfigError(f"--space must be one of {', '.join(SPACES)}, got {space!r}")
+    known = [item.name for item in run.spaces]
+    if space is not None and space not in known:
+        raise ConfigError(
+            f"--space must be one of {', '.join(known) or 'none'}, the spaces of {run.run_id}, got {space!r}"
+        )
+    space = space or first_space(run) or "features"
     if not 0 <= seed < 2**32:
         raise ConfigError(f"--seed must be from 0 to 4294967295, got {seed}")
     epochs = sample_epochs(run, space)
@@ -245,7 +278,7 @@ def aligned_frames(
     frames = [sample_features(run, epoch, space) for epoch in epochs]
     if any(len(frame) != number for frame in frames):
         raise RunFormatError(f"the epochs of run {run.run_id} hold other numbers of samples than its table")
-    return epochs, frames
+    return space, epochs, frames
 
 
 def median_step(coordinates: NDArray[np.float32]) -> float:

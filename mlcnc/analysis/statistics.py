@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlcnc.metrics import ClassStatistics, ConcatenatedMeans
+from mlcnc.metrics import ClassStatistics
 from mlcnc.store import ArrayFile
 
 
@@ -39,24 +39,30 @@ def stored_statistics(arrays: ArrayFile, prefix: str) -> ClassStatistics | None:
     return found
 
 
-def stored_concatenation(arrays: ArrayFile, split: str) -> ConcatenatedMeans | None:
-    """Return the means of concatenated features of one split, or None where they were not stored.
+def stored_concatenation(arrays: ArrayFile, split: str) -> ClassStatistics | None:
+    """Return the statistics of concatenated features of one split, or None where they were not stored.
+
+    Runs of version 1 stored positive means and the mean of all images; their scatter is unknown, NaN.
 
     Raises:
         RunFormatError: the file is damaged.
     """
     prefix = f"{split}.concat"
-    statistics = stored_statistics(arrays, f"{split}.mu")
-    if statistics is None or statistics.num_images is None or f"{prefix}/positive_means" not in arrays:
-        return None
+    found = stored_statistics(arrays, prefix)
+    mu = stored_statistics(arrays, f"{split}.mu")
+    if found is not None or mu is None or mu.num_images is None or f"{prefix}/positive_means" not in arrays:
+        return found
     positive = arrays.get(f"{prefix}/positive_means").astype(np.float64)
     overall = arrays.get(f"{prefix}/overall_mean").astype(np.float64)
-    counts = statistics.class_counts.astype(np.float64)[:, None]
-    absent = statistics.num_images - counts
-    negative = statistics.num_images * overall - counts * np.nan_to_num(positive)
-    return ConcatenatedMeans(
-        positive=positive,
-        negative=negative / np.where(absent > 0, absent, np.nan),
-        class_counts=statistics.class_counts,
-        num_images=statistics.num_images,
+    counts = mu.class_counts.astype(np.float64)[:, None]
+    if np.isnan(positive[mu.present]).any():
+        raise arrays.damaged(f"{prefix} lacks the mean of a class that {split}.mu counts features of")
+    absent = mu.num_images - counts
+    negative = mu.num_images * overall - counts * np.nan_to_num(positive)
+    return ClassStatistics(
+        class_means=positive,
+        class_counts=mu.class_counts,
+        within_scatter=np.full(len(counts), np.nan),
+        negative_means=negative / np.where(absent > 0, absent, np.nan),
+        num_images=mu.num_images,
     )

@@ -8,11 +8,7 @@ from mlcnc.metrics.average_precision import (
 )
 from mlcnc.metrics.bootstrap import Interval, bootstrap_difference, bootstrap_map
 from mlcnc.metrics.class_statistics import ClassStatistics, ClassStatisticsAccumulator, positive_rows
-from mlcnc.metrics.concatenated import (
-    ConcatenatedMeans,
-    ConcatenatedMeansAccumulator,
-    concatenated_duality,
-)
+from mlcnc.metrics.concatenated import concatenated_duality
 from mlcnc.metrics.decisions import f1_scores
 from mlcnc.metrics.distance_variance import cdnv, debiased_cdnv, directional_cdnv, shuffled_cdnv
 from mlcnc.metrics.geometry import (
@@ -36,7 +32,7 @@ from mlcnc.metrics.multiplicity import MultiplicityAccumulator
 from mlcnc.metrics.nearest_class import NearestClassAccumulator, classifier_agreement
 from mlcnc.metrics.precision_recall import PrecisionRecallCurve, precision_recall_curves
 from mlcnc.metrics.pseudo_inverse import ProjectedScatterAccumulator, between_directions, nc1_pinv
-from mlcnc.metrics.self_duality import row_cosines, self_duality
+from mlcnc.metrics.self_duality import contrast_cosines, row_cosines, self_duality
 from mlcnc.metrics.summary import SpaceFeatures, space_metrics
 from mlcnc.metrics.tag_average import TagMeansAccumulator
 from mlcnc.metrics.uniformity import hyperspherical_uniformity
@@ -52,8 +48,6 @@ __all__ = [
     "AngleSummary",
     "ClassStatistics",
     "ClassStatisticsAccumulator",
-    "ConcatenatedMeans",
-    "ConcatenatedMeansAccumulator",
     "Interval",
     "MultiplicityAccumulator",
     "NearestClassAccumulator",
@@ -72,6 +66,7 @@ __all__ = [
     "centred_class_means",
     "classifier_agreement",
     "concatenated_duality",
+    "contrast_cosines",
     "cosine_std_floor",
     "cosine_summary",
     "debiased_cdnv",

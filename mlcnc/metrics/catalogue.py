@@ -13,11 +13,6 @@ from mlcnc.metrics.class_statistics import ClassStatistics
 from mlcnc.metrics.geometry import CENTRINGS, cosine_std_floor, gram_distance_floor
 
 SPLITS = ("train", "validation", "test")
-SPACES = {
-    "f": "class-wise features before projection (Eq. 5)",
-    "mu": "projected class-wise features, unit norm (Eq. 7)",
-    "concat": "all projected features of an image, joined",
-}
 GROUPS = ("head", "medium", "tail")
 
 
@@ -134,8 +129,10 @@ _BY_FUNCTION = {
         ("class_means_used_cosine_min", "the same, worst class", "", "1", "", "none"),
         ("drift_cosine", "label embedding against its start", "", "", "class", "none"),
     ],
-    "concatenated_duality": [
+    "contrast_cosines": [
         ("nc3_contrast_cosine", "cosine of classifier and positive minus negative mean", "", "1", "class", ""),
+    ],
+    "concatenated_duality": [
         ("nc3_independent_ceiling", "contrast cosine if labels were independent", "", "", "class", ""),
         ("nc3_own_block_cosine", "cosine of classifier and class mean in the own block", "", "1", "class", ""),
         ("nc3_own_block_energy", "share of the classifier in its own block", "", "", "class", ""),
@@ -247,11 +244,13 @@ CATALOGUE: dict[str, MetricInfo] = _table()
 
 
 def describe(name: str) -> MetricInfo | None:
-    """Return what a stored metric means, or None for one that mlcnc does not define.
+    """Return what a stored metric means, of whatever space, or None for one that mlcnc does not define.
 
     Example:
-        >>> describe("test.f/angle_min_class").title
+        >>> describe("test.z/angle_min_class").title
         'smallest angle of class means, centred'
+        >>> describe("train.my_space/nc4_identity").space
+        'my_space'
     """
     prefix, _, metric = name.rpartition("/")
     info = CATALOGUE.get(metric)

@@ -1,8 +1,10 @@
-"""Exact per-class count, mean and scatter of class-wise features, in one pass over batches.
+"""Exact per-class count, mean and scatter of features, in one pass over batches.
 
-Only the positives of a class enter its statistics: an image with k labels gives k rows, each to its
-own class. Everything is accumulated in float64 with the pairwise update of Chan, Golub and LeVeque
-(1979), because E|x|^2 - |E x|^2 loses every digit once features collapse.
+Class-wise features (B, C, d) have one feature of an image for every class, image-wise features (B, d) one
+that stands for all of them. Only the positives of a class enter its statistics: an image with k labels gives
+k rows, each to its own class; of image-wise features these rows are equal. Everything is accumulated in
+float64 with the pairwise update of Chan, Golub and LeVeque (1979), because E|x|^2 - |E x|^2 loses every digit
+once features collapse.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from mlcnc.metrics.namespace import (
     check_finite,
     checked_batch,
     like,
+    positive_pairs,
     rows_per_chunk,
     to_numpy,
 )
@@ -37,8 +40,8 @@ class ClassStatistics:
         class_counts: (C,) int64, number of positives n_c.
         within_scatter: (C,) float64, sum over positives of ``|x - m_c|^2``; divide by n_c for the
             (population) variance.
-        negative_means: (C, d) float64, mean of the class's feature over the images without it; NaN
-            rows where every image has it; None where only rows of positives were seen.
+        negative_means: (C, d) float64, mean of the class's feature, or of the image's, over the images
+            without the class; NaN rows where every image has it; None where only rows of positives were seen.
         num_images: N, or None where only rows of positives were seen.
     """
 
@@ -61,23 +64,34 @@ class ClassStatistics:
         return np.asarray(self.class_counts > 0)
 
     @property
+    def centre(self) -> NDArray[np.float64]:
+        """(d,) mean of the class means, zeros where no class has a positive."""
+        present = self.present
+        if not present.any():
+            return np.zeros(self.class_means.shape[1])
+        return np.asarray(self.class_means[present].mean(axis=0))
+
+    @property
+    def contrast(self) -> NDArray[np.float64]:
+        """(C, d) positive minus negative mean, NaN rows where either is undefined."""
+        return self.class_means - (np.nan if self.negative_means is None else self.negative_means)
+
+    @property
     def overall_mean(self) -> NDArray[np.float64] | None:
-        """(d,) mean of every class-wise feature, negatives included: the centre ``all``; or None."""
+        """(d,) mean of every feature, negatives included: the centre ``all``; or None."""
         if self.negative_means is None or not self.num_images:
             return None
-        counts = self.class_counts[:, None].astype(np.float64)
-        negatives = self.num_images - counts
-        total = np.where(counts > 0, counts * self.class_means, 0.0)
-        total += np.where(negatives > 0, negatives * self.negative_means, 0.0)
-        mean: NDArray[np.float64] = total.mean(axis=0) / self.num_images
-        return mean
+        counts = self.class_counts.astype(np.float64)
+        total = counts @ np.nan_to_num(self.class_means)  # a mean is NaN only where its count is 0
+        total += (self.num_images - counts) @ np.nan_to_num(self.negative_means)
+        return np.asarray(total / (len(counts) * self.num_images))
 
 
 class ClassStatisticsAccumulator:
     """Accumulates :class:`ClassStatistics` over batches of any size and order.
 
-    Feed it either batches of class-wise features (``update``) or rows with one label each
-    (``update_rows``), not both: rows have no negatives.
+    Feed it either batches of images (``update``), all class-wise or all image-wise, or rows with one label
+    each (``update_rows``), not both: rows have no negatives.
 
     Args:
         num_classes: C.
@@ -101,35 +115,31 @@ class ClassStatisticsAccumulator:
         self._counts = np.zeros(self.num_classes)
         self._means = np.zeros((self.num_classes, self.dim))
         self._scatter = np.zeros(self.num_classes)
-        self._negatives = np.zeros((self.num_classes, self.dim))
+        self._totals = np.zeros((self.num_classes, self.dim))
         self._num_images = np.zeros(())
         self._num_rows = np.zeros(())
 
-    def update(self, class_features: Array, targets: Array) -> None:
+    def update(self, features: Array, targets: Array) -> None:
         """Add one batch.
 
         Args:
-            class_features: (B, C, d) float, NumPy or torch on any device.
+            features: (B, C, d) class-wise or (B, d) image-wise, float, NumPy or torch on any device.
             targets: (B, C), 1 where the image has the class.
 
         Raises:
             ValueError: the shapes do not fit each other or this accumulator, a feature is not finite
                 or a target is not 0 or 1. Nothing of the batch is added then.
         """
-        num_images = class_features.shape[0]
-        require_shape("class_features", class_features.shape, ("B", self.num_classes, self.dim))
-        targets = checked_batch(class_features, targets)
-        if num_images == 0:
+        targets = checked_batch(features, targets, self.num_classes, self.dim)
+        if features.shape[0] == 0:
             return
-        rows, labels, _ = positive_rows(class_features, targets)
-        self._absorb_rows(rows, labels)
-        xp = array_namespace(class_features)
-        step = rows_per_chunk(class_features)
-        for start in range(0, num_images, step):
-            _, part = as_float64(class_features[start : start + step])
-            absent = xp.astype(targets[start : start + step] == 0, xp.float64)[:, :, None]  # (b, C, 1)
-            self._negatives += to_numpy(xp.sum(part * absent, axis=0))
-        self._num_images += num_images
+        self._absorb_rows(*_positives(features, targets))
+        xp = array_namespace(features)
+        step = rows_per_chunk(features)
+        for start in range(0, features.shape[0], step):
+            _, part = as_float64(features[start : start + step])
+            self._totals += to_numpy(xp.sum(part, axis=0))  # (C, d), or (d,) for every class
+        self._num_images += features.shape[0]
 
     def update_rows(self, features: Array, labels: Array) -> None:
         """Add rows that belong to one class each (single-label data, or positive pairs).
@@ -150,14 +160,14 @@ class ClassStatisticsAccumulator:
         if int(xp.min(labels)) < 0 or int(xp.max(labels)) >= self.num_classes:
             raise ValueError(f"labels must be 0 to {self.num_classes - 1}, got {int(xp.max(labels))}")
         check_finite(features, "features")
-        self._absorb_rows(features, labels)
+        self._absorb_rows(features, *positive_pairs(labels))
         self._num_rows += features.shape[0]
 
     def merge(self, other: ClassStatisticsAccumulator) -> None:
         """Add what another accumulator has seen, e.g. of another shard."""
         require_shape("other", other._means.shape, (self.num_classes, self.dim), like="this one")
         self._absorb(other._counts, other._means, other._scatter)
-        self._negatives += other._negatives
+        self._totals += other._totals
         self._num_images += other._num_images
         self._num_rows += other._num_rows
 
@@ -173,7 +183,7 @@ class ClassStatisticsAccumulator:
         Source: the parallel update of Chan, Golub and LeVeque (1979), by sums only.
         """
         counts, sums = self._counts.copy(), self._means * self._counts[:, None]
-        all_reduce_sum([counts, sums, self._negatives, self._num_images, self._num_rows], group)
+        all_reduce_sum([counts, sums, self._totals, self._num_images, self._num_rows], group)
         means = sums / np.where(counts > 0, counts, 1.0)[:, None]
         scatter = self._scatter + self._counts * ((self._means - means) ** 2).sum(axis=1)
         all_reduce_sum([scatter], group)
@@ -188,20 +198,18 @@ class ClassStatisticsAccumulator:
             return ClassStatistics(means, counts, self._scatter.copy())
         negatives = float(self._num_images) - self._counts
         absent = np.where(negatives > 0, negatives, np.nan)[:, None]
-        return ClassStatistics(
-            means, counts, self._scatter.copy(), self._negatives / absent, int(self._num_images)
-        )
+        others = self._totals - self._counts[:, None] * self._means
+        return ClassStatistics(means, counts, self._scatter.copy(), others / absent, int(self._num_images))
 
-    def _absorb_rows(self, features: Array, labels: Array) -> None:
+    def _absorb_rows(self, features: Array, index: Array, labels: Array) -> None:
         xp = array_namespace(features)
-        labels = xp.astype(labels, xp.int64)
         # class after class, so that each piece holds few classes and its matrix product is small
         order = xp.argsort(labels, stable=True)
         step = rows_per_chunk(features)
-        for start in range(0, features.shape[0], step):
-            index = order[start : start + step]
-            _, rows = as_float64(xp.take(features, index, axis=0))  # (n, d)
-            classes = xp.take(labels, index, axis=0)  # (n,), rising
+        for start in range(0, order.shape[0], step):
+            chosen = order[start : start + step]
+            _, rows = as_float64(xp.take(features, xp.take(index, chosen, axis=0), axis=0))  # (n, d)
+            classes = like(rows, xp.take(labels, chosen, axis=0))  # (n,), rising
             here = xp.unique_values(classes)  # (u,)
             place = xp.searchsorted(here, classes)  # (n,)
             membership = xp.astype(here[:, None] == classes[None, :], xp.float64)  # (u, n)
@@ -227,27 +235,31 @@ class ClassStatisticsAccumulator:
         self._counts[classes] = total
 
 
-def positive_rows(class_features: Array, targets: Array) -> tuple[Array, Array, Array]:
+def positive_rows(features: Array, targets: Array) -> tuple[Array, Array, Array]:
     """Return the features of the positive pairs as rows, with class and multiplicity of each.
 
     Args:
-        class_features: (B, C, d).
+        features: (B, C, d) class-wise, or (B, d) image-wise.
         targets: (B, C), 0 or 1.
 
     Returns:
         ``(rows, labels, multiplicity)`` of shapes (n, d), (n,), (n,): row, its class, and how many
-        labels its image has; in the order of images.
+        labels its image has; in the order of images. A row of image-wise features comes once a label.
     """
-    targets = like(class_features, targets)
-    xp = array_namespace(class_features)
-    num_images, num_classes, dim = class_features.shape
-    # about nine cells in ten are negatives: gather the positives before any arithmetic
-    flat = xp.reshape(class_features, (num_images * num_classes, dim))
-    positive = xp.nonzero(xp.reshape(targets > 0, (-1,)))[0]  # (n,)
-    labels_per_image = xp.sum(xp.astype(targets > 0, xp.int64), axis=1)  # (B,)
-    images = positive // num_classes
-    return (
-        xp.take(flat, positive, axis=0),
-        positive % num_classes,
-        xp.take(labels_per_image, images, axis=0),
-    )
+    targets = like(features, targets)
+    xp = array_namespace(features)
+    images, labels = positive_pairs(targets)
+    vectors, index, _ = _positives(features, targets)
+    multiplicity = xp.sum(xp.astype(targets > 0, xp.int64), axis=1)  # (B,)
+    return xp.take(vectors, index, axis=0), labels, xp.take(multiplicity, images, axis=0)
+
+
+def _positives(features: Array, targets: Array) -> tuple[Array, Array, Array]:
+    """Return features (M, d), which of them each positive pair has (n,), and its class (n,)."""
+    images, labels = positive_pairs(targets)
+    if len(features.shape) == 2:
+        return features, images, labels
+    num_images, num_classes, dim = features.shape
+    # about nine cells in ten are negatives: the positives are gathered before any arithmetic
+    xp = array_namespace(features)
+    return xp.reshape(features, (num_images * num_classes, dim)), images * num_classes + labels, labels

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
@@ -20,6 +21,9 @@ from mlcnc.metrics.namespace import Array, as_float64, checked_means, present_cl
 Centring = Literal["none", "class", "sample", "all"]
 CENTRINGS: tuple[Centring, ...] = ("none", "class", "sample", "all")
 NAN = float("nan")
+
+LEAST_SHARE = 1e-6
+"""Of the longest class mean: shorter differences of means are rounding, of float32 as they are stored."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +124,31 @@ def centred_class_means(
     class_counts: Array | None = None,
     overall_mean: Array | None = None,
 ) -> Array:
-    """Return the (C, d) class means minus their reference; arguments as :func:`centre`."""
+    """Return the (C, d) class means minus their reference; arguments as :func:`centre`.
+
+    A mean that coincides with the reference, as that of a class on every image does with ``all``, is exactly 0
+    and so has no direction: see :func:`without_rounding`.
+    """
     _, means = checked_means(class_means)
-    return means - centre(means, centring, class_counts=class_counts, overall_mean=overall_mean)
+    reference = centre(means, centring, class_counts=class_counts, overall_mean=overall_mean)
+    return means if centring == "none" else without_rounding(means - reference, means)
+
+
+def without_rounding(differences: Array, rows: Array) -> Array:
+    """Return the (C, d) differences between rows, 0 where one is shorter than 1e-6 of the longest of ``rows``.
+
+    What is left of equal rows is noise, other noise after storage, and its angles would look like any other.
+
+    Args:
+        differences: (C, d) float64, e.g. class means minus their reference.
+        rows: (C, d) float64 before the subtraction; rows of NaN are left out.
+    """
+    xp = array_namespace(rows)
+    sizes = xp.linalg.vector_norm(rows[present_classes(rows)], axis=1)
+    if sizes.shape[0] == 0:
+        return differences
+    short = xp.linalg.vector_norm(differences, axis=1, keepdims=True) < LEAST_SHARE * xp.max(sizes)
+    return xp.where(short, xp.zeros_like(differences), differences)
 
 
 def norm_cv(centred_means: Array, *, ddof: int = 0) -> float:

@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 from mlcnc.errors import require_shape
 from mlcnc.metrics.average_precision import average_precision, global_map, mean_average_precision
 from mlcnc.metrics.class_statistics import ClassStatistics, ClassStatisticsAccumulator
-from mlcnc.metrics.concatenated import ConcatenatedMeans, concatenated_duality
+from mlcnc.metrics.concatenated import concatenated_duality
 from mlcnc.metrics.decisions import f1_scores
-from mlcnc.metrics.geometry import angle_summary, gram_distance, pairwise_angles
+from mlcnc.metrics.geometry import centred_class_means
 from mlcnc.metrics.namespace import Array, mean_of_defined, to_numpy
-from mlcnc.metrics.self_duality import row_cosines
-from mlcnc.metrics.summary import SpaceFeatures, centred_or_none, space_metrics, thorough_metrics
+from mlcnc.metrics.self_duality import SelfDuality, contrast_cosines, row_cosines, self_duality
+from mlcnc.metrics.summary import (
+    SpaceFeatures,
+    centred_or_none,
+    second_pass_bytes,
+    space_metrics,
+    thorough_metrics,
+)
 from mlcnc.metrics.tag_average import TagMeansAccumulator
 
 
@@ -30,6 +36,7 @@ def measure_split(
     spaces: Mapping[str, Array | ClassStatistics] | None = None,
     features: Mapping[str, SpaceFeatures] | None = None,
     thorough: bool = True,
+    budget_bytes: int | None = None,
 ) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
     """Return what a run stores for one split: scalars by metric name, arrays by array name.
 
@@ -40,10 +47,13 @@ def measure_split(
         scores: (N, C) logits or probabilities to rank, or None.
         logits: (N, C), decided at 0 in the binary form of NC4; None takes ``scores``, decided at 0.5
             where all of them lie within [0, 1] and at 0 elsewhere.
-        spaces: per feature space (``f``, ``mu``) the class-wise features (N, C, d) or their
-            :class:`ClassStatistics`.
+        spaces: per feature space (``f``, ``mu``, ``z``) the features, class-wise (N, C, d) or image-wise
+            (N, d), or their :class:`ClassStatistics`.
         features: per space what is needed a second time, where ``spaces`` holds statistics.
-        thorough: also compute what needs the features a second time.
+        thorough: also compute what needs the features a second time, and, of image-wise features where
+            images have several labels, multi-label NC.
+        budget_bytes: a space whose second pass would take more memory is measured without it; None is no
+            bound. See :func:`~mlcnc.metrics.summary.second_pass_bytes`.
 
     Returns:
         ``(metrics, arrays)``, ready for ``RunWriter.log_epoch``.
@@ -64,20 +74,28 @@ def measure_split(
     for space, content in (spaces or {}).items():
         prefix = f"{split}.{space}"
         kept = (features or {}).get(space)
+        number = int(targets.shape[1])
         if isinstance(content, ClassStatistics):
             statistics = content
         else:
-            require_shape(f"spaces[{space!r}]", content.shape, ("N", "C", "d"))
-            accumulator = ClassStatisticsAccumulator(content.shape[1], content.shape[2])
+            wanted = ("N", number, "d") if len(content.shape) == 3 else ("N", "d")
+            require_shape(f"spaces[{space!r}]", content.shape, wanted)
+            accumulator = ClassStatisticsAccumulator(number, content.shape[-1])
             accumulator.update(content, targets)
             statistics = accumulator.compute()
-            kept = SpaceFeatures.of(content, targets)
+            kept = SpaceFeatures.of(content, targets) if thorough else None
         metrics.update(space_metrics(prefix, statistics, groups))
         arrays.update(statistics_arrays(prefix, statistics))
-        if thorough and kept is not None:
-            values, parts = thorough_metrics(prefix, statistics, kept, logits=_decided(logits, scores))
-            metrics.update(values)
-            arrays.update(parts)
+        if not thorough or kept is None:
+            continue
+        needed = second_pass_bytes(kept.rows.shape[0], *statistics.class_means.shape)
+        if budget_bytes is not None and needed > budget_bytes:
+            continue
+        values, parts = thorough_metrics(prefix, statistics, kept, logits=_decided(logits, scores))
+        metrics.update(values)
+        arrays.update(parts)
+        if kept.image_wise and (to_numpy(kept.multiplicity) > 1).any():
+            metrics.update(tag_metrics(prefix, kept.rows, kept.labels))
     return metrics, arrays
 
 
@@ -127,39 +145,60 @@ def duality_metrics(
     return metrics
 
 
-def concatenated_metrics(
-    split: str, classifier_weight: Array, means: ConcatenatedMeans, statistics: ClassStatistics
+def classifier_metrics(
+    split: str,
+    space: str,
+    classifier_weight: Array,
+    statistics: ClassStatistics,
+    *,
+    softmax: bool = False,
 ) -> dict[str, float]:
-    """Return NC3 of the classifier over concatenated features, and the geometry of ``concat``.
+    """Return NC3 of a linear classifier over an image-wise space, as ``<split>.<space>/nc3_...``.
+
+    Args:
+        split: the split measured.
+        space: whose features the classifier reads, e.g. ``z``.
+        classifier_weight: (C, d).
+        statistics: of that space on the split, with negative means.
+        softmax: over the classes of single-label images, which does not see a shift that all rows share, so
+            that the mean row is subtracted; one sigmoid a class sees it.
+
+    Returns:
+        ``nc3_cosine``, ``nc3_frobenius_squared``, ``nc3_etf_distance`` and, of sigmoids,
+        ``nc3_contrast_cosine``.
+    """
+    centred = centred_class_means(statistics.class_means, "class")
+    values = _self_duality_values(self_duality(classifier_weight, centred, centre_weight=softmax))
+    if not softmax:
+        values["nc3_contrast_cosine"] = mean_of_defined(contrast_cosines(classifier_weight, statistics))
+    return _named(f"{split}.{space}", values)
+
+
+def concatenated_metrics(
+    split: str, classifier_weight: Array, concat: ClassStatistics, mu: ClassStatistics
+) -> dict[str, float]:
+    """Return NC3 of the classifier over concatenated features.
 
     Args:
         split: the split measured.
         classifier_weight: (C, C*p).
-        means: of the concatenated features.
-        statistics: of ``mu`` on the split.
+        concat: statistics of the image-wise space of that name on the split.
+        mu: of the projected features.
     """
-    dual = concatenated_duality(classifier_weight, means, statistics)
-    angles = angle_summary(pairwise_angles(means.positive, centring="class"))
+    dual = concatenated_duality(classifier_weight, concat, mu)
+    share = dual.own_logit_gap_share
     values = {
-        "mu/nc3_contrast_cosine": dual.contrast_cosine_mean,
-        "mu/nc3_independent_ceiling": mean_of_defined(dual.independent_ceiling),
-        "mu/nc3_own_block_cosine": dual.own_block_cosine_mean,
-        "mu/nc3_own_block_energy": dual.own_block_energy_mean,
-        "mu/nc3_own_logit_gap_share": float(np.nanmedian(dual.own_logit_gap_share))
-        if np.isfinite(dual.own_logit_gap_share).any()
-        else float("nan"),
-        "concat/nc3_cosine": dual.concat.cosine_mean,
-        "concat/nc3_frobenius_squared": dual.concat.frobenius_squared,
-        "concat/nc3_etf_distance": dual.concat.etf_distance,
-        "concat/nc2_gram": gram_distance(means.positive),
-        "concat/angle_min_class": angles.minimum,
-        "concat/angle_std_class": angles.std,
+        "nc3_contrast_cosine": dual.contrast_cosine_mean,
+        "nc3_independent_ceiling": mean_of_defined(dual.independent_ceiling),
+        "nc3_own_block_cosine": dual.own_block_cosine_mean,
+        "nc3_own_block_energy": dual.own_block_energy_mean,
+        "nc3_own_logit_gap_share": float(np.nanmedian(share)) if np.isfinite(share).any() else float("nan"),
     }
-    return {f"{split}.{name}": value for name, value in values.items()}
+    return _named(f"{split}.mu", values) | _named(f"{split}.concat", _self_duality_values(dual.concat))
 
 
-def tag_metrics(split: str, image_features: Array, targets: Array) -> dict[str, float]:
-    """Return multi-label NC of image-level features with its coverage, as ``<split>.concat/ncm_...``."""
+def tag_metrics(prefix: str, image_features: Array, targets: Array) -> dict[str, float]:
+    """Return multi-label NC of image-wise features with its coverage, as ``<prefix>/ncm_...``."""
     accumulator = TagMeansAccumulator(targets.shape[1], image_features.shape[1])
     accumulator.update(image_features, targets)
     found = accumulator.compute()
@@ -169,7 +208,15 @@ def tag_metrics(split: str, image_features: Array, targets: Array) -> dict[str, 
         "ncm_pairs": float(len(found.pairs)),
         "ncm_coverage": found.num_usable_sets / found.num_tag_sets if found.num_tag_sets else float("nan"),
     }
-    return {f"{split}.concat/{name}": value for name, value in values.items()}
+    return _named(prefix, values)
+
+
+def _self_duality_values(dual: SelfDuality) -> dict[str, float]:
+    return {
+        "nc3_cosine": dual.cosine_mean,
+        "nc3_frobenius_squared": dual.frobenius_squared,
+        "nc3_etf_distance": dual.etf_distance,
+    }
 
 
 def _named(prefix: str, values: Mapping[str, float]) -> dict[str, float]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlcnc.metrics.geometry import angles_of, pairwise_cosines
 from mlcnc.metrics.namespace import Array, checked_means, to_numpy
@@ -46,7 +47,12 @@ def minority_collapse(centred_rows: Array, members: Sequence[int]) -> MinorityCo
     Source: Fang et al. (2021), minority collapse.
     """
     _, rows = checked_means(centred_rows, "centred_rows")
-    cosines = to_numpy(pairwise_cosines(rows))[np.ix_(list(members), list(members))]
+    return collapse_among(to_numpy(pairwise_cosines(rows)), members)
+
+
+def collapse_among(cosines: NDArray[np.float64], members: Sequence[int]) -> MinorityCollapse:
+    """Return :func:`minority_collapse` from the (C, C) cosines of all classes."""
+    cosines = cosines[np.ix_(list(members), list(members))]
     angles = angles_of(cosines)
     upper = np.triu_indices(len(cosines), k=1)
     values, degrees = cosines[upper], angles[upper]

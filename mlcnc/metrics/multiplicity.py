@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from mlcnc.errors import require_shape
-from mlcnc.metrics.class_statistics import ClassStatisticsAccumulator, positive_rows
-from mlcnc.metrics.namespace import Array, checked_batch, like
+from mlcnc.metrics.accumulation import SumAccumulator
+from mlcnc.metrics.class_statistics import ClassStatistics, positive_rows
+from mlcnc.metrics.namespace import Array, checked_batch, device_array, like, membership, pieces, to_numpy
+
+MAX_MULTIPLICITY = 8
+"""Images with more labels count as having so many."""
 
 
 @dataclass(frozen=True)
@@ -22,49 +24,58 @@ class MultiplicityShare:
         share: (C,) in [0, 1]; NaN for a class without positives or without spread.
         counts: (C, K) positives of class c in images with k = 1..K labels; the last column also holds
             images with more. With one positive a cell the share is 1 by construction.
-        mean_cosine: (C, K) cosine of the mean at multiplicity k with the class mean, uncentred.
     """
 
     share: NDArray[np.float64]
     counts: NDArray[np.int64]
-    mean_cosine: NDArray[np.float64]
 
 
-class MultiplicityAccumulator:
-    """Statistics of class-wise features by class and number of labels of the image.
+class MultiplicityAccumulator(SumAccumulator):
+    """Means by class and number of labels of the image, over a second pass.
 
     Args:
-        num_classes: C.
-        dim: d.
-        max_multiplicity: K; images with more labels count as K.
+        statistics: final statistics of the same features.
     """
 
-    def __init__(self, num_classes: int, dim: int, max_multiplicity: int = 8) -> None:
-        self.num_classes = num_classes
-        self.max_multiplicity = min(max_multiplicity, num_classes)
-        self._cells = ClassStatisticsAccumulator(num_classes * self.max_multiplicity, dim)
+    def __init__(self, statistics: ClassStatistics) -> None:
+        number, dim = statistics.class_means.shape
+        levels = min(MAX_MULTIPLICITY, number)
+        super().__init__(counts=(number, levels), sums=(levels, number, dim))
+        self.statistics = statistics
+        self._centre = statistics.centre
 
-    def update(self, class_features: Array, targets: Array) -> None:
-        """Add a batch: (B, C, d) features and (B, C) targets of 0 or 1."""
-        require_shape("class_features", class_features.shape, ("B", self.num_classes, self._cells.dim))
-        targets = checked_batch(class_features, targets)
-        self.update_rows(*positive_rows(class_features, targets))
+    def update(self, features: Array, targets: Array) -> None:
+        """Add a batch: (B, C, d) or (B, d) features and (B, C) targets of 0 or 1."""
+        targets = checked_batch(features, targets, *self.statistics.class_means.shape)
+        if len(features.shape) == 3:
+            self.update_rows(*positive_rows(features, targets))
+        else:
+            xp = array_namespace(targets)
+            self.update_rows(features, targets, xp.sum(xp.astype(targets > 0, xp.int64), axis=1))
 
     def update_rows(self, features: Array, labels: Array, multiplicity: Array) -> None:
-        """Add positive rows (n, d) with class (n,) and number of labels of their image (n,)."""
-        if features.shape[0]:
-            labels, multiplicity = like(features, labels), like(features, multiplicity)
-            xp = array_namespace(features)
-            level = xp.clip(multiplicity, 1, self.max_multiplicity) - 1
-            self._cells.update_rows(features, labels * self.max_multiplicity + level)
+        """Add features (M, d) with the number of labels of their image (M,).
 
-    def merge(self, other: MultiplicityAccumulator) -> None:
-        """Add what another accumulator has seen."""
-        self._cells.merge(other._cells)
-
-    def all_reduce(self, group: Any = None) -> None:
-        """Add up over the processes of a torch.distributed group."""
-        self._cells.all_reduce(group)
+        Args:
+            features: positive rows of one class each, or one feature an image.
+            labels: (M,) class of each row, or (M, C) 0 or 1, the classes of each image.
+            multiplicity: (M,).
+        """
+        number, levels = self._sums["counts"].shape
+        start = 0
+        for rows, part in pieces(features, labels):
+            xp = array_namespace(rows)
+            here = like(rows, multiplicity[start : start + rows.shape[0]])
+            start += rows.shape[0]
+            centre = device_array(rows, self._centre)
+            for level in range(1, levels + 1):
+                (chosen,) = xp.nonzero(here == level if level < levels else here >= level)
+                if chosen.shape[0]:
+                    classes = membership(xp.take(part, chosen, axis=0), number)  # (C, b)
+                    self._sums["counts"][:, level - 1] += to_numpy(xp.sum(classes, axis=1))
+                    self._sums["sums"][level - 1] += to_numpy(
+                        classes @ (xp.take(rows, chosen, axis=0) - centre)
+                    )
 
     def compute(self) -> MultiplicityShare:
         r"""Return the multiplicity share of every class.
@@ -74,18 +85,13 @@ class MultiplicityAccumulator:
         Convention: exact split of the population variance; NaN where v_c is 0 or the class empty.
         Source: ours; the correlation ratio of analysis of variance.
         """
-        cells = self._cells.compute()
-        shape = (self.num_classes, self.max_multiplicity)
-        counts = cells.class_counts.reshape(shape)
-        means = np.nan_to_num(cells.class_means).reshape(*shape, -1)
-        inside = cells.within_scatter.reshape(shape).sum(axis=1)
+        counts, spread = self._sums["counts"], self.statistics.within_scatter
         total = counts.sum(axis=1)
-        overall = (counts[:, :, None] * means).sum(axis=1) / np.maximum(total, 1)[:, None]
-        between = (counts * ((means - overall[:, None]) ** 2).sum(axis=2)).sum(axis=1)
-        spread = inside + between
-        share = np.where((total > 0) & (spread > 0), between / np.where(spread > 0, spread, 1.0), np.nan)
-        norms = np.linalg.norm(means, axis=2) * np.linalg.norm(overall, axis=1)[:, None]
-        usable = (counts > 0) & (norms > 0)
-        inner = (means * overall[:, None]).sum(axis=2)
-        cosine = np.where(usable, inner / np.where(usable, norms, 1.0), np.nan)
-        return MultiplicityShare(share, counts, cosine)
+        means = self._sums["sums"].sum(axis=0) / np.maximum(total, 1)[:, None]  # (C, d)
+        between = np.zeros(len(counts))
+        for number, sums in zip(counts.T, self._sums["sums"], strict=True):
+            gap = sums / np.maximum(number, 1)[:, None] - means  # m_ck - m_c
+            between += number * (gap**2).sum(axis=1)
+        usable = (total > 0) & (spread > 0)
+        share = np.where(usable, np.minimum(between / np.where(usable, spread, 1.0), 1.0), np.nan)
+        return MultiplicityShare(share, counts.astype(np.int64))

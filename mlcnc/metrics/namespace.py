@@ -64,19 +64,27 @@ def checked_means(class_means: Array, name: str = "class_means") -> tuple[Any, A
     return xp, means
 
 
-def checked_batch(class_features: Array, targets: Array) -> Array:
-    """Check one batch of class-wise features and its labels, and return the labels beside the features.
+def checked_batch(features: Array, targets: Array, num_classes: int, dim: int) -> Array:
+    """Check one batch of class-wise or image-wise features and its labels.
+
+    Args:
+        features: (B, C, d), or (B, d).
+        targets: (B, C), 0 or 1.
+        num_classes: C.
+        dim: d.
 
     Returns:
-        ``targets`` in the namespace and on the device of ``class_features``.
+        ``targets`` in the namespace and on the device of ``features``.
 
     Raises:
         ValueError: a shape does not fit, a feature is not finite or a target is not 0 or 1.
     """
-    require_shape("class_features", class_features.shape, ("B", "C", "d"))
-    require_shape("targets", targets.shape, class_features.shape[:2], like="class_features")
-    targets = like(class_features, targets)
-    check_finite(class_features, "class_features")
+    image_wise = len(features.shape) == 2
+    name = "image_features" if image_wise else "class_features"
+    require_shape(name, features.shape, ("B", dim) if image_wise else ("B", num_classes, dim))
+    require_shape("targets", targets.shape, (features.shape[0], num_classes), like=name)
+    targets = like(features, targets)
+    check_finite(features, name)
     check_binary(targets)
     return targets
 
@@ -99,7 +107,12 @@ def check_finite(features: Array, name: str) -> None:
     xp = array_namespace(features)
     step = rows_per_chunk(features)
     for start in range(0, features.shape[0], step):
-        if not bool(xp.all(xp.isfinite(features[start : start + step]))):
+        part = features[start : start + step]
+        with np.errstate(over="ignore", invalid="ignore"):
+            # any of them spoils the sum, which is many times quicker; a sum may also overflow by itself
+            if bool(xp.isfinite(xp.sum(part))):
+                continue
+        if not bool(xp.all(xp.isfinite(part))):
             raise ValueError(f"{name} must be finite, got NaN or infinity; did the training diverge?")
 
 
@@ -126,25 +139,55 @@ def rows_per_chunk(array: Array) -> int:
     return max(1, CHUNK_ELEMENTS // max(1, width))
 
 
-def pieces(features: Array, labels: Array, num_classes: int) -> Iterator[tuple[Array, Array, Array]]:
-    """Yield rows in float64 with their classes, a piece of about :data:`CHUNK_ELEMENTS` at a time.
+def positive_pairs(labels: Array) -> tuple[Array, Array]:
+    """Return of every row of a class the feature it is of and the class, (n,) int64 each.
 
     Args:
-        features: (n, d).
-        labels: (n,) int.
-        num_classes: C.
+        labels: (M,) the class of each feature, or (M, C) 0 or 1 where a feature stands for several.
+
+    Returns:
+        ``(index, classes)``, in the order of features and then of classes.
+    """
+    xp = array_namespace(labels)
+    if len(labels.shape) == 1:
+        return xp.arange(labels.shape[0], device=device(labels)), xp.astype(labels, xp.int64)
+    index, classes = xp.nonzero(labels > 0)
+    return index, classes
+
+
+def pieces(features: Array, labels: Array) -> Iterator[tuple[Array, Array]]:
+    """Yield features in float64 with their labels, a piece of about :data:`CHUNK_ELEMENTS` numbers at a time.
+
+    Args:
+        features: (M, d).
+        labels: (M,) int, or (M, C) 0 or 1, see :func:`positive_pairs`.
 
     Yields:
-        ``(rows, classes, membership)``: (b, d), (b,) and (C, b), 1 where a row is of a class.
+        ``(rows, labels)`` of equal length.
     """
-    labels = like(features, labels)
-    xp = array_namespace(features)
     step = rows_per_chunk(features)
     for start in range(0, features.shape[0], step):
         _, rows = as_float64(features[start : start + step])
-        classes = xp.astype(labels[start : start + step], xp.int64)
-        every_class = xp.arange(num_classes, device=device(rows))
-        yield rows, classes, xp.astype(every_class[:, None] == classes[None, :], xp.float64)
+        yield rows, like(rows, labels[start : start + step])
+
+
+def membership(labels: Array, num_classes: int) -> Array:
+    """Return (C, M) float64, 1 where a feature is of a class.
+
+    Args:
+        labels: (M,) int, or (M, C) 0 or 1, see :func:`positive_pairs`.
+        num_classes: C.
+    """
+    xp = array_namespace(labels)
+    if len(labels.shape) == 2:
+        return xp.astype(labels > 0, xp.float64).T
+    every_class = xp.arange(num_classes, device=device(labels))
+    return xp.astype(every_class[:, None] == labels[None, :], xp.float64)
+
+
+def device_array(array: Array, values: NDArray[np.float64]) -> Array:
+    """Return a float64 array of the host as one of the kind and on the device of ``array``."""
+    return array_namespace(array).asarray(values, device=device(array))
 
 
 def ratio(numerator: float, denominator: float) -> float:

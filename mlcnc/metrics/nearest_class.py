@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
@@ -15,8 +15,10 @@ from mlcnc.metrics.namespace import (
     Array,
     as_float64,
     checked_batch,
+    device_array,
     like,
     mean_of_defined,
+    membership,
     pieces,
     rows_per_chunk,
     to_numpy,
@@ -27,10 +29,12 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class NearestClassAgreement:
-    """NC4 of class-wise features.
+    """NC4 of class-wise or image-wise features.
 
     Attributes:
-        identity: share of positive rows whose nearest class mean is their own class's.
+        identity: share of positive rows whose nearest class mean is their own class's. An image-wise
+            feature stands for every label of its image but is nearest to one mean only, so an image with k
+            labels gets at most one of its k rows right, and images over rows is the most that can be reached.
         identity_per_class: (C,), NaN for empty classes; ``identity_macro`` is its mean.
         binary_positive, binary_negative: share of positive and of negative cells in which the sign of
             the logit and the nearer of the class's positive and negative mean agree.
@@ -63,49 +67,40 @@ class NearestClassAccumulator(SumAccumulator):
         number = len(statistics.class_counts)
         super().__init__(rows=(number,), own=(number,), cells=(2, number), agreements=(2, number), logits=())
         self.statistics = statistics
-        present = statistics.present
-        centre = statistics.class_means[present].mean(axis=0) if present.any() else 0.0
-        self._centre = np.zeros(statistics.class_means.shape[1]) + centre
-        self._means = np.where(present[:, None], statistics.class_means - self._centre, 0.0)
-        self._penalty = np.where(present, (self._means**2).sum(axis=1), np.inf)
+        self._centre = statistics.centre
+        self._means = np.nan_to_num(statistics.class_means - self._centre)
+        self._penalty = np.where(statistics.present, (self._means**2).sum(axis=1), np.inf)
 
-    def update(self, class_features: Array, targets: Array, logits: Array | None = None) -> None:
+    def update(self, features: Array, targets: Array, logits: Array | None = None) -> None:
         """Add a batch.
 
         Args:
-            class_features: (B, C, d).
+            features: (B, C, d) class-wise or (B, d) image-wise.
             targets: (B, C), 0 or 1.
             logits: (B, C), decided at 0; None leaves the binary form out.
 
         Raises:
             ValueError: a shape does not fit, or logits come without negative means.
         """
-        require_shape("class_features", class_features.shape, ("B", *self._means.shape))
-        targets = checked_batch(class_features, targets)
-        rows, labels, _ = positive_rows(class_features, targets)
-        self.update_rows(rows, labels)
-        if logits is None or class_features.shape[0] == 0:
+        targets = checked_batch(features, targets, *self._means.shape)
+        if len(features.shape) == 2:
+            self.update_rows(features, targets)
+        else:
+            self.update_rows(*positive_rows(features, targets)[:2])
+        if logits is None or features.shape[0] == 0:
             return
-        logits = like(class_features, logits)
+        logits = like(features, logits)
         require_shape("logits", logits.shape, targets.shape, like="targets")
-        negative = self.statistics.negative_means
-        if negative is None:
+        if self.statistics.negative_means is None:
             raise ValueError(
                 "statistics must hold negative_means for the binary form; they come from update, "
                 "not from update_rows"
             )
-        xp = array_namespace(class_features)
-        # |x - m|^2 < |x - q|^2 as a half-space: no difference of two large squares
-        normal = np.nan_to_num(self.statistics.class_means - negative)
-        middle = np.nan_to_num((self.statistics.class_means + negative) / 2)
-        step = rows_per_chunk(class_features)
-        for start in range(0, class_features.shape[0], step):
-            _, part = as_float64(class_features[start : start + step])
-            where = device(part)
-            gap = part - xp.asarray(middle, device=where)[None]
-            nearer = xp.sum(gap * xp.asarray(normal, device=where)[None], axis=2) > 0  # (b, C)
-            agree = nearer == (logits[start : start + step] > 0)
-            positive = targets[start : start + step] > 0
+        step = rows_per_chunk(features)
+        for start in range(0, features.shape[0], step):
+            xp, part = as_float64(features[start : start + step])
+            agree = self._nearer_positive(part) == like(part, logits[start : start + step] > 0)
+            positive = like(part, targets[start : start + step] > 0)
             for row, cells in enumerate((positive, ~positive)):
                 self._sums["cells"][row] += to_numpy(xp.sum(xp.astype(cells, xp.float64), axis=0))
                 both = xp.astype(agree & cells, xp.float64)
@@ -113,19 +108,21 @@ class NearestClassAccumulator(SumAccumulator):
         self._sums["logits"] += 1
 
     def update_rows(self, features: Array, labels: Array) -> None:
-        """Add rows (n, d) of one class each, labels (n,), to the identity form."""
-        xp = array_namespace(features)
-        for rows, classes, membership in pieces(features, labels, len(self._means)):
-            nearest = self._nearest(xp, rows)
-            self._sums["rows"] += to_numpy(xp.sum(membership, axis=1))
-            self._sums["own"] += to_numpy(membership @ xp.astype(nearest == classes, xp.float64))
+        """Add features (M, d) to the identity form, labels (M,) of one class each or (M, C) of 0 and 1."""
+        number = len(self._means)
+        for rows, part in pieces(features, labels):
+            xp = array_namespace(rows)
+            own = membership(part, number)  # (C, b)
+            self._sums["rows"] += to_numpy(xp.sum(own, axis=1))
+            self._sums["own"] += to_numpy(xp.sum(own * membership(self._nearest(xp, rows), number), axis=1))
 
     def compute(self) -> NearestClassAgreement:
         r"""Return the agreements, NC4.
 
         Formula: identity: $[\arg\min_k \lVert f_i^c-m_k\rVert = c]$ over positives (i,c); binary:
             $[h_{ik}>0] = [\lVert f_i^k-m_k\rVert < \lVert f_i^k-q_k\rVert]$, $q_k$ the negative mean.
-        Range: [0, 1]; 1 is full agreement, 1/C resp. 0.5 is chance.
+        Range: [0, 1]; 1 is full agreement, 1/C resp. 0.5 is chance. Of image-wise features, where $f_i^c$ is
+            the same for every c, identity ends at images over rows: one mean only is nearest.
         Convention: raw means, Euclidean, ties to the lowest index; threshold 0 on the logit. Read the
             balanced and macro forms: negatives are nine cells in ten.
         Source: NC4 of Papyan, Han and Donoho (2020); class-wise forms ours.
@@ -152,19 +149,27 @@ class NearestClassAccumulator(SumAccumulator):
 
     @property
     def _decidable(self) -> NDArray[np.bool_]:
-        negative = self.statistics.negative_means
-        both = self.statistics.present.copy()
-        if negative is not None:
-            # where both means coincide neither is nearer
-            both &= (np.nan_to_num(self.statistics.class_means - negative) != 0).any(axis=1)
-        return both
+        both = self.statistics.present
+        # where both means coincide neither is nearer
+        return both & (np.nan_to_num(self.statistics.contrast) != 0).any(axis=1)
+
+    def _nearer_positive(self, features: Array) -> Array:
+        """Return (b, C): which features lie nearer to the positive than to the negative mean of a class."""
+        xp = array_namespace(features)
+        # |x - m|^2 < |x - q|^2 as a half-space: no difference of two large squares
+        normal = np.nan_to_num(self.statistics.contrast)  # (C, d)
+        middle = np.nan_to_num(self.statistics.class_means - self._centre) - normal / 2
+        ahead = device_array(features, normal)
+        centred = features - device_array(features, self._centre)
+        offset = device_array(features, (middle * normal).sum(axis=1))
+        along = centred @ ahead.T if len(features.shape) == 2 else xp.vecdot(centred, ahead[None])
+        return along > offset[None]
 
     def _nearest(self, xp: Array, rows: Array) -> Array:
-        where = device(rows)
-        centred = rows - xp.asarray(self._centre, device=where)
-        means = xp.asarray(self._means, device=where)
+        centred = rows - device_array(rows, self._centre)
+        means = device_array(rows, self._means)
         # |x - m|^2 without |x|^2, which is the same for every class
-        return xp.argmin(xp.asarray(self._penalty, device=where)[None] - 2.0 * centred @ means.T, axis=1)
+        return xp.argmin(device_array(rows, self._penalty)[None] - 2.0 * centred @ means.T, axis=1)
 
 
 @dataclass(frozen=True)

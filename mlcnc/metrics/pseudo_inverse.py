@@ -11,7 +11,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
@@ -19,7 +19,15 @@ from mlcnc.metrics.accumulation import SumAccumulator
 from mlcnc.metrics.class_statistics import ClassStatistics, positive_rows
 from mlcnc.metrics.distance_variance import squared_distances
 from mlcnc.metrics.geometry import Centring, centred_class_means
-from mlcnc.metrics.namespace import Array, checked_batch, pieces, to_numpy
+from mlcnc.metrics.namespace import (
+    Array,
+    checked_batch,
+    device_array,
+    membership,
+    pieces,
+    positive_pairs,
+    to_numpy,
+)
 from mlcnc.metrics.variability import Weights, class_weights
 
 ILL_CONDITIONED = 1e-6
@@ -120,36 +128,40 @@ class ProjectedScatterAccumulator(SumAccumulator):
         super().__init__(scatter=(number, directions.rank), along=(number, number))
         self.statistics = statistics
         self.directions = directions
-        known = np.nan_to_num(statistics.class_means)
-        self._means = known
-        # centred, so that a large common offset costs no digits in their differences
-        centred = np.nan_to_num(centred_class_means(statistics.class_means, "class"))
+        self._centre = statistics.centre
+        # centred, so that a large common offset costs no digits
+        centred = np.nan_to_num(statistics.class_means - self._centre)
         self._coordinates = centred @ directions.directions  # (C, r), of every class mean
 
-    def update(self, class_features: Array, targets: Array) -> None:
-        """Add the positives of a batch: (B, C, d) features and (B, C) targets of 0 or 1."""
-        targets = checked_batch(class_features, targets)
-        rows, labels, _ = positive_rows(class_features, targets)
-        self.update_rows(rows, labels)
+    def update(self, features: Array, targets: Array) -> None:
+        """Add the positives of a batch: (B, C, d) or (B, d) features and (B, C) targets of 0 or 1."""
+        targets = checked_batch(features, targets, *self.statistics.class_means.shape)
+        if len(features.shape) == 2:
+            self.update_rows(features, targets)
+        else:
+            self.update_rows(*positive_rows(features, targets)[:2])
 
     def update_rows(self, features: Array, labels: Array) -> None:
-        """Add rows (n, d) of one class each, labels (n,)."""
-        require_shape("features", features.shape, ("n", self._means.shape[1]))
-        require_shape("labels", labels.shape, (features.shape[0],), like="features")
-        if features.shape[0] == 0 or self.directions.rank == 0:
+        """Add features (M, d), labels (M,) where each is of one class, or (M, C) of 0 and 1."""
+        number, dim = self.statistics.class_means.shape
+        require_shape("features", features.shape, ("n", dim))
+        wanted = (features.shape[0], number)[: len(labels.shape)]
+        require_shape("labels", labels.shape, wanted, like="features")
+        if self.directions.rank == 0:
             return
-        xp = array_namespace(features)
-        for rows, classes, membership in pieces(features, labels, len(self._means)):
-            where = device(rows)
-            means = xp.asarray(self._means, device=where)
-            frame = xp.asarray(self.directions.directions, device=where)
-            coordinates = xp.asarray(self._coordinates, device=where)
-            projected = (rows - xp.take(means, classes, axis=0)) @ frame  # (n, r)
-            self._sums["scatter"] += to_numpy(membership @ projected**2)
+        for rows, part in pieces(features, labels):
+            xp = array_namespace(rows)
+            frame = device_array(rows, self.directions.directions)
+            coordinates = device_array(rows, self._coordinates)
+            placed = (rows - device_array(rows, self._centre)) @ frame  # (b, r)
+            index, classes = positive_pairs(part)
+            projected = xp.take(placed, index, axis=0) - xp.take(coordinates, classes, axis=0)  # (n, r)
+            of_class = membership(classes, number)  # (C, n)
+            self._sums["scatter"] += to_numpy(of_class @ projected**2)
             # along m_j - m_i: the difference of the inner products with m_j and with m_i
             inner = projected @ coordinates.T  # (n, C)
             own = xp.take_along_axis(inner, classes[:, None], axis=1)  # (n, 1)
-            self._sums["along"] += to_numpy(membership @ (inner - own) ** 2)
+            self._sums["along"] += to_numpy(of_class @ (inner - own) ** 2)
 
     def compute(self) -> NDArray[np.float64]:
         """Return (C, r): mean squared deviation of each class along each direction; NaN where empty."""

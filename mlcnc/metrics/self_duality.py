@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
-from mlcnc.metrics.geometry import unit_etf_gram
+from mlcnc.metrics.class_statistics import ClassStatistics
+from mlcnc.metrics.geometry import unit_etf_gram, without_rounding
 from mlcnc.metrics.namespace import Array, checked_means, mean_of_defined, to_numpy
 
 NAN = float("nan")
@@ -68,7 +69,7 @@ def self_duality(classifier_weight: Array, centred_means: Array, *, centre_weigh
     cosines = row_cosines(w, m)
     w, m = w[present], m[present]
     if centre_weight and number:
-        w = w - w.mean(axis=0)
+        w = without_rounding(w - w.mean(axis=0), w)
         cosines[present] = row_cosines(w, m)
     size_w, size_m = np.linalg.norm(w), np.linalg.norm(m)
     if number < 2 or size_w == 0 or size_m == 0:
@@ -115,3 +116,27 @@ def row_cosines(first: Array, second: Array) -> NDArray[np.float64]:
     usable = norms > 0
     inner = (a * b).sum(axis=1)
     return np.where(usable, np.clip(inner / np.where(usable, norms, 1.0), -1.0, 1.0), np.nan)
+
+
+def contrast_cosines(classifier_weight: Array, statistics: ClassStatistics) -> NDArray[np.float64]:
+    r"""Return the cosine of each classifier row with what tells its class from the rest.
+
+    Args:
+        classifier_weight: (C, d), over the space of the statistics.
+        statistics: with negative means.
+
+    Returns:
+        (C,) float64; NaN for a class without a positive or without a negative, where both means coincide, and
+        without negative means.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Formula: $\cos(w_c, D_c)$, $D_c=E[x\mid y_c=1]-E[x\mid y_c=0]$
+    Range: [-1, 1]; 1 where the classifier points along the difference.
+    Convention: no centring: the difference has none. It is what a sigmoid of one class separates.
+    Source: ours, on Eq. 10 of MLC-NC.
+    """
+    weight = to_numpy(classifier_weight)
+    require_shape("classifier_weight", weight.shape, statistics.class_means.shape, like="class_means")
+    return row_cosines(weight, without_rounding(statistics.contrast, statistics.class_means))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from mlcnc.metrics.class_statistics import ClassStatistics, positive_rows
@@ -24,9 +25,9 @@ from mlcnc.metrics.geometry import (
     pairwise_cosines,
 )
 from mlcnc.metrics.label_shuffle import label_shuffle_baseline
-from mlcnc.metrics.minority import minority_collapse
-from mlcnc.metrics.multiplicity import MultiplicityAccumulator
-from mlcnc.metrics.namespace import Array, mean_of_defined
+from mlcnc.metrics.minority import collapse_among
+from mlcnc.metrics.multiplicity import MAX_MULTIPLICITY, MultiplicityAccumulator
+from mlcnc.metrics.namespace import Array, like, mean_of_defined
 from mlcnc.metrics.nearest_class import NearestClassAccumulator
 from mlcnc.metrics.pseudo_inverse import ProjectedScatterAccumulator, between_directions, nc1_pinv
 from mlcnc.metrics.uniformity import hyperspherical_uniformity
@@ -47,8 +48,10 @@ class SpaceFeatures:
     """The features of one space on one split, kept for the second pass.
 
     Attributes:
-        rows, labels, multiplicity: positive pairs, (n, d), (n,), (n,).
-        class_features: (N, C, d) with negatives, or None where they were too many to keep.
+        rows: (n, d) positive rows, or (N, d) one feature an image.
+        labels: (n,) class of each row, or (N, C) 0 or 1, the classes of each image.
+        multiplicity: (n,) or (N,) labels of the image.
+        class_features: (N, C, d) with negatives; None where they were too many to keep, and image-wise.
         targets: (N, C), with ``class_features``.
     """
 
@@ -59,9 +62,30 @@ class SpaceFeatures:
     targets: Array | None = None
 
     @classmethod
-    def of(cls, class_features: Array, targets: Array) -> SpaceFeatures:
-        """Return the record of a whole split: (N, C, d) features and (N, C) targets."""
-        return cls(*positive_rows(class_features, targets), class_features, targets)
+    def of(cls, features: Array, targets: Array) -> SpaceFeatures:
+        """Return the record of a whole split: (N, C, d) or image-wise (N, d) features, (N, C) targets."""
+        if len(features.shape) == 3:
+            return cls(*positive_rows(features, targets), features, targets)
+        targets = like(features, targets)
+        xp = array_namespace(targets)
+        return cls(features, targets, xp.sum(xp.astype(targets > 0, xp.int64), axis=1))
+
+    @property
+    def image_wise(self) -> bool:
+        """Whether there is one feature an image, which stands for all of its labels."""
+        return len(self.labels.shape) == 2
+
+
+def second_pass_bytes(num_features: int, num_classes: int, dim: int) -> int:
+    """Return how much memory the largest table of :func:`thorough_metrics` takes.
+
+    Args:
+        num_features: positive rows, or images of image-wise features.
+        num_classes: C.
+        dim: d.
+    """
+    levels = min(MAX_MULTIPLICITY, num_classes)
+    return 8 * dim * max(num_features, levels * num_classes)
 
 
 def space_metrics(
@@ -78,7 +102,8 @@ def space_metrics(
     Returns:
         NaN where a metric is undefined, e.g. centring ``all`` without negative means.
     """
-    means, variances, counts = statistics.class_means, statistics.variances, statistics.class_counts
+    variances, counts = statistics.variances, statistics.class_counts
+    means, overall = _in_their_span(statistics)
     pairs = cdnv(means, variances)
     debiased = debiased_cdnv(means, variances, counts)
     values = {
@@ -97,7 +122,7 @@ def space_metrics(
     for group, indices in groups.items():
         values[f"nc1_{group}"] = mean_of_defined(per_class[list(indices)])
         values[f"nc1_{group}_shuffled"] = mean_of_defined(baseline[list(indices)])
-    values |= _geometry(statistics, groups)
+    values |= _geometry(means, counts, overall, groups)
     return {f"{prefix}/{name}": value for name, value in values.items()}
 
 
@@ -120,19 +145,22 @@ def thorough_metrics(
 
     Returns:
         ``(metrics, arrays)``: NC1 by pseudo-inverse with rank and shuffle baseline, directional CDNV,
-        multiplicity share, NC4.
+        multiplicity share, NC4; of image-wise features each image counts once for every label it has.
     """
     directions = between_directions(statistics)
     projected = ProjectedScatterAccumulator(statistics, directions)
     projected.update_rows(features.rows, features.labels)
-    number, dim = statistics.class_means.shape
-    levels = MultiplicityAccumulator(number, dim)
+    number = len(statistics.class_counts)
+    levels = MultiplicityAccumulator(statistics)
     levels.update_rows(features.rows, features.labels, features.multiplicity)
     share = levels.compute()
     nearest = NearestClassAccumulator(statistics)
-    with_negatives = features.class_features is not None and logits is not None
+    whole, targets = features.class_features, features.targets
+    if features.image_wise:
+        whole, targets = features.rows, features.labels
+    with_negatives = whole is not None and logits is not None and statistics.negative_means is not None
     if with_negatives:
-        nearest.update(features.class_features, features.targets, logits)
+        nearest.update(whole, targets, logits)
     else:
         nearest.update_rows(features.rows, features.labels)
     decided = nearest.compute()
@@ -187,12 +215,33 @@ def projected_metrics(
     return {f"{prefix}/{name}": value for name, value in zip(PROJECTED_VALUES, values, strict=True)}
 
 
-def _geometry(statistics: ClassStatistics, groups: Mapping[str, Sequence[int]]) -> dict[str, float]:
+def _in_their_span(statistics: ClassStatistics) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return class means and overall mean, in at most C + 1 coordinates where the space is far wider.
+
+    Distances and angles are the same, and what is computed from them costs nothing then.
+    """
+    means, overall, present = statistics.class_means, statistics.overall_mean, statistics.present
+    rows = means[present] if overall is None else np.vstack([means[present], overall])
+    if len(rows) == 0 or rows.shape[1] <= 2 * len(rows):
+        return means, overall
+    coordinates = np.asarray(np.linalg.qr(rows.T, mode="r")).T  # (C + 1, C + 1)
+    narrow = np.full((len(means), len(rows)), np.nan)
+    narrow[present] = coordinates[: int(present.sum())]
+    return narrow, None if overall is None else coordinates[-1]
+
+
+def _geometry(
+    means: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    overall: NDArray[np.float64] | None,
+    groups: Mapping[str, Sequence[int]],
+) -> dict[str, float]:
     values: dict[str, float] = {}
     for centring in CENTRINGS:
-        centred = centred_or_none(statistics, centring)
-        if centred is None:
-            centred = np.full(statistics.class_means.shape, np.nan)
+        if centring == "all" and overall is None:
+            centred = np.full(means.shape, np.nan)
+        else:
+            centred = centred_class_means(means, centring, class_counts=counts, overall_mean=overall)
         cosines = pairwise_cosines(centred)
         angles = angle_summary(angles_of(cosines))
         values[f"angle_mean_{centring}"] = angles.mean
@@ -202,7 +251,7 @@ def _geometry(statistics: ClassStatistics, groups: Mapping[str, Sequence[int]]) 
             values[f"nc2_norm_cv_{centring}"] = norm_cv(centred)
             values[f"cos_std_{centring}"] = cosine_summary(cosines).std
             for group in groups:
-                found = minority_collapse(centred, groups[group])
+                found = collapse_among(cosines, groups[group])
                 values[f"angle_mean_{group}_{centring}"] = found.angle_mean
                 values[f"angle_min_{group}_{centring}"] = found.angle_min
         if centring == "class":

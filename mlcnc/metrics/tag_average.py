@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
-from mlcnc.metrics.namespace import Array, as_float64, check_binary, mean_of_defined, to_numpy
+from mlcnc.metrics.namespace import (
+    Array,
+    check_binary,
+    check_finite,
+    mean_of_defined,
+    rows_per_chunk,
+    to_numpy,
+)
+
+NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -60,14 +68,27 @@ class TagMeansAccumulator:
         require_shape("image_features", image_features.shape, ("B", self.dim))
         require_shape("targets", targets.shape, (image_features.shape[0], self.num_classes))
         check_binary(targets)
-        rows = to_numpy(as_float64(image_features)[1])
-        if not np.isfinite(rows).all():
-            raise ValueError("image_features must be finite, got NaN or infinity; did the training diverge?")
-        for row, labels in zip(rows, to_numpy(targets), strict=True):
-            tags = tuple(int(index) for index in np.flatnonzero(labels))
-            if tags:
-                self._sums[tags] = self._sums.get(tags, 0.0) + row
-                self._counts[tags] = self._counts.get(tags, 0) + 1
+        check_finite(image_features, "image_features")
+        table = to_numpy(targets) > 0
+        step = rows_per_chunk(image_features)
+        for start in range(0, len(table), step):
+            rows = to_numpy(image_features[start : start + step])
+            self._add(rows, table[start : start + step])
+
+    def _add(self, rows: NDArray[np.float64], table: NDArray[np.bool_]) -> None:
+        tagged = np.flatnonzero(table.any(axis=1))
+        if len(tagged) == 0:
+            return
+        _, first, members = np.unique(
+            np.packbits(table[tagged], axis=1), axis=0, return_index=True, return_inverse=True
+        )
+        order = np.argsort(members.reshape(-1), kind="stable")
+        counts = np.bincount(members.reshape(-1))
+        sums = np.add.reduceat(rows[tagged[order]], np.cumsum(counts) - counts, axis=0)  # (sets, q)
+        for index, (total, count) in enumerate(zip(sums, counts.tolist(), strict=True)):
+            tags = tuple(np.flatnonzero(table[tagged[first[index]]]).tolist())
+            self._sums[tags] = self._sums[tags] + total if tags in self._sums else total.copy()
+            self._counts[tags] = self._counts.get(tags, 0) + count
 
     def merge(self, other: TagMeansAccumulator) -> None:
         """Add what another accumulator has seen."""
@@ -99,43 +120,60 @@ class TagMeansAccumulator:
             is usable only if all its classes have one.
         Source: Li et al. (ICML 2024), NC_m; residual ours.
         """
-        means = {tags: total / self._counts[tags] for tags, total in self._sums.items()}
-        single = {tags[0]: mean for tags, mean in means.items() if len(tags) == 1}
-        sets = sorted(tags for tags in means if len(tags) > 1)
-        usable = [tags for tags in sets if all(label in single for label in tags)]
-        pairs = [tags for tags in usable if len(tags) == 2]
-        nan = float("nan")
-        matched = everything = nan
-        if pairs:
-            every = list(combinations(sorted(single), 2))
-            sums = np.stack([single[i] + single[j] for i, j in every])  # (pairs of classes, q)
-            table = _angles(np.stack([means[tags] for tags in pairs]), sums)
-            matched = float(np.mean([table[row, every.index(tags)] for row, tags in enumerate(pairs)]))
-            everything = float(table.mean())
-        residuals = {tags: _residual(means[tags], sum(single[label] for label in tags)) for tags in usable}
+        sets = sorted(tags for tags in self._sums if len(tags) > 1)
+        single = [label for label in range(self.num_classes) if (label,) in self._sums]
+        alone = set(single)
+        usable = [tags for tags in sets if alone.issuperset(tags)]
+        means = self._means(usable)  # (U, q)
+        singles = self._means([(label,) for label in single])  # (S, q)
+        place = {label: row for row, label in enumerate(single)}
+        of_set = np.zeros((len(usable), len(single)))
+        for row, tags in enumerate(usable):
+            of_set[row, [place[label] for label in tags]] = 1.0
+        residuals = _residuals(means, of_set @ singles)
+        chosen = [row for row, tags in enumerate(usable) if len(tags) == 2]
+        matched, everything = _pair_angles(means[chosen], singles, of_set[chosen])
         return TagAverage(
-            ratio=matched / everything if pairs and everything > 0 else nan,
+            ratio=matched / everything if chosen and everything > 0 else NAN,
             matched_angle=matched,
             all_angle=everything,
-            pairs=tuple((tags[0], tags[1]) for tags in pairs),
-            residual=mean_of_defined(np.array([residuals[tags] for tags in pairs])),
-            residual_all=mean_of_defined(np.array(list(residuals.values()))),
+            pairs=tuple((usable[row][0], usable[row][1]) for row in chosen),
+            residual=mean_of_defined(residuals[chosen]),
+            residual_all=mean_of_defined(residuals),
             num_tag_sets=len(sets),
             num_usable_sets=len(usable),
             single_counts=np.array([self._counts.get((label,), 0) for label in range(self.num_classes)]),
         )
 
-
-def _angles(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    a = first / np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-300)
-    b = second / np.maximum(np.linalg.norm(second, axis=1, keepdims=True), 1e-300)
-    return np.degrees(np.arccos(np.clip(a @ b.T, -1.0, 1.0)))
+    def _means(self, sets: list[tuple[int, ...]]) -> NDArray[np.float64]:
+        rows = [self._sums[tags] / self._counts[tags] for tags in sets]
+        return np.array(rows).reshape(len(sets), self.dim)
 
 
-def _residual(mean: NDArray[np.float64], total: NDArray[np.float64] | int) -> float:
-    size, length = float(mean @ mean), float(np.dot(total, total))
-    if size == 0.0 or length == 0.0:
-        return float("nan")
+def _pair_angles(
+    means: NDArray[np.float64], singles: NDArray[np.float64], of_set: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return the mean angle of pair means to the sum of their own two single means, and to that of any two."""
+    if len(means) == 0:
+        return NAN, NAN
+    gram, inner = singles @ singles.T, means @ singles.T  # no (pairs of classes, q) table of sums
+    first, second = np.triu_indices(len(singles), k=1)
+    lengths = np.sqrt(np.maximum(np.diag(gram)[first] + np.diag(gram)[second] + 2 * gram[first, second], 0.0))
+    norms = np.linalg.norm(means, axis=1)
+    matched, everything = [], []
+    for row, norm, own in zip(inner, norms, of_set > 0, strict=True):
+        sizes = np.maximum(norm * lengths, 1e-300)
+        angles = np.degrees(np.arccos(np.clip((row[first] + row[second]) / sizes, -1.0, 1.0)))
+        matched.append(angles[own[first] & own[second]][0])
+        everything.append(angles.mean())
+    return float(np.mean(matched)), float(np.mean(everything))
+
+
+def _residuals(means: NDArray[np.float64], totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (U,) the squared relative distance of each mean to the line through its total."""
+    sizes, lengths = (means**2).sum(axis=1), (totals**2).sum(axis=1)
+    usable = (sizes > 0) & (lengths > 0)
+    slopes = (means * totals).sum(axis=1) / np.where(usable, lengths, 1.0)
     # from the difference itself: 1 - cos^2 has no digit left near collapse
-    gap = mean - float(mean @ np.asarray(total)) / length * np.asarray(total)
-    return float(gap @ gap) / size
+    gaps = means - slopes[:, None] * totals
+    return np.where(usable, (gaps**2).sum(axis=1) / np.where(usable, sizes, 1.0), np.nan)

@@ -7,17 +7,21 @@ import time
 
 import numpy as np
 import psutil
+import torch
 
 from mlcnc.metrics import (
     ClassStatisticsAccumulator,
     ProjectedScatterAccumulator,
+    SpaceFeatures,
     angle_summary,
     between_directions,
     cdnv,
     gram_distance,
+    measure_split,
     nc1_trace,
     pairwise_angles,
 )
+from mlcnc.metrics.measurement import concatenated_metrics
 
 
 def case(rows, dim, classes):
@@ -131,6 +135,51 @@ def test_cost_is_linear_in_rows_and_dimension(say):
     )
     assert rows[2] / rows[0] < 7
     assert dims[2] / dims[0] < 7
+
+
+def test_measuring_the_default_run_beyond_its_forward_passes(say):
+    """Train and test of the default run, f, mu and concat, in batches of 256, on one core."""
+    rng = np.random.default_rng(0)
+    groups = {"head": range(6), "medium": range(6, 12), "tail": range(12, 20)}
+    splits = {}
+    for name, number in (("train", 1142), ("test", 1000)):
+        targets = (rng.random((number, 20)) < np.linspace(0.25, 0.01, 20)).astype(np.uint8)
+        targets[:40] = np.tile(np.eye(20, dtype=np.uint8), (2, 1))
+        f, mu = (torch.tensor(rng.normal(size=(number, 20, dim)), dtype=torch.float32) for dim in (128, 20))
+        spaces = {"f": f, "mu": mu, "concat": mu.flatten(1)}
+        splits[name] = (targets, spaces, rng.normal(size=(number, 20)))
+    weight = rng.normal(size=(20, 400))
+
+    def measure(thorough):
+        for name, (targets, spaces, logits) in splits.items():
+            parts = {space: ClassStatisticsAccumulator(20, whole.shape[-1]) for space, whole in spaces.items()}
+            labels = torch.tensor(targets)
+            for start in range(0, len(targets), 256):
+                for space, whole in spaces.items():
+                    parts[space].update(whole[start : start + 256], labels[start : start + 256])
+            statistics = {space: part.compute() for space, part in parts.items()}
+            kept = {space: SpaceFeatures.of(whole, labels) for space, whole in spaces.items() if thorough}
+            measure_split(
+                name, targets=targets, groups=groups, scores=None if name == "train" else logits, logits=logits,
+                spaces=statistics, features=kept, thorough=thorough,
+            )  # fmt: skip
+            concatenated_metrics(name, weight, statistics["concat"], statistics["mu"])
+
+    seconds = {}
+    for thorough in (False, True):
+        measure(thorough)
+        times = []
+        for _ in range(5):
+            started = time.process_time()
+            measure(thorough)
+            times.append(time.process_time() - started)
+        seconds[thorough] = min(times)
+    say(
+        f"measuring 1142 + 1000 images, f 128, mu 20, concat 400: {1000 * seconds[False]:.0f} ms of one core "
+        f"(at most 50), thorough {1000 * seconds[True]:.0f} ms (at most 250)"
+    )
+    assert seconds[False] <= 0.05
+    assert seconds[True] <= 0.25
 
 
 def low_cost(rows, dim):

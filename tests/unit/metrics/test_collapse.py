@@ -9,7 +9,6 @@ import torch
 from mlcnc.metrics import (
     CENTRINGS,
     ClassStatisticsAccumulator,
-    ConcatenatedMeansAccumulator,
     MultiplicityAccumulator,
     NearestClassAccumulator,
     ProjectedScatterAccumulator,
@@ -21,6 +20,7 @@ from mlcnc.metrics import (
     centred_class_means,
     classifier_agreement,
     concatenated_duality,
+    contrast_cosines,
     debiased_cdnv,
     directional_cdnv,
     gram_distance,
@@ -123,6 +123,20 @@ def test_geometry_under_every_centring(case, parts):
         assert found.riesz_energy == pytest.approx(loop["riesz"])
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_mean_at_the_centre_has_no_direction(as_array, dtype):
+    around = np.random.default_rng(4).normal(size=(4, 6))
+    means = np.array([*around, around.mean(axis=0)]) + 3.0
+    for centring, given in (("class", {}), ("sample", {"class_counts": np.full(5, 7)})):
+        angles = pairwise_angles(as_array(means.astype(dtype)), centring=centring, **given)
+        assert np.isnan(angles[4]).all()
+        assert np.isnan(angles[:, 4]).all()
+        assert np.isfinite(angles[:4, :4]).all()
+    assert np.isfinite(pairwise_angles(as_array(means.astype(dtype)), centring="none")).all()
+    # uncentred, nothing cancels: a short mean is as exact as a long one
+    assert pairwise_angles(as_array([[1.0, 0.0], [0.0, 1e-9]]), centring="none")[0, 1] == pytest.approx(90.0)
+
+
 def test_duality(case, parts):
     features, targets, weight = case
     statistics, rows, as_array = parts
@@ -136,12 +150,14 @@ def test_duality(case, parts):
     assert found.dot_variance == pytest.approx(loop["dots"])
     np.testing.assert_allclose(found.cosines, loop["cosines"])
     np.testing.assert_allclose(row_cosines(as_array(weight[:, :11]), vectors), loop["cosines"])
-    joined = ConcatenatedMeansAccumulator(5, 11)
+    joined = ClassStatisticsAccumulator(5, 55)
     for first in range(0, 37, 10):
-        joined.update(as_array(features[first : first + 10]), as_array(targets[first : first + 10]))
+        part = features[first : first + 10]
+        joined.update(as_array(part.reshape(len(part), 55)), as_array(targets[first : first + 10]))
     dual = concatenated_duality(as_array(weight), joined.compute(), statistics)
     cosines, shares = reference.contrast(features, targets, weight)
     np.testing.assert_allclose(dual.contrast_cosines, cosines)
+    np.testing.assert_allclose(contrast_cosines(as_array(weight), joined.compute()), cosines)
     np.testing.assert_allclose(dual.own_logit_gap_share, shares)
     np.testing.assert_allclose(dual.block_energy, reference.block_energy(weight, 5))
     np.testing.assert_allclose(joined.compute().overall_mean, features.reshape(37, -1).mean(axis=0))
@@ -166,7 +182,7 @@ def test_decisions_multiplicity_and_tags(case, parts):
     np.testing.assert_allclose(found.binary_positive_per_class, expected[:, 0])
     np.testing.assert_allclose(found.binary_negative_per_class, expected[:, 1])
     assert found.binary_macro == pytest.approx(expected.mean())
-    levels = MultiplicityAccumulator(5, 11)
+    levels = MultiplicityAccumulator(statistics)
     levels.update(as_array(features), as_array(targets))
     share = levels.compute().share
     np.testing.assert_allclose(share, [reference.multiplicity_share(features, targets, c) for c in range(5)])
@@ -364,9 +380,9 @@ def test_bad_batches_are_refused_and_leave_nothing_behind(case, as_array, spoil,
     np.testing.assert_array_equal(before.class_means, good.compute().class_means)
     if "class_features must have shape" not in words:
         for other in (
-            ConcatenatedMeansAccumulator(5, 11),
-            MultiplicityAccumulator(5, 11),
+            MultiplicityAccumulator(before),
             NearestClassAccumulator(before),
+            ProjectedScatterAccumulator(before, between_directions(before)),
         ):
             with pytest.raises(ValueError, match=words):
                 other.update(as_array(bad[0]), as_array(bad[1]))

@@ -10,7 +10,6 @@ import torch
 from mlcnc.etf import optimal_angle_degrees
 from mlcnc.metrics import (
     ClassStatisticsAccumulator,
-    ConcatenatedMeansAccumulator,
     MultiplicityAccumulator,
     NearestClassAccumulator,
     ProjectedScatterAccumulator,
@@ -139,15 +138,15 @@ def tail_collapse(rows, tail, number):
 
 def multi_label_values(given, as_array, features, targets, statistics, weight):
     number = given["num_classes"]
-    joined = ConcatenatedMeansAccumulator(number, features.shape[2])
-    joined.update(features, targets)
-    dual = concatenated_duality(weight, joined.compute(), statistics)
     flat = features.reshape(features.shape[0], -1)
+    joined = ClassStatisticsAccumulator(number, flat.shape[1])
+    joined.update(flat, targets)
+    dual = concatenated_duality(weight, joined.compute(), statistics)
     logits = given["gamma"] * flat @ weight.T
     nearest = NearestClassAccumulator(statistics)
     nearest.update(features, targets, logits)
     decided = nearest.compute()
-    levels = MultiplicityAccumulator(number, features.shape[2])
+    levels = MultiplicityAccumulator(statistics)
     levels.update(features, targets)
     tags = TagMeansAccumulator(number, len(given["image_features"][0]))
     tags.update(as_array(given["image_features"]), targets)
