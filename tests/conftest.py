@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,9 @@ SHARED = ROOT.parent / "shared"
 
 TINY = {
     "data": {"num_samples": 96},
-    "model": {"embedding_dim": 24, "num_heads": 2, "projection_dim": 7},
+    "method": {"embedding_dim": 24, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 1},
     "training": {
         "epochs": 3,
-        "warmup_epochs": 1,
         "arrays_every": 1,
         "num_sample_pairs": 120,
         "num_probes": 5,
@@ -32,9 +32,9 @@ TINY = {
 }
 
 
-def tiny_config(**training: object) -> ExperimentConfig:
-    """Return a config that trains real data for seconds."""
-    return override(override(ExperimentConfig(), TINY), {"training": training})
+def tiny_config(method: Mapping[str, object] | None = None, **training: object) -> ExperimentConfig:
+    """Return a config that trains real data for seconds, with changes to its method and its training."""
+    return override(override(ExperimentConfig(), TINY), {"method": method or {}, "training": training})
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,14 +15,16 @@ import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from mlcnc.errors import RunFormatError, StoreError
 from mlcnc.store.files import FULL_DISK, replace_file, write_all
 from mlcnc.store.regular_files import require_regular
-from mlcnc.training.build import Experiment
+
+if TYPE_CHECKING:
+    from mlcnc.training.trainer import Experiment
 
 FILE_NAME = Path("checkpoints") / "last.pt"
 PREVIOUS_NAME = Path("checkpoints") / "previous.pt"
@@ -37,12 +39,10 @@ def save_checkpoint(experiment: Experiment, run_folder: Path, next_epoch: int) -
     path = run_folder / FILE_NAME
     state = {
         "next_epoch": next_epoch,
-        "network": experiment.network.state_dict(),
+        "method": experiment.method.state_dict(),
         "optimiser": experiment.optimiser.state_dict(),
         "schedule": experiment.schedule.state_dict(),
-        "class_means": experiment.class_means.state_dict(),
         "average": None if experiment.average is None else experiment.average.state_dict(),
-        "initial_embedding": experiment.initial_embedding,
         "best": experiment.best,
     }
     previous = run_folder / PREVIOUS_NAME
@@ -81,14 +81,17 @@ def load_checkpoint(experiment: Experiment, run_folder: Path, say: Callable[[str
         StoreError: the system does not let it be read.
     """
     state = read_checkpoint(run_folder, say)
+    if "network" in state and "method" not in state:
+        raise RunFormatError(
+            f"the checkpoint of {run_folder.name} was written by an earlier mlcnc, whose random choices were "
+            "others; train the run anew"
+        )
     try:
-        experiment.network.load_state_dict(state["network"])
+        experiment.method.load_state_dict(state["method"])
         experiment.optimiser.load_state_dict(state["optimiser"])
         experiment.schedule.load_state_dict(state["schedule"])
-        experiment.class_means.load_state_dict(state["class_means"])
         if experiment.average is not None:
             experiment.average.load_state_dict(state["average"])
-        experiment.initial_embedding = state["initial_embedding"].to(experiment.device)
         experiment.best = dict(state["best"])
         next_epoch = int(state["next_epoch"])
         if next_epoch < 0:

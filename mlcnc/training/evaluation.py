@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from mlcnc.config import parse
 from mlcnc.store import RunStore
 from mlcnc.store.writer import check_not_running
-from mlcnc.training.build import build
 from mlcnc.training.checkpoint import load_checkpoint
 from mlcnc.training.measurement import measure
 from mlcnc.training.sample_choice import choose_samples
+from mlcnc.training.trainer import build
 
 
 def evaluate(
@@ -31,8 +32,16 @@ def evaluate(
     """
     run = RunStore(runs_root).open(run_id)
     check_not_running(run)
-    experiment = build(parse(run.info.config))
-    next_epoch = load_checkpoint(experiment, run.folder, say)
-    choice = choose_samples(experiment.dataset, 0, 0, 0)
-    metrics, _ = measure(experiment, choice, with_arrays=False)
+    with closing(build(parse(run.info.config))) as experiment:
+        next_epoch = load_checkpoint(experiment, run.folder, say)
+        images, groups = experiment.images, experiment.dataset.groups
+        metrics, _ = measure(
+            experiment.method,
+            experiment.step,
+            images,
+            choose_samples(experiment.dataset, images.train, 0, 0, 0),
+            groups=groups,
+            average=experiment.average,
+            with_arrays=False,
+        )
     return metrics, next_epoch - 1

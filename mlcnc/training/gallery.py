@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mlcnc.config import ExperimentConfig, digits_lt, override, pictogram_lt
+from mlcnc.config import ExperimentConfig, digits_lt, erm, override, pictogram_lt
 from mlcnc.errors import ConfigError
 from mlcnc.store import RunStore
 from mlcnc.training.trainer import train
@@ -16,19 +16,21 @@ from mlcnc.training.trainer import train
 WIDTH = {"embedding_dim": 300, "num_heads": 10}
 """Of every pictogram-lt run: GloVe's dimension, so that the three embeddings differ in kind only."""
 
-FULL = {"arrays_every": 8, "num_sample_pairs": 400, "num_probes": 36}
-SLIM = {"arrays_every": 0}
+FULL = {"arrays_every": 8, "measure_every": 1, "num_sample_pairs": 400, "num_probes": 36}
+SLIM = {"arrays_every": 0, "measure_every": 1}
 
 
 def gallery() -> Iterator[tuple[str, ExperimentConfig]]:
     """Yield id and config of every recorded run; seed 0 in full, other seeds without arrays."""
     for kind in ("etf", "trainable", "glove"):
         for seed in (0, 1, 2):
-            yield f"pictogram-{kind}-s{seed}", _config(pictogram_lt(), kind, seed, WIDTH)
+            yield f"pictogram-{kind}-s{seed}", _config(pictogram_lt(), seed, {"label_embedding": kind, **WIDTH})
     block = {**WIDTH, "classifier": "block_aligned"}
-    yield "pictogram-etf-block-s0", _config(pictogram_lt(), "etf", 0, block)
+    yield "pictogram-etf-block-s0", _config(pictogram_lt(), 0, block)
     for kind in ("etf", "trainable"):
-        yield f"digits-{kind}-s0", _config(digits_lt(), kind, 0, {})
+        yield f"digits-{kind}-s0", _config(digits_lt(), 0, {"label_embedding": kind})
+    for seed in (0, 1, 2):
+        yield f"pictogram-erm-s{seed}", _config(erm(), seed, {})
 
 
 def record_gallery(
@@ -66,7 +68,7 @@ def record_gallery(
                 say(f"{run_id} is recorded already")
                 continue
             store.delete(run_id)
-        if config.model.label_embedding == "glove" and not glove_path:
+        if getattr(config.method, "label_embedding", "") == "glove" and not glove_path:
             raise ConfigError("the gallery's GloVe runs need --glove PATH or the MLCNC_GLOVE variable")
         _train_with(config, glove_path, store.root, run_id, say, show_progress, epoch_lines)
 
@@ -94,12 +96,6 @@ def _train_with(
     shutil.rmtree(root / run_id / "checkpoints", ignore_errors=True)
 
 
-def _config(base: ExperimentConfig, kind: str, seed: int, model: dict[str, Any]) -> ExperimentConfig:
-    return override(
-        base,
-        {
-            "name": None,
-            "model": {"label_embedding": kind, **model},
-            "training": {"seed": seed, "checkpoint": False, **(FULL if seed == 0 else SLIM)},
-        },
-    )
+def _config(base: ExperimentConfig, seed: int, method: dict[str, Any]) -> ExperimentConfig:
+    training = {"seed": seed, "checkpoint": False, **(FULL if seed == 0 else SLIM)}
+    return override(base, {"method": method, "training": training})

@@ -1,53 +1,145 @@
 """The measurement pass at the end of an epoch: eval mode, natural order, no augmentation.
 
-What enters a figure is measured here and nowhere else: exact class statistics in ``f`` and ``mu`` on
-train and test, scores and average precision, and, at chosen epochs, sampled features, attention of
-the probe images and the Gram matrices of label embedding and classifier.
+What enters a figure is measured here and nowhere else: exact class statistics of every space that the method
+has on train and test, scores and average precision, what the method observes of itself, and, at chosen epochs,
+sampled features and attention of the probe images.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
-from mlcnc.data import ImageSplit
-from mlcnc.data.transforms import to_float
+from mlcnc.data import ImageSplit, MultiLabelDataset
+from mlcnc.data.loader import ImageLoader
+from mlcnc.data.protocol import Normalisation, RowsOfSplit
+from mlcnc.methods.method import Measured, Method, Output
 from mlcnc.metrics import (
     ClassStatistics,
     ClassStatisticsAccumulator,
-    ConcatenatedMeansAccumulator,
     SpaceFeatures,
-    gram_distance,
     measure_split,
-    minority_collapse,
     positive_rows,
 )
-from mlcnc.metrics.measurement import concatenated_metrics, duality_metrics, tag_metrics
-from mlcnc.models import HeadOutput
-from mlcnc.training.build import Experiment
-from mlcnc.training.epoch import autocast, load_batch, to_device
+from mlcnc.store import Space
 from mlcnc.training.sample_choice import SPLIT_CODES, SampleChoice
 
 BATCH_SIZE = 256
 FEATURE_BUDGET_BYTES = 512 * 2**20
-"""Class-wise features of one space and split are kept for the second pass up to this size; of larger
-ones the positives only, and the binary form of NC4 is left out."""
+"""Features of one space and split are kept for the second pass up to this size; of larger ones the positives
+up to the same size, and the binary form of NC4 is left out; of still larger ones nothing."""
+
+WIDEST_IN_FLOAT32 = 64
+"""Sampled features of at most so many numbers are stored in float32, wider ones in float16."""
+
+Forward = Callable[[Tensor], Output]
+
+
+@dataclass(frozen=True)
+class MeasuredImages:
+    """The images that are measured, in batches of natural order.
+
+    Attributes:
+        loaders: by split; ``validation`` only where there is one.
+        train: the training images among them: all, or a fixed sample of a large set.
+    """
+
+    loaders: Mapping[str, ImageLoader]
+    train: ImageSplit
+
+
+def measured_images(
+    dataset: MultiLabelDataset,
+    normalisation: Normalisation,
+    device: torch.device,
+    most_train: int,
+    seed: int,
+    num_workers: int | None,
+) -> MeasuredImages:
+    """Return the loaders of what is measured.
+
+    Args:
+        dataset: with its splits.
+        normalisation: of the images.
+        device: where batches go.
+        most_train: of a larger training set so many images are measured, see :func:`measured_rows`.
+        seed: of their choice.
+        num_workers: as for the loaders of training.
+    """
+    train = dataset.train
+    if len(train) > most_train:
+        train = RowsOfSplit(train, measured_rows(train.targets, dataset.groups["tail"], most_train, seed))
+    splits = {"train": train, "validation": dataset.validation, "test": dataset.test}
+
+    def loader(split: ImageSplit) -> ImageLoader:
+        return ImageLoader(
+            split,
+            lambda epoch: np.arange(len(split)),
+            batch_size=BATCH_SIZE,
+            normalisation=normalisation,
+            device=device,
+            num_workers=num_workers,
+        )
+
+    loaders = {name: loader(split) for name, split in splits.items() if split is not None}
+    return MeasuredImages(loaders, train)
+
+
+def measured_rows(targets: NDArray[np.uint8], tail: Sequence[int], number: int, seed: int) -> NDArray[np.int64]:
+    """Return ``number`` rows in natural order: images of tail classes, up to half, and drawn ones."""
+    rng = np.random.default_rng([seed, 21])
+    rare = rng.permutation(np.flatnonzero(targets[:, list(tail)].any(axis=1)))[: number // 2]
+    others = np.setdiff1d(np.arange(len(targets)), rare)
+    drawn = rng.permutation(others)[: number - len(rare)]
+    return np.sort(np.concatenate([rare, drawn])).astype(np.int64)
+
+
+@torch.no_grad()
+def spaces_of(forward: Forward, image_shape: tuple[int, ...], device: torch.device) -> list[Space]:
+    """Return the spaces of a method as it names them, from a grey image in eval mode.
+
+    Args:
+        forward: the method.
+        image_shape: (H, W, 3).
+        device: of the method.
+    """
+    height, width, channels = image_shape
+    with _eval_mode(forward):
+        output = forward(torch.zeros(1, channels, height, width, device=device))
+    class_wise = [Space(name=name, kind="class", dim=t.shape[2]) for name, t in output.class_spaces.items()]
+    image_wise = [Space(name=name, kind="image", dim=t.shape[1]) for name, t in output.image_spaces.items()]
+    return class_wise + image_wise
 
 
 def measure(
-    experiment: Experiment, choice: SampleChoice, *, with_arrays: bool, thorough: bool = True
+    method: Method,
+    forward: Forward,
+    images: MeasuredImages,
+    choice: SampleChoice,
+    *,
+    groups: Mapping[str, Sequence[int]],
+    average: AveragedModel | None = None,
+    with_arrays: bool,
+    thorough: bool = True,
 ) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
     """Measure train, validation and test with the current (or averaged) weights.
 
     Args:
-        experiment: whose network is measured; its mode is restored afterwards.
+        method: what is measured; its mode is restored afterwards.
+        forward: the method as it is called, with its precision.
+        images: that are measured.
         choice: the pairs and probe images whose features and attention are kept.
+        groups: class indices of ``head``, ``medium`` and ``tail``.
+        average: weights that are measured in place of the method's own.
         with_arrays: also return what an epoch file holds.
         thorough: also compute the metrics that need the features a second time; always with arrays.
 
@@ -56,75 +148,57 @@ def measure(
         ``seconds_measure`` the time of the whole measurement.
     """
     started = time.perf_counter()
-    network = experiment.measured_network
-    was_training = network.training
-    network.eval()
     metrics: dict[str, float] = {}
     arrays: dict[str, NDArray[Any]] = {}
-    sampled: list[dict[str, NDArray[Any]]] = []
+    statistics: dict[str, dict[str, ClassStatistics]] = {}
+    sampled: dict[str, list[NDArray[Any]]] = {}
     forward_seconds = 0.0
-    dataset = experiment.dataset
     thorough = thorough or with_arrays
-    for name in ("train", "validation", "test"):
-        split = getattr(dataset, name)
-        if split is None:
-            continue
-        passed = _pass_over(experiment, split, choice if with_arrays else None, name, keep=thorough)
-        forward_seconds += passed.forward_seconds
-        split_metrics, split_arrays = measure_split(
-            name,
-            targets=split.targets,
-            groups=dataset.groups,
-            scores=None if name == "train" else passed.scores,
-            logits=passed.scores,
-            spaces={} if name == "validation" else passed.statistics(),
-            features=passed.features(),
-            thorough=thorough,
-        )
-        metrics.update(split_metrics)
-        if name != "validation":
-            more, parts = _of_the_head(experiment, name, passed, thorough=thorough)
-            metrics.update(more)
-            split_arrays.update(parts)
-        arrays.update(split_arrays)
-        if passed.sampled:
-            sampled.append(passed.sampled)
-        if passed.attention is not None:
-            arrays["probes/attention"] = passed.attention
-    drift = functional.cosine_similarity(
-        experiment.measured_network.head.label_embedding.detach(), experiment.initial_embedding, dim=1
-    )
-    metrics["label_embedding/drift_cosine"] = float(drift.mean())
-    weight = experiment.measured_network.head.classifier.weight.detach().float().cpu().numpy()
-    metrics["classifier/etf_drift"] = gram_distance(weight, centring="none")
-    for group, members in dataset.groups.items():
-        found = minority_collapse(weight, members)
-        metrics[f"classifier/angle_mean_{group}"] = found.angle_mean
-        metrics[f"classifier/angle_min_{group}"] = found.angle_min
-    if with_arrays:
-        for space in ("f", "mu"):
-            pieces = [part[space] for part in sampled]
-            if pieces:
-                arrays[f"samples/{space}"] = np.concatenate(pieces)
-        arrays.update(_gram_arrays(experiment, drift))
-    network.train(was_training)
+    with _averaged_weights(method, average), _eval_mode(forward):
+        for name, loader in images.loaders.items():
+            has_spaces = name != "validation"
+            looks = _Looks(choice, name, method.unsampled) if with_arrays and has_spaces else None
+            passed = _pass_over(forward, loader, looks, keep=thorough, has_spaces=has_spaces)
+            loader.close()  # its workers would wait for the next measurement beside those of training
+            forward_seconds += passed.forward_seconds
+            found = passed.statistics()
+            split_metrics, split_arrays = measure_split(
+                name,
+                targets=loader.split.targets,
+                groups=groups,
+                scores=None if name == "train" else passed.scores,
+                logits=passed.scores,
+                spaces=found,
+                features=passed.features(),
+                thorough=thorough,
+                budget_bytes=FEATURE_BUDGET_BYTES,
+            )
+            metrics.update(split_metrics)
+            arrays.update(split_arrays)
+            if has_spaces:
+                statistics[name] = found
+            for space, part in looks.features().items() if looks else ():
+                sampled.setdefault(space, []).append(part)
+            if looks and looks.maps:
+                arrays["probes/attention"] = _in_order(looks.maps)  # (P, C, h, w)
+        own = method.observe(Measured(statistics, groups, with_arrays))
+    metrics.update(own.metrics)
+    arrays.update(own.arrays)
+    arrays.update({f"samples/{space}": np.concatenate(parts) for space, parts in sampled.items()})
     metrics["seconds_forward"] = forward_seconds
     metrics["seconds_measure"] = time.perf_counter() - started
     return metrics, arrays if with_arrays else {}
 
 
+@dataclass
 class _Pass:
-    """What one pass over a split gathered."""
+    """What one pass over a split gathers."""
 
-    def __init__(self) -> None:
-        self.accumulators: dict[str, ClassStatisticsAccumulator] = {}
-        self.concatenated: ConcatenatedMeansAccumulator | None = None
-        self.kept: dict[str, list[tuple[Tensor, Tensor]]] = {}
-        self.positives: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
-        self.score_parts: list[NDArray[np.float32]] = []
-        self.sampled: dict[str, NDArray[Any]] = {}
-        self.attention: NDArray[np.float16] | None = None
-        self.forward_seconds = 0.0
+    accumulators: dict[str, ClassStatisticsAccumulator] = field(default_factory=dict)
+    kept: dict[str, list[tuple[Tensor, Tensor]]] = field(default_factory=dict)
+    positives: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = field(default_factory=dict)
+    score_parts: list[NDArray[np.float32]] = field(default_factory=list)
+    forward_seconds: float = 0.0
 
     @property
     def scores(self) -> NDArray[np.float32]:
@@ -133,11 +207,11 @@ class _Pass:
     def statistics(self) -> dict[str, ClassStatistics]:
         return {space: part.compute() for space, part in self.accumulators.items()}
 
-    def keep(self, space: str, features: Tensor, targets: Tensor, num_images: int) -> None:
-        """Keep what the second pass needs: everything where it fits, else the positives."""
+    def keep(self, space: str, features: Tensor, targets: Tensor, num_images: int, num_positives: int) -> None:
+        """Keep what the second pass needs: everything where it fits, else the positives, else nothing."""
         if features[0].numel() * num_images * features.element_size() <= FEATURE_BUDGET_BYTES:
             self.kept.setdefault(space, []).append((features.cpu(), targets.cpu()))
-        else:
+        elif features.shape[-1] * num_positives * features.element_size() <= FEATURE_BUDGET_BYTES:
             rows, labels, multiplicity = positive_rows(features, targets)
             self.positives.setdefault(space, []).append((rows.cpu(), labels.cpu(), multiplicity.cpu()))
 
@@ -147,72 +221,44 @@ class _Pass:
         for space, parts in self.kept.items():
             features, targets = (torch.cat(part) for part in zip(*parts, strict=True))
             found[space] = SpaceFeatures.of(features, targets)
-        for space, pairs in self.positives.items():
-            found[space] = SpaceFeatures(*(torch.cat(part) for part in zip(*pairs, strict=True)))
+        for space, rows in self.positives.items():
+            found[space] = SpaceFeatures(*(torch.cat(part) for part in zip(*rows, strict=True)))
         return found
 
 
-@torch.no_grad()
-def _pass_over(
-    experiment: Experiment, split: ImageSplit, choice: SampleChoice | None, name: str, *, keep: bool
-) -> _Pass:
-    gathered = _Pass()
-    kept: dict[str, list[tuple[NDArray[np.int64], NDArray[Any]]]] = {"f": [], "mu": []}
-    attention: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
-    for start in range(0, len(split), BATCH_SIZE):
-        indices = np.arange(start, min(start + BATCH_SIZE, len(split)))
-        images, targets = load_batch(split, indices)
-        tick = time.perf_counter()
-        with autocast(experiment):
-            output: HeadOutput = experiment.measured_network(to_device(to_float(images), experiment.device))
-        logits = output.logits.float().cpu().numpy()  # waits for an asynchronous device
-        gathered.forward_seconds += time.perf_counter() - tick
-        gathered.score_parts.append(logits)
-        if name == "validation":
-            continue
-        features = {"f": output.class_features, "mu": output.projected_features}
-        on_host = {space: _on_host(part) for space, part in features.items()}
-        for space, part in on_host.items():
-            if space not in gathered.accumulators:
-                gathered.accumulators[space] = ClassStatisticsAccumulator(*part.shape[1:])
-            labels_here = targets.to(part.device)
-            gathered.accumulators[space].update(part, labels_here)
-            if keep:
-                gathered.keep(space, part, labels_here, len(split))
-            if space == "mu":
-                if gathered.concatenated is None:
-                    gathered.concatenated = ConcatenatedMeansAccumulator(*part.shape[1:])
-                gathered.concatenated.update(part, labels_here)
-        if choice is None:
-            continue
-        wanted = np.flatnonzero(
-            (choice.split == SPLIT_CODES[name])
-            & (choice.image_index >= start)
-            & (choice.image_index < start + BATCH_SIZE)
-        )
-        rows = torch.from_numpy(choice.image_index[wanted] - start).to(output.logits.device)
-        labels = torch.from_numpy(choice.class_index[wanted]).to(output.logits.device)
-        for space, dtype in (("f", np.float16), ("mu", np.float32)):
-            values = features[space][rows, labels].float().cpu().numpy().astype(dtype)
-            kept[space].append((wanted, values))
-        if name == "test":
-            here = np.flatnonzero((choice.probes >= start) & (choice.probes < start + BATCH_SIZE))
-            if len(here):
-                chosen = torch.from_numpy(choice.probes[here] - start).to(output.logits.device)
-                maps = output.attention[chosen].float().cpu().numpy().astype(np.float16)
-                attention.append((here, maps))
-    if choice is not None and name != "validation":
-        for space, parts in kept.items():
-            gathered.sampled[space] = _in_order(parts)
-        if attention:
-            maps = _in_order(attention)  # (P, C, h*w)
-            gathered.attention = maps.reshape(*maps.shape[:2], *output.map_size)
-    return gathered
+class _Looks:
+    """Sampled features and attention of probe images, gathered as their batches come by."""
 
+    def __init__(self, choice: SampleChoice, split: str, unsampled: frozenset[str]) -> None:
+        own = choice.split == SPLIT_CODES[split]
+        self.pairs = np.flatnonzero(own)  # (n,) places in the sample
+        self.images = choice.image_index[own]
+        self.classes = choice.class_index[own]
+        self.probes = choice.probes if split == "test" else choice.probes[:0]
+        self.unsampled = unsampled
+        self.parts: dict[str, list[tuple[NDArray[np.int64], NDArray[Any]]]] = {}
+        self.maps: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
 
-def _on_host(features: Tensor) -> Tensor:
-    # MPS has no float64, which the statistics need
-    return features.cpu() if features.device.type == "mps" else features
+    def at(self, output: Output, rows: NDArray[np.int64]) -> None:
+        """Keep what is wanted of a batch of these rows, which follow one another."""
+        first = rows[0]
+        here = np.flatnonzero((self.images >= first) & (self.images < first + len(rows)))
+        images, classes = (torch.from_numpy(part[here]) for part in (self.images - first, self.classes))
+        images, classes = images.to(output.logits.device), classes.to(output.logits.device)
+        for space, features in spaces_in(output).items():
+            if space not in self.unsampled:
+                chosen = features[images, classes] if features.ndim == 3 else features[images]
+                dtype = np.float32 if chosen.shape[1] <= WIDEST_IN_FLOAT32 else np.float16
+                values = chosen.float().cpu().numpy().astype(dtype)
+                self.parts.setdefault(space, []).append((self.pairs[here], values))
+        probes = np.flatnonzero((self.probes >= first) & (self.probes < first + len(rows)))
+        if output.attention is not None and len(probes):
+            chosen = output.attention[torch.from_numpy(self.probes[probes] - first).to(output.attention.device)]
+            self.maps.append((probes, chosen.float().cpu().numpy().astype(np.float16)))
+
+    def features(self) -> dict[str, NDArray[Any]]:
+        """Return the sampled features of every space in the order of the sample."""
+        return {space: _in_order(parts) for space, parts in self.parts.items()}
 
 
 def _in_order(parts: list[tuple[NDArray[np.int64], NDArray[Any]]]) -> NDArray[Any]:
@@ -222,45 +268,57 @@ def _in_order(parts: list[tuple[NDArray[np.int64], NDArray[Any]]]) -> NDArray[An
     return ordered
 
 
-def _of_the_head(
-    experiment: Experiment, split: str, passed: _Pass, *, thorough: bool
-) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
-    """Return NC3 against label embedding and classifier, staleness and multi-label NC of one split."""
-    head = experiment.measured_network.head
-    statistics = passed.statistics()
-    used = experiment.class_means.means if bool(experiment.class_means.seen.any()) else None
-    metrics = duality_metrics(
-        split,
-        head.label_embedding.detach().float().cpu().numpy(),
-        statistics["f"],
-        statistics["mu"],
-        class_means_used=None if used is None or split != "train" else used.float().cpu().numpy(),
-    )
-    arrays: dict[str, NDArray[Any]] = {}
-    if passed.concatenated is None:
-        return metrics, arrays
-    joined = passed.concatenated.compute()
-    weight = head.classifier.weight.detach().float().cpu().numpy()
-    if weight.shape == joined.positive.shape:
-        metrics.update(concatenated_metrics(split, weight, joined, statistics["mu"]))
-        arrays[f"{split}.concat/positive_means"] = joined.positive.astype(np.float32)
-        arrays[f"{split}.concat/overall_mean"] = joined.overall_mean.astype(np.float32)
-    kept = passed.kept.get("mu")
-    if thorough and kept:
-        features = torch.cat([part for part, _ in kept]).flatten(1)
-        metrics.update(tag_metrics(split, features, torch.cat([part for _, part in kept])))
-    return metrics, arrays
+@torch.no_grad()
+def _pass_over(
+    forward: Forward, loader: ImageLoader, looks: _Looks | None, *, keep: bool, has_spaces: bool
+) -> _Pass:
+    passed = _Pass()
+    num_positives = int(loader.split.targets.sum())
+    for batch in loader.epoch(0):
+        tick = time.perf_counter()
+        output = forward(batch.images)
+        passed.score_parts.append(output.logits.float().cpu().numpy())  # waits for an asynchronous device
+        passed.forward_seconds += time.perf_counter() - tick
+        if not has_spaces:
+            continue
+        for space, features in spaces_in(output).items():
+            # MPS has no float64, which the statistics need
+            part = features.cpu() if features.device.type == "mps" else features
+            targets = batch.targets.to(part.device)
+            if space not in passed.accumulators:
+                passed.accumulators[space] = ClassStatisticsAccumulator(targets.shape[1], part.shape[-1])
+            passed.accumulators[space].update(part, targets)
+            if keep:
+                passed.keep(space, part, targets, loader.num_images, num_positives)
+        if looks is not None:
+            looks.at(output, batch.indices)
+    return passed
 
 
-def _gram_arrays(experiment: Experiment, drift: Tensor) -> dict[str, NDArray[Any]]:
-    head = experiment.measured_network.head
-    embedding = head.label_embedding.detach().float()
-    weight = head.classifier.weight.detach().float()
-    return {
-        "label_embedding/gram": (embedding @ embedding.T).cpu().numpy(),
-        "label_embedding/drift_cosine": drift.float().cpu().numpy(),
-        "classifier/gram": (weight @ weight.T).cpu().numpy(),
-        "classifier/weight": weight.cpu().numpy(),
-        "label_embedding/weight": embedding.cpu().numpy(),
-        "class_means_used": experiment.class_means.means.detach().float().cpu().numpy(),
-    }
+def spaces_in(output: Output) -> dict[str, Tensor]:
+    """Return every space of an output by name, class-wise (B, C, dim) or image-wise (B, dim)."""
+    return {**output.class_spaces, **output.image_spaces}
+
+
+@contextmanager
+def _eval_mode(forward: Any) -> Iterator[None]:
+    was_training = forward.training
+    forward.eval()
+    try:
+        yield
+    finally:
+        forward.train(was_training)
+
+
+@contextmanager
+def _averaged_weights(method: Method, average: AveragedModel | None) -> Iterator[None]:
+    if average is None:
+        yield
+        return
+    part = method.averaged
+    own = {name: value.clone() for name, value in part.state_dict().items()}
+    part.load_state_dict(average.module.state_dict())
+    try:
+        yield
+    finally:
+        part.load_state_dict(own)

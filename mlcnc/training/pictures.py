@@ -8,18 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.data import MultiLabelDataset
+from mlcnc.data import ImageSplit
 from mlcnc.training.sample_choice import SPLIT_CODES, SampleChoice
 
 LONGEST_SIDE = 160
 QUALITY = 80
 
 
-def picture_arrays(dataset: MultiLabelDataset, choice: SampleChoice, limit: int) -> dict[str, NDArray[Any]]:
+def picture_arrays(
+    train: ImageSplit, test: ImageSplit, choice: SampleChoice, limit: int
+) -> dict[str, NDArray[Any]]:
     """Return WebP pictures of sampled images, probe images and further test images, as flat arrays.
 
     Args:
-        dataset: with train and test splits.
+        train, test: the splits in which the sample was chosen.
         choice: whose images come first.
         limit: at most so many pictures; 0 keeps none.
 
@@ -29,11 +31,11 @@ def picture_arrays(dataset: MultiLabelDataset, choice: SampleChoice, limit: int)
     """
     pairs = zip(choice.split.tolist(), choice.image_index.tolist(), strict=True)
     probes = ((SPLIT_CODES["test"], int(index)) for index in choice.probes)
-    rest = ((SPLIT_CODES["test"], index) for index in range(len(dataset.test)))
+    rest = ((SPLIT_CODES["test"], index) for index in range(len(test)))
     wanted = sorted(list(dict.fromkeys([*probes, *pairs, *rest]))[:limit])
     if not wanted:
         return {}
-    splits = {code: getattr(dataset, name) for name, code in SPLIT_CODES.items()}
+    splits = {SPLIT_CODES["train"]: train, SPLIT_CODES["test"]: test}
     encoded = [_encoded(splits[code].image(index)) for code, index in wanted]
     table = np.array(wanted, dtype=np.int64)  # (n, 2)
     return {

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 
 from tqdm import tqdm
 
-from mlcnc.training.epoch import EpochProgress
+
+@dataclass(frozen=True)
+class EpochProgress:
+    """What the progress bar shows after a batch; the losses are those of a step that is a few steps old."""
+
+    batch: int
+    num_batches: int
+    num_images: int
+    losses: Mapping[str, float]
 
 
 class ProgressBar:
@@ -65,7 +75,7 @@ class ProgressBar:
 
 
 class EpochLines:
-    """One line an epoch: loss, mAP, NC1, images per second, time left; a context manager like the bar.
+    """One line an epoch: loss, mAP, NC1 by space, images per second, time left; a context manager like the bar.
 
     Args:
         first: the epoch that comes first.
@@ -85,6 +95,11 @@ class EpochLines:
     def on_epoch(self, epoch: int, best: dict[str, float], metrics: dict[str, float]) -> None:
         """Say how the epoch went."""
         parts = [words.format(metrics[name]) for name, words in LOGGED.items() if name in metrics]
+        collapse = [f"{found[1]} {metrics[found[0]]:.3f}" for found in map(NC1.fullmatch, metrics) if found]
+        if collapse:
+            parts.append(f"NC1 of train {', '.join(collapse)}")
+        if "images_per_second" in metrics:
+            parts.append(f"{metrics['images_per_second']:.0f} images/s")
         left = self.num_epochs - 1 - epoch
         if left:
             seconds = (time.perf_counter() - self.started) / (epoch + 1 - self.first) * left
@@ -108,11 +123,11 @@ LOGGED = {
     "train/loss": "loss {:.3f}",
     "validation/map_total": "validation mAP {:.1f}",
     "test/map_total": "test mAP {:.1f}",
-    "train.f/nc1_trace": "NC1 of train f {:.2f}",
-    "train.mu/nc1_trace": "of mu {:.3f}",
-    "images_per_second": "{:.0f} images/s",
 }
-"""What a line says of an epoch, by metric."""
+"""What a line says first of an epoch, by metric."""
+
+NC1 = re.compile(r"train\.([^/]+)/nc1_trace")
+"""By space; which there are hangs on the method."""
 
 
 def progress_of(

@@ -28,11 +28,14 @@ class SampleChoice:
     probes: NDArray[np.int64]
 
 
-def choose_samples(dataset: MultiLabelDataset, num_pairs: int, num_probes: int, seed: int) -> SampleChoice:
+def choose_samples(
+    dataset: MultiLabelDataset, train: ImageSplit, num_pairs: int, num_probes: int, seed: int
+) -> SampleChoice:
     """Choose pairs with every tail positive of train kept and the rest even over classes and splits.
 
     Args:
-        dataset: with train and test splits.
+        dataset: gives groups, class counts and the test split.
+        train: the training images that are measured; rows of the sample are places in it.
         num_pairs: at most so many image-label pairs, tail positives of train first.
         num_probes: at most so many test images; each class in turn gets one, rarest first.
         seed: of the choice within a class.
@@ -41,8 +44,8 @@ def choose_samples(dataset: MultiLabelDataset, num_pairs: int, num_probes: int, 
     tail = set(dataset.groups["tail"])
     queues: list[list[tuple[int, int, int]]] = []
     kept: list[tuple[int, int, int]] = []
-    for name, code in SPLIT_CODES.items():
-        targets = getattr(dataset, name).targets
+    for split, code in ((train, SPLIT_CODES["train"]), (dataset.test, SPLIT_CODES["test"])):
+        targets = split.targets
         for label in range(dataset.num_classes):
             rows = rng.permutation(np.flatnonzero(targets[:, label]))
             pairs = [(code, label, int(row)) for row in rows]

@@ -1,34 +1,297 @@
-"""The order of events of a run: build, train an epoch, measure, log, save, and so on to the end."""
+"""Training, top to bottom: settings, data, method, step, measurement, saving.
+
+:func:`build` turns settings into objects, :func:`train_epoch` is the loop over batches, :func:`one_epoch` the
+order of events of an epoch, :func:`train` and :func:`resume` begin and go on with a run.
+"""
 
 from __future__ import annotations
 
-import subprocess
 import time
-from collections.abc import Callable
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
+import numpy as np
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mlcnc import stopping
-from mlcnc.config import ExperimentConfig, default_stem, parse
-from mlcnc.errors import StoreError
-from mlcnc.store import RunStore, RunWriter, free_bytes, new_run_id
-from mlcnc.training.build import Experiment, build
+from mlcnc.config import DataConfig, ExperimentConfig, default_stem, parse
+from mlcnc.data import MultiLabelDataset, build_dataset
+from mlcnc.data.augmentation import LightAugmentation
+from mlcnc.data.loader import ImageLoader
+from mlcnc.data.protocol import Normalisation
+from mlcnc.data.samplers import build_sampler
+from mlcnc.errors import ConfigError
+from mlcnc.methods.method import Method, Moment, TrainingStatistics, build_method
+from mlcnc.models.backbone import build_backbone
+from mlcnc.store import RunStore, RunWriter, new_run_id, require_free_space
 from mlcnc.training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from mlcnc.training.device import device_name
-from mlcnc.training.epoch import EpochProgress, train_epoch
-from mlcnc.training.measurement import measure
+from mlcnc.training.device import select_device
+from mlcnc.training.loss_record import LossRecord
+from mlcnc.training.measurement import MeasuredImages, measure, measured_images, spaces_of
+from mlcnc.training.optimisation import build_optimiser, build_schedule
 from mlcnc.training.pictures import picture_arrays
-from mlcnc.training.progress import progress_of
+from mlcnc.training.progress import EpochProgress, progress_of
+from mlcnc.training.record import SELECTION_METRIC, closing_sentence, create_writer, git_commit
 from mlcnc.training.sample_choice import SampleChoice, choose_samples, sample_arrays
 
-MIN_FREE_BYTES = 50 * 2**20
-"""A run of the built-in data needs less than this; below it, it would die half-way."""
+# ---- settings to objects ------------------------------------------------------------------------------------
 
-SELECTION_METRIC = "validation/map_total"
+
+@dataclass
+class Experiment:
+    """Everything one training run works with, built from its config.
+
+    Attributes:
+        fabric: places tensors, casts, and goes backwards; one process for now.
+        method: network, loss and state.
+        step: the same as Fabric wraps it; its ``loss`` is a training step, its call a forward pass.
+        loaders: of the training images, one a stream of the method.
+        images: what is measured.
+        average: of the weights, where one is kept.
+        best: epoch and value of the best validation mAP so far.
+    """
+
+    config: ExperimentConfig
+    dataset: MultiLabelDataset
+    fabric: Fabric
+    method: Method
+    step: _FabricModule
+    loaders: Sequence[ImageLoader]
+    images: MeasuredImages
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    average: AveragedModel | None
+    device_note: str
+    best: dict[str, float] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """End the processes that read images."""
+        for loader in (*self.loaders, *self.images.loaders.values()):
+            loader.close()
+
+
+def build(config: ExperimentConfig) -> Experiment:
+    """Return all objects of a run, seeded by ``config.training.seed``.
+
+    Raises:
+        ConfigError: a setting does not fit this machine or the data set.
+        WeightsUnavailableError: pre-trained weights are asked for and cannot be had.
+    """
+    data, training = config.data, config.training
+    if training.num_threads is not None:
+        torch.set_num_threads(training.num_threads)
+    device, device_note = select_device(training.device)
+    half = device.type == "cuda" and training.mixed_precision
+    fabric = Fabric(accelerator=device.type, devices=1, precision="bf16-mixed" if half else "32-true")
+
+    dataset = dataset_of(data)
+    torch.manual_seed(training.seed)
+    backbone = build_backbone(config.model.backbone, weights=config.model.weights)
+    statistics = TrainingStatistics(
+        dataset.class_names, dataset.class_counts, dataset.co_occurrence, len(dataset.train)
+    )
+    method = build_method(config.method, backbone, statistics, seed=training.seed)
+    if device.type != "mps":
+        method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
+
+    normalisation = dataset.normalisation
+    if backbone.mean is not None and backbone.std is not None:
+        normalisation = Normalisation(backbone.mean, backbone.std)
+    loaders = [
+        ImageLoader(
+            dataset.train,
+            build_sampler(sampler, dataset.train.targets, num_samples(config, dataset), training.seed).indices,
+            batch_size=training.batch_size,
+            seed=training.seed,
+            stream=stream,
+            augmentation=dataset.augmentation
+            or LightAugmentation(flip=data.flip, shift=data.shift, jitter=data.jitter),
+            normalisation=normalisation,
+            device=fabric.device,
+            num_workers=data.num_workers,
+        )
+        for stream, sampler in enumerate(streams_of(config))
+    ]
+
+    optimiser = build_optimiser(training, method.parameter_groups(training.weight_decay), device)
+    updates_an_epoch = -(-loaders[0].num_batches(0) // training.accumulation)
+    schedule = build_schedule(training, optimiser, updates_an_epoch)
+    step = fabric.setup_module(method)
+    step.mark_forward_method("loss")
+    return Experiment(
+        config=config,
+        dataset=dataset,
+        fabric=fabric,
+        method=method,
+        step=step,
+        loaders=loaders,
+        images=measured_images(
+            dataset, normalisation, fabric.device, training.num_measured_train, training.seed, data.num_workers
+        ),
+        optimiser=fabric.setup_optimizers(optimiser),  # type: ignore[arg-type]  # Fabric's wrapper is one
+        schedule=schedule,
+        average=_moving_average(method, training.ema_decay),
+        device_note=device_note,
+    )
+
+
+def dataset_of(config: DataConfig) -> MultiLabelDataset:
+    """Return the data set of a config.
+
+    Raises:
+        UnknownDatasetError: no data set has that name.
+    """
+    return build_dataset(config.dataset, seed=config.seed, size=config.image_size)
+
+
+def num_samples(config: ExperimentConfig, dataset: MultiLabelDataset) -> int:
+    """Return how many images a stream draws an epoch."""
+    return config.data.num_samples or len(dataset.train)
+
+
+def streams_of(config: ExperimentConfig) -> tuple[str, ...]:
+    """Return the samplers of the method's streams; of a single one the setting's, else the loss's, goes before.
+
+    Raises:
+        ConfigError: a sampler is named for a method that draws from several.
+    """
+    streams = config.method.streams
+    named = config.data.sampler or getattr(getattr(config.method, "classification", None), "sampler", None)
+    if named is None:
+        return streams
+    if len(streams) != 1:
+        raise ConfigError(
+            f"data.sampler must be none for {config.method.title}, which draws from {' and '.join(streams)}, "
+            f"got {named!r}"
+        )
+    return (named,)
+
+
+def _moving_average(method: Method, decay: float | None) -> AveragedModel | None:
+    if decay is None:
+        return None
+    blend = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # untyped in torch
+    return AveragedModel(method.averaged, multi_avg_fn=blend, use_buffers=True)
+
+
+# ---- one epoch ----------------------------------------------------------------------------------------------
+
+
+class Events(NamedTuple):
+    """Who hears of a run: its writer, the samples it looks at, and whoever wants to know of every batch."""
+
+    writer: RunWriter
+    choice: SampleChoice
+    report: Callable[[EpochProgress], None]
+
+
+def train_epoch(
+    experiment: Experiment, epoch: int, report: Callable[[EpochProgress], None]
+) -> dict[str, float]:
+    """Train one epoch and return its mean losses, learning rate and learned scalars by metric name.
+
+    The order of images, their augmentation and dropout follow from the seed and the epoch alone, so
+    that a resumed run repeats an uninterrupted one. No step waits for the device.
+
+    Raises:
+        NonFiniteLossError: a loss term is NaN or infinite, noticed within a few steps.
+    """
+    training, method = experiment.config.training, experiment.method
+    torch.manual_seed(epoch_seed(training.seed, epoch))
+    experiment.step.train()
+    method.begin_epoch(epoch)
+    record = LossRecord(epoch)
+    num_batches = experiment.loaders[0].num_batches(epoch)
+    streams = zip(*(loader.epoch(epoch) for loader in experiment.loaders), strict=True)
+    for index, batches in enumerate(streams):
+        losses = experiment.step.loss(batches, Moment(epoch, index))
+        done = index - index % training.accumulation  # steps before those of this update
+        experiment.fabric.backward(losses.total / min(training.accumulation, num_batches - done))
+        if (index + 1) % training.accumulation == 0 or index + 1 == num_batches:
+            update(experiment)
+        record.add(losses, len(batches[0].targets))
+        report(EpochProgress(index + 1, num_batches, len(batches[0].targets), record.latest))
+    method.end_epoch(lambda tensor: cast(Tensor, experiment.fabric.all_reduce(tensor, reduce_op="sum")))
+    metrics = {f"train/{name}": value for name, value in record.means().items()}
+    metrics["lr"] = float(experiment.schedule.get_last_lr()[0])
+    metrics |= {name: float(value.detach()) for name, value in method.scalars().items()}
+    return metrics
+
+
+def update(experiment: Experiment) -> None:
+    """Change the weights by the gradients that were gathered; parameters without one do not move."""
+    clip_norm = experiment.config.training.clip_norm
+    if clip_norm is not None:
+        # a norm that is not finite is that of a loss that is not, and told there without waiting for the device
+        experiment.fabric.clip_gradients(
+            experiment.step, experiment.optimiser, max_norm=clip_norm, error_if_nonfinite=False
+        )
+    experiment.optimiser.step()
+    experiment.schedule.step()
+    experiment.optimiser.zero_grad(set_to_none=True)
+    if experiment.average is not None:
+        experiment.average.update_parameters(experiment.method.averaged)
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Return the seed of one epoch's dropout, distinct for every pair."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def one_epoch(experiment: Experiment, events: Events, epoch: int) -> dict[str, float]:
+    """Train, measure, log and save one epoch and return its metrics; a signal to stop waits for the writes."""
+    training = experiment.config.training
+    started = time.perf_counter()
+    arrays: dict[str, NDArray[Any]] = {}
+    with stopping.interruptible():
+        metrics = train_epoch(experiment, epoch, events.report)
+        trained = time.perf_counter()
+        if is_measured(experiment.config, epoch):
+            measured, arrays = measure(
+                experiment.method,
+                experiment.step,
+                experiment.images,
+                events.choice,
+                groups=experiment.dataset.groups,
+                average=experiment.average,
+                with_arrays=has_arrays(experiment.config, epoch),
+                thorough=epoch == training.epochs - 1,
+            )
+            metrics.update(measured)
+    metrics["seconds_train"] = trained - started
+    metrics["images_per_second"] = sum(loader.num_images for loader in experiment.loaders) / (trained - started)
+    score = metrics.get(SELECTION_METRIC, float("nan"))
+    if score > experiment.best.get("value", float("-inf")):
+        experiment.best = {"epoch": epoch, "value": score}
+    metrics["seconds"] = time.perf_counter() - started
+    # logged first: killed before the checkpoint, the run trains this epoch again, the same way
+    events.writer.log_epoch(epoch, metrics, arrays)
+    if training.checkpoint:
+        save_checkpoint(experiment, events.writer.folder, epoch + 1)
+    return metrics
+
+
+def is_measured(config: ExperimentConfig, epoch: int) -> bool:
+    """Return whether an epoch is measured: the first, the last, every n-th and all with arrays."""
+    every = epoch % config.training.measure_every == 0 or epoch == config.training.epochs - 1
+    return every or has_arrays(config, epoch)
+
+
+def has_arrays(config: ExperimentConfig, epoch: int) -> bool:
+    """Return whether the arrays of an epoch are stored: the first, the last and every n-th."""
+    every = config.training.arrays_every
+    return every > 0 and (epoch % every == 0 or epoch == config.training.epochs - 1)
+
+
+# ---- a whole run --------------------------------------------------------------------------------------------
 
 
 def train(
@@ -45,7 +308,7 @@ def train(
     Args:
         config: all settings.
         runs_root: where the run folder is made.
-        run_id: None names it after data set, label embedding and seed.
+        run_id: None names it after data set, method and seed.
         say: receives sentences for the user.
         show_progress: draw a bar on standard error.
         epoch_lines: say one line an epoch in its place, for a log.
@@ -55,18 +318,21 @@ def train(
         KeyboardInterrupt: after the run was recorded as stopped.
     """
     stopping.raise_if_asked()
-    if free_bytes(runs_root) < MIN_FREE_BYTES:
-        raise StoreError(
-            f"the disk of {runs_root} has {free_bytes(runs_root) // 2**20} MiB free, "
-            f"a run needs {MIN_FREE_BYTES // 2**20}; free some space or choose another --runs folder"
-        )
-    experiment = build(config)
-    say(experiment.device_note)
-    run_id = run_id or new_run_id(runs_root, default_stem(config))
-    commit = git_commit()
-    with stopping.uninterrupted(), create_writer(experiment, runs_root, run_id, commit) as writer:
-        say(f"run {run_id}: {config.training.epochs} epochs of {config.data.dataset} into {writer.folder}")
-        run_epochs(experiment, writer, 0, show_progress, say if epoch_lines else None)
+    require_free_space(runs_root)
+    run_id, commit = run_id or new_run_id(runs_root, default_stem(config)), git_commit()
+    with closing(build(config)) as experiment:
+        say(experiment.device_note)
+        dataset, device = experiment.dataset, experiment.fabric.device
+        spaces = spaces_of(experiment.step, dataset.test.image(0).shape, device)
+        with (
+            stopping.uninterrupted(),
+            create_writer(config, dataset, spaces, device, runs_root, run_id, commit) as writer,
+        ):
+            say(
+                f"run {run_id}: {config.training.epochs} epochs of {config.method.title} on "
+                f"{config.data.dataset} into {writer.folder}"
+            )
+            run_epochs(experiment, writer, 0, show_progress, say if epoch_lines else None)
     say(closing_sentence(RunStore(runs_root), run_id))
     return run_id
 
@@ -93,8 +359,7 @@ def resume(
         say(f"run {run_id} is complete: all {config.training.epochs} epochs are logged")
         return run_id
     # locked first: of two that resume at once, one is refused before it costs anything
-    with RunWriter.lock(run) as lock:
-        experiment = build(config)
+    with RunWriter.lock(run) as lock, closing(build(config)) as experiment:
         # killed before the first checkpoint there is nothing to restore: the first epoch is trained again
         begun_only = config.training.checkpoint and not has_checkpoint(run.folder) and len(run.metrics()) <= 1
         first = 0 if begun_only else load_checkpoint(experiment, run.folder, say)
@@ -131,105 +396,20 @@ def run_epochs(
 
         with stopping.interruptible():
             choice = choose_samples(
-                experiment.dataset, training.num_sample_pairs, training.num_probes, training.seed
+                experiment.dataset,
+                experiment.images.train,
+                training.num_sample_pairs,
+                training.num_probes,
+                training.seed,
             )
             samples: dict[str, NDArray[Any]] = {}
             if training.arrays_every and first == 0:
-                pictures = picture_arrays(experiment.dataset, choice, training.num_pictures)
-                samples = sample_arrays(experiment.dataset, choice) | pictures
+                samples = sample_arrays(experiment.dataset, choice)
+                samples |= picture_arrays(
+                    experiment.images.train, experiment.dataset.test, choice, training.num_pictures
+                )
         if samples:
             writer.log_samples(samples)
         for epoch in range(first, training.epochs):
-            metrics = one_epoch(experiment, writer, choice, epoch, report)
+            metrics = one_epoch(experiment, Events(writer, choice, report), epoch)
             bar.on_epoch(epoch, experiment.best, metrics)
-
-
-def one_epoch(
-    experiment: Experiment,
-    writer: RunWriter,
-    choice: SampleChoice,
-    epoch: int,
-    report: Callable[[EpochProgress], None],
-) -> dict[str, float]:
-    """Train, measure, log and save one epoch and return its metrics; a signal to stop waits for the writes."""
-    training = experiment.config.training
-    started = time.perf_counter()
-    with stopping.interruptible():
-        metrics = train_epoch(experiment, epoch, report)
-        trained = time.perf_counter()
-        last = epoch == training.epochs - 1
-        measured, arrays = measure(
-            experiment, choice, with_arrays=has_arrays(experiment.config, epoch), thorough=last
-        )
-    metrics.update(measured)
-    metrics["seconds_train"] = trained - started
-    metrics["images_per_second"] = experiment.sampler.num_samples / (trained - started)
-    score = metrics.get(SELECTION_METRIC, float("nan"))
-    if score > experiment.best.get("value", float("-inf")):
-        experiment.best = {"epoch": epoch, "value": score}
-    metrics["seconds"] = time.perf_counter() - started
-    # logged first: killed before the checkpoint, the run trains this epoch again, the same way
-    writer.log_epoch(epoch, metrics, arrays)
-    if training.checkpoint:
-        save_checkpoint(experiment, writer.folder, epoch + 1)
-    return metrics
-
-
-def has_arrays(config: ExperimentConfig, epoch: int) -> bool:
-    """Return whether the arrays of an epoch are stored: the first, the last and every n-th."""
-    every = config.training.arrays_every
-    return every > 0 and (epoch % every == 0 or epoch == config.training.epochs - 1)
-
-
-def create_writer(experiment: Experiment, runs_root: str | Path, run_id: str, commit: str | None) -> RunWriter:
-    """Return the writer of a new run with everything that is known before the first epoch."""
-    config, dataset = experiment.config, experiment.dataset
-    return RunWriter.create(
-        runs_root,
-        run_id,
-        class_names=dataset.class_names,
-        class_counts=dataset.class_counts.tolist(),
-        groups=dataset.groups,
-        config=config.model_dump(),
-        name=config.name or run_id,
-        seed=config.training.seed,
-        group_thresholds=dataset.group_thresholds,
-        co_occurrence=dataset.co_occurrence,
-        num_train=len(dataset.train),
-        num_validation=0 if dataset.validation is None else len(dataset.validation),
-        num_test=len(dataset.test),
-        num_epochs=config.training.epochs,
-        device=device_name(experiment.device),
-        versions={"mlcnc": version("mlcnc"), "torch": str(torch.__version__)},
-        git_commit=commit,
-    )
-
-
-def git_commit() -> str | None:
-    """Return the commit of the checkout this code lies in, or None."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None
-
-
-def closing_sentence(store: RunStore, run_id: str) -> str:
-    """Return the result in one sentence: the epoch chosen on validation and its test mAP."""
-    run = store.open(run_id)
-    best = run.best_epoch(SELECTION_METRIC)
-    lines = {int(line["epoch"]): line for line in run.metrics()}
-    if best is None:
-        return f"run {run_id}: {len(lines)} epochs logged, no validation mAP"
-    line = lines[best]
-    parts = " / ".join(
-        f"{group} {line[f'test/map_{group}']:.1f}" for group in ("total", "head", "medium", "tail")
-    )
-    return f"run {run_id}: best epoch on validation {best + 1} of {len(lines)}, test mAP {parts}"

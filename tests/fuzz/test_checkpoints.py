@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from mlcnc.errors import RunFormatError
-from mlcnc.training.build import build
 from mlcnc.training.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
+from mlcnc.training.trainer import build
 from tests.conftest import tiny_config
 from tests.fuzz.byte_mutations import damaged_bytes
 from tests.fuzz.path_mutations import odd_path, remove
@@ -113,14 +113,12 @@ def test_no_pickle_is_ever_executed(saved, tmp_path):
         {"next_epoch": -3},
         {"next_epoch": float("inf")},
         {"next_epoch": None},
-        {"network": {}},
-        {"network": 3},
-        {"network": {"x": torch.zeros(2)}},
+        {"method": {}},
+        {"method": 3},
+        {"method": {"x": torch.zeros(2)}},
         {"optimiser": []},
         {"optimiser": {"state": {}, "param_groups": []}},
         {"schedule": None},
-        {"class_means": {}},
-        {"initial_embedding": "none"},
         {"best": 5},
     ],
 )

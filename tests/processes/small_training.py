@@ -13,11 +13,11 @@ NUM_CLASSES = 5
 SIZES = {"train": 37, "validation": 11, "test": 13}
 SMALL = {
     "data": {"num_samples": 23},
-    "model": {"embedding_dim": 12, "num_heads": 2, "projection_dim": 7},
+    "method": {"embedding_dim": 12, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 2},
     "training": {
         "epochs": 4,
-        "warmup_epochs": 2,
         "batch_size": 8,
+        "measure_every": 1,
         "arrays_every": 2,
         "num_sample_pairs": 17,
         "num_probes": 2,
@@ -62,12 +62,12 @@ def glove_file(folder: Path, dim: int = 12) -> Path:
 
 def use_few_images(monkeypatch=None) -> None:
     """Let every training of this process run on the few images."""
-    from mlcnc.training import build
+    from mlcnc.training import trainer
 
     if monkeypatch is None:
-        build.build_dataset = few_images
+        trainer.build_dataset = few_images
     else:
-        monkeypatch.setattr(build, "build_dataset", few_images)
+        monkeypatch.setattr(trainer, "build_dataset", few_images)
 
 
 def weights_of(run_folder: Path) -> dict[str, object]:
@@ -131,12 +131,12 @@ def main() -> int:
     import time
 
     from mlcnc.cli import main as command_line
-    from mlcnc.training import build
+    from mlcnc.training import trainer
 
     def drawn(*arguments, **named):
         print("drawing", flush=True)
         time.sleep(float(os.environ.get("SLOW_DRAWING", "0")))
         return few_images(*arguments, **named)
 
-    build.build_dataset = drawn
+    trainer.build_dataset = drawn
     return command_line()

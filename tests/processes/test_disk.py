@@ -166,5 +166,5 @@ def test_a_new_run_on_a_full_disk_is_refused_with_a_sentence(nursery, small_disk
     errors = tmp_path / "errors.txt"
     with full(small_disk / "ballast"):
         assert nursery.run(small_disk, "run", errors=str(errors)) == 1
-    assert "MiB free, a run needs 50; free some space" in errors.read_text()
+    assert "MiB free, 50 are needed; free some space" in errors.read_text()
     assert os.listdir(small_disk) == ["ballast"]

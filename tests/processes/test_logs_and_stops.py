@@ -70,7 +70,7 @@ def stopped_politely(process, log):
 
 EPOCH = (
     r"^epoch 1/3: loss \d+\.\d{3}, validation mAP \d+\.\d, test mAP \d+\.\d, "
-    r"NC1 of train f \d+\.\d\d, of mu \d+\.\d{3}, \d+ images/s, \d+:\d\d left$"
+    r"NC1 of train f \d+\.\d{3}, mu \d+\.\d{3}, concat \d+\.\d{3}, \d+ images/s, \d+:\d\d left$"
 )
 
 

@@ -34,7 +34,7 @@ from tests.processes.stand_in import (
 
 DIGITS = {
     "data": {**TINY["data"], "dataset": "digits-lt", "flip": False},
-    "model": TINY["model"],
+    "method": TINY["method"],
     "training": {**TINY["training"], "epochs": 2},
 }
 

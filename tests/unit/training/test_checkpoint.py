@@ -66,8 +66,8 @@ def test_no_flipped_bit_changes_a_weight_unnoticed(root, tmp_path):
         except RunFormatError as error:
             told.append(str(error))
             continue
-        for name, value in expected["network"].items():
-            assert torch.equal(value, state["network"][name])
+        for name, value in expected["method"].items():
+            assert torch.equal(value, state["method"][name])
         assert state["next_epoch"] == expected["next_epoch"]
     assert len(told) > 100
     assert all("is damaged" in sentence and "\n" not in sentence for sentence in told)
@@ -151,15 +151,15 @@ def test_a_checkpoint_runs_nothing(cut, tmp_path, monkeypatch):
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("state", [[1, 2], {"next_epoch": 1}, {"network": {}}])
+@pytest.mark.parametrize("state", [[1, 2], {"next_epoch": 1}, {"method": {}}, {"network": {}}])
 def test_a_checkpoint_of_something_else_is_one_sentence(cut, state):
     torch.save(state, cut / "checkpoints" / "last.pt")
-    with pytest.raises(RunFormatError, match=r"does not fit its config|holds a list"):
+    with pytest.raises(RunFormatError, match=r"does not fit its config|holds a list|by an earlier mlcnc"):
         resume("cut", runs_root=cut.parent, **QUIET)
 
 
 def test_on_a_full_disk_the_one_before_is_given_up_first(root, cut, monkeypatch):
-    from mlcnc.training.build import build
+    from mlcnc.training.trainer import build
 
     folder = cut / "checkpoints"
     shutil.copy(folder / "last.pt", folder / "previous.pt")
@@ -191,7 +191,7 @@ def test_on_a_full_disk_the_one_before_is_given_up_first(root, cut, monkeypatch)
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
 def test_only_a_full_disk_costs_the_one_before(cut, monkeypatch, number):
-    from mlcnc.training.build import build
+    from mlcnc.training.trainer import build
 
     folder = cut / "checkpoints"
     shutil.copy(folder / "last.pt", folder / "previous.pt")

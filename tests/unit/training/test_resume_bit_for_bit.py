@@ -17,32 +17,60 @@ QUIET = {"say": lambda text: None, "show_progress": False}
 GLOVE = {"label_embedding": "glove"}
 CASES = {
     "etf": {},
-    "trainable, uniform": {"model": {"label_embedding": "trainable"}, "data": {"sampler": "uniform"}},
-    "glove, average": {"model": GLOVE, "training": {"ema_decay": 0.9}},
+    "trainable, uniform": {"method": {"label_embedding": "trainable"}, "data": {"sampler": "uniform"}},
+    "glove, average": {"method": GLOVE, "training": {"ema_decay": 0.9}},
     "etf, uniform, average": {"data": {"sampler": "uniform"}, "training": {"ema_decay": 0.7}},
-    "glove, uniform, adam": {"model": GLOVE, "data": {"sampler": "uniform"}, "training": {"optimiser": "adam"}},
+    "glove, uniform, adam": {
+        "method": GLOVE,
+        "data": {"sampler": "uniform"},
+        "training": {"optimiser": "adam"},
+    },
     "trainable, cosine, adam, average": {
-        "model": {"label_embedding": "trainable", "attention": "cosine"},
+        "method": {"label_embedding": "trainable", "attention": "cosine"},
         "training": {"optimiser": "adam", "ema_decay": 0.9},
     },
-    "initial only, cumulative": {"model": {"classifier": "init_only"}, "loss": {"class_means": "cumulative"}},
-    "block aligned, cosine": {"model": {"classifier": "block_aligned", "attention": "cosine"}},
+    "initial only, cumulative": {"method": {"classifier": "init_only", "class_means": "cumulative"}},
+    "block aligned, cosine": {"method": {"classifier": "block_aligned", "attention": "cosine"}},
     "linear, no projection, no clipping": {
-        "model": {"classifier": "linear", "projection_dim": None},
+        "method": {"classifier": "linear", "projection_dim": None},
         "training": {"clip_norm": None},
     },
     "no warm-up, trainable, cumulative": {
-        "model": {"label_embedding": "trainable"},
-        "loss": {"class_means": "cumulative", "calibration_normalisation": "pair"},
-        "training": {"warmup_epochs": 0},
+        "method": {
+            "label_embedding": "trainable",
+            "class_means": "cumulative",
+            "calibration_normalisation": "pair",
+            "warmup_epochs": 0,
+        },
+    },
+    "erm": {"method": {"kind": "erm"}},
+    "erm, class-aware, sgd in steps, accumulated, two workers": {
+        "method": {"kind": "erm", "classification": {"kind": "two_way"}},
+        "data": {"sampler": "class_aware", "num_workers": 2},
+        "training": {
+            "optimiser": "sgd",
+            "schedule": "step",
+            "lr_drops": [2],
+            "lr_warmup_updates": 2,
+            "accumulation": 2,
+        },
+    },
+    "cosine to the letter, BCE, measured seldom, erased average": {
+        "method": {
+            "attention": "cosine",
+            "input_map": "none",
+            "embedding_dim": 64,
+            "classification": {"kind": "bce"},
+        },
+        "training": {"measure_every": 3, "arrays_every": 3, "num_measured_train": 20, "ema_decay": 0.5},
     },
 }
 
 
 def config_of(case, folder):
     changes = json.loads(json.dumps(CASES[case]))
-    if changes.get("model", {}).get("label_embedding") == "glove":
-        changes["model"]["glove_path"] = str(glove_file(folder))
+    if changes.get("method", {}).get("label_embedding") == "glove":
+        changes["method"]["glove_path"] = str(glove_file(folder))
     return small_config(**changes)
 
 
@@ -50,9 +78,10 @@ def train_with_copies(monkeypatch, config, folder):
     """Train a run called ``whole`` and keep copies of it as it was after every epoch, ``cut/after-0`` and so on."""
     real = trainer.one_epoch
 
-    def copied(experiment, writer, choice, epoch, report):
-        real(experiment, writer, choice, epoch, report)
-        shutil.copytree(writer.folder, folder / "cut" / f"after-{epoch}")
+    def copied(experiment, events, epoch):
+        metrics = real(experiment, events, epoch)
+        shutil.copytree(events.writer.folder, folder / "cut" / f"after-{epoch}")
+        return metrics
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "one_epoch", copied)

@@ -2,13 +2,13 @@
 
 import pytest
 
-from mlcnc.training.build import build
+from mlcnc.training.trainer import build
 from tests.conftest import tiny_config
 
 
 @pytest.mark.parametrize(("num_samples", "lr_rise"), [(160, 0.2), (320, 0.1), (96, 1 / 3)])
 def test_a_rise_of_one_step_rises_and_falls(num_samples, lr_rise):
-    config = tiny_config(epochs=1, warmup_epochs=0, lr_rise=lr_rise, lr=0.01)
+    config = tiny_config({"warmup_epochs": 0}, epochs=1, lr_rise=lr_rise, lr=0.01)
     config = config.model_copy(update={"data": config.data.model_copy(update={"num_samples": num_samples})})
     experiment = build(config)
     rates = []

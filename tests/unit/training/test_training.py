@@ -11,12 +11,11 @@ import torch
 from mlcnc.errors import ConfigError, NonFiniteLossError, RunFormatError
 from mlcnc.store import RunStore
 from mlcnc.training import resume, train
-from mlcnc.training.build import build
-from mlcnc.training.epoch import train_epoch
 from mlcnc.training.evaluation import evaluate
 from mlcnc.training.gallery import gallery, record_gallery
 from mlcnc.training.measurement import measure
 from mlcnc.training.sample_choice import choose_samples
+from mlcnc.training.trainer import build, train_epoch
 from tests.conftest import ROOT, tiny_config
 
 QUIET = {"say": lambda text: None, "show_progress": False}
@@ -43,7 +42,7 @@ def test_a_run_logs_every_epoch_with_everything_the_pages_need(trained):
     run = RunStore(trained).open("tiny")
     lines = run.metrics()
     assert [line["epoch"] for line in lines] == [0, 1, 2]
-    assert np.isnan(lines[0]["train/two_way"])  # warm-up is alignment only
+    assert "train/two_way" not in lines[0]  # warm-up is alignment only
     assert np.isfinite(lines[2]["train/two_way"])
     assert np.isfinite(lines[1]["train/calibration"])
     for name in ("test/map_total", "validation/map_tail", "train.f/nc1_trace", "test.mu/angle_min_class", "lr"):
@@ -74,18 +73,15 @@ def test_every_tail_positive_of_train_is_sampled(trained):
 def test_the_measurement_is_that_of_a_fresh_forward_pass(trained):
     """Stored statistics equal means over features of the checkpoint, computed the slow way."""
     from mlcnc.training.checkpoint import load_checkpoint
-    from mlcnc.training.epoch import load_batch
 
     run = RunStore(trained).open("tiny")
     experiment = build(tiny_config())
     load_checkpoint(experiment, run.folder)
-    network = experiment.network.eval()
-    from mlcnc.data.transforms import to_float
-
+    train_split = experiment.dataset.train
+    images = (torch.from_numpy(train_split.images).permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
     with torch.no_grad():
-        images, targets = load_batch(experiment.dataset.train, np.arange(1142))
-        output = network(to_float(images))
-    rows = output.class_features[:, 9][targets[:, 9] > 0].double()
+        output = experiment.method.eval()(images)
+    rows = output.class_spaces["f"][:, 9][torch.from_numpy(train_split.targets[:, 9]) > 0].double()
     stored = run.arrays(2)
     np.testing.assert_allclose(stored.get("train.f/class_means", 9), rows.mean(dim=0).numpy(), atol=1e-5)
     scatter = ((rows - rows.mean(dim=0)) ** 2).sum()
@@ -103,14 +99,14 @@ def test_a_resumed_run_equals_an_uninterrupted_one(trained, tmp_path, after, mon
 
     real = trainer.one_epoch
 
-    def interrupted(experiment, writer, choice, epoch, report):
+    def interrupted(experiment, events, epoch):
         if epoch == after:
-            # half an epoch is trained and lost
+            # part of an epoch is trained and lost
             def stop(progress):
                 raise KeyboardInterrupt
 
-            real(experiment, writer, choice, epoch, stop)
-        real(experiment, writer, choice, epoch, report)
+            real(experiment, events._replace(report=stop), epoch)
+        return real(experiment, events, epoch)
 
     monkeypatch.setattr(trainer, "one_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -126,19 +122,20 @@ def test_a_resumed_run_equals_an_uninterrupted_one(trained, tmp_path, after, mon
 
 
 @pytest.mark.parametrize(
-    ("model", "training", "data"),
+    ("method", "training", "data"),
     [
         ({"label_embedding": "trainable"}, {"ema_decay": 0.9}, {"sampler": "uniform"}),
         ({"attention": "cosine", "classifier": "linear", "projection_dim": None}, {}, {}),
         ({"classifier": "block_aligned"}, {"optimiser": "adam", "clip_norm": None}, {}),
         ({"classifier": "init_only"}, {}, {"flip": False, "shift": 0, "jitter": 0}),
+        ({"kind": "erm"}, {"optimiser": "sgd", "schedule": "step", "lr_drops": (1,), "accumulation": 2}, {}),
     ],
 )
-def test_every_choice_trains_and_resumes(tmp_path, model, training, data):
+def test_every_choice_trains_and_resumes(tmp_path, method, training, data):
     from mlcnc.config import override
 
     config = override(
-        tiny_config(epochs=2, num_probes=2, num_sample_pairs=80, **training), {"model": model, "data": data}
+        tiny_config(method, epochs=2, num_probes=2, num_sample_pairs=80, **training), {"data": data}
     )
     train(config, runs_root=tmp_path, run_id="whole", **QUIET)
     experiment = build(config)
@@ -148,31 +145,27 @@ def test_every_choice_trains_and_resumes(tmp_path, model, training, data):
 
 
 def test_glove_embeddings_train(tmp_path, shared):
-    from mlcnc.config import override
-
-    model = {
+    method = {
         "label_embedding": "glove",
         "embedding_dim": 300,
         "num_heads": 10,
         "glove_path": str(shared / "data" / "glove" / "voc20.300d.txt"),
     }
-    train(override(tiny_config(epochs=2), {"model": model}), runs_root=tmp_path, run_id="glove", **QUIET)
+    train(tiny_config(method, epochs=2), runs_root=tmp_path, run_id="glove", **QUIET)
     line = RunStore(tmp_path).open("glove").metrics()[-1]
     assert line["label_embedding/drift_cosine"] == pytest.approx(1, abs=1e-6)
 
 
 def test_glove_without_a_file_is_refused(monkeypatch):
-    from mlcnc.config import override
-
     monkeypatch.delenv("MLCNC_GLOVE", raising=False)
     with pytest.raises(ConfigError, match="--glove PATH or set the MLCNC_GLOVE"):
-        build(override(tiny_config(), {"model": {"label_embedding": "glove"}}))
+        build(tiny_config({"label_embedding": "glove"}))
 
 
 def test_a_non_finite_loss_stops_with_term_epoch_and_batch(tmp_path, monkeypatch):
-    from mlcnc.losses import total
+    from mlcnc.losses import two_way
 
-    monkeypatch.setattr(total, "two_way_loss", lambda logits, *args, **named: logits.sum() * float("nan"))
+    monkeypatch.setattr(two_way, "two_way_loss", lambda logits, *args, **named: logits.sum() * float("nan"))
     with pytest.raises(NonFiniteLossError, match="the two_way loss became nan in epoch 1, batch 0"):
         train(tiny_config(), runs_root=tmp_path, run_id="nan", **QUIET)
     run = RunStore(tmp_path).open("nan")
@@ -208,13 +201,15 @@ def test_a_run_without_a_checkpoint_says_so(tmp_path):
 
 def test_measuring_leaves_training_alone(trained):
     experiment = build(tiny_config())
-    state = {name: value.clone() for name, value in experiment.network.state_dict().items()}
+    state = {name: value.clone() for name, value in experiment.method.state_dict().items()}
     random_state = torch.get_rng_state()
-    experiment.network.train()
-    measure(experiment, choose_samples(experiment.dataset, 50, 2, 0), with_arrays=True)
-    assert experiment.network.training
+    experiment.method.train()
+    dataset, images = experiment.dataset, experiment.images
+    choice = choose_samples(dataset, images.train, 50, 2, 0)
+    measure(experiment.method, experiment.step, images, choice, groups=dataset.groups, with_arrays=True)
+    assert experiment.method.training
     assert torch.equal(random_state, torch.get_rng_state())
-    for name, value in experiment.network.state_dict().items():
+    for name, value in experiment.method.state_dict().items():
         assert torch.equal(value, state[name]), name
 
 
@@ -289,10 +284,10 @@ def test_dying_between_log_and_checkpoint_loses_nothing(trained, tmp_path, monke
 
 def test_the_gallery_compares_like_with_like(tmp_path):
     configs = dict(gallery())
-    assert len(configs) == 12
+    assert len(configs) == 15
     plain = [configs[f"pictogram-{kind}-s0"].model_dump() for kind in ("etf", "trainable", "glove")]
     for tree in plain:
-        tree["model"].pop("label_embedding")
+        tree["method"].pop("label_embedding")
     assert plain[0] == plain[1] == plain[2]
     said = []
     record_gallery(tmp_path, glove_path=None, dry_run=True, say=said.append)

@@ -1,0 +1,55 @@
+"""The optimiser of a run and the schedule of its learning rate."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+
+from mlcnc.config import TrainingConfig
+
+WARMUP_START = 1 / 3
+"""Share of the learning rate at which the linear warm-up of the step schedule begins (baselines section 1)."""
+
+
+def build_optimiser(
+    training: TrainingConfig, groups: list[dict[str, Any]], device: torch.device
+) -> torch.optim.Optimizer:
+    """Return the optimiser of these parameter groups, in its fused form where the device has one."""
+    fused = device.type in ("cpu", "cuda")
+    if training.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=training.lr, momentum=training.momentum, fused=fused)
+    kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
+    return kinds[training.optimiser](groups, lr=training.lr, fused=fused)
+
+
+def build_schedule(
+    training: TrainingConfig, optimiser: torch.optim.Optimizer, updates_an_epoch: int
+) -> LRScheduler:
+    """Return the schedule, stepped after every update.
+
+    Args:
+        training: of the run.
+        optimiser: whose rate it sets.
+        updates_an_epoch: of the optimiser.
+    """
+    total = updates_an_epoch * training.epochs
+    if training.schedule == "one_cycle":
+        rise = training.lr_rise
+        # torch divides by the number of rising updates less one, which is 0 for a rise of one update
+        rise = rise * (1 + 1e-9) if rise * total == 1 else rise
+        # the betas of Adam go down and up with the rate, as in the released code; SGD keeps its momentum
+        cycled = training.optimiser != "sgd"
+        return OneCycleLR(
+            optimiser, max_lr=training.lr, total_steps=total, pct_start=rise, cycle_momentum=cycled
+        )
+    drops = [epoch * updates_an_epoch for epoch in training.lr_drops]
+
+    def share(update: int) -> float:
+        warmup = training.lr_warmup_updates
+        risen = 1.0 if update >= warmup else WARMUP_START + (1 - WARMUP_START) * update / warmup
+        return risen * math.pow(training.lr_drop_factor, sum(update >= drop for drop in drops))
+
+    return LambdaLR(optimiser, share)
