@@ -20,8 +20,10 @@ from mlcnc.cli_jobs import add_jobs
 from mlcnc.cli_layout import add_layout
 from mlcnc.cli_runs import GROUPS, add_analyze, add_runs, add_runs_folder
 from mlcnc.cli_settings import add_settings, config_of, given_settings
-from mlcnc.config import nearest
-from mlcnc.errors import ConfigError, MlcncError, is_interruption
+from mlcnc.data import DATASETS
+from mlcnc.errors import ConfigError, MlcncError, is_interruption, nearest
+from mlcnc.plugins import load_plugins
+from mlcnc.store import RunStore
 from mlcnc.terminal_text import printable
 
 _ALSO_CALLED = {
@@ -70,6 +72,11 @@ def _choices_of(action: argparse.Action) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 for a known error, 130 after Ctrl-C."""
+    try:
+        load_plugins()
+    except MlcncError as error:
+        print(printable(f"mlcnc: {error}"), file=sys.stderr)
+        return 1
     options = build_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -108,7 +115,9 @@ def _stopped(options: argparse.Namespace) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; the options of ``train`` are made from the config's fields."""
-    parser = _Parser(prog="mlcnc", description="Train MLC-NC, log runs, look after them.", allow_abbrev=False)
+    parser = _Parser(
+        prog="mlcnc", description="Train multi-label methods, log runs, look after them.", allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=f"mlcnc {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_train(commands)
@@ -183,7 +192,7 @@ def _add_data(commands: Any) -> None:
     parser = commands.add_parser("data", help="look at a data set")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     sheet = actions.add_parser("preview", help="write a contact sheet with examples of every class")
-    sheet.add_argument("dataset", help="pictogram-lt or digits-lt")
+    sheet.add_argument("dataset", help=f"one of {', '.join(DATASETS)}")
     sheet.add_argument("--out", required=True, metavar="FILE", help="picture to write, e.g. sheet.png")
     sheet.add_argument("--per-class", type=int, default=10, help="images a row [10]")
     sheet.add_argument("--size", type=int, default=64, help="side of the images in pixels [64]")
@@ -204,17 +213,22 @@ def _add_gallery(commands: Any) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     stopping.listen()
-    from mlcnc.training import resume, train
-
+    # settings are judged before torch is loaded
     if options.resume:
-        settings = set(given_settings(options)) | ({"config"} if options.config else set())
+        settings = {".".join(path) for path in given_settings(options)} | (
+            {"config"} if options.config else set()
+        )
         if settings:
             raise ConfigError(
                 f"--resume takes the settings of the run itself; leave out {', '.join(sorted(settings))}"
             )
+        from mlcnc.training import resume
+
         resume(options.resume, runs_root=options.runs, **_progress(options.quiet))
         return 0
     config = config_of(options)
+    from mlcnc.training import train
+
     train(config, runs_root=options.runs, run_id=options.run_id, **_progress(options.quiet))
     return 0
 
@@ -228,6 +242,13 @@ def _progress(quiet: bool) -> _Progress:
     """Return how progress is shown: a bar on a terminal, lines in a log."""
     on_terminal = sys.stderr.isatty()
     return {"show_progress": on_terminal and not quiet, "epoch_lines": not on_terminal}
+
+
+_OF_A_SPACE = {
+    "nc1_trace": "NC1 trace {:.3f}",
+    "angle_min_class": "smallest angle (class-mean centred) {:.1f} degrees",
+}
+"""What is printed of each space that a run measures."""
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -245,9 +266,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     for split in ("validation", "test"):
         parts = [f"{group} {metrics[f'{split}/map_{group}']:.2f}" for group in GROUPS]
         print(f"  {split} mAP: {' / '.join(parts)}")
-    for space in ("f", "mu"):
-        print(f"  test.{space}: NC1 trace {metrics[f'test.{space}/nc1_trace']:.3f}, ", end="")
-        print(f"smallest angle (class-mean centred) {metrics[f'test.{space}/angle_min_class']:.1f} degrees")
+    for space in RunStore(options.runs).open(options.run_id).spaces:
+        known = {name: metrics.get(f"test.{space.name}/{name}") for name in _OF_A_SPACE}
+        words = [_OF_A_SPACE[name].format(value) for name, value in known.items() if value is not None]
+        if words:
+            print(f"  test.{space.name}: {', '.join(words)}")
     return 0
 
 

@@ -8,11 +8,12 @@ import sys
 import time
 from typing import Any
 
+from mlcnc.analysis.form_fields import changed_settings
 from mlcnc.cli_runs import add_runs_folder
-from mlcnc.cli_settings import add_settings, given_settings, nested
-from mlcnc.config import read_file
+from mlcnc.cli_settings import add_settings, config_of
+from mlcnc.config import preset
 from mlcnc.errors import ConfigError, LaunchError, StoreError
-from mlcnc.launch import Job, Jobs, argv_of, command_line, estimate
+from mlcnc.launch import Job, Jobs, argv_of, command_line
 from mlcnc.launch.log_file import LogReader
 from mlcnc.launch.request import WRITES_RUN, request_of
 from mlcnc.store import RunStore
@@ -66,7 +67,7 @@ def _add_start(actions: Any) -> None:
     train.set_defaults(command=_start, kind="train")
     layout = kinds.add_parser("layout", help="compute the UMAP that the feature map shows")
     layout.add_argument("run_id")
-    layout.add_argument("--space", choices=("f", "mu"), default="mu", help="features to place [mu]")
+    layout.add_argument("--space", help="features to place, of those that the run has [its own default]")
     layout.add_argument("--neighbours", type=int, default=15, help="n_neighbors of UMAP [15]")
     layout.add_argument("--seed", type=int, default=0, help="the same seed gives the same layout [0]")
     evaluate = kinds.add_parser("evaluate", help="measure the last checkpoint of a run again")
@@ -142,24 +143,13 @@ def _start(options: argparse.Namespace) -> int:
     names = ("run_id", "space", "neighbours", "seed", "only", "out", "max_minutes", "max_megabytes")
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
     if options.kind == "train":
-        given |= {"preset": options.preset, "settings": _settings(options)}
+        changes = changed_settings(preset(options.preset), config_of(options))
+        given |= {"preset": options.preset, "settings": changes}
     request = request_of({"kind": options.kind, "device": options.lane, **given})
     jobs = Jobs(options.runs)
     job = jobs.submit(request)
-    if request.kind == "train":
-        for note in estimate(request.config(), jobs.runs_root, request.wanted_device()).notes:
-            print(note, file=sys.stderr)
     _say_queued(jobs, job)
     return 0
-
-
-def _settings(options: argparse.Namespace) -> dict[str, Any]:
-    tree = read_file(options.config) if options.config else {}
-    for section, values in nested(given_settings(options)).items():
-        inner = tree.get(section)
-        both = isinstance(values, dict) and isinstance(inner, dict)
-        tree[section] = {**inner, **values} if both and isinstance(inner, dict) else values
-    return tree
 
 
 def _say_queued(jobs: Jobs, job: Job) -> None:

@@ -9,50 +9,51 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from app.figures.style import BUCKET_COLOURS, NEUTRAL, OPTIMUM_COLOUR
-from mlcnc.analysis.live import PANELS, LiveCurves
+from mlcnc.analysis.live import OF_SPACE, LiveCurves
 
 HEIGHT = 280
-_DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
+TERM_COLOURS = (NEUTRAL, "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8D6AA8")
+"""Of the total and the terms of a loss, in the order in which a run logs them."""
+
+_DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [10, 4], [4, 4], [1, 3], [12, 3, 3, 3])
 _DECADES = [10.0**power for power in range(-4, 5)]
 
 
 @dataclass(frozen=True)
-class LivePanel:
+class PanelLook:
     """What one chart shows.
 
     Attributes:
-        title: above it.
+        title: above it; a space of features is named after it.
         axis: of its values.
         logarithmic: whether its axis is.
-        colours: by line, in the order of the legend.
+        colours: by line, in the order of the legend; None where each run has lines of its own.
         domain: of the values, or None to fit them.
+        more: end of the title, after the space.
     """
 
     title: str
     axis: str
     logarithmic: bool
-    colours: dict[str, str]
+    colours: dict[str, str] | None
     domain: tuple[float, float] | None = None
+    more: str = ""
 
 
 LIVE_PANELS = {
-    "losses": LivePanel(
-        "Loss and its parts",
-        "training loss",
-        True,
-        {"total": NEUTRAL, "alignment": "#0072B2", "calibration": "#E69F00", "two-way": "#009E73"},
-    ),
-    "map": LivePanel(
+    "losses": PanelLook("Loss and its parts", "training loss", True, None),
+    "map": PanelLook(
         "Test mAP by bucket", "mAP (%)", False, {"total": NEUTRAL, **BUCKET_COLOURS}, domain=(0, 100)
     ),
-    "nc1": LivePanel(
-        "NC1 of test features f, 0 is collapse",
+    "nc1": PanelLook(
+        "NC1 of test features",
         "NC1",
         True,
         {"NC1": "#0072B2", "NC1, tail": "#56B4E9", "labels shuffled": NEUTRAL},
+        more=", 0 is collapse",
     ),
-    "angle": LivePanel(
-        "Smallest angle between test class means, f",
+    "angle": PanelLook(
+        "Smallest angle between test class means",
         "degrees",
         False,
         {"smallest angle": "#0072B2"},
@@ -61,28 +62,54 @@ LIVE_PANELS = {
 }
 
 
+def live_title(panel: str, curves: LiveCurves | None) -> str:
+    """Return what stands above a chart, with the space of features that it measures."""
+    look = LIVE_PANELS[panel]
+    space = None if curves is None else curves.space
+    if space is None or panel not in OF_SPACE:
+        return look.title + look.more
+    if panel == "angle":
+        return f"{look.title}, {space.name}"
+    return f"{look.title} {space.name}{' (one an image)' if space.kind == 'image' else ''}{look.more}"
+
+
 def live_table(curves: LiveCurves, panel: str) -> pa.Table:
-    """Return the numbers of a chart, one row an epoch and one column a line, in single precision.
+    """Return the numbers of a chart, one row a point, in the order of epochs and of the legend.
 
-    A bare Arrow table is half as large as the same numbers in a data frame, and it is sent at every tick.
+    Arrow in single precision with the names of lines as a dictionary, for it is sent at every tick. What an
+    epoch did not measure has no row, so that lines connect what was measured, nor has what a logarithmic axis
+    cannot show.
     """
-    lines = {name: np.array(values, dtype=np.float32) for name, values in curves.panels[panel].items()}
-    return pa.table({"epoch": np.array(curves.epochs, dtype=np.int32), **lines})
+    shown, logarithmic = curves.panels[panel], LIVE_PANELS[panel].logarithmic
+    names = list(shown.lines)
+    points = [
+        (epoch, line, value)
+        for place, epoch in enumerate(shown.epochs)
+        for line, name in enumerate(names)
+        if (value := shown.lines[name][place]) is not None and (value > 0 or not logarithmic)
+    ]
+    epochs, lines, values = zip(*points, strict=True) if points else ((), (), ())
+    return pa.table(
+        {
+            "epoch": np.array(epochs, dtype=np.int32),
+            "line": pa.DictionaryArray.from_arrays(
+                np.array(lines, dtype=np.int8), pa.array(names, pa.string())
+            ),
+            "value": np.array(values, dtype=np.float32),
+        }
+    )
 
 
-def live_spec(
-    panel: str, num_epochs: int | None, optimal_angle: float | None, warmup_epochs: int = 0
-) -> dict[str, Any]:
-    """Return the Vega-Lite spec of a chart; it does not change while the run goes on.
+def live_spec(curves: LiveCurves, panel: str, num_epochs: int | None) -> dict[str, Any]:
+    """Return the Vega-Lite spec of a chart; it does not change while the run goes on, for then it would flash.
 
     Args:
-        panel: key of ``LIVE_PANELS``.
+        curves: of the run. The optimal angle is drawn where the panel is that of angles, the end of the warm-up
+            where it is that of losses.
+        panel: key of ``LIVE_PANELS``, with at least one line.
         num_epochs: planned, the end of the horizontal axis; None fits it.
-        optimal_angle: drawn where the panel is that of angles.
-        warmup_epochs: their end is drawn where the panel is that of losses; 0 draws none.
     """
     shown = LIVE_PANELS[panel]
-    names = list(PANELS[panel])
     x_scale = {"domain": [1, max(2, num_epochs)], "nice": False} if num_epochs else {}
     y_scale: dict[str, Any] = {"type": "log"} if shown.logarithmic else {}
     if shown.domain is not None:
@@ -107,7 +134,7 @@ def live_spec(
                 "scale": y_scale,
                 "axis": y_axis,
             },
-            **_line_looks(names, [shown.colours[name] for name in names]),
+            **_line_looks(shown.colours),
             "tooltip": [
                 {"field": "line"},
                 {"field": "epoch"},
@@ -115,22 +142,34 @@ def live_spec(
             ],
         },
     }
-    unfolded = {"transform": [{"fold": names, "as": ["line", "value"]}, {"filter": "isValid(datum.value)"}]}
-    if panel == "angle" and optimal_angle is not None:
-        return {**unfolded, "layer": [lines, *_optimum(optimal_angle)]}
-    if panel == "losses" and warmup_epochs:
-        return {**unfolded, "layer": [lines, *_warmup_end(warmup_epochs)]}
-    return {**unfolded, **lines}
+    if panel == "angle" and curves.optimal_angle is not None:
+        return {"layer": [lines, *_optimum(curves.optimal_angle)]}
+    if panel == "losses" and curves.warmup_epochs:
+        return {"layer": [lines, *_warmup_end(curves.warmup_epochs)]}
+    return lines
 
 
-def _line_looks(names: list[str], colours: list[str]) -> dict[str, Any]:
-    """Return colour and dash of every line, in one legend that tells lines apart without colour too."""
-    if len(names) == 1:
-        return {"color": {"value": colours[0]}}
+def _line_looks(colours: dict[str, str] | None) -> dict[str, Any]:
+    """Return colour and dash of every line, in one legend that tells lines apart without colour too.
+
+    Args:
+        colours: by line; None where the lines are known by their numbers only, which they are given in order.
+    """
+    if colours is not None and len(colours) == 1:
+        return {"color": {"value": next(iter(colours.values()))}}
     legend = {"orient": "top", "title": None, "symbolType": "stroke", "offset": 4, "padding": 0, "columns": 2}
+    domain = {} if colours is None else {"domain": list(colours)}
+    wanted = TERM_COLOURS if colours is None else colours.values()
+    ranges = {"color": list(wanted), "strokeDash": list(_DASHES[: len(wanted)])}
     return {
-        channel: {"field": "line", "scale": {"domain": names, "range": values}, "legend": legend}
-        for channel, values in (("color", colours), ("strokeDash", list(_DASHES[: len(names)])))
+        channel: {
+            "field": "line",
+            "type": "nominal",
+            "sort": None,
+            "scale": {**domain, "range": values},
+            "legend": legend,
+        }
+        for channel, values in ranges.items()
     }
 
 

@@ -16,7 +16,7 @@ from app.widgets.job_words import sentence
 from app.widgets.page_links import with_runs
 from app.widgets.plain_text import plain
 from mlcnc.errors import MlcncError
-from mlcnc.launch import Job, JobRequest, LaunchError, estimate
+from mlcnc.launch import Job, JobRequest, LaunchError, obstacles
 
 FOLLOWED = "job"
 """Query parameter: the job whose curves are shown."""
@@ -51,7 +51,7 @@ def submit(make: Callable[[], Sequence[JobRequest]], done: Callable[[Sequence[Jo
             return
         # the runner checks each by itself; of a group the last may be the one that cannot be
         for request in requests if len(requests) > 1 else ():
-            _check_needs(request)
+            _check_obstacles(request)
         queued: list[Job] = []
         try:
             for request in requests:
@@ -167,12 +167,12 @@ def _is_removed(job: Job) -> bool:
     return False
 
 
-def _check_needs(request: JobRequest) -> None:
+def _check_obstacles(request: JobRequest) -> None:
     if request.kind != "train":
         return
-    problems = estimate(request.config(), runs_root(), request.device).problems
-    if problems:
-        raise LaunchError("; ".join(problems))
+    found = obstacles(request.config(), runs_root(), request.device)
+    if found:
+        raise LaunchError("; ".join(found))
 
 
 def _note_queued(last: Clicked, began: float, asked: object, queued: Sequence[Job], text: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.figures.live_curves import HEIGHT, LIVE_PANELS, live_spec, live_table
+from app.figures.live_curves import HEIGHT, LIVE_PANELS, live_spec, live_table, live_title
 from app.session import jobs, known_devices, opened_run
 from app.timing import timed
 from app.widgets.job_actions import follow, followed, resume, show_way_to, stop, submit
@@ -76,10 +76,10 @@ def _live(refused: bool) -> None:
             show_use(job, run, curves, how_far)
         # another such box: the log below keeps its place, and so stays open, when the first curves come
         with st.container():
-            if curves is not None and curves.epochs:
+            if curves is not None and curves.num_logged:
                 _show_curves(curves, None if how_far is None else how_far.num_epochs)
             elif _is_beginning(job):
-                _keep_room()
+                _keep_room(curves)
             elif job.is_active and job.request.kind in TRAINING:
                 st.caption("Curves begin with the first logged epoch.")
         _show_log(job)
@@ -179,7 +179,7 @@ def _follow_now(job_id: str) -> None:
 
 def _show_ways_on(job: Job, every: Sequence[Job], refused: bool, has_epochs: bool) -> None:
     run_id = str(job.run_id)
-    if opened_run(run_id) is None:
+    if (run := opened_run(run_id)) is None:
         return
     if may_resume(job, every):
         st.button(
@@ -198,18 +198,19 @@ def _show_ways_on(job: Job, every: Sequence[Job], refused: bool, has_epochs: boo
     if not has_epochs:
         return
     show_way_to("geometry", [run_id], "Open in Geometry", ":material/hub:")
-    st.button(
-        "Place its samples (UMAP)",
-        icon=":material/grain:",
-        key="layout_followed",
-        disabled=refused or job.is_active,
-        on_click=partial(
-            submit,
-            lambda: [JobRequest(kind="layout", run_id=run_id)],
-            lambda queued: f"Queued a layout of {queued[0].run_id}.",
-        ),
-        help="Computes a layout for the feature map, as a job of its own; about half a minute.",
-    )
+    if run.spaces:
+        st.button(
+            "Place its samples (UMAP)",
+            icon=":material/grain:",
+            key="layout_followed",
+            disabled=refused or job.is_active,
+            on_click=partial(
+                submit,
+                lambda: [JobRequest(kind="layout", run_id=run_id)],
+                lambda queued: f"Queued a layout of {queued[0].run_id}.",
+            ),
+            help="Computes a layout for the feature map, as a job of its own; about half a minute.",
+        )
     st.button(
         "Evaluate",
         icon=":material/straighten:",
@@ -228,28 +229,32 @@ def _is_beginning(job: Job) -> bool:
     return job.is_active and job.state != "queued" and job.request.kind in TRAINING
 
 
-def _keep_room() -> None:
+def _keep_room(curves: LiveCurves | None) -> None:
     """Draw the frames of the curves, so that nothing below is pushed down when they come."""
     columns = st.columns(2)
-    for place, panel in enumerate(LIVE_PANELS.values()):
+    for place, panel in enumerate(LIVE_PANELS):
         with columns[place % 2]:
-            st.markdown(f"**{panel.title}**")
+            st.markdown(f"**{plain(live_title(panel, curves))}**")
             with st.container(height=HEIGHT, border=True):
                 st.caption("Begins with the first logged epoch.")
 
 
 def _show_curves(curves: LiveCurves, num_epochs: int | None) -> None:
     columns = st.columns(2)
-    for place, panel in enumerate(LIVE_PANELS):
+    drawn = [panel for panel in LIVE_PANELS if curves.panels[panel].lines]
+    for place, panel in enumerate(drawn):
         with columns[place % 2]:
-            st.markdown(f"**{LIVE_PANELS[panel].title}**")
+            title = live_title(panel, curves)
+            st.markdown(f"**{plain(title)}**")
             st.vega_lite_chart(
                 live_table(curves, panel),
-                live_spec(panel, num_epochs, curves.optimal_angle, curves.warmup_epochs),
+                live_spec(curves, panel, num_epochs),
                 key=f"live_{panel}_{curves.run_id}",
                 height=HEIGHT,
-                alt=f"{LIVE_PANELS[panel].title} over the logged epochs",
+                alt=f"{title} over the logged epochs",
             )
+    if curves.space is None:
+        st.caption("This run measures no features, so that there is neither NC1 nor an angle between classes.")
 
 
 def _show_log(job: Job) -> None:

@@ -72,10 +72,10 @@ def comparison_requests(glove: GloveFile | None) -> list[JobRequest]:
     recipe = base if glove is None else with_width(base, glove.dim)
     requests = []
     for kind in COMPARED if glove else COMPARED[:2]:
-        model = {"label_embedding": kind}
+        method = {"label_embedding": kind}
         if kind == "glove" and glove is not None:
-            model["glove_path"] = str(glove.path)
-        settings = changed_settings(base, override(recipe, {"model": model}))
+            method["glove_path"] = str(glove.path)
+        settings = changed_settings(base, override(recipe, {"method": method}))
         requests.append(JobRequest(kind="train", preset="comparison", settings=settings, after=label))
     return requests
 

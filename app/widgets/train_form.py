@@ -12,29 +12,31 @@ import streamlit as st
 from app.device_search import FoundDevices
 from app.session import jobs, known_devices, runs_root
 from app.widgets.job_actions import submit
-from app.widgets.job_words import sentence, size
+from app.widgets.job_words import sentence
 from app.widgets.plain_text import plain
 from mlcnc.analysis.form_fields import (
     COMMON,
     FormField,
     changed_settings,
     form_fields,
-    known_datasets,
-    nested,
     value_at,
+    with_kind,
 )
-from mlcnc.config import PRESETS, ExperimentConfig, override, preset
+from mlcnc.config import PRESETS, ExperimentConfig, leaf_fields, nested, override, preset
 from mlcnc.errors import ConfigError, MlcncError
-from mlcnc.launch import Device, Job, argv_of, command_line, estimate
+from mlcnc.launch import Device, Job, argv_of, command_line, obstacles
 from mlcnc.launch.request import request_of
 
 _FILLING = "form_filling"
 _LIMITS = ("device", "minutes", "megabytes")
 _LEFT_OUT = (("training", "device"),)
+_METHOD = ("method", "kind")
+_EMBEDDING = ("method", "label_embedding")
+_GLOVE = ("method", "glove_path")
 _SECTIONS = {
     "data": "Data",
-    "model": "Model",
-    "loss": "Loss",
+    "model": "Backbone",
+    "method": "Method",
     "training": "Optimiser, measurement and storage",
 }
 
@@ -102,7 +104,7 @@ def _preset_chosen() -> None:
 
 @st.fragment
 def show_form(refused: bool, glove_path: str | None) -> None:
-    """Draw the form, what is wrong with it, what it needs, its command, and the button that queues it.
+    """Draw the form, what is wrong with it, its command, and the button that queues it.
 
     Args:
         refused: launching is off; everything can be looked at and the button does nothing.
@@ -121,8 +123,8 @@ def show_form(refused: bool, glove_path: str | None) -> None:
     )
     base = preset(name or "pictogram-lt")
     values = _controls(begun.config or base, begun)
-    if values[("model", "label_embedding")] == "glove" and not values[("model", "glove_path")]:
-        values[("model", "glove_path")] = glove_path
+    if values.get(_EMBEDDING) == "glove" and not values[_GLOVE]:
+        values[_GLOVE] = glove_path
     found = known_devices()
     device, minutes, megabytes = _limits(found.devices, begun)
     try:
@@ -141,9 +143,9 @@ def show_form(refused: bool, glove_path: str | None) -> None:
         st.error(f"Not queued: {plain(error)}.", icon=":material/edit_off:")
         return
     _say_devices(found)
-    if config.model.glove_path and config.model.label_embedding != "glove":
-        st.caption(f"The glove path is not used: the label embedding is {config.model.label_embedding}.")
-    stopped = bool(found.problem) or (bool(found.devices) and _say_needs(config, device))
+    if values.get(_GLOVE) and values[_EMBEDDING] != "glove":
+        st.caption(f"The glove path is not used: the label embedding is {values[_EMBEDDING]}.")
+    stopped = bool(found.problem) or (bool(found.devices) and _say_obstacles(config, device))
     run_id = jobs().next_run_id(config)
     st.caption("The command, as a terminal takes it:")
     st.code(command_line(argv_of(request, run_id, runs_root())), language="bash", wrap_lines=True)
@@ -159,43 +161,93 @@ def show_form(refused: bool, glove_path: str | None) -> None:
         submit(lambda: [request], lambda queued: f"Queued {queued[0].run_id}.")
 
 
-def _controls(config: ExperimentConfig, begun: Filling) -> dict[tuple[str, ...], Any]:
-    fields = form_fields(_LEFT_OUT)
-    values: dict[tuple[str, ...], Any] = {}
+def _controls(start: ExperimentConfig, begun: Filling) -> dict[tuple[str, ...], Any]:
+    config, kinds = _with_chosen_kinds(start, begun)
+    fields = form_fields(config, _LEFT_OUT)
+    defaults = ExperimentConfig()
+    for path in kinds:
+        defaults = with_kind(defaults, path, value_at(config, path))
+
+    def control(field: FormField) -> Any:
+        own = value_at(config, field.path), _key(begun, start, config, field.path)
+        return _control(field, *kinds.get(field.path, own))
+
+    values: dict[tuple[str, ...], Any] = {
+        field.path: control(field) for field in fields if field.path == _METHOD
+    }
     common = [field for field in fields if field.path in COMMON]
     columns = st.columns(3)
     for place, field in enumerate(common):
         with columns[place % 3]:
-            values[field.path] = _control(field, value_at(config, field.path), begun)
+            values[field.path] = control(field)
     for section, title in _SECTIONS.items():
-        rest = [field for field in fields if field.section == section and field.path not in COMMON]
-        changed = sum(
-            value_at(config, field.path) != value_at(ExperimentConfig(), field.path) for field in rest
-        )
+        rest = [field for field in fields if field.section == section and field.path not in (_METHOD, *COMMON)]
+        changed = sum(value_at(config, field.path) != value_at(defaults, field.path) for field in rest)
         note = f" ({changed} differ from the defaults)" if changed else ""
         with st.expander(f"{title}{note}", key=begun.key(section)):
             columns = st.columns(3)
             for place, field in enumerate(rest):
                 with columns[place % 3]:
-                    values[field.path] = _control(field, value_at(config, field.path), begun)
+                    values[field.path] = control(field)
     return values
 
 
-def _control(field: FormField, value: Any, begun: Filling) -> Any:
-    label = field.path[-1].replace("_", " ")
-    settings: dict[str, Any] = {"key": begun.key(field.name), "persist_state": "session"}
+def _with_chosen_kinds(
+    start: ExperimentConfig, begun: Filling
+) -> tuple[ExperimentConfig, dict[tuple[str, ...], tuple[str, str]]]:
+    """Return the start with the chosen method and loss, and by path of a kind, the first choice and the key."""
+    config = start
+    kinds: dict[tuple[str, ...], tuple[str, str]] = {}
+    # a method decides on which losses there are
+    while left := [path for path, _ in leaf_fields(config) if path[-1] == "kind" and path not in kinds]:
+        path = left[0]
+        first, key = value_at(config, path), _key(begun, start, config, path)
+        kinds[path] = first, key
+        config = with_kind(config, path, st.session_state.get(key) or first)
+    return config, kinds
+
+
+def _key(begun: Filling, start: ExperimentConfig, config: ExperimentConfig, path: tuple[str, ...]) -> str:
+    """Return the key of a setting's control.
+
+    Methods that begin a setting with the same value share it, and so what was changed of it stays; a method
+    that begins it with another value has its own.
+    """
+    name, value = ".".join(path), value_at(config, path)
+    try:
+        shared = value == value_at(start, path)
+    except AttributeError:
+        shared = False
+    return begun.key(name if shared else f"{name}={value}")
+
+
+def _control(field: FormField, value: Any, key: str) -> Any:
+    label = (field.path[-2] if field.sentences else field.path[-1]).replace("_", " ")
+    settings: dict[str, Any] = {"key": key, "persist_state": "session"}
     settings["help"] = plain("; ".join(words for words in (field.help, field.range_words) if words))
     if field.kind == "choice":
+        if field.path == _METHOD:
+            settings["format_func"] = dict(zip(field.choices, field.sentences, strict=True)).__getitem__
         return st.selectbox(label, field.choices, index=field.choices.index(value), **settings)
     if field.kind == "switch":
         return st.toggle(label, value, **settings)
     if field.kind in ("whole", "number"):
         return _number(field, label, value, settings)
-    if field.path == ("data", "dataset"):
-        known = list(dict.fromkeys([*known_datasets(), value]))
-        return st.selectbox(label, known, index=known.index(value), accept_new_options=True, **settings)
+    if field.kind == "suggestions":
+        return _suggestions(field, label, value, settings)
+    if isinstance(value, tuple):
+        value = ",".join(str(part) for part in value)
     text = st.text_input(label, value or "", max_chars=field.max_length, placeholder="none", **settings)
     return text.strip() or (None if field.is_optional else "")
+
+
+def _suggestions(field: FormField, label: str, value: Any, settings: dict[str, Any]) -> Any:
+    known = list(dict.fromkeys([*field.choices, *([] if value is None else [value])]))
+    if not field.is_optional:
+        return st.selectbox(label, known, index=known.index(value), accept_new_options=True, **settings)
+    # as of numbers: a value of the state can be cleared
+    st.session_state.setdefault(settings["key"], value)
+    return st.selectbox(label, known, index=None, placeholder="none", accept_new_options=True, **settings)
 
 
 def _number(field: FormField, label: str, value: Any, settings: dict[str, Any]) -> Any:
@@ -274,16 +326,13 @@ def _say_devices(found: FoundDevices) -> None:
         st.caption(plain(f"auto is {chosen.name} here: {chosen.why}."))
 
 
-def _say_needs(config: ExperimentConfig, device: str) -> bool:
-    """Say what a run needs as far as it can be known, and return whether that forbids it."""
+def _say_obstacles(config: ExperimentConfig, device: str) -> bool:
+    """Say what would make the run fail at once, and return whether anything would."""
     try:
-        needs = estimate(config, runs_root(), device)
+        found = obstacles(config, runs_root(), device)
     except (MlcncError, OSError) as error:
-        st.warning(plain(f"What it needs cannot be said: {error}."))
+        st.warning(plain(f"Whether it can start cannot be said: {error}."))
         return False
-    for problem in needs.problems:
-        st.error(plain(sentence(problem)), icon=":material/block:")
-    parts = [f"about {size(needs.disk_bytes)} on disk ({size(needs.free_disk_bytes)} free)"]
-    parts += [] if needs.memory_bytes is None else [f"about {size(needs.memory_bytes)} of memory"]
-    st.caption(plain(f"Needs {', '.join(parts)}. {' '.join(needs.notes)}"))
-    return bool(needs.problems)
+    for obstacle in found:
+        st.error(plain(sentence(obstacle)), icon=":material/block:")
+    return bool(found)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mlcnc.config import PRESETS, ExperimentConfig, leaf_fields, preset
+from mlcnc.config import ExperimentConfig, leaf_fields, nested, override
 
-Kind = Literal["choice", "switch", "whole", "number", "text"]
+M = TypeVar("M", bound=BaseModel)
+Kind = Literal["choice", "switch", "whole", "number", "suggestions", "text"]
 
 COMMON = (
     ("name",),
     ("data", "dataset"),
-    ("model", "label_embedding"),
+    ("method", "label_embedding"),
     ("training", "epochs"),
     ("training", "seed"),
     ("training", "arrays_every"),
@@ -32,7 +34,8 @@ class FormField:
         path: e.g. ``("training", "lr")``.
         kind: of control.
         help: one sentence.
-        choices: of a ``choice``, else empty.
+        choices: of a ``choice``, or examples of ``suggestions``, else empty.
+        sentences: what the choices are, where they are kinds of a method or a loss, else empty.
         lowest, highest: bounds of a number, None where there is none.
         is_above_lowest, is_below_highest: whether the bound itself is no value.
         is_optional: whether None is a value.
@@ -43,6 +46,7 @@ class FormField:
     kind: Kind
     help: str
     choices: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
     lowest: float | None = None
     highest: float | None = None
     is_above_lowest: bool = False
@@ -69,49 +73,76 @@ class FormField:
         return self.path[0] if len(self.path) > 1 else ""
 
 
-def form_fields(left_out: tuple[tuple[str, ...], ...] = ()) -> list[FormField]:
-    """Return one field for every setting, the common ones first, the others in the config's order."""
-    fields = {path: _field(path, info) for path, info in leaf_fields() if path not in left_out}
+def form_fields(config: ExperimentConfig, left_out: tuple[tuple[str, ...], ...] = ()) -> list[FormField]:
+    """Return one field for every setting that a config has, the common ones first, the others in its order.
+
+    Args:
+        config: of the method and the loss whose settings are wanted.
+        left_out: paths that are not shown.
+    """
+    fields = {path: _field(path, info, config) for path, info in leaf_fields(config) if path not in left_out}
     common = [fields[path] for path in COMMON if path in fields]
     return common + [field for path, field in fields.items() if path not in COMMON]
 
 
-def value_at(config: ExperimentConfig, path: tuple[str, ...]) -> Any:
-    """Return the value of one setting."""
+def value_at(config: BaseModel, path: Sequence[str]) -> Any:
+    """Return the value of one setting, or a section of settings."""
     value: Any = config
     for part in path:
         value = getattr(value, part)
     return value
 
 
-def nested(flat: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
-    """Return values by path as the nested mapping that ``config.override`` takes.
+def with_kind(config: ExperimentConfig, path: tuple[str, ...], kind: str) -> ExperimentConfig:
+    """Return a config with a method or loss of another kind, which starts from the defaults of that kind.
 
-    Example:
-        >>> nested({("training", "lr"): 0.1, ("name",): "mine"})
-        {'training': {'lr': 0.1}, 'name': 'mine'}
+    Whether the rest fits it is not checked yet.
+
+    Args:
+        config: with any kinds.
+        path: of the kind, e.g. ``("method", "kind")``.
+        kind: the wanted one; where the config has it already, nothing is changed.
+
+    Raises:
+        ConfigError: there is no such kind.
     """
-    tree: dict[str, Any] = {}
-    for (*sections, leaf), value in flat.items():
-        node = tree
-        for section in sections:
-            node = node.setdefault(section, {})
-        node[leaf] = value
-    return tree
+    if value_at(config, path) == kind:
+        return config
+    *section, _ = path
+    kinds = {tuple(section[:depth]): value_at(config, section[:depth]) for depth in range(1, len(section))}
+    flat = {(*at, "kind"): of.kind for at, of in kinds.items()} | {path: kind}
+    fresh = override(ExperimentConfig(), nested(flat))
+    return _replaced(config, section, value_at(fresh, section))
 
 
 def changed_settings(base: ExperimentConfig, wanted: ExperimentConfig) -> dict[str, Any]:
-    """Return the nested changes that make ``wanted`` out of ``base``; empty where they are equal."""
-    pairs = ((path, value_at(wanted, path)) for path, _ in leaf_fields())
-    return nested({path: value for path, value in pairs if value != value_at(base, path)})
+    """Return the nested changes that make ``wanted`` out of ``base``; empty where they are equal.
+
+    A method or loss of another kind is compared with the defaults of its kind, from which it starts.
+    """
+    return _changes(base, wanted)
 
 
-def known_datasets() -> list[str]:
-    """Return the data sets that presets use, in order."""
-    return list(dict.fromkeys(preset(name).data.dataset for name in PRESETS))
+def _changes(base: BaseModel, wanted: BaseModel) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if type(base) is not type(wanted):
+        base, found["kind"] = type(wanted)(), value_at(wanted, ("kind",))
+    for name in type(wanted).model_fields:
+        mine, theirs = getattr(wanted, name), getattr(base, name)
+        if isinstance(mine, BaseModel):
+            if inner := _changes(theirs, mine):
+                found[name] = inner
+        elif mine != theirs:
+            found[name] = mine
+    return found
 
 
-def _field(path: tuple[str, ...], info: FieldInfo) -> FormField:
+def _replaced(section: M, path: Sequence[str], value: Any) -> M:
+    name, *rest = path
+    return section.model_copy(update={name: _replaced(getattr(section, name), rest, value) if rest else value})
+
+
+def _field(path: tuple[str, ...], info: FieldInfo, config: ExperimentConfig) -> FormField:
     annotation, is_optional = _without_none(info.annotation)
     bounds = {
         name: getattr(part, name)
@@ -121,11 +152,14 @@ def _field(path: tuple[str, ...], info: FieldInfo) -> FormField:
     }
     literal = get_origin(annotation) is Literal
     kinds: dict[Any, Kind] = {bool: "switch", int: "whole", float: "number"}
+    text: Kind = "suggestions" if info.examples else "text"
+    choices = get_args(annotation) if literal else info.examples or ()
     return FormField(
         path=path,
-        kind="choice" if literal else kinds.get(annotation, "text"),
+        kind="choice" if literal else kinds.get(annotation, text),
         help=info.description or "",
-        choices=tuple(str(choice) for choice in get_args(annotation)) if literal else (),
+        choices=tuple(str(choice) for choice in choices),
+        sentences=tuple(_sentence(config, path, kind) for kind in choices) if path[-1] == "kind" else (),
         lowest=bounds.get("ge", bounds.get("gt")),
         highest=bounds.get("le", bounds.get("lt")),
         is_above_lowest="gt" in bounds,
@@ -133,6 +167,12 @@ def _field(path: tuple[str, ...], info: FieldInfo) -> FormField:
         is_optional=is_optional,
         max_length=bounds.get("max_length"),
     )
+
+
+def _sentence(config: ExperimentConfig, path: tuple[str, ...], kind: str) -> str:
+    """Return the first line of what the settings of a kind say of it, else its name."""
+    section = value_at(with_kind(config, path, kind), path[:-1])
+    return (type(section).__doc__ or kind).strip().splitlines()[0]
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

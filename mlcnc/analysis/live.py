@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,29 +11,24 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from mlcnc.analysis.curves import metric_optimum
-from mlcnc.store import Run, RunStatus
+from mlcnc.store import Run, RunStatus, Space
 
-LOSSES = {
-    "total": "train/loss",
-    "alignment": "train/alignment",
-    "calibration": "train/calibration",
-    "two-way": "train/two_way",
-}
+TOTAL = "total"
 MAP = {name: f"test/map_{name}" for name in ("total", "head", "medium", "tail")}
-NC1 = {
-    "NC1": "test.f/nc1_trace",
-    "NC1, tail": "test.f/nc1_tail",
-    "labels shuffled": "test.f/nc1_trace_shuffled",
-}
-ANGLE = {"smallest angle": "test.f/angle_min_class"}
-PANELS: dict[str, dict[str, str]] = {"losses": LOSSES, "map": MAP, "nc1": NC1, "angle": ANGLE}
-"""Of each live chart, its lines: name in the legend and metric."""
+NC1 = {"NC1": "nc1_trace", "NC1, tail": "nc1_tail", "labels shuffled": "nc1_trace_shuffled"}
+ANGLE = {"smallest angle": "angle_min_class"}
+OF_SPACE: dict[str, dict[str, str]] = {"nc1": NC1, "angle": ANGLE}
+"""Of the charts of one space, their lines: name in the legend and metric."""
 
 MAX_POINTS = 60
 """Of a live chart; more are thinned, so that a tick stays small."""
 
-_TIMES = ("seconds", "seconds_train", "images_per_second")
-_METRICS = (*(metric for lines in PANELS.values() for metric in lines.values()), *_TIMES)
+MAX_TERMS = 7
+"""Of a loss that can be told apart in a small chart; the first ones are shown."""
+
+_TERM = re.compile(r"train/([A-Za-z][A-Za-z0-9_]{0,39})")
+_NO_TERMS = ("loss", TOTAL, "epoch")
+_FIRST_SPACE = "f"
 _LAST_EPOCHS = 5
 _CENTURY_SECONDS = 100 * 365.25 * 86400
 _MOST_EPOCHS = 10**6
@@ -47,25 +43,40 @@ class Ends(NamedTuple):
 
 
 @dataclass(frozen=True)
+class LivePanel:
+    """What one live chart shows.
+
+    Attributes:
+        epochs: from 1, those that logged any of its metrics; of many, evenly spread ones with the first and the
+            last.
+        lines: by name in the legend, one value an epoch, None where it was not logged or not finite.
+    """
+
+    epochs: tuple[int, ...]
+    lines: Mapping[str, tuple[float | None, ...]]
+
+
+@dataclass(frozen=True)
 class LiveCurves:
     """What a run logged so far, as live charts show it.
 
     Attributes:
         run_id: of the run.
-        epochs: shown ones from 1, in order; of many, evenly spread ones with the first and the last.
-        panels: by chart and line, one value an epoch, None where it was not logged or not finite.
+        panels: the charts ``losses``, ``map``, ``nc1`` and ``angle``; one without lines has nothing to show.
+        space: of the features that the last two measure; None where the run measures none.
         num_logged: epochs logged, shown or not.
-        nc1: where NC1 of test features f began, was lowest and stands; None where it was not logged.
+        nc1: where NC1 of test features began, was lowest and stands; None where it was not logged.
         optimal_angle: of a simplex ETF in the run's space, or the floor where none fits; None if unknown.
-        epoch_seconds: median of the last five epochs, or None before the first.
+        epoch_seconds: median of the last five epochs, those that measure and those that only train each by
+            themselves and weighed by how many there are; None before the first.
         train_share: of an epoch's time that its batches take; 1 where it was not logged.
         images_per_second: of the last epoch, or None.
-        warmup_epochs: first epochs that train the alignment loss only; 0 where there are none or it is unknown.
+        warmup_epochs: first epochs that train a part of the loss only; 0 where there are none or it is unknown.
     """
 
     run_id: str
-    epochs: tuple[int, ...]
-    panels: Mapping[str, Mapping[str, tuple[float | None, ...]]]
+    panels: Mapping[str, LivePanel]
+    space: Space | None
     num_logged: int
     nc1: Ends | None
     optimal_angle: float | None
@@ -97,29 +108,67 @@ class Progress:
 
 def live_curves(run: Run) -> LiveCurves:
     """Return the curves of a run so far; without any epoch they are empty."""
-    lines = run.metrics(_METRICS)
-    shown = [lines[place] for place in _spread(len(lines), MAX_POINTS)]
-    last = lines[-_LAST_EPOCHS:]
-    seconds = _median([line.get("seconds", math.nan) for line in last])
-    trained = _median([line.get("seconds_train", math.nan) for line in last])
+    lines = run.metrics()
+    seconds = _pace(lines)
+    trained = _median([line.get("seconds_train", math.nan) for line in lines[-_LAST_EPOCHS:]])
     speed = lines[-1].get("images_per_second", math.nan) if lines else math.nan
+    space = _space_of(run, lines)
+    panels = {"losses": _loss_terms(lines), "map": MAP} | {
+        panel: {} if space is None else {name: f"test.{space.name}/{metric}" for name, metric in names.items()}
+        for panel, names in OF_SPACE.items()
+    }
     return LiveCurves(
         run_id=run.run_id,
-        epochs=tuple(int(line["epoch"]) + 1 for line in shown),
-        panels={
-            panel: {
-                name: tuple(_finite(line.get(metric, math.nan)) for line in shown)
-                for name, metric in names.items()
-            }
-            for panel, names in PANELS.items()
-        },
+        panels={panel: _panel(lines, metrics) for panel, metrics in panels.items()},
+        space=space,
         num_logged=len(lines),
-        nc1=_ends(lines),
-        optimal_angle=metric_optimum(run, ANGLE["smallest angle"]),
+        nc1=_ends(lines, panels["nc1"].get("NC1", "")),
+        optimal_angle=None if space is None else metric_optimum(run, panels["angle"]["smallest angle"]),
         epoch_seconds=seconds,
         train_share=max(0.0, min(1.0, trained / seconds)) if trained is not None and seconds else 1.0,
         images_per_second=_finite(speed),
         warmup_epochs=_warmup_epochs(run.info.config),
+    )
+
+
+def _pace(lines: Sequence[Mapping[str, float]]) -> float | None:
+    measured = ["test" in {metric[:4] for metric in line} for line in lines]
+    total, weight = 0.0, 0
+    for kind in (True, False):
+        own = [line for line, is_measured in zip(lines, measured, strict=True) if is_measured == kind]
+        seconds = _median([line.get("seconds", math.nan) for line in own[-_LAST_EPOCHS:]])
+        if seconds is not None:
+            total, weight = total + seconds * len(own), weight + len(own)
+    return total / weight if weight else None
+
+
+def _loss_terms(lines: Sequence[Mapping[str, float]]) -> dict[str, str]:
+    """Return the total and every term of the loss that was logged, in order of appearance: name and metric."""
+    logged = dict.fromkeys(found[1] for line in lines for metric in line if (found := _TERM.fullmatch(metric)))
+    terms = [term for term in logged if term not in _NO_TERMS][:MAX_TERMS]
+    named = {term.replace("_", "-"): f"train/{term}" for term in terms}
+    return {TOTAL: "train/loss", **named} if logged else {}
+
+
+def _space_of(run: Run, lines: Sequence[Mapping[str, float]]) -> Space | None:
+    """Return the space to show: ``f``, else the first one that was measured, else the first one at all."""
+    spaces = sorted(run.spaces, key=lambda space: space.name != _FIRST_SPACE)
+    metrics = [metric for names in OF_SPACE.values() for metric in names.values()]
+    logged = {metric for line in lines for metric in line}
+    measured = (s for s in spaces if any(f"test.{s.name}/{metric}" in logged for metric in metrics))
+    return next(measured, spaces[0] if spaces else None)
+
+
+def _panel(lines: Sequence[Mapping[str, float]], metrics: Mapping[str, str]) -> LivePanel:
+    # most epochs measure nothing: thinned together, the few that do would be lost
+    logged = [line for line in lines if any(metric in line for metric in metrics.values())]
+    shown = [logged[place] for place in _spread(len(logged), MAX_POINTS)]
+    return LivePanel(
+        epochs=tuple(int(line["epoch"]) + 1 for line in shown),
+        lines={
+            name: tuple(_finite(line.get(metric, math.nan)) for line in shown)
+            for name, metric in metrics.items()
+        },
     )
 
 
@@ -170,31 +219,32 @@ def collapse_sentence(curves: LiveCurves) -> str:
     first, lowest, last = (
         f"{value:.3g}" for _, value in (curves.nc1.first, curves.nc1.lowest, curves.nc1.last)
     )
-    shuffled = [value for value in curves.panels["nc1"]["labels shuffled"] if value is not None]
+    shuffled = [value for value in curves.panels["nc1"].lines["labels shuffled"] if value is not None]
+    what = f"NC1 of test features {'' if curves.space is None else curves.space.name}"
     beside = f"; with labels shuffled it would be {shuffled[-1]:.3g}" if shuffled else ""
     if curves.nc1.first == curves.nc1.last:
-        return f"NC1 of test features is {first} after epoch {curves.nc1.first[0]}{beside}."
+        return f"{what} is {first} after epoch {curves.nc1.first[0]}{beside}."
     between = ""
     if lowest not in (first, last):
         between = f" after a lowest of {lowest} at epoch {curves.nc1.lowest[0]}"
     if first == last:
-        return f"NC1 of test features is {last} as at the start{between}{beside}."
+        return f"{what} is {last} as at the start{between}{beside}."
     verb = "fell" if curves.nc1.last[1] < curves.nc1.first[1] else "rose"
-    return f"NC1 of test features {verb} from {first} to {last}{between}{beside}."
+    return f"{what} {verb} from {first} to {last}{between}{beside}."
 
 
-def _ends(lines: Sequence[Mapping[str, float]]) -> Ends | None:
+def _ends(lines: Sequence[Mapping[str, float]], metric: str) -> Ends | None:
     known = [
         (int(line["epoch"]) + 1, value)
         for line in lines
-        if (value := _finite(line.get(NC1["NC1"], math.nan))) is not None
+        if (value := _finite(line.get(metric, math.nan))) is not None
     ]
     return Ends(known[0], min(known, key=lambda point: point[1]), known[-1]) if known else None
 
 
 def _warmup_epochs(config: Mapping[str, Any]) -> int:
-    training = config.get("training")
-    number = training.get("warmup_epochs") if isinstance(training, Mapping) else None
+    method = config.get("method")
+    number = method.get("warmup_epochs") if isinstance(method, Mapping) else None
     return number if isinstance(number, int) and 0 < number < _MOST_EPOCHS else 0
 
 

@@ -2,15 +2,14 @@
 
 from mlcnc.errors import JobNotFoundError, LaunchError
 from mlcnc.launch.devices import Device, chosen_device, devices
-from mlcnc.launch.estimate import Estimate, estimate
 from mlcnc.launch.job import Job
 from mlcnc.launch.jobs import Jobs
+from mlcnc.launch.obstacles import obstacles
 from mlcnc.launch.request import JobRequest, argv_of, command_line
 from mlcnc.launch.telemetry import Telemetry
 
 __all__ = [
     "Device",
-    "Estimate",
     "Job",
     "JobNotFoundError",
     "JobRequest",
@@ -21,5 +20,5 @@ __all__ = [
     "chosen_device",
     "command_line",
     "devices",
-    "estimate",
+    "obstacles",
 ]

@@ -35,6 +35,7 @@ _PASSED_ON = frozenset(
         *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "XDG_CACHE_HOME"),
         *("VIRTUAL_ENV", "PYTHONPATH", "PYTHONWARNINGS", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CUDA_HOME"),
         *("TORCH_HOME", "NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
+        *("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"),
         *("OPENBLAS_NUM_THREADS", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy"),
         *("no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"),
     )
@@ -171,8 +172,6 @@ def spawn(
     environment |= {
         JOB_VARIABLE: str(folder),
         "PYTHONUNBUFFERED": "1",
-        # threads that spin while they wait made epochs four times as long on a busy machine
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "CUDA_VISIBLE_DEVICES": visible_gpus(device),
     }

@@ -24,8 +24,6 @@ JOB_ID = re.compile(r"\d{4,9}-[a-z]{1,16}")
 FOLDER_NAME = ".jobs"
 _MOST_JSON_BYTES = 1_000_000
 _MOST_NUMBER = 10**8
-LEAST_FREE_BYTES = 50 * 2**20
-"""As much as the trainer wants to begin; below it no job is queued, and a queued one waits."""
 
 
 class JobFormatError(LaunchError):

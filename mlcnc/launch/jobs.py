@@ -15,10 +15,8 @@ from mlcnc.errors import JobNotFoundError, LaunchError, StoreError
 from mlcnc.launch import telemetry
 from mlcnc.launch.active_job import GRACE_SECONDS
 from mlcnc.launch.devices import chosen_device, gpu_uuid
-from mlcnc.launch.estimate import estimate
 from mlcnc.launch.job import ACTIVE_STATES, Job, JobEntry
 from mlcnc.launch.job_folder import (
-    LEAST_FREE_BYTES,
     JobFolder,
     ask_to_cancel,
     is_cancelled,
@@ -29,13 +27,14 @@ from mlcnc.launch.job_folder import (
 from mlcnc.launch.locks import is_locked, lock_folder
 from mlcnc.launch.log_file import read_tail
 from mlcnc.launch.machine import machine_id
+from mlcnc.launch.obstacles import obstacles
 from mlcnc.launch.processes import job_leader
 from mlcnc.launch.reading import JobReader, Record
 from mlcnc.launch.request import NEEDS_RUN, WRITES_RUN, JobRequest
 from mlcnc.launch.resuming import resumed_request
 from mlcnc.launch.run_checks import check_run, with_device_of_run
 from mlcnc.launch.supervisor_start import SupervisorStart
-from mlcnc.store import RunStore, free_bytes, new_run_id
+from mlcnc.store import RunStore, new_run_id, require_free_space
 from mlcnc.store.liveness import host_name, now
 from mlcnc.store.schema import RUN_ID
 
@@ -84,7 +83,7 @@ class Jobs:
 
         Raises:
             ConfigError: the settings of a training job are not usable.
-            StoreError: the run to work on does not exist or cannot be read.
+            StoreError: the run to work on does not exist or cannot be read, or the disk is nearly full.
             LaunchError: anything else that keeps the job from being queued.
         """
         return self._queue(request)
@@ -99,9 +98,9 @@ class Jobs:
         config = request.config() if request.kind == "train" else None
         request = request.as_kept()
         if config is not None:
-            problems = estimate(config, self.runs_root, request.wanted_device()).problems
-            if problems:
-                raise LaunchError("; ".join(problems))
+            found = obstacles(config, self.runs_root, request.wanted_device())
+            if found:
+                raise LaunchError("; ".join(found))
         if request.kind in NEEDS_RUN:
             assert request.run_id is not None
             run = RunStore(self.runs_root).open(request.run_id)
@@ -112,12 +111,7 @@ class Jobs:
         wanted = request.wanted_device()
         if request.kind != "glove" and wanted != "auto":
             chosen_device(wanted)
-        free = free_bytes(self.runs_root)
-        if free < LEAST_FREE_BYTES:
-            raise LaunchError(
-                f"the disk of {self.runs_root} has {free // 2**20} MiB free, "
-                f"a job needs {LEAST_FREE_BYTES // 2**20}; free some space or choose another runs folder"
-            )
+        require_free_space(self.runs_root)
         self._folder.make()
         with self._folder.changing():
             records = self._reader.records()[0]

@@ -11,15 +11,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from mlcnc.config import ExperimentConfig, override, preset
+from mlcnc.config import ExperimentConfig, nested, override, preset
 from mlcnc.errors import ConfigError, LaunchError
-from mlcnc.store.schema import RUN_ID
+from mlcnc.store.schema import RUN_ID, SPACE_NAME
 
 Kind = Literal["train", "resume", "layout", "evaluate", "gallery", "glove"]
 KINDS: tuple[Kind, ...] = ("train", "resume", "layout", "evaluate", "gallery", "glove")
 NEEDS_RUN = frozenset({"resume", "layout", "evaluate"})
 WRITES_RUN = frozenset({"train", "resume"})
 _DEVICE = "training.device"
+_GLOVE = "method.glove_path"
 # what the command line takes for None in place of a text
 _NO_VALUE = ("none", "null")
 
@@ -33,7 +34,11 @@ class JobRequest(BaseModel):
     run_id: str | None = Field(None, description="the run to make or to work on; train: None names it")
     preset: str = Field("pictogram-lt", description="train: the settings to begin with")
     settings: dict[str, Any] = Field(default_factory=dict, description="train: nested changes to the preset")
-    space: Literal["f", "mu"] = Field("mu", description="layout: features to place")
+    space: str | None = Field(
+        None,
+        pattern=SPACE_NAME.pattern,
+        description="layout: features to place; None takes the run's own default",
+    )
     neighbours: int = Field(15, ge=2, le=1000, description="layout: n_neighbors of UMAP")
     seed: int = Field(0, ge=0, description="layout: the same seed gives the same layout")
     only: str = Field("", max_length=64, description="gallery: only runs whose id contains this")
@@ -108,14 +113,15 @@ class JobRequest(BaseModel):
                 f"the setting name must not be {name!r}, which means no name on a command line; "
                 "choose another or leave it out"
             )
-        path = values.get("model.glove_path")
-        model = request.config().model
-        if model.label_embedding == "glove" and model.glove_path is None:
+        path = values.get(_GLOVE)
+        method = request.config().method.model_dump()
+        if method.get("label_embedding") == "glove" and method.get("glove_path") is None:
             # that of who asks: the supervisor may have been started where it names another file
             path = os.environ.get("MLCNC_GLOVE") or None
         if path is not None:
-            values["model.glove_path"] = str(Path(path).expanduser().absolute())
-        return request.model_copy(update={"settings": _nested(values)})
+            values[_GLOVE] = str(Path(path).expanduser().absolute())
+        settings = nested({tuple(name.split(".")): value for name, value in values.items()})
+        return request.model_copy(update={"settings": settings})
 
     def given_settings(self) -> list[tuple[str, Any]]:
         """Return the changes to the preset by their dotted names, with values as the config holds them.
@@ -124,7 +130,12 @@ class JobRequest(BaseModel):
             ConfigError: as for :meth:`config`.
         """
         tree = self.config().model_dump()
-        return [(name, _at(tree, name)) for name, _ in _values(self.settings)]
+        found = ((name, _at(tree, name)) for name, _ in _values(self.settings))
+        # a method may be given by its kind alone
+        return [
+            (f"{name}.kind", value["kind"]) if isinstance(value, Mapping) else (name, value)
+            for name, value in found
+        ]
 
     def wanted_device(self) -> str:
         """Return the device asked for; where it is auto, the one that the settings name or the kind needs."""
@@ -171,8 +182,9 @@ def argv_of(request: JobRequest, run_id: str | None, runs_root: str | Path) -> l
         case "resume":
             return [*start, "train", "--resume", str(run_id), "--quiet", *end]
         case "layout":
-            how = ["--space", request.space, "--neighbours", str(request.neighbours)]
-            return [*start, "layout", str(run_id), *how, "--seed", str(request.seed), *end]
+            space = [] if request.space is None else ["--space", request.space]
+            how = ["--neighbours", str(request.neighbours), "--seed", str(request.seed)]
+            return [*start, "layout", str(run_id), *space, *how, *end]
         case "evaluate":
             return [*start, "evaluate", str(run_id), *end]
         case "gallery":
@@ -206,14 +218,6 @@ def _settings(request: JobRequest) -> list[str]:
     return arguments
 
 
-def _nested(values: dict[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for name, value in values.items():
-        section, _, leaf = name.rpartition(".")
-        (tree.setdefault(section, {}) if section else tree)[leaf] = value
-    return tree
-
-
 def _values(tree: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for key, value in tree.items():
@@ -231,6 +235,8 @@ def _at(tree: Any, name: str) -> Any:
 def _text(value: Any) -> str:
     if value is None:
         return "none"
+    if isinstance(value, list | tuple):
+        return ",".join(str(part) for part in value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -23,14 +23,14 @@ from mlcnc.launch.adoption import Adoption
 from mlcnc.launch.device_search import DeviceSearch
 from mlcnc.launch.devices import DevicesUnknownError, lanes_with_locks
 from mlcnc.launch.job import JobEntry, JobState, JobStatus
-from mlcnc.launch.job_folder import LEAST_FREE_BYTES, JobFolder, is_cancelled, read_status, write_status
+from mlcnc.launch.job_folder import JobFolder, is_cancelled, read_status, write_status
 from mlcnc.launch.locks import device_lock_path, is_lock_of, try_lock
 from mlcnc.launch.processes import mark_of, own_mark
 from mlcnc.launch.reading import STOPPED_ON_REQUEST, JobReader, Record
 from mlcnc.launch.request import JobRequest, argv_of
 from mlcnc.launch.state_keeper import RETRY_SECONDS, StateKeeper
 from mlcnc.launch.telemetry import GpuMeter
-from mlcnc.store import free_bytes
+from mlcnc.store import require_free_space
 from mlcnc.store.liveness import now
 
 TICK_SECONDS = 0.2
@@ -257,12 +257,10 @@ class Supervisor:
             status = read_status(folder)
             if status.state != "queued" or is_cancelled(folder):
                 return
-            free = free_bytes(self.folder.runs_root)
-            if free < LEAST_FREE_BYTES:
-                wanted = LEAST_FREE_BYTES // 2**20
-                raise NotYetError(
-                    f"waits for disk space: {free // 2**20} MiB are free, a job needs {wanted} MiB"
-                )
+            try:
+                require_free_space(self.folder.runs_root)
+            except StoreError as error:
+                raise NotYetError(f"waits for disk space: {error}") from None
             status = status.model_copy(
                 update={
                     "state": "starting",

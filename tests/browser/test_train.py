@@ -22,9 +22,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("train")]
 
 SMALL = {
     "data": {"num_samples": 64},
-    "model": {"embedding_dim": 24, "num_heads": 2, "projection_dim": 7},
+    "method": {"embedding_dim": 24, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 1},
     "training": {
-        "warmup_epochs": 1,
         "arrays_every": 1,
         "num_sample_pairs": 60,
         "num_probes": 4,

@@ -26,10 +26,9 @@ WARM_UP = 0.2
 
 ENDLESS = {
     "data": {"num_samples": 32},
-    "model": {"embedding_dim": 24, "num_heads": 2, "projection_dim": 7},
+    "method": {"embedding_dim": 24, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 1},
     "training": {
         "epochs": 10_000,
-        "warmup_epochs": 1,
         "arrays_every": 0,
         "num_sample_pairs": 0,
         "num_probes": 0,

@@ -36,12 +36,12 @@ def test_an_unknown_preset_lists_the_known_ones():
 def test_the_demonstration_stores_arrays_at_every_epoch_and_its_recipe_is_the_full_one():
     full, demo = preset("pictogram-lt"), preset("demo")
     assert demo.training.arrays_every == 1
-    assert override(demo, {"training": full.training.model_dump()}) == full
+    assert override(demo, {"training": full.training.model_dump(), "method": full.method.model_dump()}) == full
 
 
 @pytest.mark.parametrize(("dim", "heads"), [(300, 10), (50, 10), (128, 8), (97, 1), (3, 3)])
 def test_a_comparison_takes_the_width_of_the_vectors(dim, heads):
-    model = with_width(preset("comparison"), dim).model
+    model = with_width(preset("comparison"), dim).method
     assert (model.embedding_dim, model.num_heads) == (dim, heads)
 
 
@@ -52,17 +52,48 @@ def test_every_setting_has_help():
 
 def test_command_line_beats_file_beats_preset(tmp_path):
     path = tmp_path / "settings.yaml"
-    path.write_text("training: {epochs: 9, lr: 0.5}\nmodel: {projection_dim: null}\n")
-    config = configured("--preset", "digits-lt", "--config", str(path), "--epochs", "7", "--model.dropout", "0")
+    path.write_text("training: {epochs: 9, lr: 0.5}\nmethod: {projection_dim: null}\n")
+    config = configured(
+        "--preset", "digits-lt", "--config", str(path), "--epochs", "7", "--method.dropout", "0"
+    )
     assert config.data.dataset == "digits-lt"
     assert config.training.epochs == 7
     assert config.training.lr == 0.5
-    assert config.model.projection_dim is None
-    assert config.model.dropout == 0
+    assert config.method.projection_dim is None
+    assert config.method.dropout == 0
     assert configured("--seed", "4").training.seed == 4
     assert configured("--data.seed", "4").data.seed == 4
     assert configured("--flip", "false").data.flip is False
-    assert configured("--glove", "x.txt").model.glove_path == "x.txt"
+    assert configured("--glove", "x.txt").method.glove_path == "x.txt"
+
+
+def test_a_kind_is_given_in_short_and_starts_from_its_own_defaults(tmp_path):
+    assert configured("--method", "erm") == configured("--method.kind", "erm") == preset("erm")
+    path = tmp_path / "settings.yaml"
+    path.write_text("method: {kind: mlc_nc, label_embedding: trainable, classification: {kind: bce}}\n")
+    config = configured("--config", str(path), "--classification", "two_way", "--two_way_temperature", "2")
+    assert config.method.label_embedding == "trainable"
+    assert config.method.classification.two_way_temperature == 2
+    # what the file says of one method is nothing to another
+    assert configured("--config", str(path), "--method", "erm") == preset("erm")
+    path.write_text("method: erm\n")
+    assert configured("--config", str(path), "--preset", "demo").method == preset("erm").method
+
+
+def test_short_names_are_those_of_settings_with_one_path():
+    short = configured(
+        "--label_embedding", "trainable", "--embedding_dim", "64", "--lr", "0.1", "--epochs", "9"
+    )
+    assert (short.method.label_embedding, short.method.embedding_dim) == ("trainable", 64)
+    assert (short.training.lr, short.training.epochs) == (0.1, 9)
+    with pytest.raises(SystemExit):
+        configured("--kind", "erm")
+
+
+def test_epochs_are_listed_with_commas():
+    training = configured("--schedule", "step", "--lr_drops", "5,7").training
+    assert training.lr_drops == (5, 7)
+    assert configured("--lr_drops", "").training.lr_drops == ()
 
 
 def test_none_is_nothing_except_where_it_is_one_of_the_choices():
@@ -75,9 +106,19 @@ def test_none_is_nothing_except_where_it_is_one_of_the_choices():
     [
         ({"training": {"epocs": 3}}, "unknown setting 'training.epocs'; did you mean 'training.epochs'"),
         ({"training": {"lr": -1}}, "training.lr: input should be greater than 0, got -1"),
-        ({"model": {"num_heads": 7}}, "num_heads must divide embedding_dim = 128, got 7"),
-        ({"training": {"warmup_epochs": 40}}, "warmup_epochs must be below epochs = 40"),
-        ({"model": {"label_embedding": "word2vec"}}, "model.label_embedding"),
+        ({"method": {"num_heads": 7}}, "num_heads must divide embedding_dim = 128, got 7"),
+        ({"method": {"warmup_epochs": 40}}, "warmup_epochs must be below training.epochs = 40"),
+        ({"method": {"label_embedding": "word2vec"}}, "method.label_embedding"),
+        ({"method": {"kind": "emr"}}, "method.kind must be one of mlc_nc, erm, got 'emr'; did you mean 'erm'"),
+        (
+            {"method": {"kind": "erm", "label_embedding": "etf"}},
+            "unknown setting 'method.label_embedding' of the method erm: another one has it",
+        ),
+        (
+            {"method": {"classification": {"kind": "bce", "two_way_mean": "all"}}},
+            "unknown setting 'method.classification.two_way_mean' of the loss bce: another one has it",
+        ),
+        ({"training": {"lr_drops": "5,x"}}, "training.lr_drops.1: input should be a valid integer"),
         ({"training": {"epochs": "many"}}, "training.epochs"),
         (
             {"training": {"seed": 2**53}},
@@ -150,13 +191,17 @@ def test_help_shows_every_setting(capsys):
     text = capsys.readouterr().out
     for path, _ in leaf_fields():
         assert f"--{'.'.join(path)}" in text
+    words = " ".join(text.split())
+    assert "or fixed GloVe vectors (mlc_nc) [etf]" in words
+    assert "on positives (released code 4) (two_way) [4.0]" in words
+    assert "[mlc_nc]" in words
 
 
 def test_runs_list_show_and_verify(trained, capsys):
     assert main(["runs", "list", "--runs", str(trained)]) == 0
     assert "tiny  finished" in capsys.readouterr().out
     assert main(["runs", "show", "tiny", "--runs", str(trained)]) == 0
-    assert "model.embedding_dim = 24" in capsys.readouterr().out
+    assert "method.embedding_dim = 24" in capsys.readouterr().out
     assert main(["runs", "verify", "--runs", str(trained)]) == 0
     assert "agrees" in capsys.readouterr().out
     assert main(["evaluate", "tiny", "--runs", str(trained), "--json"]) == 0
@@ -176,7 +221,9 @@ def test_verify_says_what_differs(trained, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "epoch 2, test/map_total" in text
     assert "epoch 3, train.f/nc1_trace" in text
-    assert text.count("\n") == 3
+    *said, last = text.splitlines()
+    assert len(said) == 3
+    assert last.startswith("  not recomputed: ")
 
 
 def test_deleting_asks_and_obeys(trained, tmp_path, capsys):
@@ -195,6 +242,14 @@ def test_deleting_asks_and_obeys(trained, tmp_path, capsys):
         (["train", "--preset", "odd"], "preset must be one of"),
         (["train", "--lr", "fast"], "training.lr"),
         (["train", "--resume", "x", "--epochs", "3"], "leave out training.epochs"),
+        (
+            ["train", "--method", "erm", "--embedding_dim", "8"],
+            "unknown setting 'method.embedding_dim' of the method erm",
+        ),
+        (
+            ["jobs", "start", "train", "--method", "erm", "--glove", "x"],
+            "'method.glove_path' of the method erm",
+        ),
         (["train", "--device", "cuda"], "'cuda' is not available here"),
         (["data", "preview", "pictograms", "--out", "x.png"], "did you mean 'pictogram-lt'"),
         (["data", "preview", "digits-lt", "--out", "/nowhere/x.png"], "cannot be written"),

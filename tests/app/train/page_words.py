@@ -26,7 +26,7 @@ def write_live(root, run_id="live", epochs=3, num_epochs=10, finished=False):
         run_id,
         class_names=["a", "b", "c"],
         class_counts=[90, 40, 2],
-        config={"model": {"embedding_dim": 8}},
+        config={"method": {"kind": "mlc_nc", "embedding_dim": 8}},
         num_epochs=num_epochs,
         device="cpu, 2 threads",
     )

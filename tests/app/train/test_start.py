@@ -68,7 +68,7 @@ def test_a_comparison_without_vectors_queues_two_runs_and_says_so(opened, root):
     pressed(page, "start_Five-minute comparison")
     assert "GloVe is left out: no usable file of vectors is named" in said(page)
     jobs = Jobs(root).all()[::-1]
-    assert [job.request.settings.get("model", {}).get("label_embedding", "etf") for job in jobs] == [
+    assert [job.request.settings.get("method", {}).get("label_embedding", "etf") for job in jobs] == [
         "etf",
         "trainable",
     ]
@@ -94,10 +94,10 @@ def test_a_comparison_with_vectors_gives_all_three_their_width(opened, root, tmp
     page.text_input(key="glove_file").set_value(str(path)).run()
     assert "Usable: 50 numbers a word" in said(page)
     pressed(page, "start_Five-minute comparison")
-    models = [job.request.config().model for job in Jobs(root).all()[::-1]]
-    assert [model.label_embedding for model in models] == ["etf", "trainable", "glove"]
-    assert {model.embedding_dim for model in models} == {50}
-    assert [model.glove_path for model in models] == [None, None, str(path)]
+    methods = [job.request.config().method for job in Jobs(root).all()[::-1]]
+    assert [method.label_embedding for method in methods] == ["etf", "trainable", "glove"]
+    assert {method.embedding_dim for method in methods} == {50}
+    assert [method.glove_path for method in methods] == [None, None, str(path)]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_clone_fills_the_form_and_the_queued_run_has_the_same_settings(opened, r
     settings = {
         "name": "mine",
         "training": {"epochs": 7, "lr": 0.003},
-        "model": {"label_embedding": "trainable"},
+        "method": {"label_embedding": "trainable"},
     }
     limits = {"device": "cuda:3", "max_minutes": 7.5, "max_megabytes": 300.0}
     job_id = write_job(root, "finished", run_id="gone", preset="comparison", settings=settings, **limits)
@@ -201,8 +201,8 @@ def test_a_preset_fills_the_form(opened):
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("training.epochs", 2, "warmup_epochs must be below epochs = 2"),
-        ("model.num_heads", 7, "Not queued: model: num_heads must divide embedding_dim"),
+        ("training.epochs", 2, "warmup_epochs must be below training.epochs = 2"),
+        ("method.num_heads", 7, "Not queued: method: num_heads must divide embedding_dim"),
         ("training.lr", 0.0, "training.lr: input should be greater than 0"),
         ("training.batch_size", None, "training.batch_size: input should be a valid integer, got None"),
     ],
@@ -221,9 +221,9 @@ def test_a_bad_setting_is_named_and_nothing_can_be_queued(opened, root, field, v
     [
         ("form_0_training.epochs", 1_000_000, "training.epochs: input should be less than or equal to 10000"),
         (
-            "form_0_model.embedding_dim",
+            "form_0_method.embedding_dim",
             10_000_000,
-            "model.embedding_dim: input should be less than or equal to",
+            "method.embedding_dim: input should be less than or equal to",
         ),
         ("form_0_data.image_size", 8, "data.image_size: input should be greater than or equal to 32"),
         ("form_0_training.lr", -1.0, "training.lr: input should be greater than 0"),
@@ -244,14 +244,101 @@ def test_a_number_out_of_range_reaches_the_check_and_is_named(opened, root, key,
     assert Jobs(root).all() == []
 
 
-def test_a_size_that_no_machine_has_is_told_at_once(opened, root):
+def test_what_would_make_it_fail_is_told_at_once(opened, root):
     page = opened()
-    page.number_input(key="form_0_model.projection_dim").set_value(10**15).run()
-    assert "of memory, and cpu" in said(page)
+    page.number_input(key="form_0_training.batch_size").set_value(5000).run()
+    assert "larger than the 1142 images of an epoch" in said(page)
+    assert "of memory" not in said(page)
     assert page.button(key="queue_form").disabled
     page.button(key="queue_form").proto.disabled = False
     pressed(page, "queue_form")
     assert Jobs(root).all() == []
+
+
+def shown(page):
+    """Return the settings that have a control, by name."""
+    controls = (*page.selectbox, *page.number_input, *page.text_input, *page.toggle)
+    return {control.key.removeprefix("form_0_").partition("=")[0] for control in controls}
+
+
+def test_another_method_has_its_own_settings_and_keeps_the_others(opened, root):
+    page = opened()
+    method = page.selectbox(key="form_0_method.kind")
+    assert method.options[method.index].startswith("MLC-NC: class attention")
+    assert any(option.startswith("ERM: global average pool") for option in method.options)
+    page.number_input(key="form_0_training.epochs").set_value(6).run()
+    page.number_input(key="form_0_method.embedding_dim").set_value(64).run()
+    page.selectbox(key="form_0_method.kind").select("erm").run()
+    assert not page.exception
+    assert {"method.classification.kind", "training.epochs"} <= shown(page)
+    assert not {"method.embedding_dim", "method.label_embedding", "method.classification.two_way_mean"} & shown(
+        page
+    )
+    assert "--run-id pictogram-lt-erm-s0" in page.code[-1].value
+    assert "--method.kind erm --training.epochs 6 " in page.code[-1].value
+    pressed(page, "queue_form")
+    assert Jobs(root).all()[0].request.settings == {"method": {"kind": "erm"}, "training": {"epochs": 6}}
+    # back again, what was set before is there
+    page.selectbox(key="form_0_method.kind").select("mlc_nc").run()
+    assert page.number_input(key="form_0_method.embedding_dim").value == 64
+    assert "--method.kind" not in page.code[-1].value
+    assert "--method.embedding_dim 64 --training.epochs 6 " in page.code[-1].value
+
+
+def test_another_loss_has_its_own_settings(opened):
+    page = opened()
+    page.number_input(key="form_0_method.classification.two_way_temperature").set_value(2.0).run()
+    assert "--method.classification.two_way_temperature 2.0" in page.code[-1].value
+    page.selectbox(key="form_0_method.classification.kind").select("bce").run()
+    assert "method.classification.two_way_temperature" not in shown(page)
+    assert "--method.classification.kind bce --run-id" in page.code[-1].value
+    page.selectbox(key="form_0_method.classification.kind").select("two_way").run()
+    assert "--method.classification.two_way_temperature 2.0 --run-id" in page.code[-1].value
+
+
+def test_a_loss_that_a_method_begins_with_is_not_that_of_the_last_method(opened):
+    page = opened()
+    page.selectbox(key="form_0_method.kind").select("erm").run()
+    assert page.selectbox(key="form_0_method.classification.kind=bce").value == "bce"
+    page.selectbox(key="form_0_method.classification.kind=bce").select("two_way").run()
+    assert "--method.kind erm --method.classification.kind two_way --run-id" in page.code[-1].value
+    assert "method.classification.two_way_temperature" in shown(page)
+
+
+def test_the_preset_of_another_method_fills_the_form(opened, root):
+    page = opened()
+    page.selectbox(key="form_0_preset").select("erm").run()
+    assert page.selectbox(key="form_1_method.kind").value == "erm"
+    assert page.code[-1].value.startswith("mlcnc train --preset erm --run-id pictogram-lt-erm-s0")
+    page.selectbox(key="form_1_method.kind").select("mlc_nc").run()
+    assert "--preset erm --method.kind mlc_nc --run-id pictogram-lt-etf-s0" in page.code[-1].value
+    pressed(page, "queue_form")
+    assert Jobs(root).all()[0].request.config().method.label_embedding == "etf"
+
+
+def test_clone_of_another_method_fills_the_form(opened, root):
+    settings = {"method": {"kind": "erm"}, "training": {"schedule": "step", "lr_drops": [5, 7]}}
+    job_id = write_job(root, "finished", run_id="gone", preset="demo", settings=settings)
+    page = pressed(opened(), f"clone_{job_id}")
+    assert page.selectbox(key="form_1_method.kind").value == "erm"
+    assert page.text_input(key="form_1_training.lr_drops").value == "5,7"
+    assert (
+        "--preset demo --method.kind erm --training.schedule step --training.lr_drops 5,7 "
+        in page.code[-1].value
+    )
+    page.text_input(key="form_1_training.lr_drops").set_value("5").run()
+    pressed(page, "queue_form")
+    queued = Jobs(root).all()[0].request
+    assert queued.config().training.lr_drops == (5,)
+    assert queued.config().method.kind == "erm"
+
+
+def test_what_may_be_anything_has_suggestions(opened):
+    page = opened()
+    assert page.selectbox(key="form_0_data.sampler").value is None
+    assert page.selectbox(key="form_0_model.backbone").options == ["small", "resnet18", "resnet34", "resnet50"]
+    page.selectbox(key="form_0_data.sampler").select("uniform").run()
+    assert "--data.sampler uniform" in page.code[-1].value
 
 
 def test_a_click_right_after_a_number_was_typed_queues_that_number(opened, root):
@@ -271,9 +358,9 @@ def test_the_help_of_a_number_names_its_range(opened):
 def test_a_glove_path_that_the_label_embedding_does_not_use_is_told(opened):
     page = opened()
     assert "is not used" not in said(page)
-    page.text_input(key="form_0_model.glove_path").set_value("/vectors.txt").run()
+    page.text_input(key="form_0_method.glove_path").set_value("/vectors.txt").run()
     assert "The glove path is not used: the label embedding is etf." in said(page)
-    page.selectbox(key="form_0_model.label_embedding").select("glove").run()
+    page.selectbox(key="form_0_method.label_embedding").select("glove").run()
     assert "is not used" not in said(page)
 
 

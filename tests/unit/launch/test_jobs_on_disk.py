@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from mlcnc.errors import ConfigError, JobNotFoundError, LaunchError, RunNotFoundError
+from mlcnc.errors import ConfigError, JobNotFoundError, LaunchError, MlcncError, RunNotFoundError
 from mlcnc.launch import JobRequest, Jobs
 from mlcnc.launch.job import JobStatus
 from mlcnc.launch.job_folder import JobFolder, read_status, write_status
@@ -118,9 +118,10 @@ def test_what_cannot_work_is_refused_before_it_is_queued(jobs, monkeypatch):
         queue(jobs, kind="train", preset="none-such")
     with pytest.raises(RunNotFoundError, match="there is no run 'mine'"):
         queue(jobs, kind="evaluate", run_id="mine")
-    monkeypatch.setattr("mlcnc.launch.jobs.free_bytes", lambda root: 3 * 2**20)
-    with pytest.raises(LaunchError, match="has 3 MiB free, a job needs 50"):
-        queue(jobs)
+    monkeypatch.setattr("mlcnc.store.new_run.free_bytes", lambda root: 3 * 2**20)
+    for kind in ("train", "gallery"):
+        with pytest.raises(MlcncError, match="has 3 MiB free, 50 are needed; free some space"):
+            queue(jobs, kind=kind)
     assert jobs.all() == []
 
 

@@ -11,17 +11,26 @@ from mlcnc.launch.request import request_of
 SETTINGS = {
     "name": 'it\'s -- a "name"; $(touch x) \n`y`',
     "data": {"dataset": "digits-lt", "flip": False, "num_samples": None},
-    "training": {"epochs": 4, "warmup_epochs": 1, "lr": 2e-3, "clip_norm": None, "device": "cuda"},
-    "model": {"projection_dim": None},
+    "training": {
+        "epochs": 4,
+        "lr": 2e-3,
+        "schedule": "step",
+        "lr_drops": [2, 3],
+        "clip_norm": None,
+        "device": "cuda",
+    },
+    "method": {"kind": "mlc_nc", "projection_dim": None, "warmup_epochs": 1, "classification": {"kind": "bce"}},
 }
+ERM = {"method": {"kind": "erm", "classification": {"kind": "two_way", "two_way_temperature": 2.0}}}
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_the_command_of_a_training_gives_the_config_that_was_asked_for(name, tmp_path):
-    request = JobRequest(kind="train", preset=name, settings=SETTINGS, device="cpu")
+@pytest.mark.parametrize("settings", [SETTINGS, SETTINGS | ERM], ids=["mlc_nc", "erm"])
+def test_the_command_of_a_training_gives_the_config_that_was_asked_for(name, settings, tmp_path):
+    request = JobRequest(kind="train", preset=name, settings=settings, device="cpu")
     argv = argv_of(request, "mine", tmp_path)
     options = build_parser().parse_args(argv[3:])
-    expected = override(preset(name), {**SETTINGS, "training": {**SETTINGS["training"], "device": "cpu"}})
+    expected = override(preset(name), {**settings, "training": {**settings["training"], "device": "cpu"}})
     assert config_of(options) == expected == override(request.config(), {"training": {"device": "cpu"}})
     assert (options.run_id, options.runs, options.quiet) == ("mine", str(tmp_path), True)
 
@@ -33,6 +42,10 @@ def test_the_command_of_a_training_gives_the_config_that_was_asked_for(name, tmp
         (
             JobRequest(kind="layout", run_id="a", space="f", neighbours=30, seed=3),
             ["layout", "a", "--space", "f", "--neighbours", "30", "--seed", "3"],
+        ),
+        (
+            JobRequest(kind="layout", run_id="a"),
+            ["layout", "a", "--neighbours", "15", "--seed", "0"],
         ),
         (JobRequest(kind="evaluate", run_id="a"), ["evaluate", "a"]),
         (JobRequest(kind="gallery"), ["record-gallery"]),
@@ -89,14 +102,15 @@ def test_the_request_decides_on_the_device_then_the_settings(device, settings, w
         ({"kind": "gallery", "only": "--runs=/"}, "only: must not begin with -"),
         ({"kind": "glove", "out": "a\0b"}, "out: must not begin with - nor hold a zero byte"),
         (
-            {"kind": "train", "settings": {"model": {"glove_path": "a\0b"}}},
-            "the setting model.glove_path must not hold a zero byte",
+            {"kind": "train", "settings": {"method": {"glove_path": "a\0b"}}},
+            "the setting method.glove_path must not hold a zero byte",
         ),
         ({"kind": "train", "settings": {"name": "\0"}}, "the setting name must not hold a zero byte"),
         (
             {"kind": "layout", "run_id": "a", "neighbours": 1},
             "neighbours: input should be greater than or equal to 2",
         ),
+        ({"kind": "layout", "run_id": "a", "space": "../f"}, "space: string should match"),
         ([], "request: input should be a valid dictionary"),
     ],
 )
@@ -107,7 +121,15 @@ def test_a_bad_request_is_named(tree, words):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"training": {"epocs": 3}}, {"--config": "x"}, {"training": {"epochs": "1; ls"}}, {"training": 4}],
+    [
+        {"training": {"epocs": 3}},
+        {"--config": "x"},
+        {"training": {"epochs": "1; ls"}},
+        {"training": 4},
+        {"method": {"kind": "erm", "label_embedding": "etf"}},
+        {"method": {"kind": "mlcnc"}},
+        {"method": 4},
+    ],
 )
 def test_only_settings_of_the_config_reach_the_command(settings):
     request = request_of({"kind": "train", "settings": settings})
@@ -123,15 +145,28 @@ def test_a_request_survives_its_file():
 def test_the_file_of_vectors_is_that_of_who_asks(monkeypatch, tmp_path):
     """The supervisor, whose environment the job gets, may have been started where it names another."""
     monkeypatch.setenv("MLCNC_GLOVE", str(tmp_path / "glove.txt"))
-    glove = JobRequest(kind="train", settings={"model": {"label_embedding": "glove"}})
+    glove = JobRequest(kind="train", settings={"method": {"label_embedding": "glove"}})
     kept = glove.as_kept()
-    assert kept.settings["model"] == {"label_embedding": "glove", "glove_path": str(tmp_path / "glove.txt")}
-    assert f"--model.glove_path {tmp_path}/glove.txt" in command_line(argv_of(kept, "mine", tmp_path))
-    named = JobRequest(kind="train", settings={"model": {"label_embedding": "glove", "glove_path": "/own.txt"}})
-    assert named.as_kept().settings["model"]["glove_path"] == "/own.txt"
+    assert kept.settings["method"] == {"label_embedding": "glove", "glove_path": str(tmp_path / "glove.txt")}
+    assert f"--method.glove_path {tmp_path}/glove.txt" in command_line(argv_of(kept, "mine", tmp_path))
+    named = JobRequest(
+        kind="train", settings={"method": {"label_embedding": "glove", "glove_path": "/own.txt"}}
+    )
+    assert named.as_kept().settings["method"]["glove_path"] == "/own.txt"
     assert JobRequest(kind="train").as_kept().settings == {}
     monkeypatch.delenv("MLCNC_GLOVE")
     assert glove.as_kept().settings == glove.settings
+
+
+def test_a_method_may_be_given_by_its_kind_alone():
+    request = JobRequest(kind="train", settings={"method": "erm"})
+    assert request.as_kept().settings == {"method": {"kind": "erm"}}
+    assert "--method.kind erm --run-id" in command_line(argv_of(request, "mine", "runs"))
+
+
+def test_numbers_are_listed_as_the_command_line_takes_them():
+    request = JobRequest(kind="train", settings={"training": {"lr_drops": [5, 7], "schedule": "step"}})
+    assert "--training.lr_drops 5,7 " in command_line(argv_of(request, "mine", "runs"))
 
 
 @pytest.mark.parametrize("name", ["none", "None", "null"])

@@ -106,7 +106,8 @@ def test_a_device_that_another_job_holds_is_named_once(jobs, started, monkeypatc
 def test_a_full_disk_is_what_a_job_waits_for(jobs, monkeypatch):
     job = queue(jobs)
     supervisor = Supervisor(jobs.runs_root)
-    monkeypatch.setattr("mlcnc.launch.supervisor.free_bytes", lambda root: 3 * 2**20)
+    monkeypatch.setattr("mlcnc.store.new_run.free_bytes", lambda root: 3 * 2**20)
     supervisor._tick()
-    assert jobs.get(job.job_id).headline == "waits for disk space: 3 MiB are free, a job needs 50 MiB"
+    assert jobs.get(job.job_id).headline.startswith("waits for disk space: the disk of ")
+    assert "has 3 MiB free, 50 are needed" in jobs.get(job.job_id).headline
     assert jobs.get(job.job_id).state == "queued"

@@ -1,0 +1,126 @@
+"""What would make a training run fail at once, said before it is queued."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+from mlcnc.config import DataConfig, ExperimentConfig
+from mlcnc.data import DatasetFacts, dataset_facts, samplers
+from mlcnc.errors import DataError, MlcncError, StoreError, UnknownDatasetError, nearest
+from mlcnc.glove import read_glove
+from mlcnc.launch.devices import DevicesUnknownError, chosen_device
+from mlcnc.store import require_free_space
+
+
+def obstacles(config: ExperimentConfig, runs_root: str | Path, device: str = "auto") -> tuple[str, ...]:
+    """Return one sentence for every reason for which a run of these settings would fail at once.
+
+    Args:
+        config: of the run.
+        runs_root: where its folder will be.
+        device: ``auto``, ``cpu``, ``mps`` or ``cuda:N``; with auto the config's own device counts.
+
+    Returns:
+        Empty where nothing is known to be wrong. Whether the memory suffices is not known before.
+    """
+    found = [*_of_folder(runs_root), *_of_device(config, device), *_of_sampler(config.data)]
+    try:
+        facts = dataset_facts(config.data.dataset)
+    except UnknownDatasetError as error:
+        return (*found, str(error))
+    return (*found, *_of_settings(config, facts), *_of_embedding(config, facts))
+
+
+def _of_folder(runs_root: str | Path) -> list[str]:
+    existing = Path(runs_root).absolute()
+    # unlike Path.exists it tells of a closed folder as of a missing one
+    while not os.path.exists(existing) and existing != existing.parent:
+        existing = existing.parent
+    if not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):
+        return [f"the runs folder {runs_root} cannot be written: {existing} is not a writable folder"]
+    try:
+        require_free_space(runs_root)
+    except StoreError as error:
+        return [str(error)]
+    return []
+
+
+def _of_device(config: ExperimentConfig, device: str) -> list[str]:
+    named = config.training.device if device == "auto" else device
+    try:
+        chosen_device("cuda:0" if named == "cuda" else named)
+    except DevicesUnknownError:
+        return []  # the job waits until they are known
+    except MlcncError as error:
+        return [str(error)]
+    return []
+
+
+def _of_sampler(data: DataConfig) -> list[str]:
+    known = samplers.SAMPLERS
+    if data.sampler is None or data.sampler in known:
+        return []
+    hint = nearest(data.sampler, known)
+    return [f"data.sampler must be none or one of {', '.join(known)}, got {data.sampler!r}{hint}"]
+
+
+def _of_settings(config: ExperimentConfig, facts: DatasetFacts) -> list[str]:
+    found = []
+    if config.data.image_size not in facts.image_sizes:
+        sizes = ", ".join(str(size) for size in facts.image_sizes)
+        found.append(
+            f"data.image_size of {config.data.dataset} must be one of {sizes}, got {config.data.image_size}"
+        )
+    drawn = config.data.num_samples or facts.num_train
+    if config.training.batch_size > drawn:
+        found.append(
+            f"training.batch_size {config.training.batch_size} is larger than the {drawn} images of an epoch; "
+            f"choose at most {drawn}"
+        )
+    if config.model.backbone == "small" and config.model.weights != "none":
+        found.append("model.weights: the small backbone has no pre-trained weights; use none")
+    return found
+
+
+def _of_embedding(config: ExperimentConfig, facts: DatasetFacts) -> list[str]:
+    """Return what is wrong with the label embedding of a method that has one."""
+    settings, num_classes = config.method.model_dump(), len(facts.class_names)
+    kind, dim = settings.get("label_embedding"), settings.get("embedding_dim")
+    if kind == "etf" and dim is not None and dim < num_classes - 1:
+        return [
+            f"method.embedding_dim must be at least {num_classes - 1} for an ETF of {num_classes} classes, "
+            f"got {dim}"
+        ]
+    if kind != "glove":
+        return []
+    path = settings.get("glove_path") or os.environ.get("MLCNC_GLOVE")
+    if not path:
+        return [
+            "method.label_embedding is glove but no file of vectors is named; set method.glove_path or the "
+            "MLCNC_GLOVE variable, or download one with: mlcnc glove --out FOLDER"
+        ]
+    try:
+        path = str(Path(path).expanduser())
+        found = os.stat(path)
+        width = _checked_width(
+            path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns), facts.class_names
+        )
+    except OSError as error:
+        return [f"the GloVe file {path} cannot be read: {error.strerror}"]
+    except ValueError:
+        return [f"the GloVe file {path!r} cannot be read: this is no path"]
+    except DataError as error:
+        return [str(error)]
+    if dim is not None and width != dim:
+        return [
+            f"method.embedding_dim must be {width}, the dimension of {path}, got {dim}; "
+            "method.num_heads must divide it"
+        ]
+    return []
+
+
+@functools.lru_cache(maxsize=32)
+def _checked_width(path: str, identity: tuple[int, ...], class_names: tuple[str, ...]) -> int:
+    return int(read_glove(path, class_names).shape[1])
