@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import LOG_TICKS, NEUTRAL, embedding_colour, finished
+from app.figures.style import LOG_TICKS, NEUTRAL, family_colour, finished
 from mlcnc.analysis.blind_quiz import Reading
 from mlcnc.analysis.curves import Curve
 
@@ -37,7 +37,7 @@ def blind_looks() -> tuple[Look, ...]:
 def open_looks(names: Sequence[str], embeddings: Sequence[str]) -> tuple[Look, ...]:
     """Return the same looks with the names and colours of the embeddings."""
     return tuple(
-        Look(name, embedding_colour(kind), mark, dash)
+        Look(name, family_colour(kind), mark, dash)
         for name, kind, mark, dash in zip(names, embeddings, MARKS, DASHES, strict=True)
     )
 

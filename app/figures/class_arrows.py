@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from app.figures.player import with_player
-from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished, run_colour
+from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished, recipe_colour
 from mlcnc.analysis.class_arrows import EXACT_ARROWS, ClassArrows
 from mlcnc.analysis.runs import RunRow
 
@@ -49,13 +49,13 @@ def arrows_player(
         figure.add_scatter3d(
             name=row.name,
             mode="lines+markers+text",
-            line={"color": run_colour(row), "width": 7},
+            line={"color": recipe_colour(row), "width": 7},
             marker={
                 "size": [size for _ in ideal for size in (0, 7, 0)],
                 "symbol": [
                     ARROW_MARKS.get(bucket, "cross") for bucket in records[-1].buckets for _ in range(3)
                 ],
-                "color": run_colour(row),
+                "color": recipe_colour(row),
             },
             text=[text for name in records[-1].class_names for text in ("", name, "")],
             textfont={"size": 13, "color": NEUTRAL},

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from app.figures.curve_panels import FEW_POINTS
 from app.figures.style import (
     LOG_TICKS,
     NEUTRAL,
     OPTIMUM_COLOUR,
-    embedding_colour,
     finished,
-    line_dashes,
-    run_colour,
+    group_dashes,
+    recipe_colour,
+    run_dash,
 )
 from mlcnc.analysis.comparison import SeedGroup
 from mlcnc.analysis.curves import Band, Curve
@@ -66,7 +67,7 @@ def bucket_bars(
                 "thickness": 2,
             },
             marker={
-                "color": embedding_colour(group.embedding),
+                "color": recipe_colour(group),
                 "pattern": {
                     "shape": patterns[index],
                     "fillmode": "overlay",
@@ -106,7 +107,7 @@ def _add_runs(figure: go.Figure, groups: Sequence[SeedGroup]) -> None:
         y=[row.map_percent[bucket] for _, row, bucket, _ in shown],
         mode="markers",
         marker={
-            "color": [run_colour(row) for _, row, _, _ in shown],
+            "color": [recipe_colour(row) for _, row, _, _ in shown],
             "size": 8,
             "line": {"width": 1.5, "color": "white"},
         },
@@ -162,8 +163,8 @@ def _patterns(groups: Sequence[SeedGroup]) -> list[str]:
     seen: dict[str, int] = {}
     found = []
     for group in groups:
-        colour = embedding_colour(group.embedding)
-        number = seen.get(colour, 0 if group.recipe == group.embedding else 1)
+        colour = recipe_colour(group)
+        number = seen.get(colour, 0 if group.is_plain else 1)
         found.append(PATTERNS[number % len(PATTERNS)])
         seen[colour] = number + 1
     return found
@@ -179,14 +180,13 @@ def metric_curves(
 ) -> go.Figure:
     """Return one line a run over epochs; optimum and shuffle baseline, where there are, are dashed lines."""
     figure = go.Figure()
-    dashes = line_dashes([row.embedding for row, _ in curves])
-    for (row, item), dash in zip(curves, dashes, strict=True):
+    for row, item in curves:
         figure.add_scatter(
             name=row.name,
             x=item.epochs,
             y=item.values,
-            mode="lines+markers" if len(item.epochs) < 3 else "lines",
-            line={"color": run_colour(row), "dash": dash, "width": 2},
+            mode="lines+markers" if len(item.epochs) <= FEW_POINTS else "lines",
+            line={"color": recipe_colour(row), "dash": run_dash(row), "width": 2},
             hovertemplate="epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
         )
     epochs = [epoch for _, item in curves for epoch in item.epochs]
@@ -208,9 +208,9 @@ def metric_bands(
 ) -> go.Figure:
     """Return the mean over seeds with the range of the seeds; a single seed has no band."""
     figure = go.Figure()
-    dashes = line_dashes([group.embedding for group, _ in bands])
+    dashes = group_dashes([group for group, _ in bands])
     for (group, item), dash in zip(bands, dashes, strict=True):
-        colour = embedding_colour(group.embedding)
+        colour = recipe_colour(group)
         if item.num_runs > 1:
             figure.add_scatter(
                 x=[*item.epochs, *item.epochs[::-1]],

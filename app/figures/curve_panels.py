@@ -8,21 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import LOG_TICKS, NEUTRAL, OPTIMUM_COLOUR, finished, line_dashes
+from app.figures.style import LOG_TICKS, NEUTRAL, OPTIMUM_COLOUR, finished
 from mlcnc.analysis.curve_points import CurvePoints
 
 PANEL_HEIGHT = 210
 GAP = 0.07
 WEBGL_ABOVE = 2000
+FEW_POINTS = 12
+"""Up to so many every point is marked, so that one sees what was measured and what is only joined."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a panel: name in the legend, colour, kind of embedding and points."""
+    """One line of a panel: name in the legend, colour, dash and points."""
 
     name: str
     colour: str
-    embedding: str
+    dash: str
     points: CurvePoints
 
 
@@ -104,8 +106,7 @@ def _decades(panel: MetricPanel) -> float:
 
 
 def _add_lines(figure: go.Figure, panel: MetricPanel, axis: str, named: set[str], faint_raw: bool) -> None:
-    dashes = line_dashes([line.embedding for line in panel.lines])
-    for line, dash in zip(panel.lines, dashes, strict=True):
+    for line in panel.lines:
         points = line.points
         kind = go.Scattergl if len(points.x) > WEBGL_ABOVE else go.Scatter
         if points.num_runs > 1:
@@ -144,8 +145,8 @@ def _add_lines(figure: go.Figure, panel: MetricPanel, axis: str, named: set[str]
                 x=points.x,
                 y=points.values,
                 yaxis=axis,
-                mode="lines+markers" if len(points.x) < 3 else "lines",
-                line={"color": line.colour, "width": 2, "dash": dash},
+                mode="lines+markers" if len(points.x) <= FEW_POINTS else "lines",
+                line={"color": line.colour, "width": 2, "dash": line.dash},
                 customdata=points.epochs,
                 hovertemplate="%{y:.4g}, epoch %{customdata}<extra>%{fullData.name}</extra>",
                 legendgroup=line.name,

@@ -10,9 +10,11 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from app.figures.player import with_player
-from app.figures.style import BUCKET_COLOURS, BUCKET_MARKS, NEUTRAL, OTHER_COLOUR, finished
+from app.figures.style import BUCKET_COLOURS, BUCKET_MARKS, NEUTRAL, finished
 from mlcnc.analysis.layouts import Layout, SampleTable
 from mlcnc.analysis.placement import Outcomes, Placement
+
+STANDS_OUT_COLOUR = "#CC79A7"
 
 COLOURINGS = ("misplaced", "bucket", "class", "error")
 WEBGL_ABOVE = 2000
@@ -68,7 +70,7 @@ def colour_by_placement(table: SampleTable, record: Placement) -> Colouring:
     """Return samples nearest to their own class mean, and those nearest to another."""
     of_sample = np.zeros(len(table.split), dtype=np.int64)
     of_sample[record.samples] = record.misplaced
-    kinds = (Kind("in place", None, filled=False), Kind("misplaced", OTHER_COLOUR, stands_out=True))
+    kinds = (Kind("in place", None, filled=False), Kind("misplaced", STANDS_OUT_COLOUR, stands_out=True))
     return Colouring(kinds, of_sample)
 
 
@@ -78,7 +80,7 @@ def colour_by_outcome(record: Outcomes | None, number: int) -> Colouring:
     kinds = (
         Kind("no score", NEUTRAL, filled=False),
         Kind("found", None, filled=False),
-        Kind("missed", OTHER_COLOUR, stands_out=True),
+        Kind("missed", STANDS_OUT_COLOUR, stands_out=True),
     )
     of_sample = np.select([words == "missed", words == "found"], [2, 1], 0)
     return Colouring(kinds, of_sample.astype(np.int64))

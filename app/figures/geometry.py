@@ -11,12 +11,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.figures.player import curve_mark, with_player
-from app.figures.style import ANGLE_SCALE, LOG_TICKS, NEUTRAL, OPTIMUM_COLOUR, finished, run_colour
+from app.figures.style import ANGLE_SCALE, LOG_TICKS, NEUTRAL, OPTIMUM_COLOUR, finished, recipe_colour, run_dash
 from mlcnc.analysis.curves import Curve
 from mlcnc.analysis.geometry import AngleRecord
 from mlcnc.analysis.geometry_history import BIN_DEGREES, angle_counts
 from mlcnc.analysis.runs import RunRow
 
+CLEAR = "rgba(0,0,0,0)"
 REACH_DEGREES = 60.0
 """The colour scale ends so far from the optimum, the same for every run."""
 
@@ -76,7 +77,7 @@ def geometry_player(
         record, name = panel.records[-1], panel.row.name
         matrices.append(_add_matrix(figure, record, column, name))
         where = {"row": 2, "col": column}
-        bars.append(_add_histogram(figure, record, run_colour(panel.row), name, **where))
+        bars.append(_add_histogram(figure, record, recipe_colour(panel.row), name, **where))
         if column == 1:
             figure.update_yaxes(title_text="pairs", **where)
     marks = _add_curves(figure, panels, below)
@@ -116,6 +117,10 @@ def geometry_player(
     figure.frames = frames
     finished(figure, height=980 if number == 1 else 900, legend=False)
     figure.update_layout(margin={"t": 70})
+    if number > 1:
+        # two runs of one recipe have one colour: here, beside the title of the axis, stands whose dash is whose
+        legend = {"x": 1.0, "xanchor": "right", "y": -0.03, "yanchor": "top", "bgcolor": CLEAR}
+        figure.update_layout(showlegend=True, legend=legend)
     with_player(figure, [epoch + 1 for epoch in epochs], start=start)
     return figure
 
@@ -191,6 +196,7 @@ def _add_histogram(
         marker={"color": colour, "line": {"width": 0}},
         customdata=np.stack([edges, edges + BIN_DEGREES], axis=1),
         hovertemplate="%{customdata[0]} to %{customdata[1]}°: %{y} pairs<extra>" + name + "</extra>",
+        showlegend=False,
         row=row,
         col=col,
     )
@@ -215,7 +221,7 @@ def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel], where: dict[
             x=panel.nc1.epochs,
             y=np.where(values > 0, values, np.nan),
             mode="lines",
-            line={"color": run_colour(panel.row), "width": 2},
+            line={"color": recipe_colour(panel.row), "width": 2, "dash": run_dash(panel.row)},
             hovertemplate="epoch %{x}: NC1 %{y:.3g}<extra>%{fullData.name}</extra>",
             **where,
         )
@@ -233,6 +239,7 @@ def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel], where: dict[
             textfont={"color": NEUTRAL, "size": 11},
             line={"dash": "dash", "color": NEUTRAL, "width": 1.5},
             hovertemplate="epoch %{x}: NC1 %{y:.3g} with labels shuffled<extra></extra>",
+            showlegend=False,
             **where,
         )
     places = []
@@ -241,8 +248,9 @@ def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel], where: dict[
             continue
         figure.add_scatter(
             mode="markers",
-            marker={"color": run_colour(panel.row), "size": 11, "line": {"color": NEUTRAL, "width": 2}},
+            marker={"color": recipe_colour(panel.row), "size": 11, "line": {"color": NEUTRAL, "width": 2}},
             hoverinfo="skip",
+            showlegend=False,
             **where,
         )
         places.append(len(figure.data) - 1)

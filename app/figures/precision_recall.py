@@ -8,17 +8,15 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished, run_colour
+from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished, recipe_colour, run_dash
 from mlcnc.analysis.decisions import Decisions
 from mlcnc.analysis.runs import RunRow
 
-DASHES = ("solid", "dash")
-
 
 def precision_recall(records: Sequence[tuple[RunRow, Decisions]]) -> go.Figure:
-    """Return one stepped curve a run; a diamond marks its threshold, a dotted line what guessing gives."""
+    """Return one stepped curve a run; a diamond marks its threshold, a dashed line what guessing gives."""
     figure = go.Figure()
-    for number, (row, record) in enumerate(records):
+    for row, record in records:
         curve = record.curve
         shown = corners(curve.recall)
         figure.add_scatter(
@@ -26,7 +24,7 @@ def precision_recall(records: Sequence[tuple[RunRow, Decisions]]) -> go.Figure:
             x=(100 * curve.recall[shown]).round(2).astype(np.float32),
             y=(100 * curve.precision[shown]).round(2).astype(np.float32),
             mode="lines",
-            line={"color": run_colour(row), "shape": "vh", "width": 2, "dash": DASHES[number % 2]},
+            line={"color": recipe_colour(row), "shape": "vh", "width": 2, "dash": run_dash(row)},
             customdata=curve.thresholds[shown].round(2).astype(np.float32),
             hovertemplate="recall %{x:.1f} %, precision %{y:.1f} % at score %{customdata:.2f}"
             "<extra>%{fullData.name}</extra>",
@@ -40,7 +38,7 @@ def precision_recall(records: Sequence[tuple[RunRow, Decisions]]) -> go.Figure:
                 marker={
                     "symbol": "diamond",
                     "size": 13,
-                    "color": run_colour(row),
+                    "color": recipe_colour(row),
                     "line": {"width": 2, "color": OPTIMUM_COLOUR},
                 },
                 hovertemplate="recall %{x:.1f} %, precision %{y:.1f} %<extra>%{fullData.name}</extra>",
@@ -52,7 +50,7 @@ def precision_recall(records: Sequence[tuple[RunRow, Decisions]]) -> go.Figure:
             x=[0, 100],
             y=[share, share],
             mode="lines",
-            line={"dash": "dot", "color": NEUTRAL, "width": 1.5},
+            line={"dash": "dash", "color": NEUTRAL, "width": 1.5},
             hovertemplate="precision of guessing %{y:.1f} %<extra></extra>",
         )
     figure.update_xaxes(title="recall: share of images with the class that are found (%)", range=[0, 101])

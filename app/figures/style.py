@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from zlib import crc32
 
 import plotly.graph_objects as go
 
+from mlcnc.analysis.comparison import SeedGroup
 from mlcnc.analysis.runs import RunRow
 
 EMBEDDING_COLOURS = {"etf": "#0072B2", "trainable": "#E69F00", "glove": "#009E73"}
 """Okabe-Ito blue, orange and green, told apart by colour-blind readers too."""
 
-OTHER_COLOUR = "#CC79A7"
-_SHADES = {
-    "etf": ("#0072B2", "#0099EF", "#4C7FA3", "#5B6FD6", "#8FA3B8"),
-    "trainable": ("#E69F00", "#B87F00", "#D4A85E", "#8F6400", "#A88D62"),
-    "glove": ("#009E73", "#00C08B", "#00785A", "#5E9A86", "#66B36B"),
-}
-_OTHER_SHADES = (OTHER_COLOUR, "#B0508A", "#E09CC2", "#A8799A", "#8D6AA8")
-"""Of a run: lighter, darker or greyer than its embedding, never so far that a page swallows it."""
+METHOD_COLOURS = {"erm": "#CC79A7"}
+"""Okabe-Ito reddish purple for the plain baseline."""
+
+OTHER_COLOURS = ("#56B4E9", "#A08F00", "#CC6677", "#AA4499", "#8C6D5A", "#6F7FB5")
+"""Of every other method, by its name: its sky blue, then hues between, none too pale or dark for a page."""
 
 BUCKET_COLOURS = {"head": "#2166AC", "medium": "#4292C6", "tail": "#8CC2E8"}
 BUCKET_MARKS = {"head": "circle", "medium": "square", "tail": "triangle-up"}
@@ -42,30 +42,70 @@ LOG_TICKS = {"tickvals": _LOG_VALUES, "ticktext": [f"{value:g}" for value in _LO
 """Whole numbers on a logarithmic axis, where Plotly alone would write 50 as 5."""
 
 
-def embedding_colour(embedding: str) -> str:
-    """Return the colour of a kind of label embedding."""
-    return EMBEDDING_COLOURS.get(embedding, OTHER_COLOUR)
+def recipe_colour(of: RunRow | SeedGroup) -> str:
+    """Return the colour of a recipe: of its label embedding or method, the same on every chart."""
+    return family_colour(of.family)
 
 
-def run_colour(row: RunRow) -> str:
-    """Return a run's own colour: its embedding's, seed 0 of the plain recipe exactly, others by shade."""
-    shades = _SHADES.get(row.embedding, _OTHER_SHADES)
-    turn = (row.seed or 0) + (0 if row.recipe == row.embedding else 3)
-    return shades[turn % len(shades)]
+def family_colour(family: str) -> str:
+    """Return the colour of a label embedding of MLC-NC or of another method."""
+    known = EMBEDDING_COLOURS | METHOD_COLOURS
+    return known.get(family) or OTHER_COLOURS[crc32(family.encode()) % len(OTHER_COLOURS)]
 
 
-DASHES = ("solid", "dot", "dashdot", "longdash", "longdashdot")
+DASHES = (
+    "solid", "dot", "dashdot", "longdash", "longdashdot", "2px,7px", "12px,3px,2px,3px,2px,3px", "16px,8px",
+)  # fmt: skip
 """Plain dashes are left to optima and baselines."""
 
+MARK_KINDS = ("", "-open", "-dot", "-open-dot")
+"""What is added to the mark of a bucket: the form of a mark says the bucket, its filling the run."""
 
-def line_dashes(embeddings: Sequence[str]) -> list[str]:
-    """Return a dash for each line so that lines of one colour differ: the first of each embedding is solid."""
+
+def told_apart(rows: Sequence[RunRow]) -> list[RunRow]:
+    """Return the rows, each with its ``turn`` among those of its colour, from which dash and mark follow."""
+    return [replace(row, turn=turn) for row, turn in zip(rows, turns([r.family for r in rows]), strict=True)]
+
+
+def run_dash(row: RunRow) -> str:
+    """Return the dash of a run's lines; runs of one colour differ in it, see ``told_apart``."""
+    return DASHES[row.turn % len(DASHES)]
+
+
+def dash_gradient(row: RunRow) -> str:
+    """Return the line of a run as a CSS background, for a bar of some pixels' height."""
+    named = {"solid": "1px", "dot": "3px,3px", "dashdot": "9px,3px,3px,3px", "longdash": "15px,4px"}
+    named["longdashdot"] = "15px,3px,3px,3px"
+    dash, at, stops = run_dash(row), 0, []
+    for place, length in enumerate(named.get(dash, dash).replace("px", "").split(",")):
+        stops.append(f"{'transparent' if place % 2 else recipe_colour(row)} {at}px {at + int(length)}px")
+        at += int(length)
+    return f"repeating-linear-gradient(90deg, {', '.join(stops)})"
+
+
+def run_mark(row: RunRow, mark: str) -> str:
+    """Return the mark of a run's points; the first four runs of one colour differ in it."""
+    return mark + MARK_KINDS[row.turn % len(MARK_KINDS)]
+
+
+def group_dashes(groups: Sequence[SeedGroup]) -> list[str]:
+    """Return a dash for each group so that those of one colour differ: the first of each is solid."""
+    return [DASHES[turn % len(DASHES)] for turn in turns([group.family for group in groups])]
+
+
+def turns(families: Sequence[str]) -> list[int]:
+    """Return how many of the same colour came before each.
+
+    Example:
+        >>> turns(["etf", "etf", "glove", "etf"])
+        [0, 1, 0, 2]
+    """
     seen: dict[str, int] = {}
     found = []
-    for embedding in embeddings:
-        number = seen.get(embedding_colour(embedding), 0)
-        found.append(DASHES[number % len(DASHES)])
-        seen[embedding_colour(embedding)] = number + 1
+    for family in families:
+        colour = family_colour(family)
+        found.append(seen.get(colour, 0))
+        seen[colour] = found[-1] + 1
     return found
 
 

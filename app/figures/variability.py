@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from app.figures.player import curve_mark, with_player
-from app.figures.style import BUCKET_MARKS, LOG_TICKS, NEUTRAL, finished, run_colour
+from app.figures.style import BUCKET_MARKS, LOG_TICKS, NEUTRAL, finished, recipe_colour, run_dash, run_mark
 from mlcnc.analysis.curves import Curve
 from mlcnc.analysis.runs import RunRow
 from mlcnc.analysis.variability import VariabilityRecord
@@ -58,8 +58,15 @@ def variability_player(
             legendgroup=row.run_id,
             x=curve.epochs,
             y=_positive(curve.values),
-            mode="lines",
-            line={"color": run_colour(row), "width": 2},
+            mode="lines+markers",
+            line={"color": recipe_colour(row), "width": 2, "dash": run_dash(row)},
+            # a few, so that the legend has the filling of the dots below
+            marker={
+                "symbol": run_mark(row, "circle"),
+                "size": 8,
+                "maxdisplayed": 8,
+                "line": {"width": 1, "color": "#FFFFFF"},
+            },
             hovertemplate="epoch %{x}: %{y:.3g}<extra>%{fullData.name}</extra>",
             row=1,
             col=1,
@@ -84,7 +91,7 @@ def variability_player(
     for row, _ in marked:
         figure.add_scatter(
             mode="markers",
-            marker={"color": run_colour(row), "size": 11, "line": {"color": NEUTRAL, "width": 2}},
+            marker={"color": recipe_colour(row), "size": 11, "line": {"color": NEUTRAL, "width": 2}},
             hoverinfo="skip",
             showlegend=False,
             legendgroup=row.run_id,
@@ -134,10 +141,11 @@ def _dots(records: Dots, relative: bool) -> list[dict[str, Any]]:
             "y": _positive(_values(record, relative)),
             "mode": "markers",
             "marker": {
-                "color": run_colour(row),
-                "symbol": [BUCKET_MARKS.get(bucket, "diamond") for bucket in record.buckets],
+                "color": recipe_colour(row),
+                "symbol": [run_mark(row, BUCKET_MARKS.get(b, "diamond")) for b in record.buckets],
                 "size": 9 if len(places) <= 40 else 6,
-                "line": {"width": 1, "color": "#FFFFFF"},
+                # an open mark is drawn by its line, a filled one has a white rim
+                "line": {"width": 2 if "open" in run_mark(row, "") else 1, "color": "#FFFFFF"},
             },
             "customdata": [
                 [bucket, str(count), name, f"{nc1:.3g}", f"{chance:.3g}"]

@@ -44,13 +44,13 @@ def show() -> None:
     runs = [(run, rows[run.run_id]) for run in selected.runs if run.run_id in rows]
     picked = [run.run_id for run, _ in selected.picked]
     if deal(runs, picked, 0) is None:
-        kinds = [kind for kind in EMBEDDING_ORDER if any(row.embedding == kind for row in rows.values())]
+        kinds = [kind for kind in EMBEDDING_ORDER if any(row.family == kind for row in rows.values())]
         had = ", ".join(KIND_NAMES[kind] for kind in kinds) or "none"
         st.info(
             "The quiz needs three finished runs of one data set with stored arrays that differ in label "
             "embedding and seed alone: one with an ETF, one with a trainable and one with a GloVe label "
             f"embedding. Here: {had}. Train the missing ones, "
-            "for instance with `mlcnc train --model.label_embedding trainable`."
+            "for instance with `mlcnc train --method.label_embedding trainable`."
         )
         _paper(None)
         in_your_run("What the runs you have differ in.", "compare", "Compare runs")
@@ -129,7 +129,7 @@ def _guess(hand: Hand, opened: bool) -> None:
             )
         names = [f"{BLIND_NAMES[i]} ({KIND_NAMES[kind]})" for i, kind in enumerate(hand.answers)]
         for index, (row, guess) in enumerate(zip(hand.rows, guesses, strict=True)):
-            answer = KIND_NAMES[row.embedding]
+            answer = KIND_NAMES[row.family]
             said = f"{BLIND_NAMES[index]} is **{answer}** ({row.run_id}). {run_evidence(hand, index, names)}"
             if guess == answer:
                 st.success(f"Yes: {said}", icon=":material/check_circle:")

@@ -6,11 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.figures.style import told_apart
 from mlcnc.analysis.report_choice import detailed_runs
 from mlcnc.analysis.runs import RunRow, run_rows
 from mlcnc.store import Run
 
 NOT_LOGGED = "not logged"
+NONE = "-"
+"""Of a setting that the method does not have."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ def reported(runs: Sequence[Run]) -> Reported:
     Raises:
         StoreError: a run cannot be read.
     """
-    rows = run_rows(runs)
+    rows = told_apart(run_rows(runs))
     row_of = {run.run_id: row for run, row in zip(runs, rows, strict=True)}
     return Reported(tuple(runs), tuple(rows), tuple((run, row_of[run.run_id]) for run in detailed_runs(runs)))
 

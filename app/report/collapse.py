@@ -11,18 +11,25 @@ from app.report.about import Reported, number
 from mlcnc.analysis.attention import ProbeRecord, attention_epochs, attention_sentence, probe_attention
 from mlcnc.analysis.geometry import AngleRecord, class_mean_angles, closest_pairs, geometry_sentence
 from mlcnc.analysis.report_choice import probe_of_each_bucket
-from mlcnc.analysis.runs import nearest_array_epoch
+from mlcnc.analysis.runs import FIRST_SPACE, nearest_array_epoch
+from mlcnc.analysis.spaces import KIND_WORDS, space_for, spaces_with_means
 from mlcnc.analysis.variability import class_variability, variability_sentence
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
+
+
+def own_space(run: Run) -> str:
+    """Return the space of a run that a report shows: f, or else the first whose class means it stored."""
+    return space_for(spaces_with_means(run), FIRST_SPACE)
 
 
 def angle_record(run: Run) -> AngleRecord | None:
     at = nearest_array_epoch(run, None)
     if at is None:
         return None
+    space = own_space(run)
     for split in ("test", "train"):
-        record = class_mean_angles(run, at, split=split, space="f", centring="class")
+        record = class_mean_angles(run, at, split=split, space=space, centring="class")
         if record is not None:
             return record
     return None
@@ -80,7 +87,7 @@ def variability(about: Reported) -> Section | None:
     for run, row in about.detailed:
         at = nearest_array_epoch(run, None)
         try:
-            record = None if at is None else class_variability(run, at, split="test", space="f")
+            record = None if at is None else class_variability(run, at, split="test", space=own_space(run))
         except RunFormatError as error:
             problems.append(f"{row.name}: {error}")
             continue
@@ -97,10 +104,16 @@ def variability(about: Reported) -> Section | None:
         )
     )  # fmt: skip
     columns = ("run", "class", "bucket", "training images", "features", "NC1", "labels shuffled")
+    spaces = list(dict.fromkeys(record.space for _, record in records))
+    kinds = {space.name: space.kind for run in about.runs for space in run.spaces}
+    # f is what the reading is about
+    words = [
+        f"{name}: {KIND_WORDS[kinds[name]]}." for name in spaces if name in kinds and spaces != [FIRST_SPACE]
+    ]
     chart = Chart(
         class_dots(records),
-        "NC1 of each class, test features f, last stored epoch",
-        " ".join(variability_sentence(record) for _, record in records),
+        f"NC1 of each class, test features {', '.join(spaces)}, last stored epoch",
+        " ".join([*words, *(variability_sentence(record) for _, record in records)]),
         readings.VARIABILITY,
         Table("NC1 of each class against labels shuffled", columns, cells),
     )
@@ -130,6 +143,11 @@ def attention(about: Reported) -> Section | None:
         ]
         if charts:
             parts.append(tuple(charts))
+    parts += [
+        f"{row.name} is a run of {row.method_title}, which has no attention."
+        for _, row in about.detailed
+        if row.method != "?" and not row.attention
+    ]
     if not parts:
         return None
     rule = (

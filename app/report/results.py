@@ -9,7 +9,7 @@ from app.figures.class_differences import difference_dots
 from app.figures.comparison import bucket_bars, metric_bands, metric_curves
 from app.offline.page import Chart, Section, Table
 from app.report import readings
-from app.report.about import NOT_LOGGED, Reported, number
+from app.report.about import NONE, NOT_LOGGED, Reported, number
 from app.report.collapse import angle_record, angles, attention, variability
 from mlcnc.analysis.class_differences import class_difference_sentence, with_intervals
 from mlcnc.analysis.comparison import seed_groups, verdict
@@ -23,11 +23,10 @@ from mlcnc.analysis.curves import (
 )
 from mlcnc.analysis.geometry import geometry_sentence
 from mlcnc.analysis.intervals import difference_sentence, map_difference
-from mlcnc.analysis.runs import BUCKETS, RunRow, nearest_array_epoch
+from mlcnc.analysis.runs import BUCKETS, RunRow, nearest_array_epoch, telling_metrics
 from mlcnc.analysis.settings import setting_table
 from mlcnc.errors import RunFormatError
 
-CURVES = ("test/map_total", "test/map_tail", "test.f/nc1_trace", "test.f/angle_min_class")
 MOST_LINES = 8
 
 
@@ -58,9 +57,11 @@ def _summary(about: Reported) -> Section:
 def _table_of_runs(about: Reported) -> Section:
     columns = ("run", "state", "epochs", "at epoch", *(f"mAP {bucket}" for bucket in BUCKETS))
     columns += (
-        "NC1 (f)",
-        "min angle (f)",
+        "NC1",
+        "min angle",
+        "space",
         "seed",
+        "method",
         "embedding",
         "classifier",
         "attention",
@@ -76,17 +77,20 @@ def _table_of_runs(about: Reported) -> Section:
             *(number(row.map_percent[bucket]) for bucket in BUCKETS),
             number(row.nc1, ".2f"),
             f"{number(row.angle_min)}°" if math.isfinite(row.angle_min) else NOT_LOGGED,
+            row.nc1_space or NONE,
             "none" if row.seed is None else str(row.seed),
-            row.embedding,
-            row.classifier.replace("_", "-"),
-            row.attention,
+            row.method_title,
+            row.embedding or NONE,
+            row.classifier.replace("_", "-") or NONE,
+            row.attention or NONE,
             row.dataset,
             run.info.created_at[:16].replace("T", " "),
         )
         for run, row in zip(about.runs, about.rows, strict=True)
     )
     caption = (
-        "Test mAP in percent, NC1 (trace ratio) and smallest class-mean centred angle of test features f, at "
+        "Test mAP in percent, NC1 (trace ratio) and smallest class-mean centred angle of test features in the "
+        "space named beside them, at "
         "the epoch that is best on validation, or the last one where no validation mAP was logged."
     )
     notes = [
@@ -162,12 +166,12 @@ def _classes(about: Reported) -> Section | None:
 def _epochs(about: Reported) -> Section:
     charts = []
     run_of = {run.run_id: run for run in about.runs}
-    for name in CURVES:
+    for name in telling_metrics(about.rows):
         pairs = [(row, curve(run, name)) for run, row in zip(about.runs, about.rows, strict=True)]
         pairs = [(row, item) for row, item in pairs if len(item.epochs)]
         if not pairs:
             continue
-        optima = {metric_optimum(run, name) for run in about.runs}
+        optima = {metric_optimum(run_of[row.run_id], name) for row, _ in pairs}
         optimum = optima.pop() if len(optima) == 1 else None
         log = "nc1" in name
         chance = [curve(run_of[row.run_id], f"{name}_shuffled") for row, _ in pairs] if log else []

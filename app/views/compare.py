@@ -16,7 +16,7 @@ from mlcnc.analysis.setting_groups import confounders, setting_groups, varying_s
 
 RECIPE = "recipe"
 
-st.title("What does the label embedding, or any other setting, change?")
+st.title("What does the method, or any of its settings, change?")
 answer = st.container()
 selected = selection()
 stop_without_runs(selected)

@@ -8,7 +8,7 @@ from app.figures.geometry import GeometryPanel, geometry_player, most_frames
 from app.session import remembered
 from app.widgets.angle_tables import angle_frame, show_answers, show_closest_pairs
 from app.widgets.class_arrows import show_arrows
-from app.widgets.controls import Space, Split, pick_centring, pick_space, pick_split
+from app.widgets.controls import Split, pick_centring, pick_space, pick_split
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.run_pair import pick_pair
@@ -18,6 +18,8 @@ from mlcnc.analysis.curves import curve
 from mlcnc.analysis.geometry import Centring, geometry_sentence
 from mlcnc.analysis.geometry_history import SUBJECTS, Subject, angle_history
 from mlcnc.analysis.history import shown_epochs
+from mlcnc.analysis.runs import FIRST_SPACE
+from mlcnc.analysis.spaces import offered_spaces, space_for, spaces_sentence, spaces_with_means
 
 READING = (
     "Rows and columns of the **matrix** are classes in one order for both runs; by frequency, lines "
@@ -51,24 +53,31 @@ order: ClassOrder = controls.segmented_control(
     "last stored epoch, are neighbours. name: alphabetical. Both runs are drawn in the same order.",
 )
 split: Split = "test"
-space: Space = "f"
 centring: Centring = "class"
+stored = [(row.name, remembered(spaces_with_means, run)) for run, row in pair]
+space = next(iter(offered_spaces([spaces for _, spaces in stored])), FIRST_SPACE)
 if subject == "class means":
     with controls:
-        centring, split, space = pick_centring(), pick_split(), pick_space()
+        centring, split, space = pick_centring(), pick_split(), pick_space([s for _, s in stored])
+    st.caption(plain(spaces_sentence(stored, space)))
+own_space = {run.run_id: space_for(spaces, space) for (run, _), (_, spaces) in zip(pair, stored, strict=True)}
 
 histories = [
     (
         run,
         row,
-        remembered(angle_history, run, subject=subject, split=split, space=space, centring=centring),
+        remembered(
+            angle_history, run, subject=subject, split=split, space=own_space[run.run_id], centring=centring
+        ),
     )
     for run, row in pair
 ]
 for _, row, history in histories:
     for problem in history.problems:
         st.warning(plain(f"{row.name}: {problem}."))
-    if not history.records and not history.problems:
+    if subject == "label embedding" and row.method != "?" and not row.embedding:
+        st.info(f"{plain(row.name)} is a run of {plain(row.method_title)}, which has no label embedding.")
+    elif not history.records and not history.problems:
         st.info(
             f"{plain(row.name)} stored no features of negatives, which centring 'all' needs; choose another "
             "centring."
@@ -87,12 +96,13 @@ if usable:
         GeometryPanel(
             row,
             [reordered(history.nearest(epoch), positions) for epoch in epochs],
-            curve(run, f"{split}.{space}/nc1_trace"),
-            curve(run, f"{split}.{space}/nc1_trace_shuffled"),
+            curve(run, f"{split}.{own_space[run.run_id]}/nc1_trace"),
+            curve(run, f"{split}.{own_space[run.run_id]}/nc1_trace_shuffled"),
         )
         for run, row, history in usable
     ]
-    figure = geometry_player(panels, epochs, nc1_label=f"NC1, {split} {space} (log)")
+    drawn_spaces = ", ".join(dict.fromkeys(own_space[run.run_id] for run, *_ in usable))
+    figure = geometry_player(panels, epochs, nc1_label=f"NC1, {split} {drawn_spaces} (log)")
     labels = [epoch + 1 for epoch in epochs]
 
     @st.fragment
@@ -123,5 +133,5 @@ if usable:
         bind="query-params",
         help="Class means of two to six classes as arrows, and the simplex an ETF would make of them.",
     ):
-        show_arrows([(run, row, history) for run, row, history in usable], epochs, split=split, space=space)
+        show_arrows(usable, epochs, split=split, spaces=own_space)
 show_problems(selected.problems, selected.picked)

@@ -6,7 +6,7 @@ import streamlit as st
 from app.session import remembered
 from app.widgets.class_evidence import show_company, show_curves
 from app.widgets.controls import follow_default, pick_epoch
-from app.widgets.image_detail import show_image
+from app.widgets.image_detail import looks_nowhere, show_image
 from app.widgets.image_gallery import DETAIL, IMAGE_KEY, gallery_title, in_order, pick_kind, show_gallery
 from app.widgets.plain_text import plain
 from app.widgets.run_pair import pick_pair
@@ -145,7 +145,8 @@ if images:
     order = "lowest score first" if kind in ("missed", "rightly absent") else "highest score first"
     number = len(attended[kind])
     eyes = f"Those with an eye ({number}) have stored attention and come first; then"
-    st.caption(f"{eyes if number else 'None of them has stored attention;'} {order}.")
+    nowhere = f"{plain(row.method_title)} has no attention;" if looks_nowhere(row) else ""
+    st.caption(f"{eyes if number else nowhere or 'None of them has stored attention;'} {order}.")
     try:
         show_gallery(run, record, images, looked_at, own.present)
     except RunFormatError as error:

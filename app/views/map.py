@@ -22,7 +22,13 @@ from app.widgets.sample_gallery import show_neighbours, show_samples
 from app.widgets.sample_selection import clear_selection
 from mlcnc.analysis.layouts import Layout
 from mlcnc.analysis.placement import Outcomes, Placement, outcomes, placement, placement_sentence
+from mlcnc.analysis.spaces import image_wise, spaces_sentence, spaces_with_samples
 from mlcnc.errors import RunFormatError
+
+WHOLE_IMAGES = (
+    " All labels of an image lie on one point, and at most one of them is nearest to the mean of its class: "
+    "the others are misplaced whatever the network does."
+)
 
 st.title("Where do images sit, and who is misplaced?")
 selected = selection()
@@ -39,7 +45,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     picked = st.selectbox("Run", ids, key="a", bind="query-params", width=240)
     run, name, own_colour, table = usable[picked if picked in usable else ids[0]]
     split = pick_split()
-    space = pick_space()
+    stored = remembered(spaces_with_samples, run)
+    space = pick_space([stored])
     method = st.segmented_control(
         "Picture",
         ["PCA", "UMAP"],
@@ -49,6 +56,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         bind="query-params",
         help="PCA is linear and computed at once. UMAP is read from the run folder.",
     )
+st.caption(plain(spaces_sentence([(name, stored)], space)) + WHOLE_IMAGES * (space in image_wise(stored)))
 with st.container(horizontal=True, vertical_alignment="bottom"):
     by = st.segmented_control(
         "Colour by", COLOURINGS, default="misplaced", required=True, key="colour", bind="query-params"
@@ -107,7 +115,7 @@ def map_and_gallery(
             return
         try:
             on_page = show_samples(run, table, shown, record, found)
-            show_neighbours(run, table, record, on_page)
+            show_neighbours(run, table, record, on_page, of_images=record.space in image_wise(stored))
         except RunFormatError as error:
             st.warning(plain(error))
 

@@ -58,7 +58,7 @@ if chosen:
         key="overview_bars",
         title=f"Test mAP by bucket on {drawn}, mean and range over seeds",
         alt=f"Bars of test mAP on {drawn} for total, head, medium and tail classes, one colour per "
-        f"embedding. {verdict(chosen)}",
+        f"method or label embedding. {verdict(chosen)}",
         reading="Recipes of the picked runs, with all their seeds. A bar is the mean over seeds, its whisker "
         "the lowest and highest seed. **Head** classes have many training images, **tail** classes few; the "
         "exact limits stand with each run. One seed has no whisker and supports no order.",

@@ -16,14 +16,16 @@ from app.widgets.variability_tables import curve_frame, variability_frame
 from mlcnc.analysis.curves import common_last_value, curve
 from mlcnc.analysis.history import shown_epochs
 from mlcnc.analysis.runs import is_number
-from mlcnc.analysis.variability import variability_history, variability_sentence
+from mlcnc.analysis.spaces import space_for, spaces_sentence, spaces_with_nc1
+from mlcnc.analysis.variability import multi_label_sentence, variability_history, variability_sentence
 
 MOST_FRAMES = 60
 READING = (
     "NC1 of a class is the mean squared distance of its features to their mean, over the squared "
     "distance of that mean to the mean of all class means; 0 is complete collapse. Above it is shown "
     "over epochs, below for every class at the epoch of the slider. Circles are head, squares medium, "
-    "triangles tail classes.\n\n**Few features look collapsed by chance**: a mean of n features takes up "
+    "triangles tail classes; runs of one recipe share a colour and differ in dash and filling.\n\n"
+    "**Few features look collapsed by chance**: a mean of n features takes up "
     "variance, so on train a class of 4 shows far less NC1 than one of 700 even without any collapse. "
     "The **dashed line** is what each class would show with labels shuffled, from its number of features "
     "alone: read a class by its distance to that line, or choose *over chance*, where 1 is no class "
@@ -38,7 +40,8 @@ selected = selection()
 stop_without_runs(selected)
 with st.container(horizontal=True, gap="medium"):
     split = pick_split()
-    space = pick_space()
+    stored = [(row.name, remembered(spaces_with_nc1, run)) for run, row in selected.picked]
+    space = pick_space([spaces for _, spaces in stored])
     bucket = st.segmented_control(
         "Curve of",
         ["trace", "head", "medium", "tail"],
@@ -57,33 +60,43 @@ with st.container(horizontal=True, gap="medium"):
         bind="query-params",
         help="over chance: NC1 divided by what the class would show with labels shuffled.",
     )
-metric = f"{split}.{space}/nc1_{bucket}"
-curves = [(row, curve(run, metric)) for run, row in selected.picked]
+st.caption(plain(spaces_sentence(stored, space)))
+own_space = {
+    run.run_id: space_for(spaces, space) for (run, _), (_, spaces) in zip(selected.picked, stored, strict=True)
+}
+space = ", ".join(sorted(set(own_space.values()), key=lambda name: (name != space, name)))
+metrics = {run_id: f"{split}.{of}/nc1_{bucket}" for run_id, of in own_space.items()}
+curves = [(row, curve(run, metrics[run.run_id])) for run, row in selected.picked]
 lasts = [
     f"{row.name} {item.values[-1]:.2f}"
     for row, item in curves
     if len(item.values) and is_number(item.values[-1])
 ]
-baseline = common_last_value([curve(run, f"{metric}_shuffled") for run, _ in selected.picked])
+baseline = common_last_value([curve(run, f"{metrics[run.run_id]}_shuffled") for run, _ in selected.picked])
 chance = f" ({baseline:.3g} with labels shuffled)" if baseline is not None else ""
 st.markdown(
     f"NC1 ({bucket}) on {split} features {space} at the last epoch: {plain(', '.join(lasts))}{chance}; "
     "0 is complete collapse."
     if lasts
-    else f"None of the picked runs logged {metric}."
+    else f"None of the picked runs logged {', '.join(dict.fromkeys(metrics.values()))}."
 )
 shown = []
 for (run, row), (_, item) in zip(selected.picked, curves, strict=True):
-    history = remembered(variability_history, run, split=split, space=space)
+    history = remembered(variability_history, run, split=split, space=own_space[run.run_id])
     for problem in history.problems:
         st.warning(plain(f"{row.name}: {problem}."))
     if history.records:
         shown.append((row, history, item))
     elif not history.problems:
         st.info(
-            f"{plain(row.name)} stored no class statistics of {split} features {space}: "
+            f"{plain(row.name)} stored no class statistics of {split} features {own_space[run.run_id]}: "
             "no single classes of it."
         )
+of_pairs = [
+    f"{row.name}: {sentence}"
+    for run, row in selected.picked
+    if (sentence := multi_label_sentence(run, split=split, space=own_space[run.run_id]))
+]
 label = f"NC1 {bucket}, {split} {space} (log)"
 if shown:
     epochs, num_epochs = shown_epochs([history for _, history, _ in shown], MOST_FRAMES)
@@ -107,7 +120,8 @@ if shown:
         )
         index = [epoch + 1 for epoch in epochs].index(int(at)) if at else len(epochs) - 1
         with sentences:
-            st.markdown("\n".join(f"- {plain(variability_sentence(records[index]))}" for _, records, _ in runs))
+            said = [variability_sentence(records[index]) for _, records, _ in runs]
+            st.markdown("\n".join(f"- {plain(sentence)}" for sentence in [*said, *of_pairs]))
             if len({records[index].epoch for _, records, _ in runs}) > 1:
                 st.caption("The runs stored different epochs; each is shown at its nearest one.")
         if len(epochs) < num_epochs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import combinations
 
@@ -40,14 +40,19 @@ READING = (
 
 @st.fragment
 def show_arrows(
-    shown: Sequence[tuple[Run, RunRow, AngleHistory]], epochs: Sequence[int], *, split: str, space: str
+    shown: Sequence[tuple[Run, RunRow, AngleHistory]],
+    epochs: Sequence[int],
+    *,
+    split: str,
+    spaces: Mapping[str, str],
 ) -> None:
     """Ask for two to six classes and draw their means as arrows, one scene a run.
 
     Args:
         shown: runs with their angles, the first one decides which classes are proposed.
         epochs: of the frames, from 0.
-        split, space: of the features.
+        split: of the features.
+        spaces: of the features, by run.
     """
     names = list(shown[0][0].info.class_names)
     proposed = default_classes(shown[0][2].records[-1])
@@ -67,6 +72,7 @@ def show_arrows(
         return
     drawn: list[tuple[RunRow, list[ClassArrows]]] = []
     for run, row, history in shown:
+        space = spaces[run.run_id]
         found = [
             remembered(class_arrows, run, history.nearest(epoch).epoch, tuple(chosen), split=split, space=space)
             for epoch in epochs
@@ -94,7 +100,7 @@ def show_arrows(
     with sentences:
         st.markdown(
             "  \n".join(
-                plain(f"{row.name}, {split} features {space}: {arrows_sentence(of[index])}")
+                plain(f"{row.name}, {split} features {spaces[row.run_id]}: {arrows_sentence(of[index])}")
                 for row, of in drawn
             )
         )

@@ -18,7 +18,7 @@ from mlcnc.analysis.runs import RunRow
 READING = (
     "Lower the threshold, and recall rises while precision falls. The area under the steps is the **AP** of "
     "the class. The **diamond** is the threshold in use. It was chosen on validation images, so it need not be "
-    "the best point of this curve, which is of test images. The dotted line is what guessing gives."
+    "the best point of this curve, which is of test images. The dashed grey line is what guessing gives."
 )
 
 

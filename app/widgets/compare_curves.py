@@ -10,9 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.curve_panels import Line, MetricPanel, curve_panels
-from app.figures.style import embedding_colour, run_colour
+from app.figures.style import group_dashes, recipe_colour, run_dash
 from app.session import remembered
 from app.widgets.chart import show_chart
+from app.widgets.controls import follow_default
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import Selection
 from mlcnc.analysis.comparison import SeedGroup
@@ -25,10 +26,9 @@ from mlcnc.analysis.curves import (
     metric_names,
     metric_optimum,
 )
-from mlcnc.analysis.runs import is_number
+from mlcnc.analysis.runs import RunRow, is_number, telling_metrics
 from mlcnc.store import Run
 
-DEFAULTS = ("test/map_total", "test/map_tail", "test.f/nc1_trace", "test.f/angle_min_class")
 MOST_METRICS = 4
 READING = (
     "One panel a metric, all along the same axis: the cursor reads them together, and zooming one zooms all. A "
@@ -60,7 +60,7 @@ def show_curves(groups: Sequence[SeedGroup], selected: Selection) -> None:
     if not names:
         st.info("The picked runs have logged nothing yet.")
         return
-    chosen = _pick(names)
+    chosen = _pick(names, [row for _, row in selected.picked])
     if not chosen.metrics:
         st.info("Choose one to four metrics.")
         return
@@ -70,14 +70,14 @@ def show_curves(groups: Sequence[SeedGroup], selected: Selection) -> None:
         sources = [
             (
                 f"{group.label} (n={len(group.rows)})",
-                embedding_colour(group.embedding),
-                group.embedding,
+                recipe_colour(group),
+                dash,
                 tuple(by_id[row.run_id] for row in group.rows),
             )
-            for group in groups
+            for group, dash in zip(groups, group_dashes(groups), strict=True)
         ]
     else:
-        sources = [(row.name, run_colour(row), row.embedding, (run,)) for run, row in selected.picked]
+        sources = [(row.name, recipe_colour(row), run_dash(row), (run,)) for run, row in selected.picked]
     panels = []
     notes: list[str] = []
     for metric in chosen.metrics:
@@ -121,8 +121,9 @@ def curve_frame(panels: Sequence[MetricPanel], x_title: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _pick(names: Sequence[str]) -> _Choice:
-    defaults = [name for name in DEFAULTS if name in names] or list(names[:2])
+def _pick(names: Sequence[str], rows: Sequence[RunRow]) -> _Choice:
+    defaults = [name for name in telling_metrics(rows) if name in names][:MOST_METRICS] or list(names[:2])
+    follow_default("metrics", defaults)
     metrics = st.multiselect(
         "Metrics",
         names,
@@ -158,9 +159,12 @@ def _panel(
     log = chosen.log and is_ratio(metric)
     lines: list[Line] = []
     notes: list[str] = []
-    for name, colour, embedding, runs in sources:
+    strangers: list[str] = []
+    for name, colour, dash, runs in sources:
         points = remembered(curve_points, runs, metric, axis=chosen.axis, smoothing=chosen.smoothing, log=log)
-        if points.num_runs < len(runs):
+        if not points.num_runs and not is_measured(runs, metric):
+            strangers.append(name)
+        elif points.num_runs < len(runs):
             missing = "it" if len(runs) == 1 else f"{len(runs) - points.num_runs} of {len(runs)} runs"
             notes.append(f"{name} has no {metric} along {AXIS_TITLES[chosen.axis]} ({missing} logged none).")
         if points.num_unplaced:
@@ -170,9 +174,14 @@ def _panel(
             )
         if points.num_points > len(points.x):
             notes.append(f"{name}, {metric}: showing {len(points.x)} of {points.num_points} points.")
+        if points.num_runs and not points.num_points:
+            notes.append(f"{name}: its runs measured {metric} at no common epoch.")
         if len(points.x):
-            lines.append(Line(name, colour, embedding, points))
-    every = [run for *_, runs in sources for run in runs]
+            lines.append(Line(name, colour, dash, points))
+    if strangers:
+        space = metric.split("/")[0].rpartition(".")[2]
+        notes.append(f"{metric} is of features {space}, which {', '.join(strangers)} did not measure.")
+    every = [run for *_, runs in sources for run in runs if is_measured([run], metric)]
     optima = {metric_optimum(run, metric) for run in every}
     shuffled = shuffled_name(metric)
     baseline = None
@@ -187,6 +196,12 @@ def _panel(
                 notes.append(f"{metric} with labels shuffled ends between {least} and {most}, by run.")
     optimum = optima.pop() if len(optima) == 1 else None
     return MetricPanel(metric, metric_label(metric), tuple(lines), log, optimum, baseline), notes
+
+
+def is_measured(runs: Sequence[Run], metric: str) -> bool:
+    """Return whether a metric is of no space of features, or of one that any of the runs measures."""
+    space = metric.split("/")[0].rpartition(".")[2]
+    return "." not in metric.split("/")[0] or any(space == of.name for run in runs for of in run.spaces)
 
 
 def _last(panel: MetricPanel) -> str:

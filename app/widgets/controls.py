@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import streamlit as st
 
 from app.session import CHOICE_KEY
 from mlcnc.analysis.geometry import CENTRINGS, Centring
-from mlcnc.analysis.runs import Choice
+from mlcnc.analysis.runs import FIRST_SPACE, Choice
+from mlcnc.analysis.spaces import offered_spaces
+from mlcnc.store import Space
 
 Split = Literal["train", "test"]
-Space = Literal["f", "mu"]
+SPACES_HELP = (
+    "Features that the runs measured. f: class-wise features (Eq. 5). mu: after the per-class projection, unit "
+    "norm (Eq. 7). z: what a plain network ends in, one feature for an image."
+)
 
 
 def follow_default(key: str, default: object) -> None:
@@ -32,18 +38,23 @@ def pick_split() -> Split:
     return "train" if chosen == "train" else "test"
 
 
-def pick_space() -> Space:
-    """Ask for the feature space."""
+def pick_space(stored: Sequence[Sequence[Space]]) -> str:
+    """Ask for one of the spaces that all runs shown have, f where they have it.
+
+    Args:
+        stored: of each run the spaces that it stored what is drawn of, the run shown first in front.
+
+    Returns:
+        The space chosen; where the runs have none in common, one of the first, see ``space_for``.
+    """
+    offered = offered_spaces(stored) or [FIRST_SPACE]
+    follow_default("space", offered[0])
+    if st.session_state.get("space") not in (None, *offered):
+        st.session_state["space"] = offered[0]
     chosen = st.segmented_control(
-        "Space",
-        ["f", "mu"],
-        default="f",
-        required=True,
-        key="space",
-        bind="query-params",
-        help="f: class-wise features (Eq. 5). mu: after the per-class projection, unit norm (Eq. 7).",
+        "Space", offered, default=offered[0], required=True, key="space", bind="query-params", help=SPACES_HELP
     )
-    return "mu" if chosen == "mu" else "f"
+    return chosen if chosen in offered else offered[0]
 
 
 def pick_centring() -> Centring:
@@ -81,7 +92,7 @@ def pick_moment(most_epochs: int) -> Choice:
             key=CHOICE_KEY,
             bind="query-params",
             help="best: the epoch with the highest mAP on validation images, so that the test set chooses "
-            "nothing. last: the last logged epoch. epoch: the same epoch of every run.",
+            "nothing. last: the last measured epoch. epoch: the same epoch of every run.",
         )
         if chosen == "epoch" and most_epochs > 0:
             follow_default("at_epoch", most_epochs)

@@ -17,7 +17,7 @@ from app.figures.feature_map import (
     feature_map,
     feature_map_player,
 )
-from app.figures.style import embedding_colour
+from app.figures.style import recipe_colour
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.plain_text import plain
@@ -36,7 +36,8 @@ from mlcnc.analysis.runs import RunRow
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 
-READING = """Each mark is one class in one image: the feature that the network computes for that class there.
+READING = """Each mark is one class in one image: the feature that the network computes for that class there,
+or, of a space with one feature for an image, that one, at every class it has.
 **Circles** are of head, **squares** of medium, **triangles** of tail classes; a cross is the mean
 position of the shown points of a class.
 
@@ -67,7 +68,7 @@ def runs_with_samples(
                 "--training.num_sample_pairs 400 to keep some."
             )
         else:
-            found[run.run_id] = (run, row.name, embedding_colour(row.embedding), table)
+            found[run.run_id] = (run, row.name, recipe_colour(row), table)
     return found
 
 

@@ -86,18 +86,30 @@ def show_image(
             "labels of the image, the chosen class, and what any run says yes to."
         )
     kept = [remembered(probe_images, run, item.epoch) for run, _, item in runs]
+    blind = [row for (_, row, _), probes in zip(runs, kept, strict=True) if not probes and looks_nowhere(row)]
+    for row in blind:
+        st.info(
+            f"{plain(row.name)} is a run of {plain(row.method_title)}, which has no attention: there is "
+            "no map of where it looks."
+        )
     if any(image in probes for probes in kept):
         show_attention(image, class_name, [*true, *table["class"]], runs)
         return
     number = max(len(probes) for probes in kept)
     if number == 0:
-        st.info("These runs stored no attention: train with --training.num_probes 24 to keep it.")
+        if len(blind) < len(runs):
+            st.info("These runs stored no attention: train with --training.num_probes 24 to keep it.")
         return
     st.info(
         f"No attention is stored for this image: the runs keep it for {number} probe images. "
         "Train with --training.num_probes 200 to keep it for more."
     )
     offer_attention(attended, kind, class_name)
+
+
+def looks_nowhere(row: RunRow) -> bool:
+    """Return whether the method of a run is known to have no attention."""
+    return row.method != "?" and not row.attention
 
 
 def outcome_sentence(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, Scored]]) -> str:

@@ -8,10 +8,10 @@ from html import escape
 
 import streamlit as st
 
-from app.figures.style import run_colour
+from app.figures.style import dash_gradient, told_apart
 from app.session import RUNS_KEY, remembered, rows_of, runs_root, scanned
 from app.widgets.plain_text import plain
-from mlcnc.analysis.comparison import EMBEDDING_ORDER, SeedGroup, seed_groups
+from mlcnc.analysis.comparison import SeedGroup, family_place, seed_groups
 from mlcnc.analysis.findings import main_dataset
 from mlcnc.analysis.runs import Choice, RunRow, run_warnings
 from mlcnc.store import Run, RunProblem
@@ -68,7 +68,7 @@ def show_picker() -> None:
     )
     with st.sidebar:
         by_id = {row.run_id: row for row in rows}
-        _show_names([by_id[run_id] for run_id in picked if run_id in by_id])
+        _show_names(told_apart([by_id[run_id] for run_id in ids if run_id in picked]))
         unknown = st.session_state.get(_UNKNOWN)
         if unknown:
             st.warning(f"{unknown} Pick other runs above.", icon=":material/link_off:")
@@ -102,6 +102,8 @@ def selection(choice: Choice = "best") -> Selection:
         if run.run_id in wanted and run.run_id in by_id:
             row = replace(by_id[run.run_id], warnings=remembered(run_warnings, run))
             picked.append((run, row))
+    shown = told_apart([row for _, row in picked])
+    picked = [(run, row) for (run, _), row in zip(picked, shown, strict=True)]
     return Selection(runs, rows, picked, problems + more)
 
 
@@ -119,8 +121,8 @@ def default_picks(rows: Sequence[RunRow]) -> list[str]:
     first_of: dict[str, RunRow] = {}
     for group in groups:
         first_of.setdefault(group.recipe, group.rows[0])
-    ordered = sorted(first_of.values(), key=lambda row: _place(row.embedding))
-    plain_recipes = [row for row in ordered if row.classifier == "fixed"]
+    ordered = sorted(first_of.values(), key=lambda row: family_place(row.family))
+    plain_recipes = [row for row in ordered if row.is_plain]
     return [row.run_id for row in (plain_recipes or ordered)][:3]
 
 
@@ -171,11 +173,12 @@ def _say_how_it_stands(row: RunRow) -> None:
 
 
 def _show_names(rows: Sequence[RunRow]) -> None:
-    """Show what the picked ids stand for: a dot in the colour of their marks, and the name."""
+    """Show what the picked ids stand for: a line in the colour and dash of theirs, and the name."""
     # the colour comes from our own palette; a name is given by people, so it is escaped
     lines = [
-        '<div style="font-size:0.875rem;line-height:1.5;overflow-wrap:anywhere"><span aria-hidden="true" '
-        f'style="color:{run_colour(row)};font-size:1.3em">&#9679;</span> <span>{escape(row.name)}</span></div>'
+        '<div style="font-size:0.875rem;line-height:1.5;overflow-wrap:anywhere">'
+        '<span aria-hidden="true" style="display:inline-block;width:44px;height:3px;margin-right:6px;'
+        f'vertical-align:middle;background:{dash_gradient(row)}"></span><span>{escape(row.name)}</span></div>'
         for row in rows
     ]
     if lines:
@@ -194,7 +197,3 @@ def _note_unknown(ids: Sequence[str]) -> None:
 def _picked_anew() -> None:
     st.session_state.pop(_UNKNOWN, None)
     st.session_state.pop(TOO_MANY, None)
-
-
-def _place(embedding: str) -> int:
-    return EMBEDDING_ORDER.index(embedding) if embedding in EMBEDDING_ORDER else len(EMBEDDING_ORDER)

@@ -29,14 +29,16 @@ def run_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
                 "run": row.name,
                 "state": row.state,
                 "data set": row.dataset,
+                "method": row.method_title,
                 **{f"mAP {bucket}": row.map_percent[bucket] for bucket in BUCKETS},
                 "mAP curve": [round(value, 1) for value in thinned(row.map_curve, CURVE_POINTS)],
-                "NC1 (f)": row.nc1,
-                "NC1 shuffled (f)": row.nc1_shuffled,
-                "min angle (f)": row.angle_min,
-                "embedding": row.embedding,
-                "attention": row.attention,
-                "classifier": row.classifier.replace("_", "-"),
+                "NC1": row.nc1,
+                "NC1 shuffled": row.nc1_shuffled,
+                "min angle": row.angle_min,
+                "space": row.nc1_space or None,
+                "embedding": row.embedding or None,
+                "attention": row.attention or None,
+                "classifier": row.classifier.replace("_", "-") or None,
                 "seed": row.seed,
                 "epochs": f"{row.num_logged}/{row.num_epochs or '?'}",
                 "at epoch": None if row.epoch is None else row.epoch + 1,
@@ -82,12 +84,18 @@ def show_run_table(rows: Sequence[RunRow], picked: Sequence[str]) -> None:
             "mAP curve": st.column_config.LineChartColumn(
                 y_min=0, y_max=100, width="small", help="total test mAP at logged epochs, 0 to 100 %"
             ),
-            "NC1 (f)": number(format="%.2f", help="tr within / tr between of test features f; 0 is collapse"),
-            "NC1 shuffled (f)": number(
+            "NC1": number(
+                format="%.2f", help="tr within / tr between of test features in the space; 0 is collapse"
+            ),
+            "NC1 shuffled": number(
                 format="%.2f", help="the same with labels shuffled: what no collapse at all gives"
             ),
-            "min angle (f)": number(
-                format="%.1f°", help="smallest angle between centred test class means in f"
+            "min angle": number(
+                format="%.1f°", help="smallest angle between centred test class means in the space"
+            ),
+            "space": text(
+                help="Of the features behind NC1 and angle. f: one for every class of an image. Other spaces, "
+                "such as z of ERM, stand where a run has no f; numbers of two spaces are not compared."
             ),
             "at epoch": number(help="the epoch that the values are of"),
             "tags": st.column_config.ListColumn(),
@@ -103,9 +111,9 @@ def pick_filter(rows: Sequence[RunRow]) -> RunFilter:
         "Find runs",
         key="q",
         bind="query-params",
-        placeholder="name, tag, note, setting",
-        help="All words must be found, in name, tags, notes, data set or recipe; or a setting as name=value, "
-        "for example training.lr=0.001.",
+        placeholder="name, method, tag, setting",
+        help="All words must be found, in name, tags, notes, data set, method or recipe; or a setting as "
+        "name=value, for example training.lr=0.001.",
     )
     states = state.multiselect(
         "State",
@@ -162,7 +170,7 @@ def say_epochs(rows: Sequence[RunRow], choice: Choice, total: int, num_picked: i
         total: number of all runs.
         num_picked: how many are picked.
     """
-    moment = {"best": "the best epoch on validation", "last": "the last logged epoch"}
+    moment = {"best": "the best epoch on validation", "last": "the last measured epoch"}
     when = f"epoch {choice + 1}" if isinstance(choice, int) else moment[choice]
     count = f"{total} runs" if len(rows) == total else f"{len(rows)} of {total} runs"
     st.caption(
@@ -173,9 +181,9 @@ def say_epochs(rows: Sequence[RunRow], choice: Choice, total: int, num_picked: i
     late = [row.name for row in rows if choice == "best" and row.chosen_on == "last epoch"]
     if late:
         st.caption(f"No validation mAP, so the last epoch is shown: {_named(late)}.")
-    absent = [row.name for row in rows if row.chosen_on == "not logged"]
+    absent = [row.name for row in rows if row.chosen_on == "not measured"]
     if absent:
-        st.caption(f"Not logged at {when}, so left empty: {_named(absent)}.")
+        st.caption(f"Not measured at {when}, so left empty: {_named(absent)}.")
 
 
 def group_frame(groups: Sequence[SeedGroup]) -> pd.DataFrame:

@@ -43,8 +43,14 @@ def show_samples(
     return shown
 
 
-def show_neighbours(run: Run, table: SampleTable, record: Placement, samples: Sequence[int]) -> None:
-    """Ask for one of the samples and draw the pairs of its split that are nearest to it in feature space."""
+def show_neighbours(
+    run: Run, table: SampleTable, record: Placement, samples: Sequence[int], *, of_images: bool = False
+) -> None:
+    """Ask for one of the samples and draw the pairs of its split that are nearest to it in feature space.
+
+    Args:
+        of_images: whether all pairs of an image have one feature; then they are no neighbours of each other.
+    """
     options = [str(sample) for sample in samples]
 
     def named(option: str) -> str:
@@ -53,13 +59,16 @@ def show_neighbours(run: Run, table: SampleTable, record: Placement, samples: Se
 
     picked = st.selectbox("Neighbours of", options, format_func=named, key="sample", bind="query-params")
     sample = int(picked if picked in options else options[0])
+    others = record.samples
+    if of_images:
+        others = others[table.image_index[others] != table.image_index[sample]]
     found = remembered(
         nearest_samples,
         run,
         record.epoch,
         record.space,
         sample,
-        among=tuple(record.samples.tolist()),
+        among=tuple(others.tolist()),
         number=NUM_NEIGHBOURS,
     )
     same = sum(table.class_index[item.sample] == table.class_index[sample] for item in found)

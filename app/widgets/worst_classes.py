@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from app.widgets.image_detail import looks_nowhere
 from app.widgets.image_gallery import DETAIL, IMAGE_KEY
 from app.widgets.plain_text import plain
 from app.widgets.scroll_into_view import ask_to_scroll
@@ -21,13 +22,13 @@ def show_worst_classes(results: Sequence[tuple[RunRow, Sequence[ClassResult]]]) 
         worst = worst_tail_class(found)
         left, right = st.columns([3, 1], vertical_alignment="center")
         if worst is None:
-            left.markdown(f"**{plain(row.name)}** ({plain(row.embedding)}): no tail class has a test image.")
+            left.markdown(f"**{plain(row.name)}** ({plain(row.recipe)}): no tail class has a test image.")
             continue
         left.markdown(
-            f"**{plain(row.name)}** ({plain(row.embedding)}): **{plain(worst.class_name)}**, "
+            f"**{plain(row.name)}** ({plain(row.recipe)}): **{plain(worst.class_name)}**, "
             f"AP {worst.average_precision:.1f} % from {worst.train_count} training images; "
-            f"{worst.num_missed} of {worst.num_positives} test images missed, "
-            f"{worst.num_with_attention} of these with stored attention."
+            f"{worst.num_missed} of {worst.num_positives} test images missed"
+            + ("." if looks_nowhere(row) else f", {worst.num_with_attention} of these with stored attention.")
         )
         right.button(
             "See a missed image",

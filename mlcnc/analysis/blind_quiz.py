@@ -51,8 +51,8 @@ class Hand:
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """The embedding of each run."""
-        return tuple(row.embedding for row in self.rows)
+        """The label embedding of each run."""
+        return tuple(row.family for row in self.rows)
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def deal(runs: Sequence[tuple[Run, RunRow]], picked: Collection[str], seed: int)
     def worth(groups: tuple[tuple[RunRow, ...], ...]) -> tuple[int, ...]:
         shown, sizes = [group[0] for group in groups], [len(group) for group in groups]
         num_picked = sum(row.run_id in picked for row in shown)
-        plain = sum(row.recipe == row.embedding for row in shown)
+        plain = sum(row.is_plain for row in shown)
         return min(sizes), sum(sizes), shown[0].num_epochs or 0, num_picked, plain
 
     best = max(found, key=worth)
@@ -281,7 +281,7 @@ def chance_of_separation(first: int, second: int) -> float:
 
 
 def _besides_embedding(row: RunRow) -> tuple[str, ...]:
-    of_embedding = ("model.label_embedding=", "model.glove_path=")
+    of_embedding = ("method.label_embedding=", "method.glove_path=")
     return tuple(line for line in row.group_key.split(";") if not line.startswith(of_embedding))
 
 
@@ -292,8 +292,8 @@ def _one_group_a_kind(
     groups = []
     for kind in EMBEDDING_ORDER:
         by_key: dict[str, dict[object, RunRow]] = {}
-        drawable = {row.run_id for run, row in members if row.embedding == kind and run.array_epochs()}
-        rows = [row for _, row in members if row.embedding == kind]
+        drawable = {row.run_id for run, row in members if row.family == kind and run.array_epochs()}
+        rows = [row for _, row in members if row.family == kind]
         rows.sort(key=lambda row: (row.run_id not in drawable, row.run_id not in picked, *_by_seed(row)))
         for row in rows:
             # a copy of a run, or a second run of its seed, is no further draw

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mlcnc.analysis.geometry import AngleRecord, bucket_of
 from mlcnc.analysis.statistics import stored_statistics
 from mlcnc.etf import optimal_angle_degrees
-from mlcnc.metrics.geometry import angles_of, pairwise_cosines
+from mlcnc.metrics.geometry import angles_of, centred_class_means, pairwise_cosines
 from mlcnc.store import Run
 
 MIN_ARROWS, MAX_ARROWS = 2, 6
@@ -73,7 +73,7 @@ def class_arrows(run: Run, epoch: int, classes: Sequence[str], *, split: str, sp
     means = statistics.class_means[index]
     if not np.isfinite(means).all() or any(statistics.class_counts[i] < 1 for i in index):
         return None
-    centred = means - means.mean(axis=0)
+    centred = centred_class_means(means, "class")
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     arrows = centred / np.where(norms > 0, norms, 1.0)
     ideal = simplex_vertices(len(classes))

@@ -10,6 +10,10 @@ import numpy as np
 from mlcnc.analysis.runs import BUCKETS, RunRow
 
 EMBEDDING_ORDER = ("etf", "trainable", "glove")
+"""Families of MLC-NC in the order of the paper; other methods follow."""
+
+MIXED = "mixed"
+"""Family of a group whose runs are of several."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,12 @@ class SeedGroup:
 
     Attributes:
         label: name and data set.
-        embedding: kind of label embedding, which fixes the colour.
+        family: label embedding or method, which fixes the colour.
+        is_plain: whether the recipe has nothing unusual for its method.
         rows: the runs; of those that repeat one another the first.
         map_percent: test mAP by bucket over the seeds.
-        nc1, angle_min: over the seeds.
+        nc1, angle_min: over the seeds, in ``nc1_space``.
+        nc1_space: of features, empty where the runs are of several or of none.
         nc1_tail_share: NC1 of tail classes over its label-shuffle baseline; 1 is chance.
         name: the recipe; where another group of the data set has the same one, with settings that differ.
         repeats: runs left out, each with the seed and all values of one of the rows.
@@ -53,7 +59,8 @@ class SeedGroup:
 
     label: str
     dataset: str
-    embedding: str
+    family: str
+    is_plain: bool
     recipe: str
     rows: tuple[RunRow, ...]
     map_percent: dict[str, Spread]
@@ -69,12 +76,36 @@ class SeedGroup:
 
     name: str
     repeats: tuple[RunRow, ...] = ()
+    nc1_space: str = ""
+
+    @classmethod
+    def of(cls, rows: Sequence[RunRow], name: str, recipe: str, repeats: tuple[RunRow, ...] = ()) -> SeedGroup:
+        """Return the group of rows of one data set, at least one."""
+        families, spaces = ({getattr(row, of) for row in rows} for of in ("family", "nc1_space"))
+        space = spaces.pop() if len(spaces) == 1 else ""
+        return cls(
+            label=f"{name} · {rows[0].dataset}",
+            dataset=rows[0].dataset,
+            family=families.pop() if len(families) == 1 else MIXED,
+            is_plain=all(row.is_plain for row in rows),
+            recipe=recipe,
+            rows=tuple(rows),
+            map_percent={b: spread([row.map_percent[b] for row in rows]) for b in BUCKETS},
+            # what was measured in several spaces has no mean
+            nc1=spread([row.nc1 for row in rows] if space else []),
+            angle_min=spread([row.angle_min for row in rows] if space else []),
+            nc1_tail_share=spread([row.nc1_tail_share for row in rows] if space else []),
+            name=name,
+            repeats=repeats,
+            nc1_space=space,
+        )
 
 
 def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
     """Return the rows grouped by all settings but the seed.
 
-    The data set with most runs comes first; within one, ETF, trainable, GloVe, then unusual recipes.
+    The data set with most runs comes first; within one, ETF, trainable, GloVe, other methods, then unusual
+    recipes; of one recipe that with most seeds first.
     """
     by_key: dict[str, list[RunRow]] = {}
     for row in rows:
@@ -86,21 +117,7 @@ def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
         first = members[0]
         twins = [row for row in firsts if (row.recipe, row.dataset) == (first.recipe, first.dataset)]
         name = _name(first, [row for row in twins if row is not first])
-        groups.append(
-            SeedGroup(
-                label=f"{name} · {first.dataset}",
-                dataset=first.dataset,
-                embedding=first.embedding,
-                recipe=first.recipe,
-                rows=tuple(members),
-                map_percent={b: spread([row.map_percent[b] for row in members]) for b in BUCKETS},
-                nc1=spread([row.nc1 for row in members]),
-                angle_min=spread([row.angle_min for row in members]),
-                nc1_tail_share=spread([row.nc1_tail_share for row in members]),
-                name=name,
-                repeats=repeats,
-            )
-        )
+        groups.append(SeedGroup.of(members, name, first.recipe, repeats))
     names = [row.dataset for row in rows]
     datasets = sorted(dict.fromkeys(names), key=lambda name: -names.count(name))
     return sorted(groups, key=lambda group: (datasets.index(group.dataset), *_place(group)))
@@ -148,10 +165,13 @@ def _short(setting: str) -> str:
     return f"{name.rpartition('.')[2]}={value}"
 
 
-def _place(group: SeedGroup) -> tuple[bool, int]:
-    known = group.embedding in EMBEDDING_ORDER
-    rank = EMBEDDING_ORDER.index(group.embedding) if known else len(EMBEDDING_ORDER)
-    return group.recipe != group.embedding, rank
+def _place(group: SeedGroup) -> tuple[bool, int, int]:
+    return not group.is_plain, family_place(group.family), -group.num_seeds
+
+
+def family_place(family: str) -> int:
+    """Return where a family comes in lists: ETF, trainable and GloVe, then every other method."""
+    return EMBEDDING_ORDER.index(family) if family in EMBEDDING_ORDER else len(EMBEDDING_ORDER)
 
 
 def spread(values: Sequence[float]) -> Spread:

@@ -85,11 +85,9 @@ def metric_optimum(run: Run, metric: str) -> float | None:
     if name.startswith(("nc1", "cdnv", "map", "g_map", "f1")):
         return None
     number = len(run.info.class_names)
-    model = run.info.config.get("model")
-    settings = model if isinstance(model, dict) else {}
     space = metric.split("/")[0].rpartition(".")[2]
-    dim = settings.get({"f": "embedding_dim", "mu": "projection_dim"}.get(space, ""))
-    floor = metric_floor(metric, number, dim) if isinstance(dim, int) else None
+    dim = next((of.dim for of in run.spaces if of.name == space), None)
+    floor = None if dim is None else metric_floor(metric, number, dim)
     return optimum_of(metric, number) if floor is None else floor
 
 
@@ -112,10 +110,5 @@ def metric_definition(metric: str) -> str:
 
 
 def metric_names(runs: Sequence[Run]) -> list[str]:
-    """Return every metric that any of the runs logged at its last epoch, sorted."""
-    names: set[str] = set()
-    for run in runs:
-        lines = run.metrics()
-        if lines:
-            names |= set(lines[-1]) - {"epoch"}
-    return sorted(names)
+    """Return every metric that any of the runs logged at any epoch, sorted."""
+    return sorted({name for run in runs for line in run.metrics() for name in line} - {"epoch"})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlcnc.analysis.runs import run_row
+from mlcnc.analysis.runs import summary
 from mlcnc.store import Run
 
 METRIC = "label_embedding/drift_cosine"
@@ -37,11 +37,10 @@ def embedding_drifts(runs: Iterable[Run]) -> tuple[EmbeddingDrift, ...]:
     """Return the drift of every run with a trainable label embedding that logged it."""
     found = []
     for run in runs:
-        row = run_row(run, "last")
+        row = summary(run).row
         if row.embedding != "trainable":
             continue
-        lines = run.metrics((METRIC,))
-        value = lines[-1].get(METRIC, float("nan")) if lines else float("nan")
-        if np.isfinite(value):
-            found.append(EmbeddingDrift(run.run_id, row.dim, float(value)))
+        values = [line[METRIC] for line in run.metrics((METRIC,)) if METRIC in line]
+        if values and np.isfinite(values[-1]):
+            found.append(EmbeddingDrift(run.run_id, row.dim, values[-1]))
     return tuple(found)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mlcnc.analysis.comparison import SeedGroup, Spread
-from mlcnc.analysis.runs import BUCKETS, RunRow, is_number
+from mlcnc.analysis.runs import BUCKETS, FIRST_SPACE, RunRow, is_number
 
 MIN_SEEDS = 3
 
@@ -70,13 +70,24 @@ def leads(groups: Sequence[SeedGroup]) -> list[Lead]:
         return lambda group: group.map_percent[bucket]
 
     found = [_lead(groups, f"{bucket} mAP", percent_in(bucket)) for bucket in BUCKETS]
-    found.append(_lead(groups, "smallest angle", lambda group: group.angle_min))
-    found.append(_lead(groups, "tail NC1", lambda group: group.nc1_tail_share, lowest=True))
+    alike = in_one_space(groups)
+    found.append(_lead(alike, "smallest angle", lambda group: group.angle_min))
+    found.append(_lead(alike, "tail NC1", lambda group: group.nc1_tail_share, lowest=True))
     return [lead for lead in found if lead is not None]
 
 
+def in_one_space(groups: Sequence[SeedGroup]) -> list[SeedGroup]:
+    """Return the groups whose geometry can be compared: those in f, else in the first space that one has.
+
+    One feature for every class of an image is another thing than one for all of them.
+    """
+    spaces = [group.nc1_space for group in groups if group.nc1_space]
+    space = FIRST_SPACE if FIRST_SPACE in spaces else next(iter(spaces), "")
+    return [group for group in groups if space and group.nc1_space == space]
+
+
 def geometry_sentence(groups: Sequence[SeedGroup]) -> str:
-    """Return whose closest class means are furthest apart, and whose tail NC1 is lowest, in test features f.
+    """Return whose closest class means are furthest apart, and whose tail NC1 is lowest, in one space.
 
     Empty where no run of the data set logged either.
     """
@@ -95,7 +106,14 @@ def geometry_sentence(groups: Sequence[SeedGroup]) -> str:
         )
     if not parts:
         return ""
-    return f"In test features f, centred by class means, {', and '.join(parts)}."
+    alike = in_one_space(groups)
+    others = {
+        group.name: group.nc1_space for group in groups if group.nc1_space not in ("", alike[0].nc1_space)
+    }
+    beside = ", ".join(f"{space} of {name}" for name, space in others.items())
+    return f"In test features {alike[0].nc1_space}, centred by class means, {', and '.join(parts)}." + (
+        f" Not compared with other features: {beside}." if others else ""
+    )
 
 
 def undecided_sentence(groups: Sequence[SeedGroup]) -> str:

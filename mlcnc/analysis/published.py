@@ -83,19 +83,21 @@ def published_dataset(dataset: str) -> str | None:
 
 
 def matching_row(group: SeedGroup) -> PublishedRow | None:
-    """Return the published row of the same data set and label embedding, None where there is none.
+    """Return the published row of the same data set, method and label embedding, None where there is none.
 
     Only recipes that change nothing but the embedding are matched, and only on data sets of the paper.
     """
     name = published_dataset(group.dataset)
-    if name is None or group.recipe != group.embedding:
+    titles = {row.method_title for row in group.rows}
+    if name is None or not group.is_plain or len(titles) > 1:
         return None
+    (title,) = titles
     for row in published_rows():
-        if row.dataset != name or row.method != FULL_MODEL:
+        if row.dataset != name or row.method != title:
             continue
-        if group.embedding == "etf" and row.table in ("Table 1", "Table 2"):
+        if row.table in ("Table 1", "Table 2") and (title != FULL_MODEL or group.family == "etf"):
             return row
-        if row.table == "Table 4" and row.variant == _VARIANT_OF.get(group.embedding):
+        if row.table == "Table 4" and row.variant == _VARIANT_OF.get(group.family):
             return row
     return None
 

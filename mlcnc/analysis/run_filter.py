@@ -13,8 +13,9 @@ class RunFilter:
     """What rows must fulfil; an empty filter keeps all.
 
     Attributes:
-        text: words that must all be found, whatever their case: in name, id, tags, notes, data set, recipe or
-            settings given as words; a word with ``=`` in the flattened settings, e.g. ``training.lr=0.1``.
+        text: words that must all be found, whatever their case: in name, id, tags, notes, data set, method,
+            recipe or settings given as words; a word with ``=`` in the flattened settings, as
+            ``training.lr=0.1``.
         states: of which the run has one; empty keeps all.
         dataset: of the run; None keeps all.
         min_map: least total test mAP in percent at the epoch of the row; rows without one are left out.
@@ -48,7 +49,9 @@ def _has_words(row: RunRow, words: Sequence[str]) -> bool:
         row.run_id,
         row.notes,
         row.dataset,
-        row.embedding,
+        row.method,
+        row.method_title,
+        row.recipe,
         row.attention,
         row.classifier,
         *row.tags,

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from mlcnc.analysis.recipe import ANOTHER_LOOP, unusual_settings
+from mlcnc.analysis.settings import flattened
+from mlcnc.methods.settings import method_title
 from mlcnc.store import Run, RunStatus
 
 Choice = Literal["best", "last"] | int
@@ -15,15 +18,11 @@ Choice = Literal["best", "last"] | int
 BUCKETS = ("total", "head", "medium", "tail")
 SELECTION_METRIC = "validation/map_total"
 NAN = float("nan")
-_METRICS = (
-    SELECTION_METRIC,
-    *(f"test/map_{bucket}" for bucket in BUCKETS),
-    "test.f/nc1_trace",
-    "test.f/nc1_trace_shuffled",
-    "test.f/nc1_tail",
-    "test.f/nc1_tail_shuffled",
-    "test.f/angle_min_class",
-)
+FIRST_SPACE = "f"
+"""The space of features that values are of wherever a run has it."""
+
+_OF_TEST = tuple(f"test/map_{bucket}" for bucket in BUCKETS)
+_OF_SPACE = ("nc1_trace", "nc1_trace_shuffled", "nc1_tail", "nc1_tail_shuffled", "angle_min_class")
 
 
 @dataclass(frozen=True)
@@ -32,17 +31,21 @@ class RunRow:
 
     Attributes:
         run_id, name, state: of the run; state is ``lost`` where nobody runs it any more.
-        dataset, embedding, attention, classifier: from its config, ``?`` where it names none.
+        dataset: from its config, ``?`` where it names none.
+        method: kind of the method, ``?`` in a run of another loop.
+        embedding, attention, classifier: settings of the method, empty where it has none of the kind.
         dim: of the label embedding.
+        unusual: settings of the method besides the embedding that differ from its defaults, in short.
         seed: of the training, or None.
         num_logged, num_epochs: epochs so far and planned.
         epoch: the epoch the values are of, from 0, or None without any.
         map_percent: test mAP by bucket, NaN where not logged.
-        nc1: test NC1 trace ratio in f.
-        angle_min: smallest class-mean centred angle of test class means in f, degrees.
+        nc1: test NC1 trace ratio in ``nc1_space``.
+        angle_min: smallest class-mean centred angle of test class means in ``nc1_space``, degrees.
+        nc1_space: f where the run measures it, else the first of its spaces with an NC1; empty without one.
         group_key: settings without seed and name; runs with equal keys differ in the seed only.
-        chosen_on: how ``epoch`` was chosen: ``validation``, ``last epoch`` or ``asked for``; where there is
-            none, ``nothing logged`` or, of the epoch asked for, ``not logged``.
+        chosen_on: how ``epoch`` was chosen: ``validation``, ``last epoch`` (of those that were measured) or
+            ``asked for``; where there is none, ``nothing logged`` or, of the epoch asked for, ``not measured``.
         warnings: about what could not be read.
         nc1_shuffled: the NC1 of the same features with labels shuffled, beside which ``nc1`` is read.
         nc1_tail, nc1_tail_shuffled: the same over tail classes.
@@ -51,12 +54,14 @@ class RunRow:
         tags, notes: given by people.
         settings: flattened ``section.name=value``, as text filters search them.
         failure: what a failed run said.
+        turn: place among the runs of its colour that are shown together; a page sets it.
     """
 
     run_id: str
     name: str
     state: str
     dataset: str
+    method: str
     embedding: str
     attention: str
     classifier: str
@@ -80,13 +85,29 @@ class RunRow:
     notes: str = ""
     settings: tuple[str, ...] = ()
     failure: str = ""
+    unusual: tuple[str, ...] = ()
+    nc1_space: str = ""
+    turn: int = 0
+
+    @property
+    def method_title(self) -> str:
+        """What a person calls the method."""
+        return ANOTHER_LOOP if self.method == "?" else method_title(self.method)
+
+    @property
+    def family(self) -> str:
+        """What fixes the colour: the label embedding of an MLC-NC run, else the kind of the method."""
+        return self.embedding if self.method == "mlc_nc" and self.embedding else self.method
 
     @property
     def recipe(self) -> str:
-        """What a reader tells runs apart by: embedding, and classifier or attention where unusual."""
-        extra = [self.classifier] if self.classifier not in ("fixed", "?") else []
-        extra += [self.attention] if self.attention not in ("multihead", "?") else []
-        return ", ".join([self.embedding, *extra]).replace("_", "-")
+        """What a reader tells methods apart by: label embedding or method, then what of it is unusual."""
+        return ", ".join([self.embedding or self.method_title, *self.unusual])
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing in the recipe is unusual for its method."""
+        return not self.unusual
 
     @property
     def nc1_tail_share(self) -> float:
@@ -112,19 +133,27 @@ class RunSummary:
 def summary(run: Run) -> RunSummary:
     """Return what the table needs of a run; reads the whole of metrics.jsonl once."""
     info, notes = run.info, run.notes()
-    lines = run.metrics(_METRICS)
-    values = {name: tuple(line.get(name, NAN) for line in lines) for name in _METRICS}
-    model = _section(info.config, "model")
+    spaces = sorted((space.name for space in run.spaces), key=lambda name: name != FIRST_SPACE)
+    names = (SELECTION_METRIC, *_OF_TEST, *(f"test.{space}/{name}" for space in spaces for name in _OF_SPACE))
+    lines = run.metrics(names)
+    values = {name: tuple(line.get(name, NAN) for line in lines) for name in names}
+    logged = {name for line in lines for name in line}
+    settings = _section(info.config, "method") if info.method else {}
     tags = notes.get("tags")
+
+    def of_method(name: str) -> str:
+        return str(settings.get(name) or "")
+
     row = RunRow(
         run_id=run.run_id,
         name=str(notes.get("name") or info.name),
         state="?",
         dataset=str(_section(info.config, "data").get("dataset", "?")),
-        embedding=str(model.get("label_embedding", "?")),
-        attention=str(model.get("attention", "?")),
-        classifier=str(model.get("classifier", "?")),
-        dim=model.get("embedding_dim"),
+        method=info.method or "?",
+        embedding=of_method("label_embedding"),
+        attention=of_method("attention"),
+        classifier=of_method("classifier"),
+        dim=settings.get("embedding_dim"),
         seed=info.seed,
         num_logged=len(lines),
         num_epochs=None,
@@ -138,7 +167,9 @@ def summary(run: Run) -> RunSummary:
         has_arrays=bool(run.array_epochs()),
         tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
         notes=str(notes.get("notes") or ""),
-        settings=tuple(_flattened(info.config)),
+        settings=tuple(_settings(info.config)),
+        unusual=unusual_settings(info.method, settings),
+        nc1_space=next((space for space in spaces if f"test.{space}/nc1_trace" in logged), ""),
     )
     return RunSummary(row, tuple(int(line["epoch"]) for line in lines), values)
 
@@ -146,13 +177,14 @@ def summary(run: Run) -> RunSummary:
 def row_at(of: RunSummary, choice: Choice, status: RunStatus, warnings: tuple[str, ...] = ()) -> RunRow:
     """Return the row of a run at its best validation epoch, its last one, or the epoch asked for.
 
-    Where no validation mAP was logged, ``best`` falls back to the last epoch and ``chosen_on`` says so.
-    Where the epoch asked for was not logged, values are NaN and ``epoch`` is None.
+    Where no validation mAP was logged, ``best`` falls back to the last epoch that was measured, and
+    ``chosen_on`` says so. Where the epoch asked for was not measured, values are NaN and ``epoch`` is None.
     """
     place, chosen_on = _chosen(of, choice)
+    space = of.row.nc1_space
 
     def at(name: str) -> float:
-        return NAN if place is None else of.values[name][place]
+        return NAN if place is None or name not in of.values else of.values[name][place]
 
     return replace(
         of.row,
@@ -160,11 +192,11 @@ def row_at(of: RunSummary, choice: Choice, status: RunStatus, warnings: tuple[st
         num_epochs=status.num_epochs,
         epoch=None if place is None else of.epochs[place],
         map_percent={bucket: at(f"test/map_{bucket}") for bucket in BUCKETS},
-        nc1=at("test.f/nc1_trace"),
-        nc1_shuffled=at("test.f/nc1_trace_shuffled"),
-        nc1_tail=at("test.f/nc1_tail"),
-        nc1_tail_shuffled=at("test.f/nc1_tail_shuffled"),
-        angle_min=at("test.f/angle_min_class"),
+        nc1=at(f"test.{space}/nc1_trace"),
+        nc1_shuffled=at(f"test.{space}/nc1_trace_shuffled"),
+        nc1_tail=at(f"test.{space}/nc1_tail"),
+        nc1_tail_shuffled=at(f"test.{space}/nc1_tail_shuffled"),
+        angle_min=at(f"test.{space}/angle_min_class"),
         chosen_on=chosen_on,
         warnings=warnings,
         failure=f"{status.error.type}: {status.error.message}" if status.error else "",
@@ -201,8 +233,15 @@ def thinned(values: Sequence[float], limit: int) -> list[float]:
 def _chosen(of: RunSummary, choice: Choice) -> tuple[int | None, str]:
     if not of.epochs:
         return None, "nothing logged"
+    tested = [name for name in of.values if name.startswith("test")]
+    measured = [
+        place
+        for place in range(len(of.epochs))
+        if any(math.isfinite(of.values[name][place]) for name in tested)
+    ] or list(range(len(of.epochs)))
     if isinstance(choice, int):
-        return (of.epochs.index(choice), "asked for") if choice in of.epochs else (None, "not logged")
+        place = of.epochs.index(choice) if choice in of.epochs else None
+        return (place, "asked for") if place in measured else (None, "not measured")
     if choice == "best":
         best, found = -math.inf, None
         for place, value in enumerate(of.values[SELECTION_METRIC]):
@@ -210,7 +249,7 @@ def _chosen(of: RunSummary, choice: Choice) -> tuple[int | None, str]:
                 best, found = value, place
         if found is not None:
             return found, "validation"
-    return len(of.epochs) - 1, "last epoch"
+    return measured[-1], "last epoch"
 
 
 def nearest_array_epoch(run: Run, epoch: int | None) -> int | None:
@@ -228,40 +267,51 @@ def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return section if isinstance(section, Mapping) else {}
 
 
-# what is measured, stored or shown does not change what is trained
-_NOT_TRAINING = (
-    "seed",
-    "arrays_every",
-    "num_sample_pairs",
-    "num_probes",
-    "num_pictures",
-    "checkpoint",
-    "device",
-    "num_threads",
-)
+# what is measured, stored or shown, or only how fast, does not change what is trained
+_NOT_TRAINING = frozenset(
+    f"training.{name}"
+    for name in (
+        "seed",
+        "measure_every",
+        "num_measured_train",
+        "arrays_every",
+        "num_sample_pairs",
+        "num_probes",
+        "num_pictures",
+        "checkpoint",
+        "device",
+        "num_threads",
+    )
+) | {"data.num_workers"}
 
 
 def training_settings(row: RunRow) -> dict[str, str]:
     """Return the settings of a run that change what is trained, by flattened name, without the seed."""
-    left_out = tuple(f"training.{name}=" for name in _NOT_TRAINING)
-    pairs = [line.partition("=") for line in row.settings if not line.startswith(left_out)]
-    return {name: value for name, _, value in pairs}
+    pairs = [line.partition("=") for line in row.settings]
+    return {name: value for name, _, value in pairs if name not in _NOT_TRAINING}
 
 
-def _flattened(config: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{section}.{name}={value}"
-        for section, content in config.items()
-        if isinstance(content, Mapping)
-        for name, value in content.items()
-    ]
+def _settings(config: Mapping[str, Any]) -> list[str]:
+    sections = {name: content for name, content in config.items() if isinstance(content, Mapping)}
+    return [f"{name}={value}" for name, value in flattened(sections)]
 
 
 def _group_key(config: Mapping[str, Any], run_id: str) -> str:
     if not config:
         return run_id
-    left_out = tuple(f"training.{name}=" for name in _NOT_TRAINING)
-    return ";".join(sorted(line for line in _flattened(config) if not line.startswith(left_out)))
+    return ";".join(sorted(line for line in _settings(config) if line.partition("=")[0] not in _NOT_TRAINING))
+
+
+def telling_metrics(rows: Iterable[RunRow]) -> list[str]:
+    """Return the metrics that tell most of these runs: mAP, then NC1 and smallest angle in each run's space.
+
+    Example:
+        >>> telling_metrics([])
+        ['test/map_total', 'test/map_tail']
+    """
+    spaces = sorted({row.nc1_space for row in rows} - {""}, key=lambda name: (name != FIRST_SPACE, name))
+    names = [f"test.{space}/{name}" for name in ("nc1_trace", "angle_min_class") for space in spaces]
+    return ["test/map_total", "test/map_tail", *names]
 
 
 def is_number(value: float) -> bool:

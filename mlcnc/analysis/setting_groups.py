@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlcnc.analysis.comparison import SeedGroup, spread
-from mlcnc.analysis.runs import BUCKETS, RunRow, training_settings
+from mlcnc.analysis.comparison import SeedGroup
+from mlcnc.analysis.runs import RunRow, training_settings
 
-MIXED = "mixed"
 _OF_THE_RUN = ("data.dataset", "training.seed")
 
 
 def varying_settings(rows: Sequence[RunRow]) -> list[str]:
     """Return names of the settings that differ among runs of one data set, sorted; the seed is one of them.
 
-    What is only measured, stored or shown does not count.
+    What is only measured, stored or shown does not count; of what only one method has, its runs.
     """
     found: set[str] = set()
     for members in _by_dataset(rows).values():
         trees = [training_settings(row) for row in members]
         for name in {name for tree in trees for name in tree}:
-            if len({tree.get(name) for tree in trees}) > 1:
+            having = [tree for tree in trees if name in tree] if name.startswith("method.") else trees
+            if len({tree.get(name) for tree in having}) > 1:
                 found.add(name)
         if len({row.seed for row in members}) > 1:
             found.add("training.seed")
@@ -39,26 +39,12 @@ def setting_groups(rows: Sequence[RunRow], setting: str) -> list[SeedGroup]:
     """
     short = setting.rpartition(".")[2]
     groups = []
-    for dataset, members in _by_dataset(rows).items():
+    for members in _by_dataset(rows).values():
         by_value: dict[str, list[RunRow]] = {}
         for row in members:
             by_value.setdefault(_value(row, setting), []).append(row)
         for value, own in by_value.items():
-            kinds = {row.embedding for row in own}
-            groups.append(
-                SeedGroup(
-                    label=f"{short}={value} · {dataset}",
-                    dataset=dataset,
-                    embedding=kinds.pop() if len(kinds) == 1 else MIXED,
-                    recipe=f"{short}={value}",
-                    rows=tuple(own),
-                    map_percent={b: spread([row.map_percent[b] for row in own]) for b in BUCKETS},
-                    nc1=spread([row.nc1 for row in own]),
-                    angle_min=spread([row.angle_min for row in own]),
-                    nc1_tail_share=spread([row.nc1_tail_share for row in own]),
-                    name=f"{short}={value}",
-                )
-            )
+            groups.append(SeedGroup.of(own, f"{short}={value}", f"{short}={value}"))
     return groups
 
 

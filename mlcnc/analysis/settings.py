@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mlcnc.methods.settings import method_title
 from mlcnc.store import Run
 
 ABSENT = "not set"
+KIND = "method.kind"
 Difference = Literal["between", "within", "equal"]
 
 
@@ -17,7 +19,7 @@ class SettingRow:
     """One setting of several groups of runs.
 
     Attributes:
-        name: flattened, such as ``model.label_embedding``.
+        name: flattened, such as ``method.label_embedding``.
         values: one text a group; several values of one group are joined by commas.
         difference: ``between`` where the groups differ, ``within`` where only the runs of a
             group do, else ``equal``.
@@ -36,7 +38,7 @@ def setting_rows(groups: Sequence[Sequence[Run]]) -> list[SettingRow]:
     Args:
         groups: of runs; a run that lacks a setting has ``not set``.
     """
-    flat = [[dict(_flattened(run.info.config)) for run in group] for group in groups]
+    flat = [[dict(flattened(run.info.config)) for run in group] for group in groups]
     names = sorted({name for trees in flat for tree in trees for name in tree})
     rows = []
     for name in names:
@@ -56,8 +58,19 @@ def settings_sentence(rows: Sequence[SettingRow], num_groups: int) -> str:
     if num_groups < 2:
         return "Pick runs of two recipes to see what they differ in."
     between = [row.name for row in rows if row.difference == "between"]
+    kinds = next((row.values for row in rows if row.name == KIND and row.difference == "between"), ())
+    # a setting that another method does not have is a choice only where those that have it differ
+    lacking = [row for row in rows if kinds and row.name.startswith("method.") and ABSENT in row.values]
+    alike = [row.name for row in lacking if len({*row.values} - {ABSENT}) == 1]
+    between = [name for name in between if name not in (*alike, KIND)] if kinds else between
     within = [row.name for row in rows if row.difference == "within"]
-    if not between:
+    if kinds:
+        titles = ", ".join(dict.fromkeys(method_title(kind) for kind in kinds))
+        start = (
+            f"What is compared are methods ({titles}), with {len(lacking)} settings that not all of them have"
+        )
+        start += f"; it also differs in {', '.join(between)}" if between else ""
+    elif not between:
         start = "What is compared has the same settings"
     elif len(between) == 1:
         start = f"What is compared differs in {between[0]} alone"
@@ -77,15 +90,21 @@ def setting_table(runs: Sequence[Run], *, only_differences: bool = True) -> dict
     Returns:
         Names sorted; a run that lacks a setting has ``not set``. Empty without runs.
     """
-    flat = [dict(_flattened(run.info.config)) for run in runs]
+    flat = [dict(flattened(run.info.config)) for run in runs]
     names = sorted({name for tree in flat for name in tree})
     rows = {name: tuple(tree.get(name, ABSENT) for tree in flat) for name in names}
     return {name: values for name, values in rows.items() if not only_differences or len(set(values)) > 1}
 
 
-def _flattened(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flattened(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield name and text of every single setting; names of nested ones are joined by dots.
+
+    Example:
+        >>> list(flattened({"method": {"kind": "erm", "classification": {"kind": "bce"}}}))
+        [('method.kind', 'erm'), ('method.classification.kind', 'bce')]
+    """
     for name, value in tree.items():
         if isinstance(value, Mapping) and value:
-            yield from _flattened(value, f"{prefix}{name}.")
+            yield from flattened(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", str(value)

@@ -97,6 +97,21 @@ def class_variability(run: Run, epoch: int, *, split: str, space: str) -> Variab
     )
 
 
+def multi_label_sentence(run: Run, *, split: str, space: str) -> str:
+    """Return the multi-label NC of a space of which an image has one feature; empty where none was measured."""
+    names = [f"{split}.{space}/ncm_{name}" for name in ("ratio", "pairs", "coverage")]
+    lines = [line for line in run.metrics(names) if np.isfinite(line.get(names[0], np.nan))]
+    if not lines:
+        return ""
+    ratio, pairs, coverage = (lines[-1].get(name, np.nan) for name in names)
+    return (
+        f"Images of two labels, {split} {space}, epoch {int(lines[-1]['epoch']) + 1}: the mean of a pair of "
+        f"labels and the sum of the means of its single labels enclose {ratio:.2f} of the angle that they "
+        f"enclose by chance (NC_m; 0 is multi-label collapse), over {pairs:.0f} pairs; {100 * coverage:.0f} % "
+        "of the label sets can be judged."
+    )
+
+
 def variability_sentence(record: VariabilityRecord) -> str:
     """Return which class varies most and least around its mean, against what its count gives by chance.
 

@@ -11,7 +11,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from mlcnc.metrics import measure_split
-from mlcnc.store import RunWriter
+from mlcnc.store import RunWriter, Space
 from tests.conftest import ROOT
 
 CLASSES = ["person", "chair", "dog", "bus", "cow"]
@@ -47,8 +47,18 @@ def write_run(
     features=True,
     classes=None,
     co_occurrence=None,
+    method="mlc_nc",
+    every=1,
+    lr=0.1,
+    dataset="toy-lt",
 ):
-    """Write a run whose measurements are computed from random features, by the real metrics."""
+    """Write a run whose measurements are computed from random features, by the real metrics.
+
+    Args:
+        method: ``mlc_nc`` with class-wise f and mu, ``erm`` with image-wise z and no attention, or None: another
+            loop, which declares nothing and measures f.
+        every: measured so many epochs apart, and at the last one.
+    """
     names = classes or CLASSES
     number = len(names)
     rng = np.random.default_rng([seed, len(run_id)])
@@ -56,14 +66,18 @@ def write_run(
     targets[:number] = np.eye(number, dtype=np.uint8)
     rows, labels = np.nonzero(targets[:30])
     config = {
-        "data": {"dataset": "toy-lt"},
-        "model": {
+        "data": {"dataset": dataset},
+        "method": SETTINGS[method]
+        if method != "mlc_nc"
+        else {
+            "kind": "mlc_nc",
             "label_embedding": embedding,
             "attention": "multihead",
             "classifier": classifier,
             "embedding_dim": 8,
+            "classification": {"kind": "two_way", "two_way_temperature": 4.0},
         },
-        "training": {"seed": seed, "lr": 0.1},
+        "training": {"seed": seed, "lr": lr, "measure_every": every},
     }
     run = RunWriter.create(
         root,
@@ -71,6 +85,8 @@ def write_run(
         class_names=names,
         class_counts=(COUNTS * number)[:number] if classes else COUNTS,
         config=config,
+        method=method,
+        spaces=SPACES[method],
         seed=seed,
         co_occurrence=co_occurrence,
         num_epochs=epochs,
@@ -94,7 +110,10 @@ def write_run(
             }
         )
     for epoch in range(epochs):
-        metrics, arrays = {"train/loss": 3.0 - epoch}, {}
+        metrics, arrays = {"train/loss": 3.0 - epoch, **TERMS[method]}, {}
+        if epoch % every and epoch < epochs - 1:
+            run.log_epoch(epoch, metrics)
+            continue
         scores = rng.normal(size=targets.shape) + (quality + epoch) * targets
         spaces = {}
         if features:
@@ -102,6 +121,10 @@ def write_run(
                 space: rng.normal(size=(90, number, dim)) + 4 * np.eye(number, dim)[None]
                 for space, dim in (("f", 8), ("mu", 6))
             }
+        if features and method is None:
+            spaces.pop("mu")
+        if features and method == "erm":
+            spaces = {"z": rng.normal(size=(90, 6)) + 4 * targets @ np.eye(number, 6)}
         for split in ("train", "validation", "test") if validation else ("train", "test"):
             found, stored = measure_split(
                 split,
@@ -113,14 +136,29 @@ def write_run(
             metrics.update(found)
             arrays.update(stored)
         for space, features_of_space in spaces.items():
-            arrays[f"samples/{space}"] = features_of_space[rows, labels].astype(np.float32)
-        arrays["label_embedding/gram"] = np.eye(number)
-        arrays["classifier/gram"] = np.eye(number)
-        attention = np.zeros((2, number, 4, 4))
-        attention[:, :, :2, :2] = 0.25
-        arrays["probes/attention"] = attention.astype(np.float16)
+            of_pairs = features_of_space[rows] if space == "z" else features_of_space[rows, labels]
+            arrays[f"samples/{space}"] = of_pairs.astype(np.float32)
+        if method == "mlc_nc":
+            arrays["label_embedding/gram"] = np.eye(number)
+            arrays["classifier/gram"] = np.eye(number)
+            attention = np.zeros((2, number, 4, 4))
+            attention[:, :, :2, :2] = 0.25
+            arrays["probes/attention"] = attention.astype(np.float16)
         run.log_epoch(epoch, metrics, None if slim else arrays)
     return run
+
+
+SPACES = {
+    "mlc_nc": [Space(name="f", dim=8), Space(name="mu", dim=6)],
+    "erm": [Space(name="z", kind="image", dim=6)],
+    None: None,
+}
+TERMS = {
+    "mlc_nc": {"train/alignment": 0.4, "train/calibration": 0.3, "train/two_way": 0.2},
+    "erm": {"train/bce": 0.3},
+    None: {},
+}
+SETTINGS = {"erm": {"kind": "erm", "classification": {"kind": "bce"}}, None: {"net": "my own"}}
 
 
 def full(root):
@@ -232,11 +270,30 @@ def many_classes(root):
     write_run(root, "coco", classes=[f"class {i}" for i in range(80)]).finish()
 
 
+def erm(root):
+    write_run(root, "plain", method="erm").finish()
+
+
+def mixed(root):
+    """ERM beside ETF, and a second ETF run of the same recipe, with another learning rate."""
+    write_run(root, "erm-s0", method="erm").finish()
+    write_run(root, "etf-s0", quality=1.0).finish()
+    write_run(root, "etf-demo", lr=0.2, epochs=2).finish()
+
+
+def sparse(root):
+    write_run(root, "seldom", epochs=8, every=3).finish()
+
+
+def other_loop(root):
+    write_run(root, "mine", method=None).finish()
+
+
 CATALOGUE = {
     maker.__name__: maker
     for maker in (
         none, one, full, running, no_epoch, lost, failed, broken, newer, damaged_arrays, damaged_samples,
-        half_line, nothing_but_loss, nan, no_validation, slim, many_classes, analyzed,
+        half_line, nothing_but_loss, nan, no_validation, slim, many_classes, analyzed, erm, mixed, sparse, other_loop,
     )
 }  # fmt: skip
 

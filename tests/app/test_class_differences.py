@@ -61,7 +61,7 @@ def test_dots_are_the_differences_in_class_order(two):
 
 
 def test_settings_show_differences_first(two, tmp_path):
-    assert setting_table(two) == {"model.label_embedding": ("glove", "etf")}
+    assert setting_table(two) == {"method.label_embedding": ("glove", "etf")}
     assert setting_table(two, only_differences=False)["training.lr"] == ("0.1", "0.1")
     with RunWriter.create(tmp_path, "bare", class_names=["a"], class_counts=[1]):
         pass

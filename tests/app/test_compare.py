@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.figures.comparison import StoredInterval, bucket_bars
 from app.figures.curve_panels import Line, MetricPanel, curve_panels
-from app.figures.style import line_dashes
+from app.figures.style import turns
 from app.widgets.compare_buckets import bucket_frame
 from mlcnc.analysis.class_differences import (
     bucket_differences,
@@ -83,9 +83,9 @@ def test_intervals_of_classes_are_said_and_drawn_on_demand(monkeypatch, two):
 def test_settings_show_differences_and_equal_ones_only_when_opened(monkeypatch, two):
     root, _ = two
     shown = opened_at(monkeypatch, root, show="Settings", columns="runs")
-    assert [list(table.value.index) for table in shown.dataframe] == [["model.label_embedding"]]
+    assert [list(table.value.index) for table in shown.dataframe] == [["method.label_embedding"]]
     assert list(shown.dataframe[0].value.columns) == ["differs", "ours", "them"]
-    assert "differs in model.label_embedding alone" in words(shown)
+    assert "differs in method.label_embedding alone" in words(shown)
 
 
 def test_only_the_open_tab_is_computed(monkeypatch, two):
@@ -100,9 +100,9 @@ def test_runs_grouped_by_a_setting_say_what_else_differs(monkeypatch, tmp_path):
     write_run(tmp_path, "a").finish()
     write_run(tmp_path, "b", embedding="glove").finish()
     write_run(tmp_path, "c", embedding="glove", classifier="init_only").finish()
-    shown = opened_at(monkeypatch, tmp_path, ["a", "b", "c"], group="model.classifier")
-    assert shown.selectbox(key="group").value == "model.classifier"
-    assert "also differ in model.label" in words(shown)
+    shown = opened_at(monkeypatch, tmp_path, ["a", "b", "c"], group="method.classifier")
+    assert shown.selectbox(key="group").value == "method.classifier"
+    assert "also differ in method.label" in words(shown)
     assert "n=2" in words(shown)
 
 
@@ -142,7 +142,7 @@ def test_panels_share_one_axis_and_keep_the_logged_curve_behind(two):
     panels = []
     for metric in ("test/map_total", "test.f/nc1_trace"):
         points = curve_points([runs[0]], metric, smoothing=0.5)
-        line = Line("ours", "#000000", "etf", points)
+        line = Line("ours", "#000000", "solid", points)
         panels.append(MetricPanel(metric, metric, (line,), log="nc1" in metric, optimum=50.0, baseline=2.0))
     figure = curve_panels(panels, "epoch", faint_raw=True)
     logged = [line["test/map_total"] for line in runs[0].metrics()]
@@ -158,8 +158,8 @@ def test_panels_share_one_axis_and_keep_the_logged_curve_behind(two):
     assert list(optimum[0].x) == [1, 3]
 
 
-def test_lines_of_one_embedding_differ_by_dash():
-    assert line_dashes(["etf", "etf", "glove", "etf"]) == ["solid", "dot", "solid", "dashdot"]
+def test_lines_of_one_colour_take_turns():
+    assert turns(["etf", "etf", "glove", "etf"]) == [0, 1, 0, 2]
 
 
 def test_values_without_a_place_on_a_logarithmic_axis_are_said(monkeypatch, tmp_path):

@@ -11,7 +11,20 @@ from PIL import Image
 
 from app.figures.attention import attention_overlay, image_address
 from app.figures.comparison import bucket_bars, metric_bands, metric_curves
-from app.figures.style import BUCKET_COLOURS, EMBEDDING_COLOURS, NEUTRAL, OPTIMUM_COLOUR, run_colour
+from app.figures.style import (
+    BUCKET_COLOURS,
+    DASHES,
+    EMBEDDING_COLOURS,
+    METHOD_COLOURS,
+    NEUTRAL,
+    OPTIMUM_COLOUR,
+    OTHER_COLOURS,
+    family_colour,
+    recipe_colour,
+    run_dash,
+    run_mark,
+    told_apart,
+)
 from mlcnc.analysis.attention import probe_attention
 from mlcnc.analysis.comparison import seed_groups
 from mlcnc.analysis.curves import band, curve
@@ -27,7 +40,7 @@ def runs(catalogue):
 def test_bars_are_means_with_the_range_of_the_seeds(runs):
     groups = seed_groups(run_rows(runs.values()))
     figure = bucket_bars(groups)
-    assert [trace.marker.color for trace in figure.data] == [EMBEDDING_COLOURS[g.embedding] for g in groups]
+    assert [trace.marker.color for trace in figure.data] == [EMBEDDING_COLOURS[g.family] for g in groups]
     for trace, group in zip(figure.data, groups, strict=True):
         totals = [row.map_percent["total"] for row in group.rows]
         assert trace.y[0] == pytest.approx(np.mean(totals))
@@ -77,20 +90,42 @@ def test_an_image_under_attention_keeps_every_pixel():
         np.testing.assert_array_equal(np.asarray(opened.convert("RGB")), image)
 
 
-def test_seeds_are_shades_of_the_colour_of_their_embedding(runs):
-    colours = {row.run_id: run_colour(row) for row in run_rows(runs.values())}
-    assert colours["etf-s0"] == EMBEDDING_COLOURS["etf"]
-    assert len(set(colours.values())) == len(colours)
+def test_the_colour_is_of_the_recipe_and_dash_and_mark_are_of_the_run(runs):
+    rows = told_apart(run_rows(runs.values()))
+    for row in rows:
+        assert recipe_colour(row) == EMBEDDING_COLOURS[row.embedding]
+    for look in (run_dash, lambda row: run_mark(row, "circle")):
+        assert len({(recipe_colour(row), look(row)) for row in rows}) == len(rows)
+
+
+def test_eight_runs_of_one_recipe_have_eight_dashes(runs):
+    (row,) = run_rows([runs["etf-s0"]])
+    rows = told_apart([replace(row, seed=seed) for seed in range(8)])
+    assert len({run_dash(item) for item in rows}) == 8
+    assert "dash" not in DASHES, "plain dashes are those of optima and baselines"
+
+
+def test_an_unusual_recipe_has_the_hue_of_its_embedding_and_another_dash(runs):
+    (row,) = run_rows([runs["etf-s0"]])
+    usual, block = told_apart([row, replace(row, unusual=("block-aligned",))])
+    assert recipe_colour(usual) == recipe_colour(block)
+    assert run_dash(usual) != run_dash(block)
+
+
+def test_methods_of_one_colour_differ_by_dash_too(runs):
+    (row,) = run_rows([runs["etf-s0"]])
+    named = [replace(row, method=f"method_{number}", embedding="") for number in range(8)]
+    looks = {(recipe_colour(item), run_dash(item)) for item in told_apart(named)}
+    assert len(looks) == len(named)
+    assert family_colour("erm") not in {*EMBEDDING_COLOURS.values(), *OTHER_COLOURS}
 
 
 @pytest.mark.parametrize("ground", ["#FFFFFF", "#181713"], ids=["light", "dark"])
-def test_every_colour_with_a_meaning_stands_out_from_both_grounds(runs, ground):
+def test_every_colour_with_a_meaning_stands_out_from_both_grounds(ground):
     """Contrast by WCAG 2: the orange of Okabe and Ito has 2.25 on white, the lightest bucket 1.9, the least here."""
-    (row,) = run_rows([runs["etf-s0"]])
-    named = [replace(row, embedding=kind, seed=seed) for kind in (*EMBEDDING_COLOURS, "?") for seed in range(5)]
-    colours = [run_colour(item) for item in named]
+    colours = [*EMBEDDING_COLOURS.values(), *METHOD_COLOURS.values(), *OTHER_COLOURS]
     apart = [distance(one, other) for one, other in combinations(colours, 2)]
-    assert min(apart) > 11, "two runs look the same"
+    assert min(apart) > 14, "two recipes look the same"
     for colour in [*colours, *BUCKET_COLOURS.values(), OPTIMUM_COLOUR, NEUTRAL]:
         low, high = sorted((luminance(colour), luminance(ground)))
         assert (high + 0.05) / (low + 0.05) > 1.9, colour

@@ -63,7 +63,7 @@ def table(page):
     ("address", "value", "nc1", "at", "said"),
     [
         ({}, 17.0, 1.0, 2, "values at the best epoch on validation of each run"),
-        ({"at": "last"}, 12.0, 4.0, 5, "values at the last logged epoch of each run"),
+        ({"at": "last"}, 12.0, 4.0, 5, "values at the last measured epoch of each run"),
         ({"at": "epoch", "at_epoch": "3"}, 14.0, 2.0, 3, "values at epoch 3 of each run"),
         ({"at": "epoch"}, 12.0, 4.0, 5, "values at epoch 5 of each run"),
         ({"at": "nonsense", "at_epoch": "-7"}, 17.0, 1.0, 2, "values at the best epoch on validation"),
@@ -75,8 +75,8 @@ def test_best_last_and_a_chosen_epoch_differ_and_the_caption_says_which(
     write_hill(tmp_path).finish()
     page = shown(**address)
     line = table(page).iloc[0]
-    assert (line["mAP total"], line["NC1 (f)"], line["at epoch"]) == (value, nc1, at)
-    assert line["NC1 shuffled (f)"] == 9.0
+    assert (line["mAP total"], line["NC1"], line["at epoch"]) == (value, nc1, at)
+    assert line["NC1 shuffled"] == 9.0
     assert list(line["mAP curve"]) == [11.0, 17.0, 14.0, 13.0, 12.0]
     assert said in words(page)
 
@@ -88,7 +88,7 @@ def test_runs_that_did_not_reach_the_chosen_epoch_are_named(shown, tmp_path):
     values = table(page).set_index("run")["mAP total"]
     assert values["hill"] == 13.0
     assert values.isna()["short"]
-    assert "Not logged at epoch 4, so left empty: short." in words(page)
+    assert "Not measured at epoch 4, so left empty: short." in words(page)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_overview_says_what_the_numbers_say(opened, catalogue):
     table = shown.dataframe[0].value
     assert list(table["run"]) == [row.name for row in rows]
     assert table["mAP total"].tolist() == pytest.approx([row.map_percent["total"] for row in rows])
-    assert table["min angle (f)"].tolist() == pytest.approx([row.angle_min for row in rows])
+    assert table["min angle"].tolist() == pytest.approx([row.angle_min for row in rows])
 
 
 def test_geometry_follows_its_controls(opened, catalogue):

@@ -64,7 +64,7 @@ def test_the_page_states_what_the_runs_say(report):
     pair = closest_pairs(record)[0]
     assert f"<td>{pair.first} · {pair.second}</td>" in text
     assert f"<td>{pair.angle:.1f}°</td>" in text
-    assert "<td>model.label_embedding</td>" in text
+    assert "<td>method.label_embedding</td>" in text
     assert "<td>training.lr</td>" not in text  # equal in all runs
 
 

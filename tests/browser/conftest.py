@@ -148,7 +148,7 @@ def address(tmp_path_factory, trained):
         path = root / name / "run.json"
         tree = json.loads(path.read_text())
         tree |= {"run_id": name, "name": name}
-        tree["config"]["model"]["label_embedding"] = kind
+        tree["config"]["method"]["label_embedding"] = kind
         path.write_text(json.dumps(tree))
     process, url = serve(ROOT / "app" / "main.py", "--runs", str(root))
     yield url

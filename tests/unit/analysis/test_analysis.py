@@ -14,7 +14,7 @@ from mlcnc.store import RunStore
 def row(run_id, total, key="k", embedding="etf", dataset="toy", seed=0):
     values = dict.fromkeys(("total", "head", "medium", "tail"), total)
     return RunRow(
-        run_id, run_id, "finished", dataset, embedding, "multihead", "fixed", 8, seed, 3, 3, 2, values, 1.0, 60.0, key, "validation"
+        run_id, run_id, "finished", dataset, "mlc_nc", embedding, "multihead", "fixed", 8, seed, 3, 3, 2, values, 1.0, 60.0, key, "validation"
     )  # fmt: skip
 
 
@@ -128,7 +128,7 @@ def test_optimum_of_a_metric(trained, metric, optimum):
 
 def test_the_largest_data_set_and_the_plain_recipes_come_first():
     rows = [row("d", 1.0, "d", dataset="small"), row("g", 1.0, "g", "glove"), row("e", 1.0, "e", "etf")]
-    assert [(g.dataset, g.embedding) for g in seed_groups(rows)] == [
+    assert [(g.dataset, g.family) for g in seed_groups(rows)] == [
         ("toy", "etf"),
         ("toy", "glove"),
         ("small", "etf"),

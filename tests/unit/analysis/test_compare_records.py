@@ -12,7 +12,7 @@ from mlcnc.analysis.curve_points import curve_points, progress
 from mlcnc.analysis.published import VALUES, matching_row, published_rows, result_tables
 from mlcnc.analysis.runs import run_rows
 from mlcnc.analysis.setting_groups import confounders, leading_pair, setting_groups, varying_settings
-from mlcnc.analysis.settings import setting_rows
+from mlcnc.analysis.settings import setting_rows, settings_sentence
 from mlcnc.analysis.smoothing import extreme_places, smoothed
 from mlcnc.store import RunStore, RunWriter
 from tests.conftest import ROOT
@@ -23,11 +23,16 @@ SHARED = ROOT.parent / "shared" / "reference" / "paper_results.csv"
 def write(root, run_id, embedding="etf", dataset="toy-lt", seed=0, lr=0.1, lines=()):
     config = {
         "data": {"dataset": dataset},
-        "model": {"label_embedding": embedding, "classifier": "fixed", "attention": "multihead"},
+        "method": {
+            "kind": "mlc_nc",
+            "label_embedding": embedding,
+            "classifier": "fixed",
+            "attention": "multihead",
+        },
         "training": {"seed": seed, "lr": lr},
     }
     with RunWriter.create(
-        root, run_id, class_names=["a", "b"], class_counts=[9, 2], config=config, seed=seed
+        root, run_id, class_names=["a", "b"], class_counts=[9, 2], config=config, method="mlc_nc", seed=seed
     ) as run:
         for epoch, line in enumerate(lines):
             run.log_epoch(epoch, line)
@@ -106,13 +111,13 @@ def test_groups_of_a_setting_average_its_runs_and_name_what_else_differs(tmp_pat
         write(tmp_path, "c", "etf", lr=0.2, seed=1, lines=[{"test/map_total": 50.0}]),
     ]
     rows = run_rows(runs)
-    assert varying_settings(rows) == ["model.label_embedding", "training.lr", "training.seed"]
+    assert varying_settings(rows) == ["method.label_embedding", "training.lr", "training.seed"]
     groups = setting_groups(rows, "training.lr")
     assert [group.name for group in groups] == ["lr=0.1", "lr=0.2"]
     assert groups[1].map_percent["total"].mean == 40.0
     assert groups[1].map_percent["total"].num_runs == 2
-    assert [group.embedding for group in groups] == ["etf", "mixed"]
-    assert confounders(groups, "training.lr") == ["model.label_embedding"]
+    assert [group.family for group in groups] == ["etf", "mixed"]
+    assert confounders(groups, "training.lr") == ["method.label_embedding"]
     assert leading_pair(groups, "total") == (groups[1], groups[0])
     assert leading_pair(groups, "tail") is None
 
@@ -124,12 +129,28 @@ def test_settings_between_groups_come_before_those_within(tmp_path):
     )
     rows = setting_rows([[a, b], [c, write(tmp_path, "d", "glove", seed=1)]])
     assert [(row.name, row.difference) for row in rows[:2]] == [
-        ("model.label_embedding", "between"),
+        ("method.label_embedding", "between"),
         ("training.seed", "within"),
     ]
     assert rows[0].values == ("etf", "glove")
     assert rows[1].values == ("0, 1", "0, 1")
     assert {row.difference for row in rows[2:]} == {"equal"}
+
+
+def test_methods_are_named_before_the_settings_that_only_one_has(tmp_path):
+    etf, wide = write(tmp_path, "a"), write(tmp_path, "b", "glove")
+    config = {"data": {"dataset": "toy-lt"}, "method": {"kind": "erm"}, "training": {"seed": 0, "lr": 0.2}}
+    with RunWriter.create(
+        tmp_path, "c", class_names=["a", "b"], class_counts=[9, 2], config=config, method="erm", seed=0
+    ):
+        pass
+    erm = RunStore(tmp_path).open("c")
+    assert settings_sentence(setting_rows([[etf], [erm]]), 2) == (
+        "What is compared are methods (MLC-NC, ERM), with 3 settings that not all of them have; it also differs in "
+        "training.lr."
+    )
+    said = settings_sentence(setting_rows([[etf], [wide], [erm]]), 3)
+    assert said.endswith("it also differs in method.label_embedding, training.lr.")
 
 
 def test_intervals_of_classes_hold_the_difference_and_means_are_over_runs(trained):

@@ -52,18 +52,22 @@ def test_every_kind_of_file_gives_a_run_that_opens(tmp_path, capsys, arrays, kin
     accumulator.update_rows(arrays["features"], arrays["targets"])
     statistics = accumulator.compute()
     expected = nc1_trace(statistics.class_means, statistics.variances)
-    assert line["test.f/nc1_trace"] == pytest.approx(expected)
+    assert line["test.z/nc1_trace"] == pytest.approx(expected)
     assert f"{expected:.4g}" in text
     onehot = np.eye(4)[arrays["targets"]]
     assert line["test/map_total"] == pytest.approx(100 * average_precision(arrays["scores"], onehot).mean())
-    assert 0 <= line["test.f/nc4_agreement"] <= 1
+    assert 0 <= line["test.z/nc4_agreement"] <= 1
     assert run.status.state == "finished"
+    assert [space.model_dump() for space in run.spaces] == [{"name": "z", "kind": "image", "dim": 9}]
+    assert run.info.method is None
+    assert "test features z, effective C = 4, d = 9" in text
+    assert not any(".f/" in name or "ncm" in name for name in line)
     assert run.info.class_counts == np.bincount(arrays["targets"]).tolist()
     assert verify_run(run).problems == []
-    assert class_mean_angles(run, 0, split="test", space="f", centring="class") is not None
-    assert class_mean_angles(run, 0, split="test", space="f", centring="all") is None
+    assert class_mean_angles(run, 0, split="test", space="z", centring="class") is not None
+    assert class_mean_angles(run, 0, split="test", space="z", centring="all") is None
     assert gram_angles(run, 0, "classifier") is not None
-    assert class_variability(run, 0, split="test", space="f") is not None
+    assert class_variability(run, 0, split="test", space="z") is not None
     assert main(["analyze", str(path), "--runs", str(tmp_path / "runs")]) == 0
     assert "features-mine-2" in capsys.readouterr().err
 
@@ -89,13 +93,24 @@ def test_class_wise_and_multi_label_features(tmp_path, capsys):
     values = json.loads(capsys.readouterr().out)
     assert values["test.f/nc4_binary_macro"] > 0.5
     assert values["test.f/angle_min_all"] > 0
-    np.savez(tmp_path / "images.npz", features=features[:, 0], targets=targets)
+    assert not any(".z/" in name for name in values)
+    weight = rng.normal(size=(5, 6))
+    np.savez(
+        tmp_path / "images.npz",
+        features=features[:, 0],
+        targets=targets,
+        classifier_weight=weight,
+        scores=features[:, 0] @ weight.T,
+    )
     file = read_features(tmp_path / "images.npz")
     report = analyse_features(file, {"head": [0, 1, 2, 3, 4], "medium": [], "tail": []})
     assert not file.single_label
     values = {line.name: line for line in report.lines}
-    assert values["test.f/ncm_ratio"].value > 0
-    assert values["test.f/nc1_tail"].reason.startswith("the group needs a class with a positive")
+    assert values["test.z/ncm_ratio"].value > 0
+    assert values["test.z/nc4_binary_macro"].value > 0  # negatives are known, as of a method's z
+    assert values["test.z/angle_min_all"].value > 0
+    assert -1 <= values["test.z/nc3_contrast_cosine"].value <= 1
+    assert values["test.z/nc1_tail"].reason.startswith("the group needs a class with a positive")
     text = report_text(report, file.class_names)
     assert "not defined here:" in text
     assert "closest pair of classes" in text

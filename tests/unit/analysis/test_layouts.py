@@ -12,10 +12,12 @@ from sklearn.decomposition import PCA
 
 from mlcnc.analysis.layouts import (
     aligned_frames,
+    first_space,
     layout_command,
     median_step,
     pca_layout,
     principal_axes,
+    sample_spaces,
     sample_table,
     umap_layout,
 )
@@ -28,10 +30,11 @@ from mlcnc.analysis.placement import (
 )
 from mlcnc.cli import main
 from mlcnc.errors import ConfigError, RunFormatError, RunNotFoundError, StoreError
-from mlcnc.store import RunStore, RunWriter, StoredLayout, write_layout
+from mlcnc.store import RunStore, RunWriter, Space, StoredLayout, write_layout
 
 CLASSES = ["person", "dog", "cow"]
 PAIRS = 23
+SPACES = [Space(name="f"), Space(name="mu"), Space(name="z", kind="image")]
 
 
 def drawn(seed):
@@ -43,7 +46,7 @@ def run_of(root, run_id="run", epochs=(0, 2, 5), **changes):
     """Write a run with 23 pairs; class means are chosen, not measured."""
     rng = np.random.default_rng(7)
     targets = (rng.random((11, 3)) < 0.5).astype(np.uint8)
-    with RunWriter.create(root, run_id, class_names=CLASSES, class_counts=[200, 50, 3]) as run:
+    with RunWriter.create(root, run_id, class_names=CLASSES, class_counts=[200, 50, 3], spaces=SPACES) as run:
         run.log_samples(
             {
                 "samples/image_index": np.arange(PAIRS) % 11,
@@ -311,7 +314,7 @@ def test_a_damaged_or_foreign_layout_is_one_sentence(tmp_path):
     path.write_bytes(whole[:60])
     with pytest.raises(RunFormatError, match=r"layouts/umap-f\.safetensors of run run is damaged"):
         umap_layout(run, "f")
-    path.write_bytes(whole.replace(b'schema_version\\": 1', b'schema_version\\": 9'))
+    path.write_bytes(whole.replace(b'schema_version\\": 2', b'schema_version\\": 9'))
     with pytest.raises(RunFormatError, match="newer mlcnc"):
         umap_layout(run, "f")
     write_layout(tmp_path, "run", "umap-f", stored(pairs=9))
@@ -332,7 +335,7 @@ def test_the_command_names_the_folder_where_it_is_not_the_usual_one(tmp_path):
         ({"neighbours": 23}, "--neighbours must be from 2 to 22"),
         ({"seed": -1}, "--seed must be from 0"),
         ({"seed": 2**32}, "--seed must be from 0"),
-        ({"space": "logits"}, "--space must be one of f, mu"),
+        ({"space": "logits"}, "--space must be one of f, mu, z, the spaces of run, got 'logits'"),
         ({"space": "mu"}, "stored no samples of mu"),
     ],
 )
@@ -344,11 +347,36 @@ def test_parameters_are_checked_before_anything_is_computed(tmp_path, changes, t
 
 
 @pytest.mark.parametrize(
+    ("stored", "expected"),
+    [(("f", "mu", "z"), "mu"), (("f", "g", "z"), "g"), (("z", "y"), "z"), (("y", "f"), "f"), ((), None)],
+)
+def test_the_space_nearest_to_the_classifier_is_placed_where_none_is_asked_for(tmp_path, stored, expected):
+    spaces = [
+        *(Space(name=name) for name in ("f", "mu", "g")),
+        *(Space(name=name, kind="image") for name in ("z", "y")),
+    ]
+    with RunWriter.create(tmp_path, "run", class_names=CLASSES, class_counts=[9, 9, 9], spaces=spaces) as run:
+        run.log_samples(
+            {f"samples/{name}": np.arange(9) % 2 for name in ("image_index", "class_index", "split")}
+        )
+        run.log_epoch(0, {}, {f"samples/{name}": np.eye(9, 4) for name in stored} | {"test/ap": np.ones(3)})
+    read = RunStore(tmp_path).open("run")
+    assert sample_spaces(read) == [space.name for space in spaces if space.name in stored]
+    assert first_space(read) == expected
+    if expected is None:
+        with pytest.raises(ConfigError, match="stored no samples of features"):
+            aligned_frames(read, None, neighbours=3, seed=0)
+    else:
+        assert aligned_frames(read, None, neighbours=3, seed=0)[0] == expected
+
+
+@pytest.mark.parametrize(
     ("arguments", "text"),
     [
         (["nobody"], "there is no run 'nobody'"),
         (["run", "--method", "tsne"], "--method must be umap"),
         (["run", "--space", "mu"], "stored no samples of mu"),
+        (["run", "--space", "v"], "--space must be one of f, mu, z"),
         (["run", "--space", "f", "--neighbours", "99"], "--neighbours must be from 2 to 22"),
     ],
 )

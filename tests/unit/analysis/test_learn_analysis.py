@@ -119,6 +119,16 @@ def test_label_pairs_are_none_without_stored_samples(tmp_path):
     assert label_pairs(RunStore(tmp_path).open("plain"), 0) is None
 
 
+def test_labels_of_one_image_share_an_image_wise_feature(tmp_path, etf_run):
+    path = etf_run.folder / "run.json"
+    tree = json.loads(path.read_text())
+    tree["spaces"] = [{"name": "f", "kind": "image"}, {"name": "mu", "kind": "class"}]
+    path.write_text(json.dumps(tree))
+    assert label_pairs(RunStore(tmp_path).open("ours"), 2).space == "mu"
+    path.write_text(json.dumps({**tree, "spaces": tree["spaces"][:1]}))
+    assert label_pairs_course(RunStore(tmp_path).open("ours")) == ()
+
+
 def seeds(root, tails, *, nc1=(0.5, 0.6, 0.7)):
     """Write three seeds a kind with these tail mAPs; only the first seed has arrays."""
     for kind, values in tails.items():
@@ -130,9 +140,10 @@ def seeds(root, tails, *, nc1=(0.5, 0.6, 0.7)):
                 class_counts=[9, 2],
                 config={
                     "data": {"dataset": "toy"},
-                    "model": {"label_embedding": kind},
+                    "method": {"kind": "mlc_nc", "label_embedding": kind},
                     "training": {"seed": seed},
                 },
+                method="mlc_nc",
                 seed=seed,
             ) as run:
                 line = {"test/map_tail": value, "test.f/nc1_trace": nc1[seed]}
@@ -169,15 +180,22 @@ def test_quiz_prefers_picked_runs(tmp_path):
     assert {row.run_id for row in hand.rows} == {"etf-0", "trainable-0", "glove-1"}
 
 
-def own_run(root, name, kind, *, epochs=2, seed=0, tail=18.0, arrays=True, **model):
+def own_run(root, name, kind, *, epochs=2, seed=0, tail=18.0, arrays=True, **settings):
     """Write a run of the same classes as those of ``seeds``, with settings of its own."""
     config = {
         "data": {"dataset": "toy"},
-        "model": {"label_embedding": kind, **model},
+        "method": {"kind": "mlc_nc", "label_embedding": kind, **settings},
         "training": {"seed": seed, "epochs": epochs},
     }
     with RunWriter.create(
-        root, name, class_names=["a", "b"], class_counts=[9, 2], config=config, seed=seed, num_epochs=epochs
+        root,
+        name,
+        class_names=["a", "b"],
+        class_counts=[9, 2],
+        config=config,
+        method="mlc_nc",
+        seed=seed,
+        num_epochs=epochs,
     ) as run:
         line = {"test/map_tail": tail, "test.f/nc1_trace": 0.9}
         run.log_epoch(0, line, {"label_embedding/gram": np.eye(2)} if arrays else None)

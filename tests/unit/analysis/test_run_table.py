@@ -26,6 +26,7 @@ def row(run_id, total=50.0, *, key="k", embedding="etf", dataset="toy", angle=60
         "name": run_id,
         "state": "finished",
         "dataset": dataset,
+        "method": "mlc_nc",
         "embedding": embedding,
         "attention": "multihead",
         "classifier": "fixed",
@@ -41,6 +42,7 @@ def row(run_id, total=50.0, *, key="k", embedding="etf", dataset="toy", angle=60
         "chosen_on": "validation",
         "nc1_tail": tail,
         "nc1_tail_shuffled": 4.0,
+        "nc1_space": "f",
     }
     return RunRow(**settings | changes)
 
@@ -77,7 +79,7 @@ def test_best_last_and_a_chosen_epoch_differ(hill):
 def test_an_epoch_that_was_not_logged_has_no_values(hill):
     missing = run_row(hill, 99)
     assert missing.epoch is None
-    assert missing.chosen_on == "not logged"
+    assert missing.chosen_on == "not measured"
     assert math.isnan(missing.map_percent["total"])
     assert math.isnan(missing.nc1)
     assert missing.num_logged == 5
@@ -103,7 +105,7 @@ def test_thinned_curves_keep_their_ends():
 
 ROWS = [
     row("one", 40.0, tags=("keep",), settings=("training.lr=0.1", "training.optimiser=adamw")),
-    row("two", 60.0, embedding="glove", notes="Strange dip", settings=("training.lr=0.01", "model.glove_path=None")),
+    row("two", 60.0, embedding="glove", notes="Strange dip", settings=("training.lr=0.01", "method.glove_path=None")),
     row("three", float("nan"), dataset="other", state="running", name="Third *one*"),
 ]  # fmt: skip
 
