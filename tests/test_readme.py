@@ -1,6 +1,9 @@
 """The README says what is true."""
 
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -109,3 +112,24 @@ def test_the_table_of_recorded_runs_is_what_the_runs_say():
     for group in groups:
         cells = [group.map_percent[bucket].text for bucket in ("total", "head", "medium", "tail")]
         assert f"| {group.dataset} | {group.recipe} | {' | '.join(cells)} |" in README
+
+
+def test_the_method_example_trains(tmp_path):
+    """As the README says: in a file of its own, by the command that stands below it."""
+    (tmp_path / "largest.py").write_text(
+        next(block for block in blocks("python") if "register_method" in block)
+    )
+    assert "`MLCNC_PLUGINS=largest python -m mlcnc train --method largest`" in README
+    small = ["--num_samples", "64", "--epochs", "1", "--num_pictures", "0", "--num_threads", "1", "--quiet"]
+    command = [sys.executable, "-m", "mlcnc", "train", "--method", "largest", "--runs", str(tmp_path / "runs")]
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}", "MLCNC_PLUGINS": "largest"}
+    done = subprocess.run(
+        [*command, *small], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 epochs of largest value on pictogram-lt" in done.stdout
+    from mlcnc.store import RunStore
+
+    (run,) = RunStore(tmp_path / "runs").scan()
+    assert run.run_id == "pictogram-lt-largest-s0"
+    assert np.isfinite(run.metrics()[0]["test.z/nc1_trace"])

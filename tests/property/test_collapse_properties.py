@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from mlcnc.etf import optimal_angle_degrees, simplex_etf
 from mlcnc.metrics import (
     ClassStatisticsAccumulator,
-    ConcatenatedMeansAccumulator,
     MultiplicityAccumulator,
     NearestClassAccumulator,
     ProjectedScatterAccumulator,
@@ -152,9 +151,7 @@ def test_any_split_and_shard_order_gives_the_same_answer(kind, seed, cuts):
     whole, total = run(lambda: NearestClassAccumulator(statistics), features, targets, logits)
     assert total.compute().binary_macro == pytest.approx(whole.compute().binary_macro, rel=1e-12)
     assert total.compute().identity == whole.compute().identity
-    whole, total = run(lambda: ConcatenatedMeansAccumulator(7, 9), features, targets)
-    np.testing.assert_allclose(total.compute().negative, whole.compute().negative, rtol=1e-12, atol=1e-13)
-    whole, total = run(lambda: MultiplicityAccumulator(7, 9), features, targets)
+    whole, total = run(lambda: MultiplicityAccumulator(statistics), features, targets)
     np.testing.assert_allclose(total.compute().share, whole.compute().share, rtol=1e-12)
     whole, total = run(lambda: TagMeansAccumulator(7, 9), features[:, 0], targets)
     assert total.compute().residual == pytest.approx(whole.compute().residual, rel=1e-12)
@@ -240,8 +237,14 @@ part, whole = both(lambda: ProjectedScatterAccumulator(b, directions), features,
 np.testing.assert_allclose(part.nc1_pinv(), whole.nc1_pinv(), rtol=1e-12)
 part, whole = both(lambda: TagMeansAccumulator(5, 6), features[:, 0], targets)
 np.testing.assert_allclose(part.compute().residual, whole.compute().residual, rtol=1e-8)
-part, whole = both(lambda: MultiplicityAccumulator(5, 6), features, targets)
+part, whole = both(lambda: MultiplicityAccumulator(b), features, targets)
 np.testing.assert_allclose(part.compute().share, whole.compute().share, rtol=1e-11)
+part, whole = both(lambda: ClassStatisticsAccumulator(5, 6), features[:, 0], targets)  # image-wise
+a, b = part.compute(), whole.compute()
+np.testing.assert_allclose(a.within_scatter, b.within_scatter, rtol=1e-12)
+np.testing.assert_allclose(a.negative_means, b.negative_means, rtol=1e-12)
+part, whole = both(lambda: NearestClassAccumulator(b), features[:, 0], targets, features[:, :, 0] - 1e3)
+np.testing.assert_array_equal(part.compute().binary_positive_per_class, whole.compute().binary_positive_per_class)
 distributed.destroy_process_group()
 print("same")
 """
