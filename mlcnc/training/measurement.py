@@ -33,7 +33,7 @@ from mlcnc.metrics import (
 from mlcnc.store import Space
 from mlcnc.training.sample_choice import SPLIT_CODES, SampleChoice
 
-BATCH_SIZE = 256
+BATCH_SIZE = 128
 FEATURE_BUDGET_BYTES = 512 * 2**20
 """Features of one space and split are kept for the second pass up to this size; of larger ones the positives
 up to the same size, and the binary form of NC4 is left out; of still larger ones nothing."""
