@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,13 +37,18 @@ def register_dataset(name: str, build: Builder, facts: DatasetFacts) -> None:
     """Make a data set known by its name, from outside the package too.
 
     Args:
-        name: what ``data.dataset`` calls it.
+        name: what ``data.dataset`` calls it; runs are called after it, so a-z, 0-9, _ and - only.
         build: makes it; may raise a ``DataError`` that says what is missing on disk.
         facts: known before it is built.
 
     Raises:
-        ConfigError: another data set has that name.
+        ConfigError: another data set has that name, or it has other characters.
     """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", name):
+        raise ConfigError(
+            f"the name of a data set must be 1 to 40 of a-z, 0-9, _ and -, "
+            f"starting with a letter or digit, got {name!r}"
+        )
     if DATASETS.get(name, build) is not build:
         raise ConfigError(f"a data set called {name!r} is registered already")
     DATASETS[name], FACTS[name] = build, facts

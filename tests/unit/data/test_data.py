@@ -362,6 +362,8 @@ def test_a_data_set_from_outside_is_found_by_its_name(monkeypatch, digits):
         build_dataset("toi")
     with pytest.raises(ConfigError, match="'toy' is registered already"):
         register_dataset("toy", lambda *_: digits, facts)
+    with pytest.raises(ConfigError, match=r"starting with a letter or digit, got 'Upper\.Case'"):
+        register_dataset("Upper.Case", build, facts)
 
 
 def test_data_sets_are_described_without_torch():
