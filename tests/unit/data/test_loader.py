@@ -317,6 +317,11 @@ def test_workers_end_with_their_parent_and_say_nothing(on_disk, mode, number, sa
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # nohup and background jobs of a shell ignore signals, and children inherit that
+        preexec_fn=lambda: (
+            [signal.signal(kind, signal.SIG_DFL) for kind in (signal.SIGHUP, signal.SIGTERM)]
+            + [signal.signal(signal.SIGINT, signal.default_int_handler)]
+        ),
     )
     assert program.stdout.readline() == "ready\n"
     workers = psutil.Process(program.pid).children(recursive=True)
