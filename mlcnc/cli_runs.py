@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlcnc.config import ExperimentConfig
+from mlcnc.config import ExperimentConfig, override
 from mlcnc.errors import ConfigError, StoreError
 from mlcnc.store import Run, RunProblem, RunStore
 from mlcnc.terminal_text import printable
@@ -119,9 +119,9 @@ def _runs_show(options: argparse.Namespace) -> int:
     for warning in run.warnings:
         _say(f"warning: {warning}")
     _say("settings that differ from the defaults:")
-    defaults = ExperimentConfig().model_dump()
+    defaults = dict(_flat(_defaults(info.config)))
     for name, value in _flat(info.config):
-        if value != dict(_flat(defaults)).get(name):
+        if value != defaults.get(name):
             _say(f"  {name} = {value}")
     return 0
 
@@ -147,7 +147,7 @@ def _runs_verify(options: argparse.Namespace) -> int:
             _say(f"{run_id}: not verified, {error}")
             failed += 1
             continue
-        verdict = "differs" if report.problems else "agrees"
+        verdict = "differs" if report.problems else "agrees" if report.num_checks else "nothing to compare"
         _say(f"{run_id}: {report.num_checks} values recomputed, {verdict}")
         for problem in report.problems:
             _say(f"  {problem}")
@@ -157,6 +157,17 @@ def _runs_verify(options: argparse.Namespace) -> int:
             _say(f"  not recomputed: {_unchecked(report.unchecked)}")
         failed += bool(report.problems)
     return 1 if failed else 0
+
+
+def _defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults of a run's own method, as a run stores them."""
+    method = config.get("method")
+    kind = method.get("kind") if isinstance(method, Mapping) else None
+    try:
+        base = override(ExperimentConfig(), {"method": {"kind": kind}} if kind else {})
+    except ConfigError:  # a method from outside that is not loaded
+        base = ExperimentConfig()
+    return base.model_dump(mode="json")
 
 
 def _unchecked(names_of: Mapping[str, Sequence[str]]) -> str:

@@ -38,7 +38,8 @@ ALLOWED = {
         "store",
     },
     "analysis": {"errors", "config", "methods", "store", "etf", "metrics"},
-    "launch": {"errors", "config", "store", "data", "glove"},
+    "plugins": {"errors"},
+    "launch": {"errors", "config", "store", "data", "glove", "plugins"},
     "toys": {"errors", "etf", "metrics"},
     "app": {"config", "store", "analysis", "toys", "launch", "errors"},
 }

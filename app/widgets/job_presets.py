@@ -53,7 +53,8 @@ def show_presets(refused: bool, glove: GloveFile | None) -> None:
     with full:
         _card(
             "Full recipe",
-            f"The default settings, {epochs} epochs: what the recorded runs of this project are made with.",
+            f"The default settings, {epochs} epochs. The recorded runs of this project have the same, but "
+            "label embeddings of 300 dimensions.",
             "Start the full run",
             lambda: [JobRequest(kind="train", preset="pictogram-lt")],
             lambda queued: f"The full run is queued: {queued[0].run_id}.",

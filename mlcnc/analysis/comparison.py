@@ -156,13 +156,20 @@ def _name(row: RunRow, twins: Sequence[RunRow]) -> str:
         return row.recipe
     own = row.group_key.split(";")
     shared = set(own).intersection(*(twin.group_key.split(";") for twin in twins))
-    named = [_short(line) for line in own if line not in shared and "=" in line][:2]
-    return f"{row.recipe} ({', '.join(named) or row.run_id})"
+    # its length tells more of a run than anything else; the method goes before the data
+    order = ("training.epochs", "training.lr", "method.", "model.", "data.")
+    differing = sorted(
+        (line for line in own if line not in shared and "=" in line),
+        key=lambda line: next(
+            (place for place, start in enumerate(order) if line.startswith(start)), len(order)
+        ),
+    )
+    return f"{row.recipe} ({', '.join(map(_short, differing[:2])) or row.run_id})"
 
 
 def _short(setting: str) -> str:
     name, _, value = setting.partition("=")
-    return f"{name.rpartition('.')[2]}={value}"
+    return f"{name.rpartition('.')[2]}={'default' if value == 'None' else value}"
 
 
 def _place(group: SeedGroup) -> tuple[bool, int, int]:

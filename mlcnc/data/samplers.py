@@ -84,5 +84,7 @@ def build_sampler(name: str, targets: NDArray[Any], num_samples: int, seed: int)
         ConfigError: no such sampler; the message lists the known ones.
     """
     if name not in SAMPLERS:
-        raise ConfigError(f"a sampler is one of {', '.join(SAMPLERS)}, got {name!r}{nearest(name, SAMPLERS)}")
+        raise ConfigError(
+            f"data.sampler must be one of {', '.join(SAMPLERS)}, got {name!r}{nearest(name, SAMPLERS)}"
+        )
     return SAMPLERS[name](targets, num_samples, seed)

@@ -30,6 +30,7 @@ from mlcnc.launch.reading import STOPPED_ON_REQUEST, JobReader, Record
 from mlcnc.launch.request import JobRequest, argv_of
 from mlcnc.launch.state_keeper import RETRY_SECONDS, StateKeeper
 from mlcnc.launch.telemetry import GpuMeter
+from mlcnc.plugins import load_plugins
 from mlcnc.store import require_free_space
 from mlcnc.store.liveness import now
 
@@ -339,6 +340,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # inherited where it is ignored: the ends of jobs could not be waited for
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
+        load_plugins()  # jobs are checked here before they start
         Supervisor(options.runs).run()
     except MlcncError as error:
         _say(str(error))

@@ -110,6 +110,7 @@ def loss_settings(value: Any, default: str = "bce") -> LossSettings:
 def _of_kind(known: Mapping[str, Any], kind: object, name: str) -> Any:
     if not isinstance(kind, str) or kind not in known:
         hint = nearest(kind, known) if isinstance(kind, str) else ""
+        hint += "; one from outside is known where MLCNC_PLUGINS names its module" if not hint else ""
         raise ConfigError(f"{name}.kind must be one of {', '.join(known)}, got {kind!r:.100}{hint}")
     return known[kind]
 
@@ -298,7 +299,10 @@ class MLCNCSettings(MethodSettings):
         """Return that the warm-up would never end, where it would not."""
         if self.warmup_epochs < num_epochs:
             return None
-        return f"warmup_epochs must be below training.epochs = {num_epochs}, got {self.warmup_epochs}"
+        return (
+            f"warmup_epochs must be below training.epochs = {num_epochs}, got {self.warmup_epochs}; "
+            "give it a smaller value, 0 for no warm-up"
+        )
 
 
 @register_method
