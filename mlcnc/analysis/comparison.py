@@ -160,9 +160,7 @@ def _name(row: RunRow, twins: Sequence[RunRow]) -> str:
     order = ("training.epochs", "training.lr", "method.", "model.", "data.")
     differing = sorted(
         (line for line in own if line not in shared and "=" in line),
-        key=lambda line: next(
-            (place for place, start in enumerate(order) if line.startswith(start)), len(order)
-        ),
+        key=lambda line: [not line.startswith(start) for start in order],
     )
     return f"{row.recipe} ({', '.join(map(_short, differing[:2])) or row.run_id})"
 

@@ -33,8 +33,8 @@ ABSOLUTE = 2e-3
 
 
 MOST_ROUNDINGS = 20.0
-"""A value that hangs on small differences of large class means may be off by so many times what one other rounding
-of the stored means does to it."""
+"""A value that hangs on small differences of large class means may be off by so many times what one other
+rounding of the stored means does to it."""
 
 
 @dataclass
@@ -199,7 +199,7 @@ def _verify_spaces(
 
 
 def _rounded_otherwise(statistics: ClassStatistics) -> ClassStatistics:
-    """Return the statistics as they were stored, had the float32 of every class mean fallen to its other side."""
+    """Return the statistics as if every class mean had been rounded to another float32."""
     signs = np.random.default_rng(0).choice([-1.0, 1.0], statistics.class_means.shape)
     return replace(statistics, class_means=statistics.class_means * (1.0 + signs * 2.0**-24))
 

@@ -84,7 +84,6 @@ def build_sampler(name: str, targets: NDArray[Any], num_samples: int, seed: int)
         ConfigError: no such sampler; the message lists the known ones.
     """
     if name not in SAMPLERS:
-        raise ConfigError(
-            f"data.sampler must be one of {', '.join(SAMPLERS)}, got {name!r}{nearest(name, SAMPLERS)}"
-        )
+        known, hint = ", ".join(SAMPLERS), nearest(name, SAMPLERS)
+        raise ConfigError(f"data.sampler must be one of {known}, got {name!r}{hint}")
     return SAMPLERS[name](targets, num_samples, seed)
