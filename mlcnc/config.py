@@ -399,10 +399,6 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return result
 
 
-_MOVED = {"loss": "method"}
-"""Where sections of the first version went."""
-
-
 def _explain(item: Any, at: Sequence[str] = (), owner: str = "") -> str:
     path = [*at, *(str(part) for part in item["loc"])]
     name = ".".join(path)
@@ -410,8 +406,9 @@ def _explain(item: Any, at: Sequence[str] = (), owner: str = "") -> str:
         known = [".".join(leaf) for leaf, _ in leaf_fields()]
         if owner and name in known:
             return f"unknown setting {name!r} of {owner}: another one has it"
-        moved = _MOVED.get(name) or next((leaf for leaf in known if leaf == f"method.{path[-1]}"), None)
-        if moved and not at:
+        # where sections and settings of the first version went
+        moved = "method" if name == "loss" else f"method.{path[-1]}"
+        if not at and moved in ("method", *known):
             return f"unknown setting {name!r}: it is {moved!r} now"
         hint = nearest(name, known) or nearest(path[-1], [leaf.split(".")[-1] for leaf in known])
         return f"unknown setting {name!r}{hint}"

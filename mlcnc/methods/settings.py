@@ -149,7 +149,7 @@ class BinaryCrossEntropySettings(LossSettings):
     kind: Literal["bce"] = "bce"
 
 
-ClassificationLoss = Annotated[SerializeAsAny[LossSettings], BeforeValidator(loss_settings)]
+LossChoice = Annotated[SerializeAsAny[LossSettings], BeforeValidator(loss_settings)]
 
 
 class MethodSettings(Section):
@@ -258,7 +258,7 @@ class MLCNCSettings(MethodSettings):
         "ETF with one block a class, or a trainable linear layer (Table 3)",
     )
     logit_scale: float = Field(10.0, gt=0, description="start of the learned gamma in Eq. 10 (released code 1)")
-    classification: ClassificationLoss = Field(
+    classification: LossChoice = Field(
         TwoWaySettings(), description="loss of the logits, the last term of Eq. 14"
     )
     alignment_weight: float = Field(0.5, ge=0, description="alpha of Eq. 14 (paper 0.5)")
@@ -312,6 +312,6 @@ class ERMSettings(MethodSettings):
     implementation: ClassVar[str] = "mlcnc.methods.erm:ERM"
     title: ClassVar[str] = "ERM"
     kind: Literal["erm"] = "erm"
-    classification: ClassificationLoss = Field(
+    classification: LossChoice = Field(
         BinaryCrossEntropySettings(), description="loss of the logits (ERM itself: bce)"
     )

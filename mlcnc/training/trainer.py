@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mlcnc import stopping
-from mlcnc.config import DataConfig, ExperimentConfig, default_stem, parse
+from mlcnc.config import ExperimentConfig, default_stem, parse
 from mlcnc.data import MultiLabelDataset, build_dataset
 from mlcnc.data.augmentation import LightAugmentation
 from mlcnc.data.loader import ImageLoader
@@ -92,7 +92,8 @@ def build(config: ExperimentConfig) -> Experiment:
     half = device.type == "cuda" and training.mixed_precision
     fabric = Fabric(accelerator=device.type, devices=1, precision="bf16-mixed" if half else "32-true")
 
-    dataset = dataset_of(data)
+    dataset = build_dataset(data.dataset, seed=data.seed, size=data.image_size)
+    num_samples = data.num_samples or len(dataset.train)
     torch.manual_seed(training.seed)
     backbone = build_backbone(config.model.backbone, weights=config.model.weights)
     statistics = TrainingStatistics(
@@ -108,7 +109,7 @@ def build(config: ExperimentConfig) -> Experiment:
     loaders = [
         ImageLoader(
             dataset.train,
-            build_sampler(sampler, dataset.train.targets, num_samples(config, dataset), training.seed).indices,
+            build_sampler(sampler, dataset.train.targets, num_samples, training.seed).indices,
             batch_size=training.batch_size,
             seed=training.seed,
             stream=stream,
@@ -141,20 +142,6 @@ def build(config: ExperimentConfig) -> Experiment:
         average=_moving_average(method, training.ema_decay),
         device_note=device_note,
     )
-
-
-def dataset_of(config: DataConfig) -> MultiLabelDataset:
-    """Return the data set of a config.
-
-    Raises:
-        UnknownDatasetError: no data set has that name.
-    """
-    return build_dataset(config.dataset, seed=config.seed, size=config.image_size)
-
-
-def num_samples(config: ExperimentConfig, dataset: MultiLabelDataset) -> int:
-    """Return how many images a stream draws an epoch."""
-    return config.data.num_samples or len(dataset.train)
 
 
 def streams_of(config: ExperimentConfig) -> tuple[str, ...]:

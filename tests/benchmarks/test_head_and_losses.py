@@ -19,7 +19,7 @@ import torch
 
 from mlcnc.losses import MLCNCLoss
 from mlcnc.models import MLCNCHead
-from tests.benchmarks.alternation import alternate, steady  # noqa: F401
+from tests.benchmarks.alternation import alternate, steady  # noqa: F401  # a fixture, found by its name
 from tests.benchmarks.conftest import seconds
 
 BATCH, SIDE, PROJECTION = 64, 7, 20

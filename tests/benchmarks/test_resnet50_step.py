@@ -12,7 +12,7 @@ from torch import nn
 
 from mlcnc.losses import MLCNCLoss, binary_cross_entropy_loss
 from mlcnc.models import MLCNCHead, MLCNCNetwork, build_backbone
-from tests.benchmarks.alternation import alternate, steady  # noqa: F401
+from tests.benchmarks.alternation import alternate, steady  # noqa: F401  # a fixture, found by its name
 
 BATCH, ROUNDS, MOST = 16, 9, 1.05
 
