@@ -10,17 +10,16 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import distributions
-from pathlib import Path
 from traceback import walk_tb
 from typing import Any, NoReturn, TypedDict
 
 from mlcnc import __version__, stopping
+from mlcnc.cli_data import add_data
 from mlcnc.cli_glove import add_glove
 from mlcnc.cli_jobs import add_jobs
 from mlcnc.cli_layout import add_layout
 from mlcnc.cli_runs import GROUPS, add_analyze, add_runs, add_runs_folder
 from mlcnc.cli_settings import add_settings, config_of, given_settings
-from mlcnc.data import DATASETS
 from mlcnc.errors import ConfigError, MlcncError, is_interruption, nearest
 from mlcnc.plugins import load_plugins
 from mlcnc.store import RunStore
@@ -124,7 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     add_runs(commands)
     add_jobs(commands)
-    _add_data(commands)
+    add_data(commands)
     add_analyze(commands)
     add_layout(commands)
     _add_gallery(commands)
@@ -176,7 +175,9 @@ def _add_train(commands: Any) -> None:
     add_runs_folder(parser)
     add_settings(parser)
     parser.set_defaults(
-        command=_train, stopped="stopped; what was logged is kept, go on with mlcnc train --resume"
+        command=_train,
+        stopped="stopped; what was logged is kept: go on with mlcnc train --resume or, where no run had begun, "
+        "with the same command",
     )
 
 
@@ -186,18 +187,6 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print all metrics as JSON, epoch from 0")
     add_runs_folder(parser)
     parser.set_defaults(command=_evaluate)
-
-
-def _add_data(commands: Any) -> None:
-    parser = commands.add_parser("data", help="look at a data set")
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    sheet = actions.add_parser("preview", help="write a contact sheet with examples of every class")
-    sheet.add_argument("dataset", help=f"one of {', '.join(DATASETS)}")
-    sheet.add_argument("--out", required=True, metavar="FILE", help="picture to write, e.g. sheet.png")
-    sheet.add_argument("--per-class", type=int, default=10, help="images a row [10]")
-    sheet.add_argument("--size", type=int, default=64, help="side of the images in pixels [64]")
-    sheet.add_argument("--seed", type=int, default=0, help="seed of the drawn scenes [0]")
-    sheet.set_defaults(command=_data_preview)
 
 
 def _add_gallery(commands: Any) -> None:
@@ -271,29 +260,6 @@ def _evaluate(options: argparse.Namespace) -> int:
         words = [_OF_A_SPACE[name].format(value) for name, value in known.items() if value is not None]
         if words:
             print(f"  test.{space.name}: {', '.join(words)}")
-    return 0
-
-
-def _data_preview(options: argparse.Namespace) -> int:
-    from mlcnc.data import build_dataset, contact_sheet
-
-    dataset = build_dataset(options.dataset, seed=options.seed, size=options.size)
-    if options.per_class < 1:
-        raise ConfigError(f"--per-class must be at least 1, got {options.per_class}")
-    path = Path(options.out)
-    try:
-        contact_sheet(dataset, options.per_class).save(path)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--out {path} cannot be written: {error}") from None
-    sizes = ", ".join(
-        f"{name} {0 if split is None else len(split)}"
-        for name, split in (
-            ("train", dataset.train),
-            ("validation", dataset.validation),
-            ("test", dataset.test),
-        )
-    )
-    print(f"{path}: {dataset.name}, {dataset.num_classes} classes, images: {sizes}")
     return 0
 
 

@@ -94,10 +94,12 @@ def _runs_list(options: argparse.Namespace) -> int:
 def _result(run: Run) -> str:
     best = run.best_epoch()
     lines = {int(line["epoch"]): line for line in run.metrics()}
-    if best is None:
+    tested = [epoch for epoch, line in lines.items() if "test/map_total" in line]
+    if best is None and not tested:
         return "-"
-    values = [lines[best].get(f"test/map_{group}", float("nan")) for group in GROUPS]
-    return " / ".join(f"{value:.1f}" for value in values) + f"  (epoch {best + 1})"
+    epoch, chosen = (tested[-1], ", no validation") if best is None else (best, "")
+    values = [lines[epoch].get(f"test/map_{group}", float("nan")) for group in GROUPS]
+    return " / ".join(f"{value:.1f}" for value in values) + f"  (epoch {epoch + 1}{chosen})"
 
 
 def _say(text: str) -> None:

@@ -61,6 +61,14 @@ def trained(tmp_path_factory):
     return root
 
 
+def shared_data(name: str) -> Path:
+    """Return a folder of the shared data, e.g. ``voc07-lt``, or skip the test where it is absent."""
+    folder = SHARED / "data" / name
+    if not folder.is_dir():
+        pytest.skip(f"the shared data {name} are not beside this checkout")
+    return folder
+
+
 @pytest.fixture
 def shared():
     """Return the folder of shared reference data, or skip where it is absent."""

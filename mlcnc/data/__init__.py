@@ -1,33 +1,40 @@
-"""Data sets behind one protocol; the built-in ones are drawn and need no download."""
+"""Data sets behind one protocol: two are drawn and need no download, the others are photographs on disk."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
-from mlcnc.data import digits, pictograms
+from mlcnc.data import coco, digits, folder, pictograms, visual_genome, voc
 from mlcnc.data.contact_sheet import contact_sheet
 from mlcnc.data.digits import digits_lt
 from mlcnc.data.pictograms import pictogram_lt
-from mlcnc.data.protocol import ArraySplit, DatasetFacts, ImageSplit, MultiLabelDataset, Normalisation
+from mlcnc.data.protocol import (
+    ArraySplit,
+    DatasetFacts,
+    DatasetRequest,
+    ImageSplit,
+    MultiLabelDataset,
+    Normalisation,
+)
 from mlcnc.errors import ConfigError, UnknownDatasetError, nearest
 
 __all__ = [
     "DATASETS",
     "ArraySplit",
     "DatasetFacts",
+    "DatasetRequest",
     "ImageSplit",
     "MultiLabelDataset",
     "Normalisation",
     "build_dataset",
     "contact_sheet",
     "dataset_facts",
+    "is_on_disk",
     "register_dataset",
 ]
 
-Builder = Callable[[int, int, Path | None], MultiLabelDataset]
-"""Of seed, side of the images in pixels, and cache folder (None is the user's)."""
+Builder = Callable[[DatasetRequest], MultiLabelDataset]
 
 DATASETS: dict[str, Builder] = {}
 FACTS: dict[str, DatasetFacts] = {}
@@ -56,6 +63,11 @@ def register_dataset(name: str, build: Builder, facts: DatasetFacts) -> None:
 
 register_dataset("pictogram-lt", pictogram_lt, pictograms.FACTS)
 register_dataset("digits-lt", digits_lt, digits.FACTS)
+register_dataset("voc07-lt", voc.voc07_lt, voc.VOC07_LT_FACTS)
+register_dataset("voc-lt", voc.voc_lt, voc.VOC_LT_FACTS)
+register_dataset("coco-lt", coco.coco_lt, coco.FACTS)
+register_dataset("vg200", visual_genome.vg200, visual_genome.FACTS)
+register_dataset("folder", folder.folder, folder.FACTS)
 
 
 def dataset_facts(name: str) -> DatasetFacts:
@@ -68,22 +80,25 @@ def dataset_facts(name: str) -> DatasetFacts:
     return FACTS[name]
 
 
-def build_dataset(
-    name: str, *, seed: int = 0, size: int = 64, cache_dir: Path | None = None
-) -> MultiLabelDataset:
+def is_on_disk(name: str) -> bool:
+    """Return whether a data set of that name is known and consists of photographs that lie on disk."""
+    return name in FACTS and FACTS[name].root is not None
+
+
+def build_dataset(name: str, request: DatasetRequest | None = None) -> MultiLabelDataset:
     """Return the data set of that name.
 
     Args:
         name: a key of ``DATASETS``.
-        seed: of drawn data.
-        size: side of the images in pixels.
-        cache_dir: where drawn data are kept; None takes the user's cache folder.
+        request: which form of it; None takes the defaults.
 
     Raises:
         UnknownDatasetError: no such data set; the message lists the known ones.
+        ConfigError: it has no such form.
+        DataError: photographs are not where they should be; the message says how to get them.
     """
     _check_name(name)
-    return DATASETS[name](seed, size, cache_dir)
+    return DATASETS[name](request or DatasetRequest())
 
 
 def _check_name(name: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -12,7 +10,7 @@ from mlcnc.data.cache import cached_splits
 from mlcnc.data.long_tail import balanced_label_sets, deal_labels, exponential_counts, frequency_groups
 from mlcnc.data.pen import shaded, trimmed
 from mlcnc.data.pictograms import PALETTE
-from mlcnc.data.protocol import ArraySplit, DatasetFacts, MultiLabelDataset
+from mlcnc.data.protocol import ArraySplit, DatasetFacts, DatasetRequest, MultiLabelDataset
 from mlcnc.data.scenes import SIZES, Sprite, draw_split
 from mlcnc.errors import ConfigError
 
@@ -24,17 +22,17 @@ SHARES = {"train": (0.0, 0.5), "validation": (0.5, 0.65), "test": (0.65, 1.0)}
 """Share of each digit's glyphs that a split may draw from; they do not overlap."""
 
 
-def digits_lt(seed: int = 0, size: int = 64, cache_dir: Path | None = None) -> MultiLabelDataset:
+def digits_lt(request: DatasetRequest) -> MultiLabelDataset:
     """Return digits-lt: ten classes from 500 down to 8 training scenes, real glyphs.
 
     Args:
-        seed: of label sets, choice of glyphs and scenes.
-        size: 64, 96 or 128 pixels.
-        cache_dir: where drawn scenes are kept; None takes the user's cache folder.
+        request: gives seed, size (64, 96 or 128 pixels) and cache folder; the same seed gives the same bits in
+            every process.
 
     Raises:
         ConfigError: another size.
     """
+    seed, size = request.seed, request.size or SIZES[0]
     if size not in SIZES:
         raise ConfigError(f"data.image_size of digits-lt must be one of {SIZES}, got {size}")
 
@@ -45,7 +43,7 @@ def digits_lt(seed: int = 0, size: int = 64, cache_dir: Path | None = None) -> M
             for name, targets in label_sets(seed).items()
         }
 
-    splits = cached_splits(f"digits-lt-v{VERSION}-seed{seed}-{size}px", draw, cache_dir)
+    splits = cached_splits(f"digits-lt-v{VERSION}-seed{seed}-{size}px", draw, request.cache_dir)
     return MultiLabelDataset("digits-lt", CLASS_NAMES, splits["train"], splits["validation"], splits["test"])
 
 

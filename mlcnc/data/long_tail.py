@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,43 @@ def frequency_groups(
         name = "head" if count >= head_min else "tail" if count < tail_max else "medium"
         groups[name].append(index)
     return groups
+
+
+def tail_with_head(targets: NDArray[Any], groups: Mapping[str, Sequence[int]]) -> tuple[int, int]:
+    """Return how many images with a tail class also have a head class, and how many have a tail class.
+
+    Args:
+        targets: (N, C).
+        groups: class indices of ``head`` and ``tail``.
+
+    Example:
+        >>> tail_with_head(np.array([[1, 1], [0, 1], [1, 0]]), {"head": [0], "tail": [1]})
+        (1, 2)
+    """
+    head, tail = (targets[:, list(groups[name])].any(axis=1) for name in ("head", "tail"))
+    return int((head & tail).sum()), int(tail.sum())
+
+
+def long_tail_sentence(targets: NDArray[Any], groups: Mapping[str, Sequence[int]]) -> str:
+    """Return the long-tail statistics of a training set in one sentence.
+
+    Args:
+        targets: (N, C), every class with an image.
+        groups: class indices of ``head``, ``medium`` and ``tail``.
+
+    Example:
+        >>> long_tail_sentence(np.array([[1, 1], [1, 0]]), {"head": [0], "medium": [], "tail": [1]})
+        '2 training images with 1.50 labels each; images a class 1 to 2, imbalance 2.0; classes: head 1, \
+medium 0, tail 1; 1 of 1 images with a tail class also have a head class'
+    """
+    counts = class_counts(targets)
+    both, tail = tail_with_head(targets, groups)
+    classes = ", ".join(f"{name} {len(groups[name])}" for name in ("head", "medium", "tail"))
+    return (
+        f"{len(targets):,} training images with {counts.sum() / len(targets):.2f} labels each; images a class "
+        f"{counts.min():,} to {counts.max():,}, imbalance {counts.max() / counts.min():.1f}; classes: "
+        f"{classes}; {both:,} of {tail:,} images with a tail class also have a head class"
+    )
 
 
 def exponential_counts(num_classes: int, largest: int, smallest: int) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from mlcnc.data import pictograms_things as things
 from mlcnc.data.cache import cached_splits
 from mlcnc.data.long_tail import balanced_label_sets, deal_labels, frequency_groups
 from mlcnc.data.pen import INK, WHITE, Colour, Pen, trimmed
-from mlcnc.data.protocol import ArraySplit, DatasetFacts, MultiLabelDataset
+from mlcnc.data.protocol import ArraySplit, DatasetFacts, DatasetRequest, MultiLabelDataset
 from mlcnc.data.scenes import SIZES, draw_split
 from mlcnc.errors import ConfigError
 
@@ -97,20 +96,20 @@ def voc_lt_co_occurrence() -> NDArray[np.int64]:
     return matrix
 
 
-def pictogram_lt(seed: int = 0, size: int = 64, cache_dir: Path | None = None) -> MultiLabelDataset:
+def pictogram_lt(request: DatasetRequest) -> MultiLabelDataset:
     """Return pictogram-lt: 1,142 long-tailed training scenes, 500 and 1,000 near-balanced others.
 
     Class counts of the training scenes are VOC-LT's; co-occurrence is close to it (see
     ``co_occurrence_distance``), and every scene carries a head class as every image of VOC-LT does.
 
     Args:
-        seed: of label sets and drawings; the same seed gives the same bits in every process.
-        size: 64, 96 or 128 pixels.
-        cache_dir: where drawn scenes are kept; None takes the user's cache folder.
+        request: gives seed, size (64, 96 or 128 pixels) and cache folder; the same seed gives the same bits in
+            every process.
 
     Raises:
         ConfigError: another size.
     """
+    seed, size = request.seed, request.size or SIZES[0]
     if size not in SIZES:
         raise ConfigError(f"data.image_size of pictogram-lt must be one of {SIZES}, got {size}")
 
@@ -120,7 +119,7 @@ def pictogram_lt(seed: int = 0, size: int = 64, cache_dir: Path | None = None) -
             for name, targets in label_sets(seed).items()
         }
 
-    splits = cached_splits(f"pictogram-lt-v{VERSION}-seed{seed}-{size}px", draw, cache_dir)
+    splits = cached_splits(f"pictogram-lt-v{VERSION}-seed{seed}-{size}px", draw, request.cache_dir)
     return MultiLabelDataset("pictogram-lt", CLASS_NAMES, splits["train"], splits["validation"], splits["test"])
 
 

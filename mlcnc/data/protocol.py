@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,16 +117,48 @@ class DatasetFacts:
     """What is known of a data set before it is drawn or read.
 
     Args:
-        class_names: C names.
-        num_train, num_validation, num_test: images per split.
-        image_sizes: sides in pixels that it offers.
+        class_names: C names; empty where they are known only when it is read.
+        num_train, num_validation, num_test: images per split; all 0 where they are known only when it is read.
+        image_sizes: sides in pixels that it offers; empty where any will do.
+        root: of photographs, returns the folder in which they lie, of ``DatasetRequest.root``, or raises a
+            ``DataError`` that says what is missing and how to get it; None where nothing is needed.
     """
 
     class_names: tuple[str, ...]
     num_train: int
     num_validation: int
     num_test: int
-    image_sizes: tuple[int, ...]
+    image_sizes: tuple[int, ...] = ()
+    root: Callable[[Path | None], Path] | None = None
+
+
+Damaged = Literal["stop", "skip"]
+
+
+@dataclass(frozen=True)
+class DatasetRequest:
+    """What a builder of data sets is asked for; each takes what concerns it.
+
+    Args:
+        seed: of drawn data, and of a split that the data do not name themselves.
+        size: side of drawn images in pixels; None takes the smallest that is offered.
+        cache_dir: where drawn data are kept; None is the user's cache folder.
+        root: folder in which photographs lie, or a folder of the data set's name; None takes MLCNC_DATA.
+        annotations: of ``folder``, a file of labels below ``root``; None looks for one.
+        difficult: objects marked difficult count as labels.
+        test_images: ``all``, or only those that are ``labelled``.
+        damaged: files that are missing ``stop`` the run at once, those that cannot be read when they are met;
+            or both are looked for at once and left out (``skip``).
+    """
+
+    seed: int = 0
+    size: int | None = None
+    cache_dir: Path | None = None
+    root: Path | None = None
+    annotations: str | None = None
+    difficult: bool = True
+    test_images: Literal["all", "labelled"] = "all"
+    damaged: Damaged = "stop"
 
 
 @dataclass(frozen=True)
@@ -138,8 +171,12 @@ class MultiLabelDataset:
         train, validation, test: splits; validation may be None.
         group_thresholds: a class is head from ``head_min`` training images on, tail below ``tail_max``.
         normalisation: that suits the images where the backbone does not ask for its own.
-        augmentation: of training images, a v2 transform as :mod:`mlcnc.data.augmentation` takes it; None: the
-            light one, by the settings flip, shift and jitter.
+        augmentation: of training images, a v2 transform as :mod:`mlcnc.data.augmentation` takes it; None: that
+            of the settings.
+        class_groups: class indices of ``head``, ``medium`` and ``tail`` where a file names them; None takes the
+            thresholds.
+        may_be_copied: whether a run may keep small pictures of the images.
+        notes: sentences that a run says of its data, e.g. how many files were left out.
     """
 
     name: str
@@ -150,6 +187,9 @@ class MultiLabelDataset:
     group_thresholds: tuple[int, int] = (100, 20)
     normalisation: Normalisation = Normalisation()
     augmentation: Callable[[Any], Any] | None = None
+    class_groups: Mapping[str, list[int]] | None = None
+    may_be_copied: bool = True
+    notes: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -169,4 +209,4 @@ class MultiLabelDataset:
     @cached_property
     def groups(self) -> Mapping[str, list[int]]:
         """Class indices of ``head``, ``medium`` and ``tail``."""
-        return frequency_groups(self.class_counts, *self.group_thresholds)
+        return self.class_groups or frequency_groups(self.class_counts, *self.group_thresholds)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from mlcnc.data import DatasetFacts
+from mlcnc.data import DatasetFacts, DatasetRequest
 from mlcnc.data.protocol import ArraySplit, MultiLabelDataset
 from mlcnc.methods.method import Losses, Method, Observations, Output
 from mlcnc.methods.settings import MethodSettings
@@ -18,8 +18,10 @@ NAMES = ("red", "green", "blue", "yellow")
 FACTS = DatasetFacts(NAMES, 48, 12, 16, (32,))
 
 
-def coloured_noise(seed: int, size: int, cache_dir=None) -> MultiLabelDataset:
+def coloured_noise(request: DatasetRequest) -> MultiLabelDataset:
     """Return noise in one or two of four colours, the later ones rare."""
+
+    seed, size = request.seed, request.size or 32
 
     def split(name: str, number: int, shares: list[float], turn: int) -> ArraySplit:
         rng = np.random.default_rng([seed, turn])

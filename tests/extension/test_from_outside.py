@@ -18,6 +18,7 @@ from mlcnc.data.augmentation import v2
 from mlcnc.data.image_files import ImageFileSplit
 from mlcnc.data.protocol import MultiLabelDataset
 from mlcnc.data.samplers import SAMPLERS
+from mlcnc.data.view import View
 from mlcnc.errors import ConfigError
 from mlcnc.methods import settings
 from mlcnc.store import RunStore
@@ -183,13 +184,13 @@ def test_a_data_set_of_files_names_its_augmentation(tmp_path, monkeypatch):
     """v2 on PIL images, read by workers, in a whole run; the same run without workers."""
     few = few_images("few")
 
-    def on_disk(name, *, seed=0, size=64):
+    def on_disk(name, request):
         splits = {}
         for split in (few.train, few.validation, few.test):
             paths = [tmp_path / f"{split.name}-{row}.png" for row in range(len(split))]
             for row, path in enumerate(paths):
                 Image.fromarray(split.image(row)).save(path)
-            splits[split.name] = ImageFileSplit(split.name, paths, split.targets, size=32)
+            splits[split.name] = ImageFileSplit(split.name, paths, split.targets, view=View(32))
         augmentation = v2.Compose([v2.RandomResizedCrop(32, antialias=True), v2.ColorJitter(0.3, 0.3)])
         return MultiLabelDataset(
             name, few.class_names, **splits, group_thresholds=(15, 9), augmentation=augmentation

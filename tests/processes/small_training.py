@@ -33,11 +33,11 @@ def small_config(**changes: object) -> ExperimentConfig:
     return override(override(ExperimentConfig(), SMALL), changes)
 
 
-def few_images(name: str, *, seed: int = 0, size: int = 64):
+def few_images(name: str, request: object = None):
     """Return a data set of five classes, in place of the one asked for."""
     from mlcnc.data.protocol import ArraySplit, MultiLabelDataset
 
-    rng = np.random.default_rng([seed, 71])
+    rng = np.random.default_rng([0, 71])
 
     def split(name):
         number = SIZES[name]

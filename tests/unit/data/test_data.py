@@ -6,7 +6,15 @@ import time
 import numpy as np
 import pytest
 
-from mlcnc.data import DATASETS, FACTS, build_dataset, contact_sheet, dataset_facts, register_dataset
+from mlcnc.data import (
+    DATASETS,
+    FACTS,
+    DatasetRequest,
+    build_dataset,
+    contact_sheet,
+    dataset_facts,
+    register_dataset,
+)
 from mlcnc.data.cache import cached_splits
 from mlcnc.data.digits import glyphs_by_split
 from mlcnc.data.long_tail import (
@@ -333,7 +341,7 @@ def test_unknown_names_and_sizes_are_refused():
     with pytest.raises(UnknownDatasetError, match="did you mean 'digits-lt'"):
         build_dataset("digit-lt")
     with pytest.raises(ConfigError, match="must be one of"):
-        build_dataset("pictogram-lt", size=65)
+        build_dataset("pictogram-lt", DatasetRequest(size=65))
 
 
 def test_unknown_samplers_are_refused_with_the_known_ones():
@@ -348,17 +356,17 @@ def test_a_data_set_from_outside_is_found_by_its_name(monkeypatch, digits):
     monkeypatch.setattr("mlcnc.data.FACTS", dict(FACTS))
     asked = []
 
-    def build(seed, size, cache_dir):
-        asked.append((seed, size, cache_dir))
+    def build(request):
+        asked.append(request)
         return digits
 
     facts = dataset_facts("digits-lt")
     register_dataset("toy", build, facts)
     register_dataset("toy", build, facts)  # once more changes nothing
-    assert build_dataset("toy", seed=3, size=11) is digits
-    assert asked == [(3, 11, None)]
+    assert build_dataset("toy", DatasetRequest(seed=3, size=11)) is digits
+    assert asked == [DatasetRequest(seed=3, size=11)]
     assert dataset_facts("toy") is facts
-    with pytest.raises(UnknownDatasetError, match="digits-lt, toy, got 'toi'; did you mean 'toy'"):
+    with pytest.raises(UnknownDatasetError, match="folder, toy, got 'toi'; did you mean 'toy'"):
         build_dataset("toi")
     with pytest.raises(ConfigError, match="'toy' is registered already"):
         register_dataset("toy", lambda *_: digits, facts)

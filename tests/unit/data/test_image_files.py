@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from mlcnc.data.image_files import ImageFileSplit
+from mlcnc.data.view import View
 from mlcnc.errors import DataError
 
 ORIENTATION = 0x0112
@@ -49,13 +50,14 @@ def test_pictures_are_upright(tmp_path, wide):
 
 
 def test_boxes_follow_the_size_of_the_image(wide):
-    boxes = np.array([[0, 1, 0, 0.2, 1, 0.6], [2, 0, 0.5, 0.5, 1, 1]], np.float32)
-    split = split_of([wide[0]] * 3, object_boxes=boxes)
+    tables = [np.array([[1, 0, 0.2, 1, 0.6]], np.float32), np.zeros((0, 5), np.float32), None]
+    split = split_of([wide[0]] * 3, object_boxes=lambda index: tables[index])
     np.testing.assert_allclose(split.boxes(0), [[1, 0, 1, 7, 3]], atol=1e-5)
     assert split.boxes(1).shape == (0, 5)
-    square = split_of([wide[0]] * 3, object_boxes=boxes, size=64)
+    assert split.boxes(2) is None
+    square = split_of([wide[0]] * 3, object_boxes=lambda index: tables[index], view=View(64))
     assert square.image(0).shape == (64, 64, 3)
-    np.testing.assert_allclose(square.boxes(2), [[0, 32, 32, 64, 64]])
+    np.testing.assert_allclose(square.boxes(0), [[1, 0, 12.8, 64, 38.4]], atol=1e-4)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no image", "half", "half of a JPEG"])
