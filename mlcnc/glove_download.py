@@ -7,10 +7,11 @@ import os
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from mlcnc.errors import DataError
+from mlcnc.folder_lock import alone_in
 from mlcnc.resumed_download import CHUNK_BYTES, LARGEST_BYTES, NoConnectionError, Progress, fetch, forget
 
 ADDRESS = "https://nlp.stanford.edu/data/glove.6B.zip"
@@ -52,7 +53,7 @@ def download_glove(
     part = folder / f".{ARCHIVE}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
+        with alone_in(folder):
             if not by_hand.is_file():
                 _check_space(folder, ARCHIVE_BYTES - (part.stat().st_size if part.is_file() else 0), dim)
                 say(f"downloading {address}, about {ARCHIVE_BYTES / 1e6:.0f} MB, into {folder}")
@@ -139,21 +140,3 @@ def _check_space(folder: Path, archive_bytes: int, dim: int) -> None:
             f"archive and vectors take {needed / 1e6:.0f} MB until the archive is removed, and the disk of "
             f"{folder} has {free / 1e6:.0f} MB free; choose another --out folder"
         )
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; a second download into it is refused, as both would write the same file."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise DataError(f"another process downloads into {folder}; wait for it or stop it") from None
-    finally:
-        os.close(descriptor)

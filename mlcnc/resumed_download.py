@@ -19,6 +19,8 @@ from mlcnc.errors import DataError
 
 CHUNK_BYTES = 2**20
 LARGEST_BYTES = 4 * 2**30
+"""Of a file whose size nobody stated before."""
+
 TIMEOUT_SECONDS = 30.0
 PAUSES_SECONDS = (1.0, 4.0, 15.0)
 """Before going on after the connection broke off, each time without a byte more than before."""
@@ -67,11 +69,18 @@ class Progress:
         if self.total is None:
             return f"{self.what}: {self.done / 1e6:.0f} MB{pace}"
         share = 100 * self.done / self.total if self.total else 100.0
-        left = f", {_clock((self.total - self.done) / rate)} left" if rate and self.done < self.total else ""
+        left = f", {clock((self.total - self.done) / rate)} left" if rate and self.done < self.total else ""
         return f"{self.what}: {share:3.0f} %, {self.done / 1e6:.0f} of {self.total / 1e6:.0f} MB{pace}{left}"
 
 
-def fetch(address: str, part: Path, *, starts_with: bytes, say: Callable[[str], None]) -> None:
+def fetch(
+    address: str,
+    part: Path,
+    *,
+    starts_with: bytes,
+    say: Callable[[str], None],
+    at_most: int = LARGEST_BYTES,
+) -> None:
     """Download ``address`` into ``part``, going on with what is there of an earlier attempt.
 
     Beside ``part`` lies ``<part>.json`` with what the server said of the file; where it says something else
@@ -82,6 +91,7 @@ def fetch(address: str, part: Path, *, starts_with: bytes, say: Callable[[str], 
         part: where the bytes go; whole when this returns.
         starts_with: the first bytes of such a file; another answer, e.g. a page of HTML, is refused.
         say: receives lines.
+        at_most: bytes that such a file can have; a larger one is refused.
 
     Raises:
         NoConnectionError: there is no way to the server.
@@ -93,7 +103,7 @@ def fetch(address: str, part: Path, *, starts_with: bytes, say: Callable[[str], 
     while True:
         before = _size(part)
         try:
-            _go_on(address, part, starts_with, say)
+            _go_on(address, part, starts_with, say, at_most)
             return
         except (OSError, HTTPException) as error:
             if isinstance(error, urllib.error.HTTPError):
@@ -115,7 +125,7 @@ def forget(part: Path) -> None:
     _about_path(part).unlink(missing_ok=True)
 
 
-def _go_on(address: str, part: Path, starts_with: bytes, say: Callable[[str], None]) -> None:
+def _go_on(address: str, part: Path, starts_with: bytes, say: Callable[[str], None], at_most: int) -> None:
     about = _read_about(part)
     have = _size(part)
     if have and about.get("address") != address:
@@ -129,7 +139,7 @@ def _go_on(address: str, part: Path, starts_with: bytes, say: Callable[[str], No
         if about.get("validator"):
             request.add_header("If-Range", about["validator"])
     try:
-        response = _opener().open(request, timeout=TIMEOUT_SECONDS)
+        response = opener().open(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         if error.code == 416 and have:
             # what is here is not the beginning of what the server has
@@ -142,7 +152,7 @@ def _go_on(address: str, part: Path, starts_with: bytes, say: Callable[[str], No
         if resumed and (about.get("total") != total or not _continues(response, have)):
             forget(part)
             raise ConnectionResetError("the file on the server has changed")
-        if total is not None and total > LARGEST_BYTES:
+        if total is not None and total > at_most:
             raise DataError(f"{address} is of {total / 1e9:.1f} GB, more than such a file can have")
         if not resumed:
             have = 0
@@ -150,7 +160,7 @@ def _go_on(address: str, part: Path, starts_with: bytes, say: Callable[[str], No
             _write_about(part, {"address": address, "total": total, "validator": _strong(validator)})
         elif have:
             say(f"going on after the {have / 1e6:.0f} MB that are here")
-        _receive(response, part, have, total, starts_with, say)
+        _receive(response, part, have, total, starts_with, say, at_most)
 
 
 def _receive(
@@ -160,6 +170,7 @@ def _receive(
     total: int | None,
     starts_with: bytes,
     say: Callable[[str], None],
+    at_most: int,
 ) -> None:
     progress = Progress("downloading", total, say, done=have)
     # unbuffered: what was received is in the file whenever this is interrupted
@@ -172,11 +183,9 @@ def _receive(
                 raise DataError(f"{response.url} sends {kind} in place of the archive")
             _write_all(stream, chunk, part)
             progress.add(len(chunk))
-            if progress.done > (LARGEST_BYTES if total is None else total):
+            if progress.done > (at_most if total is None else total):
                 forget(part)
-                raise DataError(
-                    f"{response.url} sends more than the {total or LARGEST_BYTES} bytes it can have"
-                )
+                raise DataError(f"{response.url} sends more than the {total or at_most} bytes it can have")
         os.fsync(stream.fileno())
     if total is not None and progress.done < total:
         raise ConnectionResetError(f"{progress.done} of {total} bytes came")
@@ -193,8 +202,9 @@ def _write_all(stream: Any, chunk: bytes, part: Path) -> None:
         ) from None
 
 
-def _opener() -> urllib.request.OpenerDirector:
-    opener = urllib.request.OpenerDirector()
+def opener() -> urllib.request.OpenerDirector:
+    """Return what opens http and https addresses alone, through the proxy of the environment."""
+    director = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,
         urllib.request.UnknownHandler,
@@ -204,8 +214,8 @@ def _opener() -> urllib.request.OpenerDirector:
         urllib.request.HTTPRedirectHandler,
         urllib.request.HTTPErrorProcessor,
     ):
-        opener.add_handler(handler())
-    return opener
+        director.add_handler(handler())
+    return director
 
 
 def _total(response: HTTPResponse, have: int) -> int | None:
@@ -252,6 +262,7 @@ def _broken(address: str, part: Path, reason: object) -> str:
     return f"there is no connection to {host} ({reason}){kept}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return a duration as it is read, in minutes and seconds, with hours where there are any."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"

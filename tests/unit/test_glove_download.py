@@ -1,15 +1,12 @@
 """Downloading GloVe vectors, from a server on this machine that can do everything wrong."""
 
-import contextlib
 import io
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -20,6 +17,7 @@ from mlcnc.errors import DataError
 from mlcnc.glove import read_glove
 from mlcnc.glove_download import download_glove
 from tests.conftest import ROOT
+from tests.download_server import download_server
 
 NAME = "glove.6B.50d.txt"
 
@@ -44,73 +42,11 @@ def packed(**members):
 ARCHIVE = packed(**{"glove.6B.100d.txt": b"the other file\n", NAME: WORDS})
 
 
-class Server(ThreadingHTTPServer):
-    """Serves ``content``; the attributes say what it does wrong."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.content = ARCHIVE
-        self.kind = "application/zip"
-        self.status = 200
-        self.tag = '"first"'
-        self.ranges = True
-        self.stated = None  # Content-Length in place of the true one
-        self.sends = []  # bytes of each answer in turn before the connection is closed; then all
-        self.pause = 0.0  # after every piece of a kilobyte
-        self.asked = []  # Range headers
-
-    @property
-    def address(self):
-        return f"http://127.0.0.1:{self.server_address[1]}/glove.6B.zip"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        server = self.server
-        asked = self.headers.get("Range")
-        server.asked.append(asked)
-        first = 0
-        valid = self.headers.get("If-Range") in (None, server.tag)
-        if asked and server.ranges and valid:
-            first = int(asked.removeprefix("bytes=").removesuffix("-"))
-            if first >= len(server.content):
-                self.send_error(416)
-                return
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {first}-{len(server.content) - 1}/{len(server.content)}")
-        else:
-            self.send_response(server.status)
-        body = server.content[first:]
-        if server.tag:
-            self.send_header("ETag", server.tag)
-        self.send_header("Content-Type", server.kind)
-        self.send_header("Content-Length", str(len(body) if server.stated is None else server.stated))
-        self.end_headers()
-        if server.sends:
-            body = body[: server.sends.pop(0)]
-        with contextlib.suppress(OSError):
-            for start in range(0, len(body), 1024):
-                self.wfile.write(body[start : start + 1024])
-                time.sleep(server.pause) if server.pause else None
-        self.close_connection = True
-
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(resumed_download, "PAUSES_SECONDS", (0.0, 0.0))
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with download_server(monkeypatch, ARCHIVE) as server:
+        server.name = "glove.6B.zip"
+        yield server
 
 
 def fetched(server, folder, dim=50):
