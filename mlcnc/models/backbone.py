@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, cast
-from urllib.error import URLError
+from collections.abc import Iterable
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from mlcnc.errors import ConfigError, WeightsUnavailableError
-from mlcnc.torchvision_guard import import_torchvision
+from mlcnc.errors import ConfigError
+from mlcnc.models.blocks import Blocks, count_at_stride
 
 Weights = Literal["none", "imagenet"]
+Frozen = Literal["nothing", "stem_and_norms", "all"]
+Interpolation = Literal["bilinear", "bicubic"]
 Colour = tuple[float, float, float]
+
+FROZEN_STRIDE = 4
+"""Pixels a position of the maps of stem and first stage of a ResNet, which DB's rule freezes."""
 
 
 class Backbone(nn.Module):
@@ -24,6 +29,10 @@ class Backbone(nn.Module):
         out_channels: channels of the resulting map.
         mean, std: of the three colours in [0, 1], with which the images of pre-trained weights were
             normalised; None leaves it to the data set. The layers do not normalise.
+        size: side of the images in pixels that suits it.
+        interpolation: by which photographs were brought to that size for the pre-trained weights.
+        blocks: what the layers are made of, in order; None where that is not known, and then nothing but all
+            of it can be frozen.
     """
 
     def __init__(
@@ -32,90 +41,126 @@ class Backbone(nn.Module):
         out_channels: int,
         mean: Colour | None = None,
         std: Colour | None = None,
+        size: int = 224,
+        interpolation: Interpolation = "bilinear",
+        blocks: Blocks | None = None,
     ) -> None:
         super().__init__()
         self.layers = layers
         self.out_channels = out_channels
         self.mean = mean
         self.std = std
+        self.size = size
+        self.interpolation = interpolation
+        self.blocks = blocks
+        self.frozen: Frozen = "nothing"
+        self.trained_blocks = 0
+        self._still: list[nn.Module] = []
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature map."""
         feature_map: Tensor = self.layers(images)  # (B, d, h, w)
         return feature_map
 
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of what is trained; what is frozen stays in evaluation mode."""
+        super().train(mode)
+        for module in self._still:
+            module.training = False
+        return self
 
-def small(weights: Weights) -> Backbone:
-    """Return three 3x3 convolutions with max-pooling for 64-pixel scenes: stride 8, 64 channels.
+    def freeze(self, frozen: Frozen, trained_blocks: int = 0) -> Self:
+        """Freeze a part of it, once: its parameters take no gradient and it stays in evaluation mode.
 
-    Pooling instead of strided convolutions is worth about ten points of mAP on drawn scenes; pooling
-    before the normalisation leaves it a quarter of the work.
-    """
-    if weights != "none":
-        raise ConfigError("model.weights: the small backbone has no pre-trained weights; use none")
-    layers: list[nn.Module] = []
-    channels = 3
-    for width in (16, 32, 64):
-        layers += [
-            nn.Conv2d(channels, width, 3, padding=1, bias=False),
-            nn.MaxPool2d(2),
-            nn.BatchNorm2d(width),
-            nn.ReLU(inplace=True),
-        ]
-        channels = width
-    return Backbone(nn.Sequential(*layers), channels)
+        Args:
+            frozen: ``nothing``; ``stem_and_norms``, the blocks whose maps have at most 4 pixels a position
+                (of a ResNet: stem and first stage; of a ViT: what makes tokens of the image), and the running
+                statistics of all batch norms, while scale and shift of later ones train; or ``all``.
+            trained_blocks: with ``all``, so many last blocks train all the same, batch norms included.
+
+        Source: DB's trainer, section 1 of the notes on baselines.
+
+        Raises:
+            ConfigError: the blocks are too few or not known, or are asked for without ``all``.
+        """
+        if trained_blocks and frozen != "all":
+            raise ConfigError(
+                f"model.trained_blocks must be 0 where model.frozen is {frozen}, got {trained_blocks}; it says "
+                "what of a backbone is trained that is frozen otherwise (model.frozen all)"
+            )
+        if frozen == "nothing":
+            return self
+        known = self.blocks is not None and (self.blocks.compose or frozen == "all")
+        if not known and (trained_blocks or frozen == "stem_and_norms"):
+            raise ConfigError(
+                f"the {'last blocks' if trained_blocks else 'stem'} of this backbone cannot be told from the "
+                "rest; use model.frozen nothing, or all with model.trained_blocks 0"
+            )
+        modules = () if self.blocks is None else self.blocks.modules
+        if trained_blocks > len(modules):
+            raise ConfigError(
+                f"model.trained_blocks must be at most {len(modules)}, the blocks of this backbone, "
+                f"got {trained_blocks}"
+            )
+        self.frozen, self.trained_blocks = frozen, trained_blocks
+        if frozen == "all":
+            moving = _all_of(modules[len(modules) - trained_blocks :])
+            self._still = [module for module in self.layers.modules() if module not in moving]
+            fixed = [parameter for module in self._still for parameter in module.parameters(recurse=False)]
+        else:
+            stem = _all_of(self._stem())
+            self._still = [
+                module for module in self.layers.modules() if module in stem or isinstance(module, _BatchNorm)
+            ]
+            fixed = [parameter for module in stem for parameter in module.parameters(recurse=False)]
+        for parameter in fixed:
+            parameter.requires_grad_(False)
+        return self.train(self.training)
+
+    def _stem(self) -> tuple[nn.Module, ...]:
+        if self.blocks is None:
+            return ()
+        self.layers.eval()
+        modules = self.blocks.modules
+        return modules[: count_at_stride(modules, self.blocks.layout, self.size, FROZEN_STRIDE)]
 
 
-def build_backbone(name: str, *, weights: Weights = "none") -> Backbone:
-    """Return the backbone of that name.
+def cut(backbone: Backbone) -> tuple[Backbone, Backbone]:
+    """Return the frozen part and what is trained after it; both share the weights of the whole.
 
     Args:
-        name: a key of ``BACKBONES``.
-        weights: ``none`` (random start) or ``imagenet`` (torchvision's default weights).
+        backbone: with ``frozen`` all.
+
+    Returns:
+        A backbone without gradients, whose maps can be kept, and the last ``trained_blocks`` blocks, or an
+        identity where there are none; the second of the first gives what the whole gives, bit for bit. Of a
+        backbone of tokens the kept map is (B, d, L, 1), L the tokens with their prefix.
 
     Raises:
-        ConfigError: unknown name; the message lists the known ones.
-        WeightsUnavailableError: the weights are neither cached nor downloadable.
+        ConfigError: something else than all is frozen, or its blocks are not one after the other.
     """
-    if name not in BACKBONES:
-        raise ConfigError(f"model.backbone must be one of {', '.join(BACKBONES)}, got {name!r}")
-    return BACKBONES[name](weights)
+    if backbone.frozen != "all":
+        raise ConfigError(f"model.frozen must be all for maps that are kept, got {backbone.frozen}")
 
+    def part(layers: nn.Module, out_channels: int) -> Backbone:
+        images = (backbone.mean, backbone.std, backbone.size, backbone.interpolation)
+        return Backbone(layers, out_channels, *images).train(backbone.training)
 
-def _resnet(name: str) -> Callable[[Weights], Backbone]:
-    def build(weights: Weights) -> Backbone:
-        models = import_torchvision().models
-        network = getattr(models, name)(weights=None)
-        out_channels = int(network.fc.in_features)
-        trunk = nn.Sequential(*list(network.children())[:-2])
-        if weights == "none":
-            return Backbone(trunk, out_channels)
-        origin = models.get_model_weights(name).DEFAULT
-        network.load_state_dict(_state_of(origin, name))
-        images = origin.transforms()
-        return Backbone(
-            trunk, out_channels, mean=cast(Colour, tuple(images.mean)), std=cast(Colour, tuple(images.std))
+    if not backbone.trained_blocks:
+        return backbone, part(nn.Identity(), backbone.out_channels)
+    if backbone.blocks is None or not backbone.blocks.compose:
+        raise ConfigError(
+            "this backbone cannot be cut before its last blocks, which see more than the map before them; "
+            "set model.cache_maps false, or model.trained_blocks 0"
         )
-
-    return build
-
-
-def _state_of(origin: Any, name: str) -> dict[str, Tensor]:
-    file_name = origin.url.rsplit("/", 1)[-1]
-    try:
-        state: dict[str, Tensor] = origin.get_state_dict(progress=True, check_hash=True)
-    except (URLError, OSError, RuntimeError) as error:
-        folder = f"{torch.hub.get_dir()}/checkpoints"
-        raise WeightsUnavailableError(
-            f"the ImageNet weights of {name} are not on this machine and could not be downloaded "
-            f"({error}); place the file {file_name} in {folder} by hand, or set model.weights none"
-        ) from error
-    return state
+    index = len(backbone.blocks.modules) - backbone.trained_blocks
+    some = next(backbone.parameters())
+    with torch.no_grad():
+        images = torch.zeros(1, 3, backbone.size, backbone.size, dtype=some.dtype, device=some.device)
+        first, rest = backbone.blocks.cut(index, images)
+        channels = first(images).shape[1]
+    return part(first, channels).freeze("all"), part(rest, backbone.out_channels)
 
 
-BACKBONES: dict[str, Callable[[Weights], Backbone]] = {
-    "small": small,
-    "resnet18": _resnet("resnet18"),
-    "resnet34": _resnet("resnet34"),
-    "resnet50": _resnet("resnet50"),
-}
+def _all_of(modules: Iterable[nn.Module]) -> set[nn.Module]:
+    return {inner for module in modules for inner in module.modules()}
