@@ -11,11 +11,11 @@ from typing import Any
 from mlcnc.analysis.form_fields import changed_settings
 from mlcnc.cli_runs import add_runs_folder
 from mlcnc.cli_settings import add_settings, config_of
-from mlcnc.config import preset
 from mlcnc.errors import ConfigError, LaunchError, StoreError
 from mlcnc.launch import Job, Jobs, argv_of, command_line
 from mlcnc.launch.log_file import LogReader
 from mlcnc.launch.request import WRITES_RUN, request_of
+from mlcnc.presets import preset
 from mlcnc.store import RunStore
 from mlcnc.terminal_text import printable
 
@@ -76,7 +76,11 @@ def _add_start(actions: Any) -> None:
     gallery.add_argument("--only", default="", metavar="TEXT", help="only runs whose id contains this")
     glove = kinds.add_parser("glove", help="download GloVe vectors")
     glove.add_argument("--out", required=True, metavar="FOLDER", help="where they are put")
-    for kind, parser in (("layout", layout), ("evaluate", evaluate), ("gallery", gallery), ("glove", glove)):
+    data = kinds.add_parser("data", help="download the photographs of a data set")
+    data.add_argument("dataset", help="see: mlcnc data prepare --help")
+    data.add_argument("--out", required=True, metavar="DIR", help="folder of the data sets")
+    every = {"layout": layout, "evaluate": evaluate, "gallery": gallery, "glove": glove, "data": data}
+    for kind, parser in every.items():
         _add_common(parser)
         parser.set_defaults(command=_start, kind=kind)
 
@@ -140,7 +144,7 @@ def _epochs(job: Job, jobs: Jobs) -> tuple[int | None, int | None]:
 
 
 def _start(options: argparse.Namespace) -> int:
-    names = ("run_id", "space", "neighbours", "seed", "only", "out", "max_minutes", "max_megabytes")
+    names = ("run_id", "space", "neighbours", "seed", "only", "out", "dataset", "max_minutes", "max_megabytes")
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
     if options.kind == "train":
         changes = changed_settings(preset(options.preset), config_of(options))

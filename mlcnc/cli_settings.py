@@ -5,16 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any, get_args, get_origin
 
-from mlcnc.config import (
-    PRESETS,
-    ExperimentConfig,
-    leaf_fields,
-    nested,
-    override,
-    preset,
-    read_file,
-)
+from mlcnc.config import ExperimentConfig, leaf_fields, nested, override, read_file
 from mlcnc.methods.settings import LOSSES, METHODS, kind_of
+from mlcnc.presets import PRESETS, preset
 
 _GLOVE = ("method", "glove_path")
 

@@ -1,4 +1,4 @@
-"""Every setting of an experiment: one tree of frozen, checked models, and the presets.
+"""Every setting of an experiment: one tree of frozen, checked models.
 
 The command line and the launch form are generated from these fields, and a run stores the whole
 tree. Precedence: command line over file over preset.
@@ -45,16 +45,56 @@ class DataConfig(Section):
     dataset: str = Field(
         "pictogram-lt",
         max_length=120,
-        description="data set: pictogram-lt or digits-lt",
-        examples=["pictogram-lt", "digits-lt"],
+        description="data set: pictogram-lt and digits-lt are drawn, the others are photographs on disk",
+        examples=["pictogram-lt", "digits-lt", "voc07-lt", "voc-lt", "coco-lt", "vg200", "folder"],
     )
-    image_size: int = Field(64, ge=32, le=1024, description="side of the images in pixels")
+    root: str | None = Field(
+        None,
+        max_length=4096,
+        description="photographs: folder in which the data set lies, or a folder of its name; none takes the "
+        "MLCNC_DATA variable",
+    )
+    annotations: str | None = Field(
+        None,
+        max_length=4096,
+        description="folder: labels as a CSV or COCO JSON, below data.root; none looks for one, or for VOC XML",
+    )
+    difficult: bool = Field(
+        True, description="VOC: objects marked difficult count as labels, as in the published tables"
+    )
+    test_images: Literal["all", "labelled"] = Field(
+        "all",
+        description="coco-lt: all 5,000 test images (DB), or the 4,952 that have a label (MLC-NC's code)",
+    )
+    damaged: Literal["stop", "skip"] = Field(
+        "stop",
+        description="photographs that are missing or cannot be read end the run, or are left out and counted",
+    )
+    image_size: int | None = Field(
+        None,
+        ge=32,
+        le=1024,
+        description="side of the images in pixels; none takes that of the backbone, 64 for small",
+    )
+    augmentation: str | None = Field(
+        None,
+        max_length=120,
+        description="of photographs: light, crop, db, mlc_nc or vg200, with its test view; none takes the data "
+        "set's own, else light",
+        examples=["light", "crop", "db", "mlc_nc", "vg200"],
+    )
+    test_mirror: bool = Field(
+        False,
+        description="photographs: mirror every second test image at random, as MLC-NC's code does",
+    )
     seed: int = Field(
         0, ge=0, le=MOST_SEED, description="seed of the drawn scenes, apart from the training seed"
     )
     flip: bool = Field(True, description="flip training images left to right at random")
-    shift: int = Field(4, ge=0, le=64, description="largest random shift in pixels")
-    jitter: float = Field(0.2, ge=0, le=1, description="strength of random brightness, contrast and colour")
+    shift: int = Field(4, ge=0, le=64, description="light: largest random shift in pixels")
+    jitter: float = Field(
+        0.2, ge=0, le=1, description="light: strength of random brightness, contrast and colour"
+    )
     sampler: str | None = Field(
         None,
         max_length=120,
@@ -80,10 +120,48 @@ class ModelConfig(Section):
     backbone: str = Field(
         "small",
         max_length=120,
-        description="small is for 64-pixel scenes, the resnets are torchvision's",
-        examples=["small", "resnet18", "resnet34", "resnet50"],
+        description="small is for 64-pixel scenes, the resnets are torchvision's, timm/NAME is any of timm's",
+        examples=[
+            "small",
+            "resnet18",
+            "resnet34",
+            "resnet50",
+            "resnet101",
+            "efficientnet_lite0",
+            "timm/resnet50",
+        ],
     )
-    weights: Literal["none", "imagenet"] = Field("none", description="where a torchvision backbone starts from")
+    stage: int | None = Field(
+        None,
+        ge=0,
+        le=64,
+        description="timm: which of its feature maps, from 0; none takes the last one",
+    )
+    weights: Literal["none", "imagenet"] = Field("none", description="what the backbone starts from")
+    weights_file: str | None = Field(
+        None,
+        max_length=4096,
+        description="file or address of weights of the backbone, in place of weights",
+    )
+    frozen: Literal["nothing", "stem_and_norms", "all"] = Field(
+        "nothing",
+        description="stem_and_norms keeps stem, first stage and the statistics of all batch norms (DB's rule), "
+        "all keeps the whole backbone but trained_blocks",
+    )
+    trained_blocks: int = Field(
+        0, ge=0, le=1000, description="frozen all: so many last blocks of the backbone are trained all the same"
+    )
+    cache_maps: bool = Field(
+        True,
+        description="frozen all: what the frozen part makes of each image is computed once and kept on disk",
+    )
+    cached_draws: int = Field(
+        2,
+        ge=0,
+        le=100,
+        description="cached maps: so many random draws of the augmentation of each training image are kept, "
+        "beside the plain and the mirrored one",
+    )
 
 
 class TrainingConfig(Section):
@@ -97,6 +175,9 @@ class TrainingConfig(Section):
     optimiser: Literal["adamw", "adam", "sgd"] = Field("adamw", description="adamw decouples its decay")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
     lr: float = Field(1e-3, gt=0, description="peak learning rate of the schedule")
+    backbone_lr_factor: float = Field(
+        1.0, gt=0, le=1000, description="learning rate of the backbone, as a multiple of lr"
+    )
     schedule: Literal["one_cycle", "step"] = Field(
         "one_cycle", description="one_cycle rises and falls once; step is constant but for lr_drops"
     )
@@ -152,104 +233,6 @@ class ExperimentConfig(Section):
         if (problem := self.method.problem_with(self.training.epochs)) is not None:
             raise ValueError(f"method.{problem}")
         return self
-
-
-def pictogram_lt() -> ExperimentConfig:
-    """Return the default: MLC-NC on pictogram-lt, small backbone, about a minute on two cores."""
-    return ExperimentConfig()
-
-
-def pictogram_lt_cosine() -> ExperimentConfig:
-    """Return pictogram-lt with the attention of Eq. 3-5, sharpened by a temperature of 0.1."""
-    return override(
-        ExperimentConfig(),
-        {"method": {"attention": "cosine", "attention_temperature": 0.1, "query_norm": 1.0}},
-    )
-
-
-def digits_lt() -> ExperimentConfig:
-    """Return digits-lt: handwritten digits are not mirrored."""
-    return override(
-        ExperimentConfig(),
-        {"data": {"dataset": "digits-lt", "flip": False}},
-    )
-
-
-def quick() -> ExperimentConfig:
-    """Return a few epochs of pictogram-lt, to see the parts work; too short for good numbers."""
-    return override(
-        ExperimentConfig(), {"method": {"warmup_epochs": 1}, "training": {"epochs": 4, "arrays_every": 1}}
-    )
-
-
-def erm() -> ExperimentConfig:
-    """Return ERM on pictogram-lt, the plain baseline, with the recipe of the default run."""
-    return override(ExperimentConfig(), {"method": {"kind": "erm"}})
-
-
-def demo() -> ExperimentConfig:
-    """Return a demonstration of about a minute on two idle cores, start and drawing of data included.
-
-    Arrays are stored at every epoch, so that the geometry plays; but for length and warm-up it is the full run.
-    """
-    return override(
-        ExperimentConfig(),
-        {"method": {"warmup_epochs": 2}, "training": {"epochs": DEMO_EPOCHS, "arrays_every": 1}},
-    )
-
-
-def comparison() -> ExperimentConfig:
-    """Return the recipe of a comparison of label embeddings, about 100 seconds a run on two idle cores.
-
-    Only ``method.label_embedding`` (and ``method.glove_path``) differ between its runs. The width is that of
-    the published 300-dimensional GloVe vectors; for a file of other width see :func:`with_width`.
-    """
-    return override(
-        with_width(ExperimentConfig(), GLOVE_DIM),
-        {"training": {"epochs": COMPARISON_EPOCHS}},
-    )
-
-
-def with_width(config: ExperimentConfig, dim: int) -> ExperimentConfig:
-    """Return ``config`` with label embeddings of ``dim`` numbers and as many heads, at most 10, as divide it.
-
-    Every run of a comparison takes the width of the GloVe file, so that kinds of embedding differ in kind only.
-
-    Raises:
-        ConfigError: ``dim`` is out of range.
-
-    Example:
-        >>> with_width(ExperimentConfig(), 50).method.num_heads
-        10
-    """
-    heads = max((heads for heads in range(1, 11) if dim % heads == 0), default=1)
-    return override(config, {"method": {"embedding_dim": dim, "num_heads": heads}})
-
-
-GLOVE_DIM = 300
-DEMO_EPOCHS = 24
-COMPARISON_EPOCHS = 30
-
-PRESETS = {
-    "demo": demo,
-    "comparison": comparison,
-    "pictogram-lt": pictogram_lt,
-    "pictogram-lt-cosine": pictogram_lt_cosine,
-    "digits-lt": digits_lt,
-    "erm": erm,
-    "quick": quick,
-}
-
-
-def preset(name: str) -> ExperimentConfig:
-    """Return the preset of that name.
-
-    Raises:
-        ConfigError: no such preset; the message lists the known ones.
-    """
-    if name not in PRESETS:
-        raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
-    return PRESETS[name]()
 
 
 def parse(tree: Mapping[str, Any]) -> ExperimentConfig:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mlcnc.config import ExperimentConfig, digits_lt, erm, override, pictogram_lt
+from mlcnc.config import ExperimentConfig, override
 from mlcnc.errors import ConfigError
+from mlcnc.presets import digits_lt, erm, pictogram_lt
 from mlcnc.store import RunStore
 from mlcnc.training.trainer import train
 

@@ -20,8 +20,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from mlcnc.data import ImageSplit, MultiLabelDataset
-from mlcnc.data.loader import ImageLoader
-from mlcnc.data.protocol import Normalisation, RowsOfSplit
+from mlcnc.data.protocol import RowsOfSplit
 from mlcnc.methods.method import Measured, Method, Output
 from mlcnc.metrics import (
     ClassStatistics,
@@ -31,6 +30,7 @@ from mlcnc.metrics import (
     positive_rows,
 )
 from mlcnc.store import Space
+from mlcnc.training.batches import Loader
 from mlcnc.training.sample_choice import SPLIT_CODES, SampleChoice
 
 BATCH_SIZE = 128
@@ -53,44 +53,26 @@ class MeasuredImages:
         train: the training images among them: all, or a fixed sample of a large set.
     """
 
-    loaders: Mapping[str, ImageLoader]
+    loaders: Mapping[str, Loader]
     train: ImageSplit
 
 
 def measured_images(
-    dataset: MultiLabelDataset,
-    normalisation: Normalisation,
-    device: torch.device,
-    most_train: int,
-    seed: int,
-    num_workers: int | None,
+    dataset: MultiLabelDataset, loader: Callable[[str, ImageSplit, int], Loader], most_train: int, seed: int
 ) -> MeasuredImages:
     """Return the loaders of what is measured.
 
     Args:
         dataset: with its splits.
-        normalisation: of the images.
-        device: where batches go.
+        loader: of a split's name, the split or some of its images, and a batch size; in natural order.
         most_train: of a larger training set so many images are measured, see :func:`measured_rows`.
         seed: of their choice.
-        num_workers: as for the loaders of training.
     """
     train = dataset.train
     if len(train) > most_train:
         train = RowsOfSplit(train, measured_rows(train.targets, dataset.groups["tail"], most_train, seed))
     splits = {"train": train, "validation": dataset.validation, "test": dataset.test}
-
-    def loader(split: ImageSplit) -> ImageLoader:
-        return ImageLoader(
-            split,
-            lambda epoch: np.arange(len(split)),
-            batch_size=BATCH_SIZE,
-            normalisation=normalisation,
-            device=device,
-            num_workers=num_workers,
-        )
-
-    loaders = {name: loader(split) for name, split in splits.items() if split is not None}
+    loaders = {name: loader(name, split, BATCH_SIZE) for name, split in splits.items() if split is not None}
     return MeasuredImages(loaders, train)
 
 
@@ -104,17 +86,16 @@ def measured_rows(targets: NDArray[np.uint8], tail: Sequence[int], number: int, 
 
 
 @torch.no_grad()
-def spaces_of(forward: Forward, image_shape: tuple[int, ...], device: torch.device) -> list[Space]:
+def spaces_of(forward: Forward, input_shape: tuple[int, ...], device: torch.device) -> list[Space]:
     """Return the spaces of a method as it names them, from a grey image in eval mode.
 
     Args:
         forward: the method.
-        image_shape: (H, W, 3).
+        input_shape: of what a batch holds of one image, e.g. (3, H, W).
         device: of the method.
     """
-    height, width, channels = image_shape
     with _eval_mode(forward):
-        output = forward(torch.zeros(1, channels, height, width, device=device))
+        output = forward(torch.zeros(1, *input_shape, device=device))
     class_wise = [Space(name=name, kind="class", dim=t.shape[2]) for name, t in output.class_spaces.items()]
     image_wise = [Space(name=name, kind="image", dim=t.shape[1]) for name, t in output.image_spaces.items()]
     return class_wise + image_wise
@@ -270,7 +251,7 @@ def _in_order(parts: list[tuple[NDArray[np.int64], NDArray[Any]]]) -> NDArray[An
 
 @torch.no_grad()
 def _pass_over(
-    forward: Forward, loader: ImageLoader, looks: _Looks | None, *, keep: bool, has_spaces: bool
+    forward: Forward, loader: Loader, looks: _Looks | None, *, keep: bool, has_spaces: bool
 ) -> _Pass:
     passed = _Pass()
     num_positives = int(loader.split.targets.sum())

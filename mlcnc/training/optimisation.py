@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import torch
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from mlcnc.config import TrainingConfig
@@ -25,6 +26,27 @@ def build_optimiser(
     return kinds[training.optimiser](groups, lr=training.lr, fused=fused)
 
 
+def with_backbone_rate(
+    groups: list[dict[str, Any]], backbone: nn.Module, lr: float, factor: float
+) -> list[dict[str, Any]]:
+    """Return parameter groups without frozen parameters, those of the backbone with a rate of their own.
+
+    Args:
+        groups: of a method.
+        backbone: part of it, or not.
+        lr: of all others.
+        factor: rate of the backbone over that of the others; 1 leaves the groups whole.
+    """
+    own = set() if factor == 1.0 else {id(parameter) for parameter in backbone.parameters()}
+    split = []
+    for inside in (False, True):
+        for group in groups:
+            chosen = [part for part in group["params"] if part.requires_grad and (id(part) in own) == inside]
+            if chosen or not inside:
+                split.append({**group, "params": chosen, "lr": lr * factor if inside else lr})
+    return split
+
+
 def build_schedule(
     training: TrainingConfig, optimiser: torch.optim.Optimizer, updates_an_epoch: int
 ) -> LRScheduler:
@@ -40,11 +62,10 @@ def build_schedule(
         rise = training.lr_rise
         # torch divides by the number of rising updates less one, which is 0 for a rise of one update
         rise = rise * (1 + 1e-9) if rise * total == 1 else rise
+        peaks = [float(group["lr"]) for group in optimiser.param_groups]
         # the betas of Adam go down and up with the rate, as in the released code; SGD keeps its momentum
         cycled = training.optimiser != "sgd"
-        return OneCycleLR(
-            optimiser, max_lr=training.lr, total_steps=total, pct_start=rise, cycle_momentum=cycled
-        )
+        return OneCycleLR(optimiser, max_lr=peaks, total_steps=total, pct_start=rise, cycle_momentum=cycled)
     drops = [epoch * updates_an_epoch for epoch in training.lr_drops]
 
     def share(update: int) -> float:

@@ -67,16 +67,20 @@ def git_commit() -> str | None:
 
 
 def closing_sentence(store: RunStore, run_id: str) -> str:
-    """Return the result in one sentence: the epoch chosen on validation and its test mAP."""
+    """Return in one sentence the test mAP of the epoch chosen on validation, else of the last one."""
     run = store.open(run_id)
     best = run.best_epoch(SELECTION_METRIC)
     lines = {int(line["epoch"]): line for line in run.metrics()}
-    if best is None:
-        return f"run {run_id}: {len(lines)} epochs logged, no validation mAP"
-    measured = sum(SELECTION_METRIC in line for line in lines.values())
+    tested = [epoch for epoch, line in lines.items() if "test/map_total" in line]
+    if best is None and not tested:
+        return f"run {run_id}: {len(lines)} epochs logged, none measured"
+    epoch = tested[-1] if best is None else best
     parts = " / ".join(
-        f"{group} {lines[best][f'test/map_{group}']:.1f}" for group in ("total", "head", "medium", "tail")
+        f"{group} {lines[epoch][f'test/map_{group}']:.1f}" for group in ("total", "head", "medium", "tail")
     )
+    if best is None:
+        return f"run {run_id}: last measured epoch {epoch + 1} of {len(lines)}, no validation, test mAP {parts}"
+    measured = sum(SELECTION_METRIC in line for line in lines.values())
     return (
         f"run {run_id}: best epoch on validation {best + 1} of {len(lines)} ({measured} measured), "
         f"test mAP {parts}"

@@ -66,7 +66,7 @@ def choose_samples(
 
 
 def sample_arrays(dataset: MultiLabelDataset, choice: SampleChoice) -> dict[str, NDArray[Any]]:
-    """Return what ``samples.safetensors`` holds beside pictures: pairs, targets, probe images with boxes."""
+    """Return what ``samples.safetensors`` holds beside the images: pairs, targets, probes with boxes."""
     arrays: dict[str, NDArray[Any]] = {
         "samples/image_index": choice.image_index,
         "samples/class_index": choice.class_index,
@@ -76,7 +76,6 @@ def sample_arrays(dataset: MultiLabelDataset, choice: SampleChoice) -> dict[str,
     if dataset.validation is not None:
         arrays["validation/targets"] = dataset.validation.targets.astype(np.uint8)
     if len(choice.probes):
-        arrays["probes/images"] = np.stack([dataset.test.image(int(i)) for i in choice.probes])
         arrays["probes/image_index"] = choice.probes
         arrays["probes/split"] = np.ones(len(choice.probes), dtype=np.uint8)
         arrays["probes/targets"] = dataset.test.targets[choice.probes].astype(np.uint8)

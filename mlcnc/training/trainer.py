@@ -22,22 +22,21 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mlcnc import stopping
-from mlcnc.config import ExperimentConfig, default_stem, parse
-from mlcnc.data import MultiLabelDataset, build_dataset
-from mlcnc.data.augmentation import LightAugmentation
-from mlcnc.data.loader import ImageLoader
-from mlcnc.data.protocol import Normalisation
+from mlcnc.config import DataConfig, ExperimentConfig, default_stem, parse
+from mlcnc.data import DatasetRequest, MultiLabelDataset, build_dataset, dataset_facts
 from mlcnc.data.samplers import build_sampler
 from mlcnc.errors import ConfigError
 from mlcnc.methods.method import Method, Moment, TrainingStatistics, build_method
-from mlcnc.models.backbone import build_backbone
+from mlcnc.models import build_backbone, cut
 from mlcnc.store import RunStore, RunWriter, new_run_id, require_free_space
+from mlcnc.training.batches import Batches, ImageBatches, Loader, seen_images
+from mlcnc.training.cached_batches import cached_batches
 from mlcnc.training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from mlcnc.training.device import select_device
 from mlcnc.training.loss_record import LossRecord
 from mlcnc.training.measurement import MeasuredImages, measure, measured_images, spaces_of
-from mlcnc.training.optimisation import build_optimiser, build_schedule
-from mlcnc.training.pictures import picture_arrays
+from mlcnc.training.optimisation import build_optimiser, build_schedule, with_backbone_rate
+from mlcnc.training.pictures import image_arrays
 from mlcnc.training.progress import EpochProgress, progress_of
 from mlcnc.training.record import SELECTION_METRIC, closing_sentence, create_writer, git_commit
 from mlcnc.training.sample_choice import SampleChoice, choose_samples, sample_arrays
@@ -55,6 +54,7 @@ class Experiment:
         step: the same as Fabric wraps it; its ``loss`` is a training step, its call a forward pass.
         loaders: of the training images, one a stream of the method.
         images: what is measured.
+        input_shape: of what a loader gives of one image: (3, H, W), or that of its map where maps are cached.
         average: of the weights, where one is kept.
         best: epoch and value of the best validation mAP so far.
     """
@@ -64,8 +64,9 @@ class Experiment:
     fabric: Fabric
     method: Method
     step: _FabricModule
-    loaders: Sequence[ImageLoader]
+    loaders: Sequence[Loader]
     images: MeasuredImages
+    input_shape: tuple[int, ...]
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     average: AveragedModel | None
@@ -78,24 +79,49 @@ class Experiment:
             loader.close()
 
 
-def build(config: ExperimentConfig) -> Experiment:
+def build(config: ExperimentConfig, say: Callable[[str], None] = lambda text: None) -> Experiment:
     """Return all objects of a run, seeded by ``config.training.seed``.
+
+    Args:
+        config: all settings.
+        say: receives sentences on the data, and on maps that are computed once.
 
     Raises:
         ConfigError: a setting does not fit this machine or the data set.
+        DataError: photographs are missing or damaged.
         WeightsUnavailableError: pre-trained weights are asked for and cannot be had.
     """
-    data, training = config.data, config.training
+    data, model, training = config.data, config.model, config.training
     if training.num_threads is not None:
         torch.set_num_threads(training.num_threads)
     device, device_note = select_device(training.device)
     half = device.type == "cuda" and training.mixed_precision
     fabric = Fabric(accelerator=device.type, devices=1, precision="bf16-mixed" if half else "32-true")
 
-    dataset = build_dataset(data.dataset, seed=data.seed, size=data.image_size)
-    num_samples = data.num_samples or len(dataset.train)
+    facts = dataset_facts(data.dataset)
+    if facts.root is not None:
+        facts.root(dataset_request(data).root)  # what is missing is said before any weights are downloaded
+
     torch.manual_seed(training.seed)
-    backbone = build_backbone(config.model.backbone, weights=config.model.weights)
+    backbone = build_backbone(
+        model.backbone,
+        weights=model.weights,
+        weights_file=model.weights_file,
+        stage=model.stage,
+        frozen=model.frozen,
+        trained_blocks=model.trained_blocks,
+        image_size=data.image_size,
+    )
+    config = settled(config, backbone.size)
+    dataset = build_dataset(data.dataset, dataset_request(config.data))
+    for note in dataset.notes:
+        say(note)
+    seen = seen_images(dataset, config.data, backbone)
+    batches: Batches = ImageBatches(seen, fabric.device, data.num_workers, training.seed)
+    if model.frozen == "all" and model.cache_maps:
+        frozen, backbone = cut(backbone)
+        batches = cached_batches(config, seen, frozen, fabric.device, say)
+
     statistics = TrainingStatistics(
         dataset.class_names, dataset.class_counts, dataset.co_occurrence, len(dataset.train)
     )
@@ -103,44 +129,70 @@ def build(config: ExperimentConfig) -> Experiment:
     if device.type != "mps":
         method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
 
-    normalisation = dataset.normalisation
-    if backbone.mean is not None and backbone.std is not None:
-        normalisation = Normalisation(backbone.mean, backbone.std)
+    num_samples = data.num_samples or len(dataset.train)
     loaders = [
-        ImageLoader(
-            dataset.train,
+        batches.training(
             build_sampler(sampler, dataset.train.targets, num_samples, training.seed).indices,
-            batch_size=training.batch_size,
-            seed=training.seed,
-            stream=stream,
-            augmentation=dataset.augmentation
-            or LightAugmentation(flip=data.flip, shift=data.shift, jitter=data.jitter),
-            normalisation=normalisation,
-            device=fabric.device,
-            num_workers=data.num_workers,
+            training.batch_size,
+            stream,
         )
         for stream, sampler in enumerate(streams_of(config))
     ]
 
-    optimiser = build_optimiser(training, method.parameter_groups(training.weight_decay), device)
+    groups = method.parameter_groups(training.weight_decay)
+    groups = with_backbone_rate(groups, backbone, training.lr, training.backbone_lr_factor)
+    optimiser = build_optimiser(training, groups, device)
     updates_an_epoch = -(-loaders[0].num_batches(0) // training.accumulation)
     schedule = build_schedule(training, optimiser, updates_an_epoch)
     step = fabric.setup_module(method)
     step.mark_forward_method("loss")
     return Experiment(
         config=config,
-        dataset=dataset,
+        dataset=seen.dataset,
         fabric=fabric,
         method=method,
         step=step,
         loaders=loaders,
-        images=measured_images(
-            dataset, normalisation, fabric.device, training.num_measured_train, training.seed, data.num_workers
-        ),
+        images=measured_images(seen.dataset, batches.measured, training.num_measured_train, training.seed),
+        input_shape=batches.input_shape,
         optimiser=fabric.setup_optimizers(optimiser),  # type: ignore[arg-type]  # Fabric's wrapper is one
         schedule=schedule,
         average=_moving_average(method, training.ema_decay),
         device_note=device_note,
+    )
+
+
+def settled(config: ExperimentConfig, size: int) -> ExperimentConfig:
+    """Return the config as a run stores it, which means the same whatever the current folder is.
+
+    The side of the images is its own, else ``size`` where the data set offers it; folder and weights file are
+    absolute.
+    """
+    data, model = config.data, config.model
+    offered = dataset_facts(data.dataset).image_sizes
+    size = data.image_size or (size if not offered or size in offered else offered[0])
+    root = None if data.root is None else str(Path(data.root).expanduser().absolute())
+    weights = model.weights_file
+    if weights is not None and "://" not in weights:
+        weights = str(Path(weights).expanduser().absolute())
+    return config.model_copy(
+        update={
+            "data": data.model_copy(update={"image_size": size, "root": root}),
+            "model": model.model_copy(update={"weights_file": weights}),
+        }
+    )
+
+
+def dataset_request(data: DataConfig) -> DatasetRequest:
+    """Return what the settings ask of a data set."""
+    return DatasetRequest(
+        seed=data.seed,
+        size=data.image_size,
+        root=None if data.root is None else Path(data.root).expanduser(),
+        annotations=data.annotations,
+        difficult=data.difficult,
+        test_images=data.test_images,
+        damaged=data.damaged,
     )
 
 
@@ -201,11 +253,15 @@ def train_epoch(
     for index, batches in enumerate(streams):
         losses = experiment.step.loss(batches, Moment(epoch, index))
         done = index - index % training.accumulation  # steps before those of this update
+        if index == done:
+            # only now: the memory of the old gradients is that of the new ones, which is quicker on a CPU
+            experiment.optimiser.zero_grad(set_to_none=True)
         experiment.fabric.backward(losses.total / min(training.accumulation, num_batches - done))
         if (index + 1) % training.accumulation == 0 or index + 1 == num_batches:
             update(experiment)
         record.add(losses, len(batches[0].targets))
         report(EpochProgress(index + 1, num_batches, len(batches[0].targets), record.latest))
+    experiment.optimiser.zero_grad(set_to_none=True)
     method.end_epoch(lambda tensor: cast(Tensor, experiment.fabric.all_reduce(tensor, reduce_op="sum")))
     metrics = {f"train/{name}": value for name, value in record.means().items()}
     metrics["lr"] = float(experiment.schedule.get_last_lr()[0])
@@ -223,7 +279,6 @@ def update(experiment: Experiment) -> None:
         )
     experiment.optimiser.step()
     experiment.schedule.step()
-    experiment.optimiser.zero_grad(set_to_none=True)
     if experiment.average is not None:
         experiment.average.update_parameters(experiment.method.averaged)
 
@@ -307,13 +362,13 @@ def train(
     stopping.raise_if_asked()
     require_free_space(runs_root)
     run_id, commit = run_id or new_run_id(runs_root, default_stem(config)), git_commit()
-    with closing(build(config)) as experiment:
+    with closing(build(config, say)) as experiment:
         say(experiment.device_note)
         dataset, device = experiment.dataset, experiment.fabric.device
-        spaces = spaces_of(experiment.step, dataset.test.image(0).shape, device)
+        spaces = spaces_of(experiment.step, experiment.input_shape, device)
         with (
             stopping.uninterrupted(),
-            create_writer(config, dataset, spaces, device, runs_root, run_id, commit) as writer,
+            create_writer(experiment.config, dataset, spaces, device, runs_root, run_id, commit) as writer,
         ):
             say(
                 f"run {run_id}: {config.training.epochs} epochs of {config.method.title} on "
@@ -346,7 +401,7 @@ def resume(
         say(f"run {run_id} is complete: all {config.training.epochs} epochs are logged")
         return run_id
     # locked first: of two that resume at once, one is refused before it costs anything
-    with RunWriter.lock(run) as lock, closing(build(config)) as experiment:
+    with RunWriter.lock(run) as lock, closing(build(config, say)) as experiment:
         # killed before the first checkpoint there is nothing to restore: the first epoch is trained again
         begun_only = config.training.checkpoint and not has_checkpoint(run.folder) and len(run.metrics()) <= 1
         first = 0 if begun_only else load_checkpoint(experiment, run.folder, say)
@@ -392,8 +447,8 @@ def run_epochs(
             samples: dict[str, NDArray[Any]] = {}
             if training.arrays_every and first == 0:
                 samples = sample_arrays(experiment.dataset, choice)
-                samples |= picture_arrays(
-                    experiment.images.train, experiment.dataset.test, choice, training.num_pictures
+                samples |= image_arrays(
+                    experiment.dataset, experiment.images.train, choice, training.num_pictures
                 )
         if samples:
             writer.log_samples(samples)

@@ -4,17 +4,9 @@ import shutil
 import pytest
 
 from mlcnc.cli import build_parser, config_of, main
-from mlcnc.config import (
-    PRESETS,
-    ExperimentConfig,
-    leaf_fields,
-    override,
-    parse,
-    preset,
-    read_file,
-    with_width,
-)
+from mlcnc.config import ExperimentConfig, leaf_fields, override, parse, read_file
 from mlcnc.errors import ConfigError
+from mlcnc.presets import PRESETS, preset, with_width
 from mlcnc.store import RunStore
 
 

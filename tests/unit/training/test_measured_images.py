@@ -7,6 +7,7 @@ import torch
 from mlcnc.data.protocol import Normalisation
 from mlcnc.store import RunStore
 from mlcnc.training import train
+from mlcnc.training.batches import ImageBatches, SeenImages
 from mlcnc.training.measurement import measured_images, measured_rows
 from tests.processes.small_training import few_images, small_config, use_few_images
 
@@ -36,8 +37,10 @@ def test_a_large_tail_does_not_push_out_the_rest():
 
 @pytest.mark.parametrize(("most", "expected"), [(37, 37), (36, 36), (20, 20)])
 def test_the_sample_is_what_is_measured(most, expected):
-    dataset = few_images("few")
-    images = measured_images(dataset, Normalisation(), torch.device("cpu"), most, 0, None)
+    few = few_images("few")
+    seen = SeenImages(few, lambda image: image, Normalisation(), flip=False)
+    batches = ImageBatches(seen, torch.device("cpu"), None, 0)
+    images = measured_images(few, batches.measured, most, 0)
     assert len(images.train) == expected
     assert images.loaders["train"].num_images == expected
     (batch,) = images.loaders["train"].epoch(0)
