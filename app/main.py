@@ -1,4 +1,4 @@
-"""Declares the pages: ``streamlit run app/main.py [-- --runs FOLDER]``."""
+"""Declares the pages: ``streamlit run app/main.py [-- --runs FOLDER --data-root DIR]``."""
 
 import sys
 from pathlib import Path

@@ -28,13 +28,23 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 def runs_root() -> Path:
     """Return the runs folder: ``--runs`` after ``--``, else MLCNC_RUNS, else the project's own."""
+    return Path(_argument("--runs") or os.environ.get("MLCNC_RUNS") or PROJECT / "runs").expanduser()
+
+
+def data_root() -> str | None:
+    """Return the folder of photographs: ``--data-root`` after ``--``, else MLCNC_DATA, else None."""
+    named = _argument("--data-root") or os.environ.get("MLCNC_DATA")
+    return str(Path(named).expanduser().absolute()) if named else None
+
+
+def _argument(name: str) -> str | None:
     arguments = sys.argv[1:]
     for index, argument in enumerate(arguments):
-        if argument == "--runs" and index + 1 < len(arguments):
-            return Path(arguments[index + 1]).expanduser()
-        if argument.startswith("--runs="):
-            return Path(argument.removeprefix("--runs=")).expanduser()
-    return Path(os.environ.get("MLCNC_RUNS") or PROJECT / "runs").expanduser()
+        if argument == name and index + 1 < len(arguments):
+            return arguments[index + 1]
+        if argument.startswith(f"{name}="):
+            return argument.removeprefix(f"{name}=")
+    return None
 
 
 def scanned() -> tuple[list[Run], list[RunProblem]]:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from PIL import Image
 
+from app.figures.backdrop import add_backdrop
 from app.figures.style import OPTIMUM_COLOUR, finished
 from mlcnc.analysis.attention import ProbeRecord
 
@@ -23,28 +24,22 @@ RISING = [
 """Viridis that fades in, so that the picture stays clear where nobody looks."""
 
 
-def attention_overlay(record: ProbeRecord, opacity: float, *, peak: float | None = None) -> go.Figure:
+def attention_overlay(
+    record: ProbeRecord, opacity: float, *, peak: float | None = None, backdrop: str | None = None
+) -> go.Figure:
     """Return the image with its attention cells over it and the boxes of the class.
 
     Args:
-        record: image, attention and boxes.
+        record: image, attention and boxes; an image that the run does not store is grey.
         opacity: of the attention, 0 to 1.
         peak: end of the colour scale as share of attention; None takes the map's own largest cell.
+        backdrop: address of a photograph in place of the image of the record.
     """
-    height, width = record.image.shape[:2]
+    height, width = record.size
     rows, columns = record.attention.shape
     figure = go.Figure()
-    figure.add_layout_image(
-        source=image_address(record.image),
-        x=0,
-        y=0,
-        sizex=width,
-        sizey=height,
-        xref="x",
-        yref="y",
-        sizing="stretch",
-        layer="below",
-    )
+    address = backdrop or (None if record.image is None else image_address(record.image))
+    add_backdrop(figure, address, record.size, is_photograph=backdrop is not None)
     figure.add_heatmap(
         z=(100 * record.attention).round(3),
         x=(np.arange(columns) + 0.5) * width / columns,

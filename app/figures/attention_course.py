@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from app.figures.attention import RISING, enlarged, image_address
+from app.figures.backdrop import add_backdrop
 from app.figures.player import with_player
 from app.figures.style import OPTIMUM_COLOUR, finished
 from mlcnc.analysis.attention import AttentionCourse, mass_cells
@@ -18,7 +19,12 @@ SHARE = 0.8
 
 
 def attention_course_figure(
-    courses: Sequence[tuple[str, AttentionCourse]], *, opacity: float, smooth: bool = False, start: int = -1
+    courses: Sequence[tuple[str, AttentionCourse]],
+    *,
+    opacity: float,
+    smooth: bool = False,
+    start: int = -1,
+    backdrops: Sequence[str | None] = (),
 ) -> go.Figure:
     """Return the pictures side by side with attention cells, outline and object boxes; epochs are frames.
 
@@ -27,6 +33,8 @@ def attention_course_figure(
         opacity: of the attention, 0 to 1.
         smooth: draw an interpolation between the middles of the cells instead of the cells.
         start: index of the epoch shown first.
+        backdrops: one a run, the address of a photograph in place of the image that the run stores, or None;
+            where there is neither it is grey.
 
     Returns:
         The colour scale is the same for every run and epoch and ends at the brightest cell of all. Runs
@@ -40,7 +48,7 @@ def attention_course_figure(
     width = (1 - gap * (len(courses) - 1)) / len(courses)
     for number, (name, course) in enumerate(courses):
         suffix = "" if number == 0 else str(number + 1)
-        tall, wide = course.image.shape[:2]
+        tall, wide = course.size
         rows, columns = course.maps.shape[1:]
         figure.add_heatmap(
             x=(np.arange(columns) + 0.5) * wide / columns,
@@ -71,17 +79,10 @@ def attention_course_figure(
             yaxis=f"y{suffix}",
         )
         start_at = number * (width + gap)
-        figure.add_layout_image(
-            source=image_address(enlarged(course.image)),
-            x=0,
-            y=0,
-            sizex=wide,
-            sizey=tall,
-            xref=f"x{suffix}",
-            yref=f"y{suffix}",
-            sizing="stretch",
-            layer="below",
-        )
+        own = None if course.image is None else image_address(enlarged(course.image))
+        address = backdrops[number] if backdrops else None
+        axes = f"x{suffix}", f"y{suffix}"
+        add_backdrop(figure, address or own, course.size, axes=axes, is_photograph=address is not None)
         for x0, y0, x1, y1 in course.boxes:
             figure.add_shape(
                 type="rect",
@@ -157,7 +158,7 @@ def _shown(course: AttentionCourse, epoch: int) -> NDArray[np.float32]:
 def _outline(course: AttentionCourse, epoch: int) -> dict[str, NDArray[np.float32]]:
     """Return the border of the cells that hold most attention, as pieces of lines in pixels."""
     inside = np.pad(mass_cells(course.maps[nearest_index(course, epoch)], SHARE), 1)
-    tall, wide = course.image.shape[:2]
+    tall, wide = course.size
     rows, columns = course.maps.shape[1:]
     flat, upright = np.argwhere(np.diff(inside, axis=0)), np.argwhere(np.diff(inside, axis=1))
     x = np.concatenate([_pieces(flat[:, 1] - 1, flat[:, 1]), _pieces(upright[:, 1], upright[:, 1])])

@@ -10,10 +10,13 @@ import streamlit as st
 
 from app.figures.angle_panels import AnglePanel, angle_panels
 from app.figures.attention import attention_overlay
+from app.figures.backdrop import holds_photograph
 from app.figures.blind_quiz import Look, quiz_buckets, quiz_curves
 from app.session import remembered
 from app.widgets.chart import show_chart
+from app.widgets.downloads import mode_bar
 from app.widgets.plain_text import plain
+from app.widgets.stored_picture import photograph_of, say_where_photographs_are
 from mlcnc.analysis.attention import attention_epochs, localisation, localisation_sentence, probe_attention
 from mlcnc.analysis.blind_quiz import Hand, Quantity, reading, reading_sentence
 from mlcnc.analysis.common_probe import common_probe
@@ -157,6 +160,7 @@ def _attention(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
     ]
     peak = max((float(np.max(record.attention)) for record in records if record is not None), default=None)
     st.markdown(f"Where does **{plain(probe.class_name)}** look in this image?")
+    say_where_photographs_are(runs)
     for column, run, epoch, record, name in zip(
         st.columns(len(runs)), runs, epochs, records, names, strict=True
     ):
@@ -166,11 +170,12 @@ def _attention(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
         said = "" if found is None else localisation_sentence(found)
         with column:
             st.markdown(f"**{name}**")
-            overlay = attention_overlay(record, 0.75, peak=peak)
+            overlay = attention_overlay(record, 0.75, peak=peak, backdrop=photograph_of(run, record))
             overlay.update_traces(showscale=False, selector={"type": "heatmap"})
             st.plotly_chart(
                 overlay.update_layout(height=260),
                 key=f"quiz_attention_{names.index(name)}",
+                config=mode_bar("quiz_attention", camera=not holds_photograph(overlay)),
                 alt=f"{name}: attention of {probe.class_name} over one test image. {said}",
             )
             st.caption(said)

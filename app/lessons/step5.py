@@ -14,6 +14,7 @@ from app.widgets.chart import show_chart
 from app.widgets.controls import pick_epoch
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection
+from app.widgets.stored_picture import photograph_of, say_where_photographs_are
 from mlcnc.analysis.attention import (
     attention_epochs,
     attention_sentence,
@@ -221,6 +222,7 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
         epoch = pick_epoch(remembered(attention_epochs, run))
     probe = chosen if chosen in pairs else options[0]
     at = nearest_array_epoch(run, epoch) or 0
+    say_where_photographs_are([run])
     for column, name in zip(st.columns(2), pairs[probe][:2], strict=True):
         record = remembered(probe_attention, run, at, probe, run.info.class_names.index(name))
         if record is None:
@@ -230,7 +232,7 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
             st.markdown(f"**{plain(name)}** {plain(sentence.removeprefix(name).lstrip())}")
             rows, columns = record.attention.shape
             show_chart(
-                attention_overlay(record, 0.75),
+                attention_overlay(record, 0.75, backdrop=photograph_of(run, record)),
                 key=f"lesson5_attention_{pairs[probe].index(name)}",
                 title=f"Attention of {name}",
                 alt=f"Attention of {name} over the image. {sentence}",

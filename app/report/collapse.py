@@ -17,6 +17,11 @@ from mlcnc.analysis.variability import class_variability, variability_sentence
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 
+NO_PHOTOGRAPHS = (
+    "Where the ground is grey the run does not store the photograph, and a report holds none; the dashboard "
+    "shows it to who has the data set: streamlit run app/main.py -- --data-root DIR."
+)
+
 
 def own_space(run: Run) -> str:
     """Return the space of a run that a report shows: f, or else the first whose class means it stored."""
@@ -150,6 +155,8 @@ def attention(about: Reported) -> Section | None:
     ]
     if not parts:
         return None
+    if any(item.image is None for _, items in found for _, _, item in items):
+        parts.append(NO_PHOTOGRAPHS)
     rule = (
         "The first stored image of each bucket is shown, in the order of the test set; none was picked by hand."
     )

@@ -12,6 +12,7 @@ from app.widgets.plain_text import plain
 from app.widgets.run_pair import pick_pair
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from app.widgets.scroll_into_view import scroll_into_view
+from app.widgets.stored_picture import say_where_photographs_are
 from app.widgets.worst_classes import show_worst_classes
 from mlcnc.analysis.decisions import (
     class_results,
@@ -107,6 +108,7 @@ with answer:
             f"{plain(item_row.name)}, epoch {scores.epoch + 1}: {plain(decision_sentence(decided))} "
             f"Threshold {scores.threshold_words(class_index)}."
         )
+say_where_photographs_are([item for item, *_ in shown])
 kind = pick_kind(record)
 looked_at = remembered(probe_images, run, own.epoch)
 attended = with_attention(record, looked_at)

@@ -20,6 +20,7 @@ from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from app.widgets.sample_gallery import show_neighbours, show_samples
 from app.widgets.sample_selection import clear_selection
+from app.widgets.stored_picture import say_where_photographs_are
 from mlcnc.analysis.layouts import Layout
 from mlcnc.analysis.placement import Outcomes, Placement, outcomes, placement, placement_sentence
 from mlcnc.analysis.spaces import image_wise, spaces_sentence, spaces_with_samples
@@ -114,6 +115,7 @@ def map_and_gallery(
         if not shown:
             return
         try:
+            say_where_photographs_are([run])
             on_page = show_samples(run, table, shown, record, found)
             show_neighbours(run, table, record, on_page, of_images=record.space in image_wise(stored))
         except RunFormatError as error:

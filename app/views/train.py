@@ -9,6 +9,7 @@ from app.widgets.job_glove import known_glove, show_glove
 from app.widgets.job_list import show_ended, show_queue
 from app.widgets.job_live import show_live
 from app.widgets.job_permission import why_no_launch
+from app.widgets.job_photographs import known_data_root, show_photographs
 from app.widgets.job_presets import show_presets
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import MAX_PROBLEMS
@@ -35,8 +36,9 @@ with st.container():
 st.subheader("Start")
 glove = known_glove()
 show_presets(refused, glove)
+show_photographs(refused, active)
 with st.expander("Own settings", icon=":material/tune:", expanded=is_filled()):
-    show_form(refused, None if glove is None else str(glove.path))
+    show_form(refused, None if glove is None else str(glove.path), known_data_root())
 show_glove(refused, active)
 if len(active) < len(every):
     st.subheader("Ended")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.figures.backdrop import holds_photograph
 from app.figures.plain_names import with_plain_names
 from app.widgets.controls import how_to_read
 from app.widgets.downloads import Numbers, mode_bar, offer_downloads
@@ -43,7 +44,8 @@ def show_chart(
     Returns:
         Streamlit's selection where ``on_select`` is given, else None.
     """
-    settings: dict[str, Any] = {"key": key, "alt": alt, "config": mode_bar(key)}
+    photographs = holds_photograph(figure)
+    settings: dict[str, Any] = {"key": key, "alt": alt, "config": mode_bar(key, camera=not photographs)}
     event = None
     shown = with_plain_names(figure)
     if on_select is None:
@@ -54,5 +56,13 @@ def show_chart(
         below()
     with st.container(horizontal=True):
         how_to_read(reading, key=f"read_{key}")
-        offer_downloads(key, title, exported or figure, frame, alt=alt, reading=reading)
+        offer_downloads(
+            key,
+            title,
+            exported or figure,
+            frame,
+            alt=alt,
+            reading=reading,
+            photographs=photographs,
+        )
     return event

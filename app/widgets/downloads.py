@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.figures.backdrop import without_photographs
 from app.offline.page import MODE_BAR, Chart, Section, Table, offline_page
 
 Numbers = pd.DataFrame | Callable[[], pd.DataFrame]
@@ -46,9 +47,11 @@ def _shown(cell: object) -> str:
     return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
 
 
-def mode_bar(name: str) -> dict[str, Any]:
+def mode_bar(name: str, *, camera: bool = True) -> dict[str, Any]:
     """Return the configuration of a chart on a page; its camera saves ``name``.png at twice the size."""
-    return {**MODE_BAR, "toImageButtonOptions": {**MODE_BAR["toImageButtonOptions"], "filename": name}}
+    removed = MODE_BAR["modeBarButtonsToRemove"] + ([] if camera else ["toImage"])
+    options = {**MODE_BAR["toImageButtonOptions"], "filename": name}
+    return {**MODE_BAR, "modeBarButtonsToRemove": removed, "toImageButtonOptions": options}
 
 
 def offer_downloads(
@@ -59,8 +62,11 @@ def offer_downloads(
     *,
     alt: str = "",
     reading: str = "",
+    photographs: bool = False,
 ) -> None:
     """Offer the numbers and the chart behind one button; nothing is built before the click.
+
+    The downloaded chart holds no photograph that the run does not store: there it is grey.
 
     Args:
         name: of the files, without ending; also the key of the buttons.
@@ -69,6 +75,7 @@ def offer_downloads(
         frame: the plotted numbers, or what makes them; called after the click, so with everything bound.
         alt: the takeaway in words.
         reading: Markdown; how to read the chart.
+        photographs: whether the chart shows some on the page; then it has no camera either.
     """
 
     def numbers() -> pd.DataFrame:
@@ -86,11 +93,18 @@ def offer_downloads(
         st.download_button(
             "Chart (HTML, opens offline, 5 MB)",
             lambda: figure_page(
-                figure() if callable(figure) else figure, title, alt=alt, reading=reading, frame=numbers()
+                without_photographs(figure() if callable(figure) else figure),
+                title,
+                alt=alt,
+                reading=reading,
+                frame=numbers(),
             ),
             f"{name}.html",
             "text/html",
             key=f"html_{name}",
             on_click="ignore",
         )
-        st.caption("A PNG: the camera in the chart's own bar.")
+        if photographs:
+            st.caption("Photographs stay here: the downloaded chart has grey in their place.")
+        else:
+            st.caption("A PNG: the camera in the chart's own bar.")

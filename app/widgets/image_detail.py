@@ -17,6 +17,7 @@ from app.timing import timed
 from app.widgets.image_gallery import offer_attention
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
+from app.widgets.stored_picture import OPENED, photograph_address
 from mlcnc.analysis.attention import (
     AttentionCourse,
     attention_course,
@@ -72,10 +73,11 @@ def show_image(
     left, right = st.columns([1, 3])
     with left:
         shown = picture(run, remembered(picture_index, run), "test", image)
-        if shown is None:
+        seen = photograph_address(run, "test", image, OPENED) if shown is None else enlarged(shown)
+        if seen is None:
             st.caption("No picture of this image is stored.")
         else:
-            st.image(enlarged(shown), width="stretch", alt=f"Test image {image} with {has}")
+            st.image(seen, width="stretch", alt=f"Test image {image} with {has}")
         st.caption(f"It has: {plain(has)}.")
     with right:
         table = score_table(image, class_name, runs)
@@ -182,19 +184,24 @@ def show_attention(
         if not courses:
             st.info("The attention of this image is incomplete; another run may have it.")
             return
-        said = course_sentences(label, courses)
+        named = [(name, course) for name, _, course in courses]
+        said = course_sentences(label, named)
         st.markdown(plain(said))
         st.caption(
             "White line: around the fewest cells that hold 80 % of the attention. Dashed frame: the object. "
             "One colour scale for all pictures and epochs."
         )
+        photographs = tuple(
+            photograph_address(run, "test", image, OPENED) if course.image is None else None
+            for _, run, course in courses
+        )
         show_player(
-            _figure(tuple(pairs), class_index, opacity, smooth),
+            _figure(tuple(pairs), class_index, opacity, smooth, photographs),
             key="attention",
             title=f"Attention of {label} in test image {image}",
             alt=f"Attention of {label} over test image {image}. {said}",
             reading=READING,
-            frame=partial(course_frame, courses),
+            frame=partial(course_frame, named),
             parameter="frame",
         )
         for run, row, _ in looked:
@@ -203,17 +210,22 @@ def show_attention(
                 st.caption(f"{plain(row.name)}, {plain(said_of)}")
 
 
-def _courses(pairs: Sequence[tuple[str, Run, int]], class_index: int) -> list[tuple[str, AttentionCourse]]:
-    found = [(name, remembered(attention_course, run, probe, class_index)) for name, run, probe in pairs]
-    return [(name, course) for name, course in found if course is not None]
+def _courses(pairs: Sequence[tuple[str, Run, int]], class_index: int) -> list[tuple[str, Run, AttentionCourse]]:
+    found = [(name, run, remembered(attention_course, run, probe, class_index)) for name, run, probe in pairs]
+    return [(name, run, course) for name, run, course in found if course is not None]
 
 
 # shared and never changed: building it takes a third of the page's time
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={Run: run_identity})
 def _figure(
-    pairs: tuple[tuple[str, Run, int], ...], class_index: int, opacity: float, smooth: bool
+    pairs: tuple[tuple[str, Run, int], ...],
+    class_index: int,
+    opacity: float,
+    smooth: bool,
+    photographs: tuple[str | None, ...],
 ) -> go.Figure:
-    return attention_course_figure(_courses(pairs, class_index), opacity=opacity, smooth=smooth)
+    courses = [(name, course) for name, _, course in _courses(pairs, class_index)]
+    return attention_course_figure(courses, opacity=opacity, smooth=smooth, backdrops=photographs)
 
 
 def course_sentences(label: str, courses: Sequence[tuple[str, AttentionCourse]]) -> str:

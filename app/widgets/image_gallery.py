@@ -13,6 +13,7 @@ from app.widgets.plain_text import plain
 from app.widgets.scroll_into_view import ask_to_scroll
 from app.widgets.stored_picture import show_picture
 from mlcnc.analysis.decisions import KINDS, SHORT, Decisions
+from mlcnc.analysis.photographs import needs_data_folder
 from mlcnc.analysis.pictures import picture_index
 from mlcnc.store import Run
 
@@ -73,7 +74,7 @@ def show_gallery(
     if pages > 1:
         page = st.pagination(pages, key="page", bind="query-params")
     index = remembered(picture_index, run)
-    if not index.positions:
+    if not index.positions and not needs_data_folder(run):
         st.info(
             "This run kept no pictures: train with --training.num_pictures 2000 to see its images. "
             "The numbers below still open them."

@@ -72,7 +72,7 @@ def _live(refused: bool) -> None:
             if how_far is not None and job.state != "queued":
                 show_progress(job, how_far)
             elif _is_beginning(job):
-                st.progress(0.0, text="it begins")
+                st.progress(0.0, text=f"it begins{_last_words(job)}")
             show_use(job, run, curves, how_far)
         # another such box: the log below keeps its place, and so stays open, when the first curves come
         with st.container():
@@ -255,6 +255,15 @@ def _show_curves(curves: LiveCurves, num_epochs: int | None) -> None:
             )
     if curves.space is None:
         st.caption("This run measures no features, so that there is neither NC1 nor an angle between classes.")
+
+
+def _last_words(job: Job) -> str:
+    """Return the last line that a job printed after a colon, e.g. how far the maps of photographs are."""
+    try:
+        lines = jobs().log(job.job_id, max_bytes=2000).splitlines()
+    except MlcncError:
+        return ""
+    return f": {plain(lines[-1])}" if lines else ""
 
 
 def _show_log(job: Job) -> None:

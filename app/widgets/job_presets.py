@@ -11,8 +11,9 @@ import streamlit as st
 from app.widgets.job_actions import submit
 from mlcnc.analysis.form_fields import changed_settings
 from mlcnc.analysis.glove_file import GloveFile
-from mlcnc.config import override, preset, with_width
+from mlcnc.config import override
 from mlcnc.launch import Job, JobRequest
+from mlcnc.presets import preset, with_width
 
 COMPARED = ("etf", "trainable", "glove")
 

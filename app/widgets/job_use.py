@@ -50,7 +50,7 @@ def show_use(job: Job, run: Run | None, curves: LiveCurves | None, how_far: Prog
             if now.gpu_memory_bytes is not None:
                 st.metric("GPU memory", size(now.gpu_memory_bytes), width="content")
     device = run.status.device if run is not None and run.status.device else job.device
-    if device and job.request.kind != "glove":
+    if device and job.request.kind not in ("glove", "data"):
         st.caption(plain(f"On {device}{_why(job)}."))
 
 

@@ -26,6 +26,7 @@ _KINDS = {
     "evaluate": "evaluate",
     "gallery": "recorded runs",
     "glove": "GloVe download",
+    "data": "photographs download",
 }
 
 

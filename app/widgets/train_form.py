@@ -22,10 +22,12 @@ from mlcnc.analysis.form_fields import (
     value_at,
     with_kind,
 )
-from mlcnc.config import PRESETS, ExperimentConfig, leaf_fields, nested, override, preset
+from mlcnc.analysis.photographs import with_data_folder
+from mlcnc.config import ExperimentConfig, leaf_fields, nested, override
 from mlcnc.errors import ConfigError, MlcncError
 from mlcnc.launch import Device, Job, argv_of, command_line, obstacles
 from mlcnc.launch.request import request_of
+from mlcnc.presets import PRESETS, preset
 
 _FILLING = "form_filling"
 _LIMITS = ("device", "minutes", "megabytes")
@@ -103,12 +105,13 @@ def _preset_chosen() -> None:
 
 
 @st.fragment
-def show_form(refused: bool, glove_path: str | None) -> None:
+def show_form(refused: bool, glove_path: str | None, data_root: str | None) -> None:
     """Draw the form, what is wrong with it, its command, and the button that queues it.
 
     Args:
         refused: launching is off; everything can be looked at and the button does nothing.
         glove_path: a checked file of GloVe vectors, filled in where the form names none.
+        data_root: a folder of data sets, filled in where photographs are chosen and the form names none.
     """
     begun = _filling()
     name = st.selectbox(
@@ -128,7 +131,7 @@ def show_form(refused: bool, glove_path: str | None) -> None:
     found = known_devices()
     device, minutes, megabytes = _limits(found.devices, begun)
     try:
-        config = override(base, nested(values))
+        config = with_data_folder(override(base, nested(values)), data_root)
         request = request_of(
             {
                 "kind": "train",

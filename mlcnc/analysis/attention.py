@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlcnc.analysis.stored_probes import has_probes, has_sizes, probe_size
 from mlcnc.store import Run
 
 
@@ -15,7 +16,9 @@ class ProbeRecord:
     """One probe image and the attention of one class in it.
 
     Attributes:
-        image: (H, W, 3) uint8.
+        image: (H, W, 3) uint8, None where the run does not store it.
+        size: height and width of what the network saw, in pixels.
+        image_index: of the image, into the test split.
         attention: (h, w) float64, sums to 1.
         present: whether the image has the class.
         labels: names of the classes it has.
@@ -25,7 +28,9 @@ class ProbeRecord:
         epoch: from 0.
     """
 
-    image: NDArray[np.uint8]
+    image: NDArray[np.uint8] | None
+    size: tuple[int, int]
+    image_index: int
     attention: NDArray[np.float64]
     present: bool
     labels: tuple[str, ...]
@@ -63,18 +68,20 @@ def probe_attention(run: Run, epoch: int, probe: int, class_index: int) -> Probe
     """
     samples = run.samples()
     arrays = run.arrays(epoch)
-    if samples is None or "probes/images" not in samples or "probes/attention" not in arrays:
+    if not has_probes(samples) or "probes/attention" not in arrays:
         return None
     if not 0 <= probe < num_probes(run) or not 0 <= class_index < len(run.info.class_names):
         return None
-    image = samples.get("probes/images", probe)
+    size = probe_size(samples)
     attention = arrays.get("probes/attention", probe)[class_index].astype(np.float64)
     attention = attention / max(float(attention.sum()), 1e-12)  # float16 does not quite sum to 1
     targets = samples.get("probes/targets", probe)
     boxes = _boxes(samples.get("probes/boxes") if "probes/boxes" in samples else None, probe, class_index)
-    mass, chance = _inside(attention, image.shape[:2], boxes)
+    mass, chance = _inside(attention, size, boxes)
     return ProbeRecord(
-        image=image,
+        image=samples.get("probes/images", probe) if "probes/images" in samples else None,
+        size=size,
+        image_index=int(samples.get("probes/image_index", probe)),
         attention=attention,
         present=bool(targets[class_index]),
         labels=tuple(run.info.class_names[i] for i in np.flatnonzero(targets)),
@@ -90,7 +97,8 @@ class AttentionCourse:
     """The attention of one class in one probe image over the stored epochs.
 
     Attributes:
-        image: (H, W, 3) uint8.
+        image: (H, W, 3) uint8, None where the run does not store it.
+        size: height and width of what the network saw, in pixels.
         epochs: (E,) from 0.
         maps: (E, h, w) float32, each sums to 1.
         boxes: (M, 4) x0, y0, x1, y1 in pixels of the class's objects; empty where none or unknown.
@@ -99,7 +107,8 @@ class AttentionCourse:
         chance: share of the image's area inside the boxes; NaN without a box.
     """
 
-    image: NDArray[np.uint8]
+    image: NDArray[np.uint8] | None
+    size: tuple[int, int]
     epochs: tuple[int, ...]
     maps: NDArray[np.float32]
     boxes: NDArray[np.float64]
@@ -120,14 +129,14 @@ def attention_course(run: Run, probe: int, class_index: int) -> AttentionCourse 
     if not kept or len(kept) != len(epochs):
         return None
     first = kept[0]
-    size = first.image.shape[:2]
     return AttentionCourse(
         image=first.image,
+        size=first.size,
         epochs=tuple(epochs),
         maps=np.stack([record.attention for record in kept]).astype(np.float32),
         boxes=first.boxes,
         mass_in_box=np.array([np.nan if r.mass_in_box is None else r.mass_in_box for r in kept]),
-        peak_in_box=np.array([_peak_inside(record.attention, size, first.boxes) for record in kept]),
+        peak_in_box=np.array([_peak_inside(record.attention, record.size, first.boxes) for record in kept]),
         chance=float("nan") if first.chance is None else first.chance,
     )
 
@@ -178,10 +187,10 @@ def localisation(run: Run, epoch: int, class_index: int | None = None) -> Locali
         RunFormatError: a file is damaged.
     """
     samples, arrays = run.samples(), run.arrays(epoch)
-    if samples is None or "probes/boxes" not in samples or "probes/attention" not in arrays:
+    if not has_sizes(samples) or "probes/boxes" not in samples or "probes/attention" not in arrays:
         return None
     maps, table = arrays.get("probes/attention").astype(np.float64), samples.get("probes/boxes")
-    size = samples.get("probes/images", 0).shape[:2]
+    size = probe_size(samples)
     named = sorted({(int(row[0]), int(row[1])) for row in table})
     if not all(0 <= probe < len(maps) and 0 <= label < maps.shape[1] for probe, label in named):
         raise samples.damaged("probes/boxes names an image or a class that there is not")

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlcnc.store import Run
+from mlcnc.analysis.image_ids import stored_image_id
+from mlcnc.analysis.photographs import dataset_name
+from mlcnc.analysis.stored_probes import has_probes
+from mlcnc.store import ArrayFile, Run
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,10 @@ def common_probe(runs: Sequence[Run]) -> CommonProbe | None:
         RunFormatError: a file is damaged.
     """
     first = runs[0]
-    kept = [run.samples() for run in runs]
-    needed = ("probes/images", "probes/targets")
-    if any(samples is None or any(name not in samples for name in needed) for samples in kept):
+    kept = [samples for run in runs if has_probes(samples := run.samples())]
+    if len(kept) < len(runs) or not _same_images(runs, kept):
         return None
-    images = [samples.get("probes/images") for samples in kept if samples is not None]
-    if any(other.shape != images[0].shape or (other != images[0]).any() for other in images[1:]):
-        return None
-    targets = kept[0].get("probes/targets") if kept[0] is not None else np.zeros((0, 0))
+    targets = kept[0].get("probes/targets")
     counts = np.array(first.info.class_counts)
     tail = first.info.groups.get("tail", [])
     found = [int(i) for i in np.flatnonzero(targets[:, tail].any(axis=1))]
@@ -51,3 +50,17 @@ def common_probe(runs: Sequence[Run]) -> CommonProbe | None:
     present = np.flatnonzero(targets[found[0]])
     rarest = int(present[counts[present].argmin()])
     return CommonProbe(found[0], rarest, first.info.class_names[rarest])
+
+
+def _same_images(runs: Sequence[Run], kept: Sequence[ArrayFile]) -> bool:
+    if all("probes/images" in samples for samples in kept):
+        images = [samples.get("probes/images") for samples in kept]
+        return all(np.array_equal(other, images[0]) for other in images[1:])
+    named = [_named_probes(run, samples) for run, samples in zip(runs, kept, strict=True)]
+    return None not in named[0] and all(other == named[0] for other in named[1:])
+
+
+def _named_probes(run: Run, samples: ArrayFile) -> list[str | None]:
+    """Return the data set, then the id of each probe image; None where the run stored none."""
+    indices = samples.get("probes/image_index").tolist() if "probes/image_index" in samples else [-1]
+    return [dataset_name(run), *(stored_image_id(samples, "test", index) for index in indices)]

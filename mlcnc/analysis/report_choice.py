@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mlcnc.analysis.stored_probes import has_probes
 from mlcnc.store import Run
 
 BUCKET_ORDER = ("head", "medium", "tail")
@@ -29,7 +30,7 @@ def probe_of_each_bucket(run: Run) -> list[tuple[str, int, int]]:
         RunFormatError: the file is damaged.
     """
     samples = run.samples()
-    if samples is None or "probes/targets" not in samples or "probes/images" not in samples:
+    if not has_probes(samples):
         return []
     targets = samples.get("probes/targets").astype(bool)
     counts = np.array(run.info.class_counts)

@@ -282,7 +282,7 @@ _NOT_TRAINING = frozenset(
         "device",
         "num_threads",
     )
-) | {"data.num_workers"}
+) | {"data.num_workers", "data.root", "model.cache_maps"}
 
 
 def training_settings(row: RunRow) -> dict[str, str]:

@@ -30,7 +30,7 @@ from mlcnc.launch.machine import machine_id
 from mlcnc.launch.obstacles import obstacles
 from mlcnc.launch.processes import job_leader
 from mlcnc.launch.reading import JobReader, Record
-from mlcnc.launch.request import NEEDS_RUN, WRITES_RUN, JobRequest
+from mlcnc.launch.request import DOWNLOADS, NEEDS_RUN, WRITES_RUN, JobRequest
 from mlcnc.launch.resuming import resumed_request
 from mlcnc.launch.run_checks import check_run, with_device_of_run
 from mlcnc.launch.supervisor_start import SupervisorStart
@@ -90,7 +90,7 @@ class Jobs:
 
     def _queue(self, request: JobRequest, note: str = "", *, any_device: bool = False) -> Job:
         lock_folder()
-        if request.max_megabytes is not None and request.kind in ("gallery", "glove"):
+        if request.max_megabytes is not None and request.kind in ("gallery", *DOWNLOADS):
             raise LaunchError(
                 f"max_megabytes limits the folder of one run, which a job of kind {request.kind} does not "
                 "have; leave it out"
@@ -109,7 +109,7 @@ class Jobs:
                 request, more = with_device_of_run(request, run)
                 note = "; ".join(part for part in (note, more) if part)
         wanted = request.wanted_device()
-        if request.kind != "glove" and wanted != "auto":
+        if request.kind not in DOWNLOADS and wanted != "auto":
             chosen_device(wanted)
         require_free_space(self.runs_root)
         self._folder.make()

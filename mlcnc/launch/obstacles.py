@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 from pathlib import Path
 
-from mlcnc.config import DataConfig, ExperimentConfig
+from mlcnc.config import DataConfig, ExperimentConfig, ModelConfig
 from mlcnc.data import DatasetFacts, dataset_facts, samplers
 from mlcnc.errors import DataError, MlcncError, StoreError, UnknownDatasetError, nearest
 from mlcnc.glove import read_glove
@@ -25,11 +26,17 @@ def obstacles(config: ExperimentConfig, runs_root: str | Path, device: str = "au
     Returns:
         Empty where nothing is known to be wrong. Whether the memory suffices is not known before.
     """
-    found = [*_of_folder(runs_root), *_of_device(config, device), *_of_sampler(config.data)]
+    found = [
+        *_of_folder(runs_root),
+        *_of_device(config, device),
+        *_of_sampler(config.data),
+        *_of_backbone(config.model),
+    ]
     try:
         facts = dataset_facts(config.data.dataset)
     except UnknownDatasetError as error:
         return (*found, str(error))
+    found += _of_photographs(config.data, facts)
     return (*found, *_of_settings(config, facts), *_of_embedding(config, facts))
 
 
@@ -66,26 +73,62 @@ def _of_sampler(data: DataConfig) -> list[str]:
     return [f"data.sampler must be none or one of {', '.join(known)}, got {data.sampler!r}{hint}"]
 
 
+def _of_photographs(data: DataConfig, facts: DatasetFacts) -> list[str]:
+    if facts.root is None:
+        return []
+    try:
+        facts.root(None if data.root is None else Path(data.root).expanduser())
+    except DataError as error:
+        return [str(error)]
+    except (OSError, ValueError):
+        return [f"data.root must be a folder that can be read, got {data.root!r}"]
+    return []
+
+
 def _of_settings(config: ExperimentConfig, facts: DatasetFacts) -> list[str]:
     found = []
-    if config.data.image_size not in facts.image_sizes:
+    size = config.data.image_size
+    if size is not None and facts.image_sizes and size not in facts.image_sizes:
         sizes = ", ".join(str(size) for size in facts.image_sizes)
-        found.append(
-            f"data.image_size of {config.data.dataset} must be one of {sizes}, got {config.data.image_size}"
-        )
+        found.append(f"data.image_size of {config.data.dataset} must be one of {sizes}, got {size}")
     drawn = config.data.num_samples or facts.num_train
-    if config.training.batch_size > drawn:
+    if 0 < drawn < config.training.batch_size:
         found.append(
             f"training.batch_size {config.training.batch_size} is larger than the {drawn} images of an epoch; "
             f"choose at most {drawn}"
         )
-    if config.model.backbone == "small" and config.model.weights != "none":
-        found.append("model.weights: the small backbone has no pre-trained weights; use none")
+    return found
+
+
+def _of_backbone(model: ModelConfig) -> list[str]:
+    """Return what is known to be wrong with the backbone without torch."""
+    found, name, several = [], model.backbone, model.backbone.startswith(("timm/", "efficientnet_"))
+    if name == "small" and (model.weights != "none" or model.weights_file is not None):
+        setting = "weights" if model.weights_file is None else "weights_file"
+        found.append(f"model.{setting}: the small backbone has no pre-trained weights; use none")
+    elif (place := model.weights_file) is not None and "://" not in place:
+        path = Path(place).expanduser()
+        if not os.path.isfile(path):
+            found.append(
+                f"the weights file {path} is not there; name a file or an address in model.weights_file"
+            )
+    if several and importlib.util.find_spec("timm") is None:
+        found.append(
+            f"model.backbone {name} needs the package timm, which is not installed: pip install mlcnc[photos]"
+        )
+    if model.stage is not None and not several:
+        found.append(f"model.stage must be none for {name}, which has one map, got {model.stage}")
+    if model.trained_blocks and model.frozen != "all":
+        found.append(
+            f"model.trained_blocks must be 0 where model.frozen is {model.frozen}, got {model.trained_blocks}"
+        )
     return found
 
 
 def _of_embedding(config: ExperimentConfig, facts: DatasetFacts) -> list[str]:
     """Return what is wrong with the label embedding of a method that has one."""
+    if not facts.class_names:
+        return []  # of a data set whose classes are known when it is read
     settings, num_classes = config.method.model_dump(), len(facts.class_names)
     kind, dim = settings.get("label_embedding"), settings.get("embedding_dim")
     if kind == "etf" and dim is not None and dim < num_classes - 1:

@@ -11,16 +11,23 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from mlcnc.config import ExperimentConfig, nested, override, preset
+from mlcnc.config import ExperimentConfig, nested, override
+from mlcnc.data import is_on_disk
 from mlcnc.errors import ConfigError, LaunchError
+from mlcnc.presets import preset
 from mlcnc.store.schema import RUN_ID, SPACE_NAME
 
-Kind = Literal["train", "resume", "layout", "evaluate", "gallery", "glove"]
-KINDS: tuple[Kind, ...] = ("train", "resume", "layout", "evaluate", "gallery", "glove")
+Kind = Literal["train", "resume", "layout", "evaluate", "gallery", "glove", "data"]
+KINDS: tuple[Kind, ...] = ("train", "resume", "layout", "evaluate", "gallery", "glove", "data")
 NEEDS_RUN = frozenset({"resume", "layout", "evaluate"})
 WRITES_RUN = frozenset({"train", "resume"})
+DOWNLOADS = frozenset({"glove", "data"})
+"""They need the network and no device."""
+
 _DEVICE = "training.device"
 _GLOVE = "method.glove_path"
+_ROOT = "data.root"
+_WEIGHTS = "model.weights_file"
 # what the command line takes for None in place of a text
 _NO_VALUE = ("none", "null")
 
@@ -42,7 +49,10 @@ class JobRequest(BaseModel):
     neighbours: int = Field(15, ge=2, le=1000, description="layout: n_neighbors of UMAP")
     seed: int = Field(0, ge=0, description="layout: the same seed gives the same layout")
     only: str = Field("", max_length=64, description="gallery: only runs whose id contains this")
-    out: str | None = Field(None, max_length=4096, description="glove: folder of the vectors")
+    out: str | None = Field(None, max_length=4096, description="glove, data: the folder to fill")
+    dataset: str | None = Field(
+        None, pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$", description="data: the data set to download"
+    )
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|mps|cuda:\d{1,2})$", description="auto, cpu, mps or cuda:N"
     )
@@ -74,6 +84,8 @@ class JobRequest(BaseModel):
             raise ValueError(f"a job of kind {self.kind} needs the run_id of a run")
         if self.kind == "glove" and self.out is None:
             raise ValueError("a job of kind glove needs out, the folder in which the vectors are put")
+        if self.kind == "data" and (self.out is None or self.dataset is None):
+            raise ValueError("a job of kind data needs dataset, and out, the folder of data sets")
         if self.settings and self.kind != "train":
             raise ValueError(f"settings belong to train, a job of kind {self.kind} takes none")
         try:
@@ -113,13 +125,17 @@ class JobRequest(BaseModel):
                 f"the setting name must not be {name!r}, which means no name on a command line; "
                 "choose another or leave it out"
             )
-        path = values.get(_GLOVE)
-        method = request.config().method.model_dump()
+        config = request.config()
+        method = config.method.model_dump()
+        # those of who asks: the supervisor may have been started where variables name other places
         if method.get("label_embedding") == "glove" and method.get("glove_path") is None:
-            # that of who asks: the supervisor may have been started where it names another file
-            path = os.environ.get("MLCNC_GLOVE") or None
-        if path is not None:
-            values[_GLOVE] = str(Path(path).expanduser().absolute())
+            _fill(values, _GLOVE, "MLCNC_GLOVE")
+        if is_on_disk(config.data.dataset) and config.data.root is None:
+            _fill(values, _ROOT, "MLCNC_DATA")
+        for name in (_GLOVE, _ROOT, _WEIGHTS):
+            path = values.get(name)
+            if path is not None and "://" not in path:
+                values[name] = str(Path(path).expanduser().absolute())
         settings = nested({tuple(name.split(".")): value for name, value in values.items()})
         return request.model_copy(update={"settings": settings})
 
@@ -193,6 +209,8 @@ def argv_of(request: JobRequest, run_id: str | None, runs_root: str | Path) -> l
         case "glove":
             where = ["--out", request.out] if request.out else []
             return [*start, "glove", *where]
+        case "data":
+            return [*start, "data", "prepare", str(request.dataset), "--root", str(request.out), "--download"]
 
 
 def command_line(argv: list[str]) -> str:
@@ -204,6 +222,11 @@ def command_line(argv: list[str]) -> str:
     """
     words = ["mlcnc", *argv[3:]] if argv[1:3] == ["-m", "mlcnc"] else argv
     return shlex.join(words)
+
+
+def _fill(values: dict[str, Any], name: str, variable: str) -> None:
+    if path := os.environ.get(variable):
+        values[name] = path
 
 
 def _settings(request: JobRequest) -> list[str]:

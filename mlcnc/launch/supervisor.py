@@ -27,7 +27,7 @@ from mlcnc.launch.job_folder import JobFolder, is_cancelled, read_status, write_
 from mlcnc.launch.locks import device_lock_path, is_lock_of, try_lock
 from mlcnc.launch.processes import mark_of, own_mark
 from mlcnc.launch.reading import STOPPED_ON_REQUEST, JobReader, Record
-from mlcnc.launch.request import JobRequest, argv_of
+from mlcnc.launch.request import DOWNLOADS, JobRequest, argv_of
 from mlcnc.launch.state_keeper import RETRY_SECONDS, StateKeeper
 from mlcnc.launch.telemetry import GpuMeter
 from mlcnc.plugins import load_plugins
@@ -238,7 +238,7 @@ class Supervisor:
         """Return the lanes that a job may take, best first, each with the name of its lock."""
         request = record.entry.request
         try:
-            if request.kind == "glove":
+            if request.kind in DOWNLOADS:
                 return {NETWORK: NETWORK}
             return lanes_with_locks(request.wanted_device(), record.entry.gpu)
         except DevicesUnknownError as error:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlcnc.errors import RunFormatError, RunNotFoundError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SPACE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,31}$")
 OF_SPACE = re.compile(r"(?:train|validation|test)\.([a-z][a-z0-9_]{0,31})/")
 """Metrics and arrays of a space: split, space and what is measured."""
@@ -196,6 +196,31 @@ def _from_version_1(tree: dict[str, Any]) -> dict[str, Any]:
     return moved
 
 
+LATER_THAN_VERSION_2: dict[str, dict[str, Any]] = {
+    "data": {
+        "root": None, "annotations": None, "difficult": True, "test_images": "all", "damaged": "stop",
+        "augmentation": None, "test_mirror": False,
+    },
+    "model": {
+        "stage": None, "weights_file": None, "frozen": "nothing", "trained_blocks": 0, "cache_maps": True,
+        "cached_draws": 2,
+    },
+    "training": {"backbone_lr_factor": 1.0},
+}  # fmt: skip
+"""Settings that came with version 3, and what a run of version 2 did, which had no choice of them."""
+
+
+def _from_version_2(tree: dict[str, Any]) -> dict[str, Any]:
+    # version 2 knew neither photographs nor frozen backbones
+    moved = {**tree, "schema_version": 3}
+    config = tree.get("config")
+    sections = ("method", *LATER_THAN_VERSION_2)
+    if isinstance(config, dict) and all(isinstance(config.get(section), dict) for section in sections):
+        later = {name: {**settings, **config[name]} for name, settings in LATER_THAN_VERSION_2.items()}
+        moved["config"] = {**config, **later}
+    return moved
+
+
 def _is_of_version_1(config: Any) -> TypeGuard[dict[str, Any]]:
     if not isinstance(config, dict):
         return False
@@ -211,7 +236,11 @@ def _count(value: Any) -> int | None:
     return value if whole and 0 <= value <= MOST_COUNT else None
 
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {0: _from_version_0, 1: _from_version_1}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    0: _from_version_0,
+    1: _from_version_1,
+    2: _from_version_2,
+}
 """From a schema version to the function that returns the next version's tree of run.json."""
 
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from mlcnc.data.voc import voc07_lt_splits
 from mlcnc.metrics import measure_split
 from mlcnc.store import RunWriter, Space
 from tests.conftest import ROOT
@@ -33,6 +34,21 @@ def pictures(number):
     }
 
 
+def own_images(rng):
+    """Return probe images and pictures of test images, as a run keeps them that may."""
+    return {"probes/images": rng.integers(0, 255, (2, 16, 16, 3), dtype=np.uint8), **pictures(90)}
+
+
+def named_images(ids):
+    """Return what a run keeps that may store no picture."""
+    return {
+        "probes/size": np.array([16, 16]),
+        "probes/targets": np.eye(2, len(CLASSES), 0, np.uint8) + np.eye(2, len(CLASSES), 1, np.uint8),
+        "test/id_ends": np.cumsum([len(name.encode()) for name in ids]),
+        "test/id_bytes": np.frombuffer("".join(ids).encode(), np.uint8),
+    }
+
+
 def write_run(
     root,
     run_id,
@@ -51,6 +67,7 @@ def write_run(
     every=1,
     lr=0.1,
     dataset="toy-lt",
+    ids=None,
 ):
     """Write a run whose measurements are computed from random features, by the real metrics.
 
@@ -58,6 +75,7 @@ def write_run(
         method: ``mlc_nc`` with class-wise f and mu, ``erm`` with image-wise z and no attention, or None: another
             loop, which declares nothing and measures f.
         every: measured so many epochs apart, and at the last one.
+        ids: of the 90 test images; it stores these, and no pictures.
     """
     names = classes or CLASSES
     number = len(names)
@@ -99,14 +117,13 @@ def write_run(
         run.log_samples(
             {
                 "test/targets": targets,
-                "probes/images": rng.integers(0, 255, (2, 16, 16, 3), dtype=np.uint8),
                 "probes/image_index": np.arange(2),
                 "probes/targets": targets[:2],
                 "probes/boxes": np.array([[0, 0, 0, 0, 8, 8]], np.float32),
                 "samples/image_index": rows,
                 "samples/class_index": labels,
                 "samples/split": np.arange(len(rows)) % 2,
-                **pictures(len(targets)),
+                **(own_images(rng) if ids is None else named_images(ids)),
             }
         )
     for epoch in range(epochs):
@@ -289,11 +306,19 @@ def other_loop(root):
     write_run(root, "mine", method=None).finish()
 
 
+def photographs(root):
+    """Two runs of the same photographs, which may not be copied."""
+    ids = [f"test-{name}" for name in voc07_lt_splits()["test"].ids[:90]]
+    for name, embedding in (("voc-etf", "etf"), ("voc-own", "trainable")):
+        write_run(root, name, embedding=embedding, dataset="voc07-lt", ids=ids).finish()
+
+
 CATALOGUE = {
     maker.__name__: maker
     for maker in (
         none, one, full, running, no_epoch, lost, failed, broken, newer, damaged_arrays, damaged_samples,
         half_line, nothing_but_loss, nan, no_validation, slim, many_classes, analyzed, erm, mixed, sparse, other_loop,
+        photographs,
     )
 }  # fmt: skip
 

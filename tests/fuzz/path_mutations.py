@@ -53,6 +53,8 @@ def _sparse(rng: Random, path: Path, outside: Path) -> None:
             "coordinates",
             "samples/f",
             "pictures/ends",
+            "test/id_ends",
+            "test/id_bytes",
         ]
         head, size = sparse_header(shape, rng.choice(names))
     else:

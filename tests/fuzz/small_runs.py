@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 from mlcnc.store import RunStore
 from mlcnc.store.layouts import StoredLayout, write_layout
 from tests.app.conftest import write_run
+from tests.photograph_tree import id_arrays
 
 EPOCHS = 2
 SECRET = "what lies outside of the runs folder"
@@ -37,7 +38,12 @@ def write_whole_run(root: Path, run_id: str) -> Path:
         if path.name != "0000.safetensors":
             arrays = {name: array for name, array in arrays.items() if not name.startswith("train")}
         save_file(arrays, path)
-    pairs = len(load_file(folder / "samples.safetensors")["samples/split"])
+    samples = load_file(folder / "samples.safetensors")
+    named = id_arrays("test", [f"test-{image}" for image in range(90)]) | {"probes/size": np.array([16, 16])}
+    save_file(
+        {**samples, **named, **id_arrays("train", ["train-0", "", "train-2é"])}, folder / "samples.safetensors"
+    )
+    pairs = len(samples["samples/split"])
     for space in ("f", "mu"):
         coordinates = rng.normal(size=(EPOCHS, pairs, 2)).astype(np.float32)
         layout = StoredLayout(

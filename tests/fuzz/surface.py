@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -34,10 +35,12 @@ from mlcnc.analysis.findings import geometry_sentence as leads_sentence
 from mlcnc.analysis.findings import main_dataset, state_counts, undecided_sentence
 from mlcnc.analysis.geometry import closest_pairs, geometry_sentence
 from mlcnc.analysis.geometry_history import SUBJECTS, angle_counts, angle_history
+from mlcnc.analysis.image_ids import image_id
 from mlcnc.analysis.intervals import map_difference, map_intervals
 from mlcnc.analysis.label_pairs import label_pairs_course
 from mlcnc.analysis.layouts import median_step, pca_layout, sample_epochs, sample_table, umap_layout
 from mlcnc.analysis.live import collapse_sentence, live_curves, log_tail, progress, seconds_between
+from mlcnc.analysis.photographs import photograph, where_photographs_are
 from mlcnc.analysis.pictures import picture, picture_bytes, picture_index
 from mlcnc.analysis.placement import nearest_samples, outcomes, placement, placement_sentence
 from mlcnc.analysis.report_choice import detailed_runs, probe_of_each_bucket
@@ -47,7 +50,7 @@ from mlcnc.analysis.setting_groups import setting_groups, varying_settings
 from mlcnc.analysis.settings import setting_rows, settings_sentence
 from mlcnc.analysis.variability import variability_history, variability_sentence
 from mlcnc.analysis.verification import verify_run
-from mlcnc.errors import MlcncError
+from mlcnc.errors import DataError, MlcncError
 from mlcnc.store import Run, RunProblem, RunStore
 
 HEALTHY = "healthy"
@@ -181,6 +184,7 @@ def analyses(run: Run, other: Run) -> Iterator[tuple[str, Callable[[], Any]]]:
     )
     yield "epochs", lambda: attention_epochs(run)
     yield "samples", lambda: pictures_read(run)
+    yield "samples", lambda: photographs_named(run)
     yield "samples", lambda: sample_table(run)
     for space in ("f", "mu"):
         yield "epochs samples", lambda space=space: layout_read(pca_layout(run, space))
@@ -250,6 +254,15 @@ def angles_said(run: Run, subject: Any, split: str, space: str, centring: Any) -
         _ = (geometry_sentence(record), closest_pairs(record), angle_counts(record))
         for order in ("cluster", "name"):
             class_positions(record, order)
+
+
+def photographs_named(run: Run) -> None:
+    where_photographs_are([run], None)
+    for split, image in (("test", 0), ("test", 7), ("train", 2), ("test", 1_000_000)):
+        with suppress(MlcncError):
+            image_id(run, split, image)
+        with suppress(DataError):
+            photograph(run, sys.prefix, split, image, 64)
 
 
 def pictures_read(run: Run) -> None:

@@ -3,8 +3,9 @@
 import pytest
 
 from mlcnc.analysis.form_fields import COMMON, changed_settings, form_fields, value_at, with_kind
-from mlcnc.config import PRESETS, ExperimentConfig, leaf_fields, nested, override, preset
+from mlcnc.config import ExperimentConfig, leaf_fields, nested, override
 from mlcnc.errors import ConfigError
+from mlcnc.presets import PRESETS, preset
 
 METHOD, LOSS = ("method", "kind"), ("method", "classification", "kind")
 

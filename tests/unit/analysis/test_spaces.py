@@ -4,7 +4,8 @@ import pytest
 
 from mlcnc.analysis.recipe import unusual_settings
 from mlcnc.analysis.spaces import offered_spaces, space_for, spaces_sentence
-from mlcnc.config import PRESETS, override, preset
+from mlcnc.config import override
+from mlcnc.presets import PRESETS, preset
 from mlcnc.store import RunStore, RunWriter, Space
 
 F, MU, Z = Space(name="f", dim=8), Space(name="mu", dim=6), Space(name="z", kind="image", dim=5)

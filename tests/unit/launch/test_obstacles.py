@@ -6,12 +6,13 @@ import sys
 
 import pytest
 
-from mlcnc.config import PRESETS, ExperimentConfig, comparison, override, preset, with_width
+from mlcnc.config import ExperimentConfig, override
 from mlcnc.data import DATASETS, build_dataset, dataset_facts
 from mlcnc.errors import LaunchError
 from mlcnc.launch import obstacles
 from mlcnc.launch.devices import DevicesUnknownError
-from tests.conftest import ROOT
+from mlcnc.presets import PRESETS, comparison, preset, with_width
+from tests.conftest import ROOT, shared_data
 
 MODULE = sys.modules["mlcnc.launch.obstacles"]  # the package calls the function so
 WORDS = "the 1 0 2\ndining 1 0 1\ntable 0 1 1\ntv 3 3 1\npotted 1 1 1\nplant 1 2 1\nmonitor 1 2 3\n"
@@ -28,7 +29,8 @@ def _a_cpu(monkeypatch):
         return "cpu", "asked for"
 
     monkeypatch.setattr(MODULE, "chosen_device", chosen)
-    monkeypatch.delenv("MLCNC_GLOVE", raising=False)
+    for variable in ("MLCNC_GLOVE", "MLCNC_DATA"):
+        monkeypatch.delenv(variable, raising=False)
 
 
 def changed(**sections):
@@ -42,9 +44,24 @@ def glove(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("name", sorted(PRESETS))
-def test_every_preset_can_be_queued(name, tmp_path):
+DRAWN = [name for name in PRESETS if dataset_facts(preset(name).data.dataset).root is None]
+
+
+@pytest.mark.parametrize("name", sorted(DRAWN))
+def test_every_preset_of_drawn_scenes_can_be_queued(name, tmp_path):
     assert obstacles(preset(name), tmp_path) == ()
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS.keys() - DRAWN))
+def test_a_preset_of_photographs_lacks_nothing_but_them(name, tmp_path, monkeypatch):
+    monkeypatch.delenv("MLCNC_DATA", raising=False)
+    (obstacle,) = obstacles(preset(name), tmp_path)
+    assert f"mlcnc data prepare {preset(name).data.dataset}" in obstacle
+
+
+def test_with_the_photographs_their_preset_can_be_queued(tmp_path):
+    there = {"data": {"root": str(shared_data("voc07-lt").parent)}}
+    assert obstacles(override(preset("voc07-lt"), there), tmp_path) == ()
 
 
 @pytest.mark.parametrize("name", ["pictogram-lt", "digits-lt"])
@@ -60,7 +77,13 @@ def test_facts_of_data_sets_are_those_of_the_drawn_ones(name):
 @pytest.mark.parametrize(
     ("sections", "words"),
     [
-        ({"data": {"dataset": "voc-lt"}}, "data.dataset must be one of pictogram-lt, digits-lt, got 'voc-lt'"),
+        ({"data": {"dataset": "voc"}}, "vg200, folder, got 'voc'; did you mean 'voc-lt'?"),
+        ({"data": {"dataset": "voc-lt"}}, "and neither is set; voc-lt needs 1,142 photographs"),
+        (
+            {"data": {"dataset": "voc07-lt", "root": "/nowhere"}},
+            "data.root /nowhere is not a folder; voc07-lt needs",
+        ),
+        ({"data": {"dataset": "folder"}}, "data.root must name the folder of your photographs; put labels.csv"),
         ({"data": {"image_size": 70}}, "data.image_size of pictogram-lt must be one of 64, 96, 128, got 70"),
         ({"data": {"sampler": "uniforn"}}, "got 'uniforn'; did you mean 'uniform'?"),
         ({"training": {"batch_size": 1143}}, "batch_size 1143 is larger than the 1142 images of an epoch"),
@@ -162,6 +185,7 @@ def test_looking_for_obstacles_loads_no_torch(glove, tmp_path):
     program = f"""
 import sys
 from mlcnc.config import *
+from mlcnc.presets import *
 from mlcnc.launch import obstacles
 path = {str(glove)!r}
 config = with_width(override(comparison(), dict(method=dict(label_embedding="glove", glove_path=path))), 3)

@@ -3,10 +3,11 @@ import json
 import pytest
 
 from mlcnc.cli import build_parser, config_of
-from mlcnc.config import PRESETS, override, preset
+from mlcnc.config import override
 from mlcnc.errors import ConfigError, LaunchError
 from mlcnc.launch import JobRequest, argv_of, command_line
 from mlcnc.launch.request import request_of
+from mlcnc.presets import PRESETS, preset
 
 SETTINGS = {
     "name": 'it\'s -- a "name"; $(touch x) \n`y`',
@@ -62,6 +63,9 @@ def test_downloads_are_a_command_of_this_program(tmp_path):
     argv = argv_of(JobRequest(kind="glove", out=str(tmp_path)), None, tmp_path)
     assert argv[3:] == ["glove", "--out", str(tmp_path)]
     build_parser().parse_args(argv[3:])
+    argv = argv_of(JobRequest(kind="data", dataset="voc07-lt", out=str(tmp_path)), None, tmp_path)
+    assert argv[3:] == ["data", "prepare", "voc07-lt", "--root", str(tmp_path), "--download"]
+    build_parser().parse_args(argv[3:])
 
 
 def test_the_command_is_shown_as_it_is_typed():
@@ -98,6 +102,9 @@ def test_the_request_decides_on_the_device_then_the_settings(device, settings, w
         ({"kind": "train", "max_megabytes": float("inf")}, "max_megabytes: input should be a finite number"),
         ({"kind": "layout"}, "a job of kind layout needs the run_id of a run"),
         ({"kind": "glove"}, "a job of kind glove needs out, the folder"),
+        ({"kind": "data", "dataset": "voc07-lt"}, "a job of kind data needs dataset, and out, the folder"),
+        ({"kind": "data", "out": "x"}, "a job of kind data needs dataset, and out, the folder"),
+        ({"kind": "data", "out": "x", "dataset": "--keep"}, "dataset: string should match"),
         ({"kind": "evaluate", "run_id": "a", "settings": {"name": "b"}}, "settings belong to train"),
         ({"kind": "gallery", "only": "--runs=/"}, "only: must not begin with -"),
         ({"kind": "glove", "out": "a\0b"}, "out: must not begin with - nor hold a zero byte"),
@@ -182,3 +189,30 @@ def test_sections_without_end_are_refused():
         settings = {"training": settings}
     with pytest.raises(LaunchError, match="settings must be sections with values"):
         request_of({"kind": "train", "settings": settings})
+
+
+def test_the_folder_of_photographs_is_that_of_who_asks(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLCNC_DATA", "photographs")
+    asked = JobRequest(kind="train", settings={"data": {"dataset": "voc07-lt"}})
+    assert asked.as_kept().settings["data"] == {
+        "dataset": "voc07-lt",
+        "root": str(tmp_path / "photographs"),
+    }
+    named = JobRequest(kind="train", settings={"data": {"dataset": "voc07-lt", "root": "own"}})
+    assert named.as_kept().settings["data"]["root"] == str(tmp_path / "own")
+    assert JobRequest(kind="train").as_kept().settings == {}, "drawn data need no folder"
+    monkeypatch.delenv("MLCNC_DATA")
+    assert asked.as_kept().settings == asked.settings
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("weights.pth", "{}/weights.pth"), ("https://a.b/weights.pth", "https://a.b/weights.pth")],
+)
+def test_a_file_of_weights_means_the_same_everywhere_and_an_address_is_left(monkeypatch, tmp_path, given, kept):
+    monkeypatch.chdir(tmp_path)
+    asked = JobRequest(
+        kind="train", settings={"model": {"backbone": "resnet50", "weights_file": given}}
+    ).as_kept()
+    assert asked.settings["model"]["weights_file"] == kept.format(tmp_path)

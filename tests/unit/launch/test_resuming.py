@@ -2,9 +2,9 @@
 
 import pytest
 
-from mlcnc.config import preset
 from mlcnc.errors import LaunchError
 from mlcnc.launch import JobRequest
+from mlcnc.presets import preset
 from mlcnc.store import RunWriter
 from tests.processes.stand_in import pretend_gpus
 
@@ -92,6 +92,7 @@ def test_a_limit_on_a_run_is_refused_where_there_is_none(jobs):
     for request in (
         JobRequest(kind="gallery", max_megabytes=1),
         JobRequest(kind="glove", out="x", max_megabytes=1),
+        JobRequest(kind="data", dataset="voc-lt", out="x", max_megabytes=1),
     ):
         with pytest.raises(
             LaunchError, match="max_megabytes limits the folder of one run, which a job of kind"

@@ -80,10 +80,11 @@ def test_seeds_of_one_embedding_are_one_group():
     }
 
 
-def test_a_run_trained_now_joins_the_group_of_one_recorded_with_the_same_settings():
+@pytest.mark.parametrize("run_id", [RECORDED[0], "pictogram-erm-s0"])
+def test_a_run_trained_now_joins_the_group_of_one_recorded_with_the_same_settings(run_id):
     from mlcnc.analysis.runs import _group_key
 
-    recorded = STORE.open(RECORDED[0]).info.config
+    recorded = STORE.open(run_id).info.config
     again = parse({**recorded, "data": {**recorded["data"], "num_workers": 2}})
     now = again.model_dump(mode="json")
     now["training"] |= {"measure_every": 5, "num_measured_train": 300, "seed": 7}

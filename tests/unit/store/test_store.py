@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlcnc.errors import RunFormatError, RunNotFoundError, StoreError
-from mlcnc.store import Run, RunProblem, RunStore, RunWriter, files, new_run_id
+from mlcnc.store import SCHEMA_VERSION, Run, RunProblem, RunStore, RunWriter, files, new_run_id
 
 
 def new_run(root, run_id="run", **changes):
@@ -166,7 +166,7 @@ def test_an_older_schema_is_migrated(tmp_path):
     del tree["schema_version"], tree["group_thresholds"]
     (run.folder / "run.json").write_text(json.dumps(tree))
     info = RunStore(tmp_path).open("run").info
-    assert info.schema_version == 2
+    assert info.schema_version == SCHEMA_VERSION
     assert info.groups["tail"] == [2]
     assert info.group_thresholds.head_min == 100
 
