@@ -10,6 +10,7 @@ from mlcnc.metrics.geometry import pairwise_cosines
 from mlcnc.metrics.namespace import Array, checked_means, to_numpy
 
 NAN = float("nan")
+COINCIDENT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def hyperspherical_uniformity(centred_means: Array, *, power: float = 1.0) -> Un
         power: s of the Riesz energy, above 0; s = d - 2 underflows, use 1.
 
     Returns:
-        All NaN for fewer than two directions; energies are infinite where two coincide.
+        All NaN for fewer than two directions; energies are infinite where two coincide (closer than
+        1e-6, what is left of equal means that are stored in single precision).
 
     Raises:
         ValueError: ``power`` is not above 0.
@@ -64,6 +66,7 @@ def hyperspherical_uniformity(centred_means: Array, *, power: float = 1.0) -> Un
     if num_classes < 2:
         return Uniformity(NAN, NAN, NAN, NAN, NAN, NAN, NAN, num_classes)
     distances = np.sqrt(np.maximum(2.0 - 2.0 * values, 0.0))
+    distances = np.where(distances < COINCIDENT, 0.0, distances)
     with np.errstate(divide="ignore"):
         log_energy = float(np.mean(-np.log(distances)))
         riesz = float(np.mean(distances**-power))

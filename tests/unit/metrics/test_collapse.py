@@ -475,3 +475,13 @@ def test_the_tag_residual_keeps_its_digits_near_collapse():
     accumulator = TagMeansAccumulator(2, 3)
     accumulator.update(np.vstack([singles, pair]), np.array([[1, 0], [0, 1], [1, 1]]))
     assert accumulator.compute().residual == pytest.approx(1e-18 / 2, rel=1e-6)
+
+
+def test_directions_that_are_equal_but_for_rounding_coincide():
+    means = np.random.default_rng(0).standard_normal((5, 7))
+    means[3] = means[1] * (1 + 1e-9)
+    for stored in (means, means.astype(np.float32), np.nextafter(means, np.inf)):
+        found = hyperspherical_uniformity(stored)
+        assert found.riesz_energy == found.log_energy == np.inf
+    means[3] = means[1] + 1e-4
+    assert np.isfinite(hyperspherical_uniformity(means).riesz_energy)
