@@ -15,6 +15,7 @@ ALLOWED = {
     "stopping": set(),
     "torchvision_guard": set(),
     "config": {"errors", "methods"},
+    "presets": {"errors", "config"},
     "etf": {"errors"},
     "class_means": {"errors", "precision"},
     "losses": {"errors", "directions", "precision"},
@@ -27,6 +28,7 @@ ALLOWED = {
     "training": {
         "errors",
         "config",
+        "presets",
         "etf",
         "class_means",
         "losses",
@@ -36,12 +38,13 @@ ALLOWED = {
         "metrics",
         "models",
         "store",
+        "folder_lock",
     },
-    "analysis": {"errors", "config", "methods", "store", "etf", "metrics"},
+    "analysis": {"errors", "config", "methods", "store", "data", "etf", "metrics"},
     "plugins": {"errors"},
-    "launch": {"errors", "config", "store", "data", "glove", "plugins"},
+    "launch": {"errors", "config", "presets", "store", "data", "glove", "plugins"},
     "toys": {"errors", "etf", "metrics"},
-    "app": {"config", "store", "analysis", "toys", "launch", "errors"},
+    "app": {"config", "presets", "store", "analysis", "toys", "launch", "errors"},
 }
 FORBIDDEN = {"mlcnc": {"streamlit", "plotly"}, "app": {"torch", "torchvision", "umap"}}
 
@@ -79,6 +82,7 @@ LIGHT = [
     "mlcnc.store",
     "mlcnc.metrics",
     "mlcnc.analysis.verification",
+    "mlcnc.analysis.photographs",
     "mlcnc.launch",
     "mlcnc.cli",
 ]

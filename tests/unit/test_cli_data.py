@@ -53,7 +53,7 @@ def test_preview_draws_boxes_on_squashed_photographs(root, tmp_path, capsys):
     out = tmp_path / "sheet.png"
     arguments = ["data", "preview", "folder", "--root", str(root), "--out", str(out), "--per-class", "2"]
     assert main([*arguments, "--boxes", "--size", "80"]) == 0
-    assert "folder, 2 classes, images: train 2, validation 0, test 1" in capsys.readouterr().out
+    assert "test images of folder, 2 classes; images: train 2, validation 0, test 1" in capsys.readouterr().out
     sheet = np.array(Image.open(out))
     assert sheet.shape == (2 * 84 + 8, 150 + 2 * 84 + 8, 3)
     cell = sheet[8 : 8 + 80, 150 : 150 + 80].astype(int)
