@@ -97,7 +97,8 @@ def test_the_device_stays_locked_until_the_last_process_of_the_job_is_gone(jobs)
     (supervisor,) = supervisors(jobs.runs_root)
     supervisor.kill()
     os.kill(job.pid, signal.SIGKILL)
-    wait_until(lambda: not is_running(job.pid))
+    # whoever submits while the old supervisor is still dying takes it for alive
+    wait_until(lambda: not is_running(job.pid) and not is_running(supervisor.pid))
     assert is_running(child)
     assert is_locked(device_lock_path("cpu"))
     # the next supervisor frees the device before it gives it away again
