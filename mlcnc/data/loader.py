@@ -46,7 +46,31 @@ class Batch(NamedTuple):
     indices: NDArray[np.int64]
 
 
-class ImageLoader:
+class OrderedLoader:
+    """The images of a split in the order of an epoch, in batches that differ by one image at most.
+
+    Args:
+        split: of the images.
+        order: gives the rows of an epoch in order, e.g. ``sampler.indices``.
+        batch_size: at most so many images a batch.
+    """
+
+    def __init__(self, split: ImageSplit, order: Callable[[int], NDArray[np.int64]], batch_size: int) -> None:
+        self.split = split
+        self.batch_size = batch_size
+        self._order = lru_cache(maxsize=2)(order)
+
+    @cached_property
+    def num_images(self) -> int:
+        """Images of the first epoch; samplers give as many in every epoch."""
+        return len(self._order(0))
+
+    def num_batches(self, epoch: int) -> int:
+        """Return the number of batches of an epoch."""
+        return -(-len(self._order(epoch)) // self.batch_size)
+
+
+class ImageLoader(OrderedLoader):
     """Batches of one stream, epoch by epoch; nothing but the arguments decides what is in them.
 
     An image's random changes follow from seed, epoch, position and stream, so that they do not depend on the
@@ -83,25 +107,14 @@ class ImageLoader:
         device: torch.device,
         num_workers: int | None = None,
     ) -> None:
-        self.split = split
-        self.batch_size = batch_size
+        super().__init__(split, order, batch_size)
         self.device = device
         self.num_workers = _suitable_workers(split) if num_workers is None else num_workers
-        self._order = lru_cache(maxsize=2)(order)
         self._mean = torch.tensor(normalisation.mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(normalisation.std, device=device).view(1, 3, 1, 1)
         self._images = _KeyedImages(split, augmentation, seed, stream)
         self._keys = _Keys()
         self._loader: DataLoader[Any] | None = None
-
-    @cached_property
-    def num_images(self) -> int:
-        """Images of the first epoch; samplers give as many in every epoch."""
-        return len(self._order(0))
-
-    def num_batches(self, epoch: int) -> int:
-        """Return the number of batches of an epoch."""
-        return -(-len(self._order(epoch)) // self.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch; one epoch of a loader at a time."""

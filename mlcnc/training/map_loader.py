@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -11,10 +10,10 @@ from numpy.typing import NDArray
 
 from mlcnc.data import ImageSplit
 from mlcnc.data.augmentation import image_seed
-from mlcnc.data.loader import Batch
+from mlcnc.data.loader import Batch, OrderedLoader
 
 
-class MapLoader:
+class MapLoader(OrderedLoader):
     """Batches of maps, epoch by epoch, as :class:`mlcnc.data.loader.ImageLoader` gives batches of images.
 
     Which variant of an image is taken follows from seed, epoch, position and stream, so that a resumed run
@@ -42,23 +41,12 @@ class MapLoader:
         device: torch.device,
         rows: NDArray[np.int64] | None = None,
     ) -> None:
-        self.split = split
+        super().__init__(split, order, batch_size)
         self.maps = maps
-        self.batch_size = batch_size
         self.seed = seed
         self.stream = stream
         self.device = device
-        self._order = lru_cache(maxsize=2)(order)
         self._rows = np.arange(len(split)) if rows is None else rows
-
-    @cached_property
-    def num_images(self) -> int:
-        """Images of the first epoch."""
-        return len(self._order(0))
-
-    def num_batches(self, epoch: int) -> int:
-        """Return the number of batches of an epoch."""
-        return -(-len(self._order(epoch)) // self.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch; their images are maps (B, d, h, w) float32."""

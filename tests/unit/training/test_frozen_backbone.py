@@ -1,16 +1,19 @@
 """Training on maps of a frozen backbone, from the cache and without it."""
 
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from mlcnc.data.image_files import ImageFileSplit
 from mlcnc.errors import ConfigError
 from mlcnc.store import RunStore
 from mlcnc.training import resume, train, trainer
 from mlcnc.training.evaluation import evaluate
-from tests.processes.small_training import assert_same_run, small_config, use_few_images, weights_of
+from tests.processes.small_training import assert_same_run, few_images, small_config, use_few_images, weights_of
 
 QUIET = {"say": lambda text: None, "show_progress": False}
 STILL = {"flip": False, "shift": 0, "jitter": 0.0}
@@ -125,15 +128,7 @@ def test_the_backbone_may_have_a_rate_of_its_own():
 
 
 def test_every_second_test_image_may_be_mirrored(tmp_path):
-    from PIL import Image
-
-    from tests.processes.small_training import few_images
-
     few = few_images("few")
-    from dataclasses import replace
-
-    from mlcnc.data.image_files import ImageFileSplit
-
     paths = []
     for row in range(len(few.test)):
         paths.append(tmp_path / f"{row}.png")
