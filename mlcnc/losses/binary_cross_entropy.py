@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from mlcnc.errors import require_shape
+from mlcnc.losses.arguments import require_logits_and_labels
 from mlcnc.precision import at_least_float32
 
 
@@ -21,12 +21,11 @@ def binary_cross_entropy_loss(logits: Tensor, targets: Tensor) -> Tensor:
         positive count like all others.
 
     Raises:
-        ValueError: shapes do not fit.
+        ValueError: a shape or dtype does not fit, or a label is not between 0 and 1.
 
-    Source: baselines.md, section 2 (multi-label soft margin).
+    Source: the multi-label soft margin loss, as in wutong16/DistributionBalancedLoss.
     """
-    require_shape("logits", logits.shape, ("B", "C"))
-    require_shape("targets", targets.shape, logits.shape, like="logits")
+    require_logits_and_labels(logits, targets, soft=True)
     values = at_least_float32(logits)
     labels = targets.to(values.dtype)
     total = functional.binary_cross_entropy_with_logits(values, labels, reduction="sum")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mlcnc.directions import unit_vectors
 from mlcnc.errors import require_shape
+from mlcnc.losses.arguments import require_floating, require_labels, require_numbers
 from mlcnc.precision import at_least_float32, without_autocast
 
 Normalisation = Literal["image", "pair"]
@@ -42,27 +43,30 @@ def collapse_calibration_loss(
         Scalar, float32 at least; 0 with a gradient where no positive of a seen class is in the batch.
 
     Raises:
-        ValueError: shapes do not fit or an argument is out of range.
+        ValueError: a shape or dtype does not fit, a label is not 0 or 1, or an argument is out of range.
 
     Departures: the cosine of a zero vector is 0, without a gradient. Computed in float32 inside
         autocast too.
 
-    Source: Eq. 9 of the paper; row 8 of mlc_nc section 3 for the normalisations.
+    Source: Eq. 9 of the paper; t1neo666/AAAI25_MLC-NC for the division by pairs.
     """
     require_shape("projected_features", projected_features.shape, ("B", "C", "p"))
     require_shape("class_means", class_means.shape, projected_features.shape[1:], "projected_features")
     require_shape("targets", targets.shape, projected_features.shape[:2], "projected_features")
-    if positive_temperature <= 0 or contrast_temperature <= 0:
-        raise ValueError(
-            "temperatures must be above 0, got "
-            f"positive {positive_temperature} and contrast {contrast_temperature}"
-        )
+    require_floating("projected_features", projected_features)
+    require_floating("class_means", class_means)
+    require_labels(targets)
+    require_numbers(
+        above=0.0, positive_temperature=positive_temperature, contrast_temperature=contrast_temperature
+    )
     if normalisation not in ("image", "pair"):
         raise ValueError(f"normalisation must be 'image' or 'pair', got {normalisation!r}")
     features = at_least_float32(projected_features)  # (B, C, p)
     usable = targets > 0  # (B, C)
     if seen is not None:
         require_shape("seen", seen.shape, (targets.shape[1],), "targets")
+        if seen.dtype != torch.bool:
+            raise ValueError(f"seen must hold booleans, got {seen.dtype}; convert it with .bool()")
         usable = usable & seen
     with without_autocast(features):
         means = unit_vectors(class_means.detach().to(features.dtype))  # (C, p)

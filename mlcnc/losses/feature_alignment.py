@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mlcnc.directions import inverse_norms, unit_vectors
 from mlcnc.errors import require_shape
+from mlcnc.losses.arguments import require_floating, require_labels
 from mlcnc.precision import at_least_float32, without_autocast
 
 EPSILON = 1e-6
@@ -31,7 +32,7 @@ def feature_alignment_loss(class_features: Tensor, label_embedding: Tensor, targ
         Scalar, float32 at least; 0 with a gradient for an empty batch.
 
     Raises:
-        ValueError: shapes do not fit or C < 2.
+        ValueError: a shape or dtype does not fit, a label is not 0 or 1, or C < 2.
 
     Source: Eq. 6 of the paper; the 1e-6 of its released code.
 
@@ -44,6 +45,9 @@ def feature_alignment_loss(class_features: Tensor, label_embedding: Tensor, targ
     num_classes = class_features.shape[1]
     require_shape("label_embedding", label_embedding.shape, class_features.shape[1:], "class_features")
     require_shape("targets", targets.shape, class_features.shape[:2], "class_features")
+    require_floating("class_features", class_features)
+    require_floating("label_embedding", label_embedding)
+    require_labels(targets)
     if num_classes < 2:
         raise ValueError(f"the alignment loss needs at least 2 classes, got {num_classes}")
     if class_features.shape[0] == 0:

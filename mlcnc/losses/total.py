@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
+from mlcnc.losses.arguments import require_numbers
 from mlcnc.losses.collapse_calibration import Normalisation, collapse_calibration_loss
 from mlcnc.losses.feature_alignment import feature_alignment_loss
 from mlcnc.losses.two_way import two_way_loss
@@ -63,12 +64,7 @@ class MLCNCLoss(nn.Module):
         calibration_normalisation: Normalisation = "image",
     ) -> None:
         super().__init__()
-        for name, weight in (
-            ("alignment_weight", alignment_weight),
-            ("calibration_weight", calibration_weight),
-        ):
-            if weight < 0:
-                raise ValueError(f"{name} must be at least 0, got {weight}")
+        require_numbers(at_least=0.0, alignment_weight=alignment_weight, calibration_weight=calibration_weight)
         if classification_name in ("alignment", "calibration"):
             raise ValueError(f"classification_name must not be another term's, got {classification_name!r}")
         self.classification = classification

@@ -21,7 +21,7 @@ from mlcnc.data.long_tail import (
     frequency_groups,
 )
 from mlcnc.data.protocol import ArraySplit, MultiLabelDataset
-from mlcnc.data.samplers import ClassAwareSampler, UniformSampler
+from mlcnc.data.samplers import SAMPLERS, ClassAwareSampler
 
 unhurried = settings(deadline=None, max_examples=40)
 seeds = st.integers(0, 2**31)
@@ -129,7 +129,7 @@ def test_distance_is_zero_only_for_equal_tables_and_ignores_order(num_images, nu
 @given(st.integers(1, 23), st.integers(1, 7), st.integers(1, 90), seeds, st.integers(0, 400))
 def test_samplers_follow_from_seed_and_epoch_alone(num_images, num_classes, num_samples, seed, epoch):
     targets = some_targets(num_images, num_classes, seed)
-    for kind in (UniformSampler, ClassAwareSampler):
+    for kind in SAMPLERS.values():
         sampler = kind(targets, num_samples, seed)
         for before in range(min(epoch, 3)):
             sampler.indices(before)

@@ -390,3 +390,68 @@ def test_gradients_with_settings_off_their_defaults(batch):
             (mu,),
         )
     assert torch.autograd.gradcheck(lambda x: two_way_loss(x, targets, two_way_temperature=1.5), (h,))
+
+
+@pytest.mark.parametrize("term", ["alignment", "calibration"])
+@pytest.mark.parametrize(
+    ("label", "kind", "words"),
+    [
+        (0.5, torch.float32, "targets must be 0 or 1, got 0.5"),
+        (2.0, torch.float32, "targets must be 0 or 1, got 2"),
+        (float("nan"), torch.float32, "targets must be 0 or 1, got nan"),
+        (1.0, torch.int64, "must be floating point, got torch.int64; convert it with .float"),
+    ],
+)
+def test_what_the_terms_of_mlc_nc_do_not_allow_is_named(term, label, kind, words):
+    features = torch.ones(2, 3, 4, dtype=kind)
+    targets = torch.zeros(2, 3)
+    targets[1, 2] = label
+    loss = feature_alignment_loss if term == "alignment" else collapse_calibration_loss
+    with pytest.raises(ValueError, match=words):
+        loss(features, torch.ones(3, 4), targets)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda f, y: feature_alignment_loss(f, torch.ones(3, 4, dtype=torch.int64), y),
+            "label_embedding must be floating point, got torch.int64",
+        ),
+        (
+            lambda f, y: collapse_calibration_loss(f, torch.ones(3, 4, dtype=torch.int64), y),
+            "class_means must be floating point, got torch.int64",
+        ),
+        (
+            lambda f, y: collapse_calibration_loss(f, torch.ones(3, 4), y, seen=torch.ones(3)),
+            r"seen must hold booleans, got torch.float32; convert it with .bool\(\)",
+        ),
+        (
+            lambda f, y: collapse_calibration_loss(f, torch.ones(3, 4), y, positive_temperature=float("nan")),
+            "positive_temperature must be finite, got nan",
+        ),
+        (
+            lambda f, y: collapse_calibration_loss(f, torch.ones(3, 4), y, contrast_temperature=0.0),
+            "contrast_temperature must be above 0, got 0",
+        ),
+        (lambda f, y: MLCNCLoss(calibration_weight=float("nan")), "calibration_weight must be finite, got nan"),
+    ],
+)
+def test_other_arguments_of_the_terms_of_mlc_nc_are_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call(torch.ones(2, 3, 4), torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
+def test_terms_of_mlc_nc_are_finite_under_autocast_whatever_the_size(batch, size):
+    features, mu = ((size * batch[name]).bfloat16().requires_grad_() for name in ("features", "mu"))
+    labels, means, targets = (batch[name].float() for name in ("labels", "means", "targets"))
+    with torch.autocast("cpu", torch.bfloat16):
+        total = feature_alignment_loss(features, labels, targets) + collapse_calibration_loss(
+            mu, means, targets
+        )
+    total.backward()
+    assert total.dtype == torch.float32
+    assert torch.isfinite(total)
+    assert torch.isfinite(features.grad).all()
+    assert torch.isfinite(mu.grad).all()

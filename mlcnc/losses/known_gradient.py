@@ -1,0 +1,39 @@
+"""A loss whose gradient is known in closed form, for the price of its forward pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class _KnownGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("this loss has no second derivative; call backward without create_graph")
+        (gradient,) = ctx.saved_tensors
+        return gradient * upstream, None, None
+
+
+def with_gradient(logits: Tensor, value: Tensor, gradient: Tensor, factor: float = 1.0) -> Tensor:
+    """Return factor * value, which passes factor * gradient on to the logits.
+
+    Args:
+        logits: (B, C) float.
+        value: scalar, computed of them without a graph; changed in place.
+        gradient: (B, C), of the value with respect to them; changed in place.
+        factor: of both, e.g. one over what a sum is divided by.
+
+    A second derivative is refused.
+    """
+    if factor != 1.0:
+        value, gradient = value.mul_(factor), gradient.mul_(factor)
+    result: Tensor = _KnownGradient.apply(logits, value, gradient)  # type: ignore[no-untyped-call]
+    return result
