@@ -30,7 +30,7 @@ class ClassMeans(nn.Module):
         seen: (C,) bool buffer.
         any_seen: whether a class has a mean, known on the host without asking the device.
 
-    Source: Eq. 8; mlc_nc difference 10.
+    Source: Eq. 8; t1neo666/AAAI25_MLC-NC for the means over all epochs.
     """
 
     means: Tensor
@@ -62,18 +62,21 @@ class ClassMeans(nn.Module):
         """Add the positives of one batch.
 
         Args:
-            projected_features: (B, C, p).
+            projected_features: (B, C, p), or (B, p) where one feature of an image is that of all its classes.
             targets: (B, C), 0 or 1.
 
         Raises:
             ValueError: the shapes do not fit.
         """
-        require_shape("projected_features", projected_features.shape, ("B", *self.means.shape))
-        require_shape("targets", targets.shape, projected_features.shape[:2], "projected_features")
+        num_classes, dim = self.means.shape
+        image_wise = projected_features.ndim == 2
+        wanted = ("B", dim) if image_wise else ("B", num_classes, dim)
+        require_shape("projected_features", projected_features.shape, wanted)
+        require_shape("targets", targets.shape, (len(projected_features), num_classes), "projected_features")
         weights = (targets > 0).to(self.sums.dtype)  # (B, C)
-        features = projected_features.to(self.sums.dtype)  # (B, C, p)
+        features = projected_features.to(self.sums.dtype)  # (B, C, p) or (B, p)
         with without_autocast(features):  # else summed in bfloat16
-            self.sums += torch.einsum("bc,bcp->cp", weights, features)
+            self.sums += torch.einsum("bc,bp->cp" if image_wise else "bc,bcp->cp", weights, features)
         self.counts += weights.sum(dim=0)
 
     @torch.no_grad()

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mlcnc.data.loader import Batch
+from mlcnc.errors import ConfigError
 from mlcnc.methods.settings import LossSettings, MethodSettings
 from mlcnc.metrics import ClassStatistics, gram_distance, minority_collapse
+from mlcnc.metrics.measurement import classifier_metrics
 from mlcnc.models.backbone import Backbone
 from mlcnc.models.parameter_groups import parameter_groups
 
@@ -44,10 +46,11 @@ class Losses(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """When a batch is seen: epoch and step within it, both from 0."""
+    """When a batch is seen: epoch and step within it, both from 0, and of how many epochs."""
 
     epoch: int
     step: int
+    num_epochs: int
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,14 @@ class TrainingStatistics:
         class_counts: (C,) images a class, n_c.
         co_occurrence: (C, C) images having both classes.
         num_images: N.
+        input_shape: of what a batch holds of one image: (3, H, W), or that of its map where maps are cached.
     """
 
     class_names: Sequence[str]
     class_counts: NDArray[np.int64]
     co_occurrence: NDArray[np.int64]
     num_images: int
+    input_shape: tuple[int, ...]
 
     @property
     def num_classes(self) -> int:
@@ -113,6 +118,11 @@ class Method(nn.Module):
         self.settings = settings
 
     @property
+    def backbone_copies(self) -> Sequence[nn.Module]:
+        """Modules beside the backbone that began as copies of its blocks and train at its rate."""
+        return ()
+
+    @property
     def averaged(self) -> nn.Module:
         """The part whose moving average is measured where one is kept."""
         return self
@@ -154,12 +164,17 @@ class ClassificationLoss(nn.Module):
     Args:
         settings: of the loss.
         statistics: of the training set.
+
+    Raises:
+        ConfigError: it takes class counts and a class has no training image.
     """
 
     def __init__(self, settings: LossSettings, statistics: TrainingStatistics) -> None:
         super().__init__()
         self.name = settings.kind
         self.function = partial(named(settings.function), **settings.model_dump(exclude={"kind"}))
+        if settings.statistics:
+            require_every_class(f"the {settings.title} loss", statistics)
         self.of_training_set = settings.statistics
         for name in settings.statistics:
             # known from the data set: nothing for a checkpoint
@@ -173,12 +188,32 @@ class ClassificationLoss(nn.Module):
         return loss
 
 
-def classifier_observations(weight: NDArray[np.floating[Any]], measured: Measured) -> Observations:
+def require_every_class(who: str, statistics: TrainingStatistics) -> None:
+    """Check that every class has a training image.
+
+    Args:
+        who: needs that, e.g. ``the LDAM loss``.
+        statistics: of the training set.
+
+    Raises:
+        ConfigError: one has none.
+    """
+    if (missing := np.flatnonzero(statistics.class_counts < 1)).size:
+        names = ", ".join(statistics.class_names[c] for c in missing[:3])
+        raise ConfigError(
+            f"{who} needs a training image of every class, and {names} has none; take another loss or data set"
+        )
+
+
+def classifier_observations(
+    weight: NDArray[np.floating[Any]], measured: Measured, space: str | None = None
+) -> Observations:
     """Return how far the rows of a classifier are from an ETF, and from each other in every group.
 
     Args:
         weight: (C, dim).
         measured: gives the groups.
+        space: that the rows are read with, (B, dim); with one, also NC3 against its class means in every split.
     """
     found = Observations({"classifier/etf_drift": gram_distance(weight, centring="none")})
     for group, members in measured.groups.items():
@@ -187,6 +222,9 @@ def classifier_observations(weight: NDArray[np.floating[Any]], measured: Measure
         found.metrics[f"classifier/angle_min_{group}"] = angles.angle_min
     if measured.with_arrays:
         found.arrays |= {"classifier/gram": weight @ weight.T, "classifier/weight": weight}
+    if space is not None:
+        for split, statistics in measured.statistics.items():
+            found.metrics.update(classifier_metrics(split, space, weight, statistics[space]))
     return found
 
 

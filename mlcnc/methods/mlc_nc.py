@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from mlcnc.class_means import ClassMeans
 from mlcnc.data.loader import Batch
 from mlcnc.errors import ConfigError
 from mlcnc.losses import MLCNCLoss
+from mlcnc.methods.glove_file import glove_file_of
 from mlcnc.methods.method import (
     ClassificationLoss,
     Losses,
@@ -65,7 +65,9 @@ class MLCNC(Method):
             num_classes,
             settings.embedding_dim,
             seed=seed,
-            glove_path=_glove_path(settings),
+            glove_path=glove_file_of(settings, "method.label_embedding is glove")
+            if settings.needs_glove
+            else None,
             class_names=list(statistics.class_names),
         )
         head = MLCNCHead(
@@ -171,15 +173,3 @@ class MLCNC(Method):
                 "class_means_used": self.class_means.means.detach().float().cpu().numpy(),
             }
         return found
-
-
-def _glove_path(settings: MLCNCSettings) -> str | None:
-    if settings.label_embedding != "glove":
-        return None
-    path = settings.glove_path or os.environ.get("MLCNC_GLOVE")
-    if not path:
-        raise ConfigError(
-            "method.label_embedding is 'glove' but no file of vectors is named; "
-            "give --glove PATH or set the MLCNC_GLOVE variable"
-        )
-    return path

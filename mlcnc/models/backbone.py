@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, Self
 
 import torch
@@ -78,7 +78,7 @@ class Backbone(nn.Module):
                 statistics of all batch norms, while scale and shift of later ones train; or ``all``.
             trained_blocks: with ``all``, so many last blocks train all the same, batch norms included.
 
-        Source: DB's trainer, section 1 of the notes on baselines.
+        Source: stem_and_norms is what stays still in DB's trainer, wutong16/DistributionBalancedLoss.
 
         Raises:
             ConfigError: the blocks are too few or not known, or are asked for without ``all``.
@@ -117,6 +117,18 @@ class Backbone(nn.Module):
             parameter.requires_grad_(False)
         return self.train(self.training)
 
+    def part(self, layers: nn.Module, out_channels: int) -> Backbone:
+        """Return a backbone of some of its layers; what stays still in the whole stays still there.
+
+        Args:
+            layers: that share modules with it.
+            out_channels: channels of their map.
+        """
+        part = Backbone(layers, out_channels, self.mean, self.std, self.size, self.interpolation)
+        inside = set(layers.modules())
+        part._still = [module for module in self._still if module in inside]
+        return part.train(self.training)
+
     def _stem(self) -> tuple[nn.Module, ...]:
         if self.blocks is None:
             return ()
@@ -141,13 +153,8 @@ def cut(backbone: Backbone) -> tuple[Backbone, Backbone]:
     """
     if backbone.frozen != "all":
         raise ConfigError(f"model.frozen must be all for maps that are kept, got {backbone.frozen}")
-
-    def part(layers: nn.Module, out_channels: int) -> Backbone:
-        images = (backbone.mean, backbone.std, backbone.size, backbone.interpolation)
-        return Backbone(layers, out_channels, *images).train(backbone.training)
-
     if not backbone.trained_blocks:
-        return backbone, part(nn.Identity(), backbone.out_channels)
+        return backbone, backbone.part(nn.Identity(), backbone.out_channels)
     if backbone.blocks is None or not backbone.blocks.compose:
         raise ConfigError(
             "this backbone cannot be cut before its last blocks, which see more than the map before them; "
@@ -159,7 +166,22 @@ def cut(backbone: Backbone) -> tuple[Backbone, Backbone]:
         images = torch.zeros(1, 3, backbone.size, backbone.size, dtype=some.dtype, device=some.device)
         first, rest = backbone.blocks.cut(index, images)
         channels = first(images).shape[1]
-    return part(first, channels).freeze("all"), part(rest, backbone.out_channels)
+    return backbone.part(first, channels).freeze("all"), backbone.part(rest, backbone.out_channels)
+
+
+@torch.no_grad()
+def map_size(backbone: Backbone, input_shape: Sequence[int]) -> tuple[int, int]:
+    """Return (h, w) of the map of one input, found by computing one in evaluation mode.
+
+    Args:
+        backbone: whose mode is restored afterwards.
+        input_shape: of one image, or of one kept map where the backbone is what follows a frozen part.
+    """
+    was_training = backbone.training
+    some = next(backbone.parameters(), torch.empty(0))
+    feature_map = backbone.eval()(torch.zeros(1, *input_shape, dtype=some.dtype, device=some.device))
+    backbone.train(was_training)
+    return feature_map.shape[2], feature_map.shape[3]
 
 
 def _all_of(modules: Iterable[nn.Module]) -> set[nn.Module]:

@@ -35,7 +35,8 @@ class MultiheadClassAttention(nn.Module):
     Raises:
         ValueError: ``dim`` is not a multiple of ``num_heads``.
 
-    Source: mlc_nc section 2, steps 2-4; differs from Eq. 3-5, see :class:`CosineClassAttention`.
+    Source: the released code of MLC-NC, t1neo666/AAAI25_MLC-NC; differs from Eq. 3-5, see
+        :class:`CosineClassAttention`.
 
     Departures: in training the released layer's dropout also scales the value bias of a row by the sum
         of its surviving weights; here the bias is added whole, its expectation. The key bias has no

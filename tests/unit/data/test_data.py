@@ -33,8 +33,15 @@ from mlcnc.data.pictograms import (
     voc_lt_co_occurrence,
 )
 from mlcnc.data.protocol import ArraySplit
-from mlcnc.data.samplers import ClassAwareSampler, UniformSampler, build_sampler
+from mlcnc.data.samplers import (
+    ClassAwareSampler,
+    ClassAwareTriplesSampler,
+    ReversedSampler,
+    UniformSampler,
+    build_sampler,
+)
 from mlcnc.data.scenes import draw_split
+from mlcnc.data.voc import CLASS_NAMES, voc_lt_table
 from mlcnc.errors import ConfigError, UnknownDatasetError
 
 
@@ -326,6 +333,50 @@ def test_class_aware_sampling_evens_out_the_classes(pictograms):
     assert (indices != sampler.indices(1)).any()
 
 
+def test_class_aware_sampling_in_triples_gives_a_class_three_images_in_a_row():
+    rows = np.arange(11)
+    targets = np.stack([rows < 7, rows >= 7, rows == 10, rows < 0], axis=1)  # the last class has no image
+    sampler = ClassAwareTriplesSampler(targets, 9 * 7 + 4, seed=3)
+    indices = sampler.indices(5)
+    assert len(indices) == 9 * 7 + 4
+    triples = indices[: 9 * 7].reshape(7, 3, 3)  # (rounds, classes, images)
+    for a_round in triples:
+        classes = [{c for c in range(3) if targets[triple, c].all()} for triple in a_round]
+        assert len(set().union(*classes)) == 3
+    first = [triple for triple in triples.reshape(-1, 3) if (triple < 7).all()]
+    # no image of a class twice before all of its others
+    np.testing.assert_array_equal(np.sort(np.concatenate(first)), np.repeat(np.arange(7), 3))
+    assert sum((triple == 10).all() for triple in triples.reshape(-1, 3)) == 7
+    assert (indices != sampler.indices(6)).any()
+
+
+def test_reversed_sampling_draws_a_class_by_its_inverse_count():
+    """On VOC-LT the rarest class, cow, gets 19.3 % of the draws; an image is any of those that have it."""
+    targets = voc_lt_table().targets
+    counts = class_counts(targets)
+    shares = (1 / counts) / (1 / counts).sum()
+    cow = CLASS_NAMES.index("cow")
+    assert shares[cow] == pytest.approx(0.193, abs=5e-4)
+    alone = np.repeat(
+        np.eye(len(counts), dtype=np.uint8), counts, axis=0
+    )  # one label an image, the same counts
+    sampler = ReversedSampler(alone, 20_000, seed=1)
+    drawn = class_counts(alone[sampler.indices(0)]) / 20_000
+    np.testing.assert_allclose(drawn, shares, atol=4 * np.sqrt(shares.max() / 20_000))
+    assert drawn[cow] == pytest.approx(0.193, abs=0.01)
+    images = np.bincount(sampler.indices(0), minlength=len(alone))
+    assert images[alone[:, cow] == 1].min() > 0.5 * 20_000 * shares[cow] / counts[cow]
+    assert (sampler.indices(0) != sampler.indices(1)).any()
+    together = class_counts(targets[ReversedSampler(targets, 20_000, seed=1).indices(0)]) / 20_000
+    assert together[cow] >= 0.19
+    assert together[CLASS_NAMES.index("person")] > shares[CLASS_NAMES.index("person")]  # it comes with others
+
+
+def test_reversed_sampling_needs_a_positive():
+    with pytest.raises(ValueError, match="at least one positive for reversed sampling"):
+        ReversedSampler(np.zeros((3, 2)), 4, seed=0)
+
+
 def test_uniform_sampling_sees_every_image_once_a_pass():
     indices = UniformSampler(np.ones((11, 2)), 22, seed=0).indices(4)
     assert np.bincount(indices).tolist() == [2] * 11
@@ -345,7 +396,10 @@ def test_unknown_names_and_sizes_are_refused():
 
 
 def test_unknown_samplers_are_refused_with_the_known_ones():
-    with pytest.raises(ConfigError, match="class_aware, uniform, got 'unform'; did you mean 'uniform'"):
+    with pytest.raises(
+        ConfigError,
+        match="class_aware, class_aware_triples, reversed, uniform, got 'unform'; did you mean 'uniform'",
+    ):
         build_sampler("unform", np.ones((3, 2)), 3, 0)
     sampler = build_sampler("uniform", np.ones((11, 2)), 22, 4)
     np.testing.assert_array_equal(sampler.indices(3), UniformSampler(np.ones((11, 2)), 22, 4).indices(3))

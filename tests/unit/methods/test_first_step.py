@@ -52,7 +52,7 @@ def test_weights_images_and_losses_are_those_of_before(case):
         batch = next(batches)
         if number == 0:
             assert batch.indices[:8].tolist() == expected["first_images"]
-        found = experiment.step.loss([batch], Moment(0, number))
+        found = experiment.step.loss([batch], Moment(0, number, 3))
         experiment.fabric.backward(found.total)
         update(experiment)
         terms = {"total": found.total, **found.terms}
@@ -68,7 +68,7 @@ def test_one_step_moves_what_has_a_gradient_and_nothing_else():
     experiment = build(config)
     before = {name: value.clone() for name, value in experiment.method.named_parameters()}
     batch = next(experiment.loaders[0].epoch(0))
-    losses = experiment.step.loss([batch], Moment(0, 0))  # warm-up: the alignment alone
+    losses = experiment.step.loss([batch], Moment(0, 0, 40))  # warm-up: the alignment alone
     experiment.fabric.backward(losses.total)
     update(experiment)
     moved = {
