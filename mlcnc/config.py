@@ -98,9 +98,10 @@ class DataConfig(Section):
     sampler: str | None = Field(
         None,
         max_length=120,
-        description="class_aware draws a class first, then one of its images, uniform draws images; none takes "
-        "what the method draws from",
-        examples=["class_aware", "uniform"],
+        description="uniform draws every image equally often; class_aware takes the classes in turn and draws "
+        "an image of each (class_aware_triples: three); reversed draws a class, the more often the fewer "
+        "images it has, then one of its images; none takes what the method draws from",
+        examples=["class_aware", "class_aware_triples", "reversed", "uniform"],
     )
     num_samples: int | None = Field(
         None, ge=1, le=10_000_000, description="images drawn an epoch; none means the size of the training set"
@@ -174,12 +175,14 @@ class TrainingConfig(Section):
     )
     optimiser: Literal["adamw", "adam", "sgd"] = Field("adamw", description="adamw decouples its decay")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
+    nesterov: bool = Field(False, description="sgd: look ahead along the momentum")
     lr: float = Field(1e-3, gt=0, description="peak learning rate of the schedule")
     backbone_lr_factor: float = Field(
         1.0, gt=0, le=1000, description="learning rate of the backbone, as a multiple of lr"
     )
-    schedule: Literal["one_cycle", "step"] = Field(
-        "one_cycle", description="one_cycle rises and falls once; step is constant but for lr_drops"
+    schedule: Literal["one_cycle", "step", "cosine"] = Field(
+        "one_cycle",
+        description="one_cycle rises and falls once; step is constant but for lr_drops; cosine falls to 0",
     )
     lr_rise: float = Field(0.2, gt=0, lt=1, description="one_cycle: share of updates before the peak")
     lr_drops: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_whole_numbers)] = Field(
@@ -187,7 +190,9 @@ class TrainingConfig(Section):
     )
     lr_drop_factor: float = Field(0.1, gt=0, le=1, description="step: see lr_drops")
     lr_warmup_updates: int = Field(
-        0, ge=0, description="step: first updates, over which the rate rises linearly from a third of lr"
+        0,
+        ge=0,
+        description="step, cosine: first updates, over which the rate rises linearly from a third of lr",
     )
     weight_decay: float = Field(1e-4, ge=0, description="not on biases, norms, label embedding and logit scale")
     clip_norm: float | None = Field(5.0, gt=0, description="largest gradient norm; none is off")
@@ -218,6 +223,12 @@ class TrainingConfig(Section):
     )
     checkpoint: bool = Field(True, description="write checkpoints/last.pt after every epoch")
 
+    @model_validator(mode="after")
+    def _momentum_fits(self) -> TrainingConfig:
+        if self.nesterov and self.optimiser == "sgd" and self.momentum == 0:
+            raise ValueError("momentum must be above 0 with nesterov, got 0")
+        return self
+
 
 class ExperimentConfig(Section):
     """The whole of one experiment, as a run stores it."""
@@ -233,6 +244,18 @@ class ExperimentConfig(Section):
         if (problem := self.method.problem_with(self.training.epochs)) is not None:
             raise ValueError(f"method.{problem}")
         return self
+
+    def problem_with_batches(self, num_images: int) -> str | None:
+        """Return why a method cannot be trained on batches of so many images an epoch, None where it can."""
+        size, least = self.training.batch_size, self.method.least_batch
+        smallest = num_images // max(1, -(-num_images // size))  # batches differ by one image at most
+        if num_images == 0 or smallest >= least:
+            return None
+        return (
+            f"training.batch_size must give every batch of {self.method.title} at least {least} images with "
+            f"these settings, got {size} for {num_images} images an epoch, of which a batch has {smallest}; "
+            "give it another value, or more images"
+        )
 
 
 def parse(tree: Mapping[str, Any]) -> ExperimentConfig:
@@ -387,7 +410,7 @@ def _explain(item: Any, at: Sequence[str] = (), owner: str = "") -> str:
     name = ".".join(path)
     if item["type"] == "extra_forbidden":
         known = [".".join(leaf) for leaf, _ in leaf_fields()]
-        if owner and name in known:
+        if owner and any(other == name or other.startswith(f"{name}.") for other in known):
             return f"unknown setting {name!r} of {owner}: another one has it"
         # where sections and settings of the first version went
         moved = "method" if name == "loss" else f"method.{path[-1]}"

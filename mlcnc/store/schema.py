@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlcnc.errors import RunFormatError, RunNotFoundError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SPACE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,31}$")
 OF_SPACE = re.compile(r"(?:train|validation|test)\.([a-z][a-z0-9_]{0,31})/")
 """Metrics and arrays of a space: split, space and what is measured."""
@@ -196,29 +197,35 @@ def _from_version_1(tree: dict[str, Any]) -> dict[str, Any]:
     return moved
 
 
-LATER_THAN_VERSION_2: dict[str, dict[str, Any]] = {
-    "data": {
-        "root": None, "annotations": None, "difficult": True, "test_images": "all", "damaged": "stop",
-        "augmentation": None, "test_mirror": False,
+LATER_SETTINGS: dict[int, dict[str, dict[str, Any]]] = {
+    3: {
+        "data": {
+            "root": None, "annotations": None, "difficult": True, "test_images": "all", "damaged": "stop",
+            "augmentation": None, "test_mirror": False,
+        },
+        "model": {
+            "stage": None, "weights_file": None, "frozen": "nothing", "trained_blocks": 0, "cache_maps": True,
+            "cached_draws": 2,
+        },
+        "training": {"backbone_lr_factor": 1.0},
     },
-    "model": {
-        "stage": None, "weights_file": None, "frozen": "nothing", "trained_blocks": 0, "cache_maps": True,
-        "cached_draws": 2,
-    },
-    "training": {"backbone_lr_factor": 1.0},
+    4: {"erm": {"neck_dim": None, "neck_dropout": 0.5}, "training": {"nesterov": False}},
 }  # fmt: skip
-"""Settings that came with version 3, and what a run of version 2 did, which had no choice of them."""
+"""By version, settings that came with it, and what runs before it did; by section, or kind of method."""
 
 
-def _from_version_2(tree: dict[str, Any]) -> dict[str, Any]:
-    # version 2 knew neither photographs nor frozen backbones
-    moved = {**tree, "schema_version": 3}
+def _with_later_settings(version: int, tree: dict[str, Any]) -> dict[str, Any]:
     config = tree.get("config")
-    sections = ("method", *LATER_THAN_VERSION_2)
-    if isinstance(config, dict) and all(isinstance(config.get(section), dict) for section in sections):
-        later = {name: {**settings, **config[name]} for name, settings in LATER_THAN_VERSION_2.items()}
-        moved["config"] = {**config, **later}
-    return moved
+    if isinstance(config, dict) and all(
+        isinstance(config.get(name), dict) for name in ("data", "model", "method", "training")
+    ):
+        config = dict(config)
+        for name, settings in LATER_SETTINGS[version].items():
+            section = name if name in config else "method"
+            if section == name or config["method"].get("kind") == name:
+                config[section] = {**settings, **config[section]}
+        tree = {**tree, "config": config}
+    return {**tree, "schema_version": version}
 
 
 def _is_of_version_1(config: Any) -> TypeGuard[dict[str, Any]]:
@@ -239,7 +246,8 @@ def _count(value: Any) -> int | None:
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     0: _from_version_0,
     1: _from_version_1,
-    2: _from_version_2,
+    2: partial(_with_later_settings, 3),
+    3: partial(_with_later_settings, 4),
 }
 """From a schema version to the function that returns the next version's tree of run.json."""
 

@@ -251,8 +251,8 @@ class RunWriter:
             epoch: from 0, above every epoch logged before.
             metrics: scalars by name, e.g. ``test/map_total``; numbers, NumPy or torch scalars. A value
                 that is not finite is stored as null. None may be called ``epoch``.
-            arrays: NumPy arrays or torch tensors by name; see design section 4 for the names the
-                dashboard knows.
+            arrays: NumPy arrays or torch tensors by name, e.g. ``label_embedding/gram``; the dashboard draws
+                those that training stores, under the same names.
 
         Raises:
             ValueError: an epoch out of order, a name or a value of the wrong kind.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import torch
 
@@ -48,3 +49,18 @@ def device_name(device: torch.device) -> str:
     if device.type == "cpu":
         return f"cpu, {torch.get_num_threads()} threads"
     return device.type
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Return the most memory in MB that the process has held so far: of the GPU where it trains on one.
+
+    On a CPU it is resident memory, pages of files that are mapped included; NaN where the system does not say.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        from resource import RUSAGE_SELF, getrusage
+    except ImportError:  # Windows
+        return float("nan")
+    # macOS counts bytes, Linux kilobytes
+    return getrusage(RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)

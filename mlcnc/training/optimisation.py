@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from mlcnc.config import TrainingConfig
 
 WARMUP_START = 1 / 3
-"""Share of the learning rate at which the linear warm-up of the step schedule begins (baselines section 1)."""
+"""Share of the learning rate at which the linear warm-up of the step schedule begins, as in DB's trainer."""
 
 
 def build_optimiser(
@@ -21,23 +22,25 @@ def build_optimiser(
     """Return the optimiser of these parameter groups, in its fused form where the device has one."""
     fused = device.type in ("cpu", "cuda")
     if training.optimiser == "sgd":
-        return torch.optim.SGD(groups, lr=training.lr, momentum=training.momentum, fused=fused)
+        return torch.optim.SGD(
+            groups, lr=training.lr, momentum=training.momentum, nesterov=training.nesterov, fused=fused
+        )
     kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
     return kinds[training.optimiser](groups, lr=training.lr, fused=fused)
 
 
 def with_backbone_rate(
-    groups: list[dict[str, Any]], backbone: nn.Module, lr: float, factor: float
+    groups: list[dict[str, Any]], backbone: Sequence[nn.Module], lr: float, factor: float
 ) -> list[dict[str, Any]]:
     """Return parameter groups without frozen parameters, those of the backbone with a rate of their own.
 
     Args:
         groups: of a method.
-        backbone: part of it, or not.
+        backbone: the backbone and copies of its blocks; part of the method, or not.
         lr: of all others.
         factor: rate of the backbone over that of the others; 1 leaves the groups whole.
     """
-    own = set() if factor == 1.0 else {id(parameter) for parameter in backbone.parameters()}
+    own = set() if factor == 1.0 else {id(each) for part in backbone for each in part.parameters()}
     split = []
     for inside in (False, True):
         for group in groups:
@@ -71,6 +74,8 @@ def build_schedule(
     def share(update: int) -> float:
         warmup = training.lr_warmup_updates
         risen = 1.0 if update >= warmup else WARMUP_START + (1 - WARMUP_START) * update / warmup
+        if training.schedule == "cosine":
+            return risen * (1 + math.cos(math.pi * min(update / total, 1.0))) / 2
         return risen * math.pow(training.lr_drop_factor, sum(update >= drop for drop in drops))
 
     return LambdaLR(optimiser, share)

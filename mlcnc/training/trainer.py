@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -32,7 +33,7 @@ from mlcnc.store import RunStore, RunWriter, new_run_id, require_free_space
 from mlcnc.training.batches import Batches, ImageBatches, Loader, seen_images
 from mlcnc.training.cached_batches import cached_batches
 from mlcnc.training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from mlcnc.training.device import select_device
+from mlcnc.training.device import peak_memory_mb, select_device
 from mlcnc.training.loss_record import LossRecord
 from mlcnc.training.measurement import MeasuredImages, measure, measured_images, spaces_of
 from mlcnc.training.optimisation import build_optimiser, build_schedule, with_backbone_rate
@@ -116,6 +117,9 @@ def build(config: ExperimentConfig, say: Callable[[str], None] = lambda text: No
     dataset = build_dataset(data.dataset, dataset_request(config.data))
     for note in dataset.notes:
         say(note)
+    num_samples = data.num_samples or len(dataset.train)
+    if (problem := config.problem_with_batches(num_samples)) is not None:
+        raise ConfigError(problem)
     seen = seen_images(dataset, config.data, backbone)
     batches: Batches = ImageBatches(seen, fabric.device, data.num_workers, training.seed)
     if model.frozen == "all" and model.cache_maps:
@@ -123,24 +127,28 @@ def build(config: ExperimentConfig, say: Callable[[str], None] = lambda text: No
         batches = cached_batches(config, seen, frozen, fabric.device, say)
 
     statistics = TrainingStatistics(
-        dataset.class_names, dataset.class_counts, dataset.co_occurrence, len(dataset.train)
+        dataset.class_names,
+        dataset.class_counts,
+        dataset.co_occurrence,
+        len(dataset.train),
+        batches.input_shape,
     )
     method = build_method(config.method, backbone, statistics, seed=training.seed)
     if device.type != "mps":
         method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
 
-    num_samples = data.num_samples or len(dataset.train)
+    def order(stream: int, epoch: int) -> NDArray[np.int64]:
+        sampler = sampler_of(config, stream, epoch)
+        return build_sampler(sampler, dataset.train.targets, num_samples, training.seed).indices(epoch)
+
     loaders = [
-        batches.training(
-            build_sampler(sampler, dataset.train.targets, num_samples, training.seed).indices,
-            training.batch_size,
-            stream,
-        )
-        for stream, sampler in enumerate(streams_of(config))
+        batches.training(partial(order, stream), training.batch_size, stream)
+        for stream in range(len(config.method.streams))
     ]
 
     groups = method.parameter_groups(training.weight_decay)
-    groups = with_backbone_rate(groups, backbone, training.lr, training.backbone_lr_factor)
+    pretrained = (backbone, *method.backbone_copies)
+    groups = with_backbone_rate(groups, pretrained, training.lr, training.backbone_lr_factor)
     optimiser = build_optimiser(training, groups, device)
     updates_an_epoch = -(-loaders[0].num_batches(0) // training.accumulation)
     schedule = build_schedule(training, optimiser, updates_an_epoch)
@@ -196,8 +204,8 @@ def dataset_request(data: DataConfig) -> DatasetRequest:
     )
 
 
-def streams_of(config: ExperimentConfig) -> tuple[str, ...]:
-    """Return the samplers of the method's streams; of a single one the setting's, else the loss's, goes before.
+def sampler_of(config: ExperimentConfig, stream: int, epoch: int) -> str:
+    """Return the sampler of a stream; of a single one that of the settings, else of the loss, goes before.
 
     Raises:
         ConfigError: a sampler is named for a method that draws from several.
@@ -205,13 +213,13 @@ def streams_of(config: ExperimentConfig) -> tuple[str, ...]:
     streams = config.method.streams
     named = config.data.sampler or getattr(getattr(config.method, "classification", None), "sampler", None)
     if named is None:
-        return streams
+        return config.method.sampler_of(stream, epoch, config.training.epochs)
     if len(streams) != 1:
         raise ConfigError(
             f"data.sampler must be none for {config.method.title}, which draws from {' and '.join(streams)}, "
             f"got {named!r}"
         )
-    return (named,)
+    return str(named)
 
 
 def _moving_average(method: Method, decay: float | None) -> AveragedModel | None:
@@ -251,7 +259,7 @@ def train_epoch(
     num_batches = experiment.loaders[0].num_batches(epoch)
     streams = zip(*(loader.epoch(epoch) for loader in experiment.loaders), strict=True)
     for index, batches in enumerate(streams):
-        losses = experiment.step.loss(batches, Moment(epoch, index))
+        losses = experiment.step.loss(batches, Moment(epoch, index, training.epochs))
         done = index - index % training.accumulation  # steps before those of this update
         if index == done:
             # only now: the memory of the old gradients is that of the new ones, which is quicker on a CPU
@@ -313,6 +321,7 @@ def one_epoch(experiment: Experiment, events: Events, epoch: int) -> dict[str, f
     score = metrics.get(SELECTION_METRIC, float("nan"))
     if score > experiment.best.get("value", float("-inf")):
         experiment.best = {"epoch": epoch, "value": score}
+    metrics["peak_memory_mb"] = peak_memory_mb(experiment.fabric.device)
     metrics["seconds"] = time.perf_counter() - started
     # logged first: killed before the checkpoint, the run trains this epoch again, the same way
     events.writer.log_epoch(epoch, metrics, arrays)

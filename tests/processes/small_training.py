@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +51,10 @@ def few_images(name: str, request: object = None):
     return MultiLabelDataset(name, names, split("train"), split("validation"), split("test"), (15, 9))
 
 
-def glove_file(folder: Path, dim: int = 12) -> Path:
-    """Write vectors for the words of the class names and return the path."""
+def glove_file(folder: Path, dim: int = 12, words: Sequence[str] = ()) -> Path:
+    """Write vectors for some words, else for those of the class names, and return the path."""
     rng = np.random.default_rng(5)
-    words = ["class", *(str(number) for number in range(NUM_CLASSES))]
+    words = words or ["class", *(str(number) for number in range(NUM_CLASSES))]
     lines = [" ".join([word, *(f"{value:.4f}" for value in rng.standard_normal(dim))]) for word in words]
     path = folder / "vectors.txt"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -122,7 +123,9 @@ def assert_same_run(expected: Path, found: Path) -> None:
 
 def _timeless(line: dict[str, float]) -> dict[str, float]:
     return {
-        name: value for name, value in line.items() if not name.startswith(("seconds", "images_per_second"))
+        name: value
+        for name, value in line.items()
+        if not name.startswith(("seconds", "images_per_second", "peak_memory"))
     }
 
 

@@ -24,7 +24,7 @@ def test_gradients_are_means_over_their_steps(monkeypatch, accumulation):
     train_epoch(experiment, 0, lambda progress: None)
     experiment.step.train()
     for index, batch in enumerate(experiment.loaders[0].epoch(0)):
-        experiment.method.loss([batch], trainer.Moment(0, index)).total.backward()
+        experiment.method.loss([batch], trainer.Moment(0, index, 1)).total.backward()
         steps.append(experiment.method.network.classifier.bias.grad.clone())
         experiment.method.zero_grad()
     for first in range(0, len(steps), accumulation):

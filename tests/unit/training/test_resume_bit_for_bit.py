@@ -44,6 +44,14 @@ CASES = {
         },
     },
     "erm": {"method": {"kind": "erm"}},
+    "ldam with deferred weights, a neck": {
+        "method": {"kind": "ldam", "deferred_from": 0.5, "neck_dim": 8},
+    },
+    "oltr, average": {
+        "method": {"kind": "oltr", "first_stage": 0.5, "feature_dim": 9},
+        "training": {"ema_decay": 0.7},
+    },
+    "ml-gcn": {"method": {"kind": "ml_gcn", "graph_dim": 11}},
     "erm, class-aware, sgd in steps, accumulated, two workers": {
         "method": {"kind": "erm", "classification": {"kind": "two_way"}},
         "data": {"sampler": "class_aware", "num_workers": 2},
@@ -55,6 +63,18 @@ CASES = {
             "accumulation": 2,
         },
     },
+    "bbn, average": {"method": {"kind": "bbn"}, "training": {"ema_decay": 0.9}},
+    "bbn on maps, with its own rate, adam": {
+        "method": {"kind": "bbn", "classification": {"kind": "two_way"}},
+        "model": {"frozen": "all", "trained_blocks": 1, "cached_draws": 1},
+        "training": {"optimiser": "adam", "backbone_lr_factor": 0.5},
+    },
+    "db-focal": {"method": {"kind": "db_focal"}},
+    "urs": {
+        "method": {"kind": "urs", "compensation": True},
+        "training": {"optimiser": "sgd", "accumulation": 2},
+    },
+    "plm": {"method": {"kind": "plm", "neck_dim": 7, "ratio_rate": 0.5, "initial_ratio": "half"}},
     "cosine to the letter, BCE, measured seldom, erased average": {
         "method": {
             "attention": "cosine",
@@ -69,7 +89,8 @@ CASES = {
 
 def config_of(case, folder):
     changes = json.loads(json.dumps(CASES[case]))
-    if changes.get("method", {}).get("label_embedding") == "glove":
+    method = changes.get("method", {})
+    if method.get("label_embedding") == "glove" or method.get("kind") == "ml_gcn":
         changes["method"]["glove_path"] = str(glove_file(folder))
     return small_config(**changes)
 

@@ -19,11 +19,11 @@ from mlcnc.training.trainer import build, train_epoch
 from tests.conftest import ROOT, tiny_config
 
 QUIET = {"say": lambda text: None, "show_progress": False}
-TIMES = ("seconds", "images_per_second")
+TIMES = ("seconds", "images_per_second", "peak_memory")
 
 
 def numbers(root, run_id):
-    """Return everything a run measured, without what hangs on the clock."""
+    """Return everything a run measured, without what hangs on the clock or the process."""
     return [
         {name: value for name, value in line.items() if not name.startswith(TIMES)}
         for line in RunStore(root).open(run_id).metrics()
