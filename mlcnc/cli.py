@@ -14,6 +14,7 @@ from traceback import walk_tb
 from typing import Any, NoReturn, TypedDict
 
 from mlcnc import __version__, stopping
+from mlcnc.cli_bench import add_bench
 from mlcnc.cli_data import add_data
 from mlcnc.cli_glove import add_glove
 from mlcnc.cli_jobs import add_jobs
@@ -126,6 +127,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_data(commands)
     add_analyze(commands)
     add_layout(commands)
+    add_bench(commands)
     _add_gallery(commands)
     add_glove(commands)
     _add_installed(commands)

@@ -13,7 +13,7 @@ def add_glove(commands: Any) -> None:
     """Add ``mlcnc glove``."""
     parser = commands.add_parser(
         "glove",
-        help="download GloVe vectors for runs with --label_embedding glove",
+        help="download GloVe vectors for runs with --label_embedding glove or --method ml_gcn",
         description="Download glove.6B.zip from its authors (862 MB), check it and unpack one file of it. "
         "Stopped or broken off, the same command goes on. Without a network: put glove.6B.zip into the folder.",
         allow_abbrev=False,

@@ -7,14 +7,18 @@ from typing import Any, get_args, get_origin
 
 from mlcnc.config import ExperimentConfig, leaf_fields, nested, override, read_file
 from mlcnc.methods.settings import LOSSES, METHODS, kind_of
-from mlcnc.presets import PRESETS, preset
+from mlcnc.presets import preset, preset_names
 
 _GLOVE = ("method", "glove_path")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add ``--preset``, ``--config``, ``--glove`` and one option for every setting of every method."""
-    parser.add_argument("--preset", default="pictogram-lt", help=f"one of {', '.join(PRESETS)}")
+    parser.add_argument(
+        "--preset",
+        default="pictogram-lt",
+        help=f"one of {preset_names()}: the recipe of a method's paper on VOC-LT, e.g. original-db-focal",
+    )
     parser.add_argument("--config", metavar="FILE", help="YAML or JSON file of settings")
     parser.add_argument("--glove", metavar="PATH", help=f"same as --{'.'.join(_GLOVE)}")
     group = parser.add_argument_group("settings (each also by its last part alone where that is unique)")

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlcnc.analysis.recipe import method_place
 from mlcnc.analysis.runs import BUCKETS, RunRow
+from mlcnc.methods.settings import METHODS
 
 EMBEDDING_ORDER = ("etf", "trainable", "glove")
 """Families of MLC-NC in the order of the paper; other methods follow."""
@@ -175,8 +177,11 @@ def _place(group: SeedGroup) -> tuple[bool, int, int]:
 
 
 def family_place(family: str) -> int:
-    """Return where a family comes in lists: ETF, trainable and GloVe, then every other method."""
-    return EMBEDDING_ORDER.index(family) if family in EMBEDDING_ORDER else len(EMBEDDING_ORDER)
+    """Return where a family comes in lists: ETF, trainable, GloVe, the other methods in order, strangers."""
+    if family in EMBEDDING_ORDER:
+        return EMBEDDING_ORDER.index(family)
+    place = method_place(family)
+    return len(EMBEDDING_ORDER) + (len(METHODS) if place is None else place)
 
 
 def spread(values: Sequence[float]) -> Spread:

@@ -107,13 +107,20 @@ def geometry_sentence(groups: Sequence[SeedGroup]) -> str:
     if not parts:
         return ""
     alike = in_one_space(groups)
-    others = {
-        group.name: group.nc1_space for group in groups if group.nc1_space not in ("", alike[0].nc1_space)
-    }
-    beside = ", ".join(f"{space} of {name}" for name, space in others.items())
+    others: dict[str, list[str]] = {}
+    for group in groups:
+        if group.nc1_space not in ("", alike[0].nc1_space):
+            others.setdefault(group.nc1_space, []).append(group.name)
+    beside = ", ".join(f"{space} of {_few(names)}" for space, names in others.items())
     return f"In test features {alike[0].nc1_space}, centred by class means, {', and '.join(parts)}." + (
         f" Not compared with other features: {beside}." if others else ""
     )
+
+
+def _few(names: Sequence[str]) -> str:
+    """Return names in words; of more than three the first two and the number of the others."""
+    *most, last = names if len(names) <= 3 else [*names[:2], f"{len(names) - 2} others"]
+    return " and ".join([", ".join(most), last] if most else [last])
 
 
 def undecided_sentence(groups: Sequence[SeedGroup]) -> str:

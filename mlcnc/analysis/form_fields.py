@@ -170,9 +170,14 @@ def _field(path: tuple[str, ...], info: FieldInfo, config: ExperimentConfig) -> 
 
 
 def _sentence(config: ExperimentConfig, path: tuple[str, ...], kind: str) -> str:
-    """Return the first line of what the settings of a kind say of it, else its name."""
-    section = value_at(with_kind(config, path, kind), path[:-1])
-    return (type(section).__doc__ or kind).strip().splitlines()[0]
+    """Return what the settings of a kind say of it in their first line, after its title, else its name."""
+    section = type(value_at(with_kind(config, path, kind), path[:-1]))
+    first = (section.__doc__ or kind).strip().splitlines()[0]
+    title = f"{section.title}: "
+    if first.startswith(title):
+        return first
+    # an abbreviation keeps its capitals
+    return title + (first[:1].lower() + first[1:] if first[1:2].islower() else first)
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

@@ -10,13 +10,21 @@ from pydantic import ValidationError
 
 from mlcnc.analysis.settings import flattened
 from mlcnc.errors import ConfigError
-from mlcnc.methods.settings import method_settings
+from mlcnc.methods.settings import METHODS, method_settings
 
 ANOTHER_LOOP = "another loop"
 """In place of a method, of runs that no method of this project trained."""
 
 _TELLING = {"mlc_nc": ("classifier", "attention", "classification.kind")}
 """Settings that are another recipe of a method with many; the others tell runs of one recipe apart."""
+
+_SPOKEN = ("classifier", "attention")
+"""Settings whose values say what they are of."""
+
+
+def method_place(kind: str) -> int | None:
+    """Return where a method comes in lists, from 0; None where it is not registered."""
+    return list(METHODS).index(kind) if kind in METHODS else None
 
 
 def unusual_settings(kind: str | None, settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -39,7 +47,7 @@ def unusual_settings(kind: str | None, settings: Mapping[str, Any]) -> tuple[str
     changed |= {
         name: own[name] for name in usual if _is_kind(name) and own.get(name, usual[name]) != usual[name]
     }
-    telling = _TELLING.get(kind or "", tuple(changed))
+    telling = _TELLING.get(kind or "", tuple(name for name in changed if not name.endswith("_path")))
     return tuple(_short(name, changed[name]) for name in telling if name in changed)
 
 
@@ -63,8 +71,9 @@ def _is_kind(name: str) -> bool:
 
 
 def _short(name: str, value: str) -> str:
-    words = value.replace("_", "-")
     last = name.rpartition(".")[2]
-    # words say what they are of, numbers and switches do not
-    spoken = last == "kind" or (value.isidentifier() and value not in ("True", "False", "None"))
-    return words if spoken else f"{last.replace('_', ' ')} {words}"
+    if _is_kind(name) or last in _SPOKEN:
+        return value.replace("_", "-")
+    words = last.replace("_", " ")
+    switched = {"True": words, "False": f"no {words}"}
+    return switched.get(value, f"{words} {value.replace('_', ' ').removesuffix('.0')}")

@@ -268,7 +268,7 @@ def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 # what is measured, stored or shown, or only how fast, does not change what is trained
-_NOT_TRAINING = frozenset(
+NOT_TRAINING = frozenset(
     f"training.{name}"
     for name in (
         "seed",
@@ -288,7 +288,7 @@ _NOT_TRAINING = frozenset(
 def training_settings(row: RunRow) -> dict[str, str]:
     """Return the settings of a run that change what is trained, by flattened name, without the seed."""
     pairs = [line.partition("=") for line in row.settings]
-    return {name: value for name, _, value in pairs if name not in _NOT_TRAINING}
+    return {name: value for name, _, value in pairs if name not in NOT_TRAINING}
 
 
 def _settings(config: Mapping[str, Any]) -> list[str]:
@@ -299,7 +299,7 @@ def _settings(config: Mapping[str, Any]) -> list[str]:
 def _group_key(config: Mapping[str, Any], run_id: str) -> str:
     if not config:
         return run_id
-    return ";".join(sorted(line for line in _settings(config) if line.partition("=")[0] not in _NOT_TRAINING))
+    return ";".join(sorted(line for line in _settings(config) if line.partition("=")[0] not in NOT_TRAINING))
 
 
 def telling_metrics(rows: Iterable[RunRow]) -> list[str]:

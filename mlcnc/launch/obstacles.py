@@ -97,6 +97,8 @@ def _of_settings(config: ExperimentConfig, facts: DatasetFacts) -> list[str]:
             f"training.batch_size {config.training.batch_size} is larger than the {drawn} images of an epoch; "
             f"choose at most {drawn}"
         )
+    if (problem := config.problem_with_batches(drawn)) is not None:
+        found.append(problem)
     return found
 
 
@@ -126,9 +128,7 @@ def _of_backbone(model: ModelConfig) -> list[str]:
 
 
 def _of_embedding(config: ExperimentConfig, facts: DatasetFacts) -> list[str]:
-    """Return what is wrong with the label embedding of a method that has one."""
-    if not facts.class_names:
-        return []  # of a data set whose classes are known when it is read
+    """Return what is wrong with the label vectors of a method that has some."""
     settings, num_classes = config.method.model_dump(), len(facts.class_names)
     kind, dim = settings.get("label_embedding"), settings.get("embedding_dim")
     if kind == "etf" and dim is not None and dim < num_classes - 1:
@@ -136,14 +136,17 @@ def _of_embedding(config: ExperimentConfig, facts: DatasetFacts) -> list[str]:
             f"method.embedding_dim must be at least {num_classes - 1} for an ETF of {num_classes} classes, "
             f"got {dim}"
         ]
-    if kind != "glove":
+    if not config.method.needs_glove:
         return []
     path = settings.get("glove_path") or os.environ.get("MLCNC_GLOVE")
     if not path:
+        reason = f"method.kind is {config.method.kind}" if kind is None else f"method.label_embedding is {kind}"
         return [
-            "method.label_embedding is glove but no file of vectors is named; set method.glove_path or the "
-            "MLCNC_GLOVE variable, or download one with: mlcnc glove --out FOLDER"
+            f"{reason} but no file of vectors is named; set method.glove_path or the MLCNC_GLOVE variable, or "
+            "download one with: mlcnc glove --out FOLDER"
         ]
+    if not facts.class_names:
+        return []  # of a data set whose classes are known when it is read
     try:
         path = str(Path(path).expanduser())
         found = os.stat(path)

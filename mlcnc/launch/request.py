@@ -126,9 +126,8 @@ class JobRequest(BaseModel):
                 "choose another or leave it out"
             )
         config = request.config()
-        method = config.method.model_dump()
         # those of who asks: the supervisor may have been started where variables name other places
-        if method.get("label_embedding") == "glove" and method.get("glove_path") is None:
+        if config.method.needs_glove and config.method.model_dump().get("glove_path") is None:
             _fill(values, _GLOVE, "MLCNC_GLOVE")
         if is_on_disk(config.data.dataset) and config.data.root is None:
             _fill(values, _ROOT, "MLCNC_DATA")

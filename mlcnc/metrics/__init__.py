@@ -6,7 +6,12 @@ from mlcnc.metrics.average_precision import (
     global_map,
     mean_average_precision,
 )
-from mlcnc.metrics.bootstrap import Interval, bootstrap_difference, bootstrap_map
+from mlcnc.metrics.bootstrap import (
+    Interval,
+    bootstrap_difference,
+    bootstrap_map,
+    bootstrap_mean_differences,
+)
 from mlcnc.metrics.class_statistics import ClassStatistics, ClassStatisticsAccumulator, positive_rows
 from mlcnc.metrics.concatenated import concatenated_duality
 from mlcnc.metrics.decisions import f1_scores
@@ -61,6 +66,7 @@ __all__ = [
     "between_directions",
     "bootstrap_difference",
     "bootstrap_map",
+    "bootstrap_mean_differences",
     "cdnv",
     "centre",
     "centred_class_means",

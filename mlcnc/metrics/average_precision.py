@@ -124,7 +124,7 @@ def global_map(scores: Array, targets: Array) -> float:
     Formula: mean over images i with a label of the average precision of $(s_{i1},\dots,s_{iC})$.
     Range: [0, 100] percent.
     Convention: images without any label have no average precision and are left out.
-    Source: Table 2 of MLC-NC; the empty-row rule of the reference on data sets, section 7.
+    Source: Table 2 of MLC-NC; its released code (t1neo666/AAAI25_MLC-NC, train.py) averages over all images.
     """
     _, values, positive = _checked(scores, targets)
     return _mean(100.0 * average_precision(values.T, positive.T))

@@ -101,7 +101,12 @@ def test_none_is_nothing_except_where_it_is_one_of_the_choices():
         ({"method": {"num_heads": 7}}, "num_heads must divide embedding_dim = 128, got 7"),
         ({"method": {"warmup_epochs": 40}}, "warmup_epochs must be below training.epochs = 40"),
         ({"method": {"label_embedding": "word2vec"}}, "method.label_embedding"),
-        ({"method": {"kind": "emr"}}, "method.kind must be one of mlc_nc, erm, got 'emr'; did you mean 'erm'"),
+        ({"method": {"kind": "emr"}}, "got 'emr'; did you mean 'erm'"),
+        ({"method": {"kind": "DB-Focal"}}, "got 'DB-Focal'; did you mean 'db_focal'"),
+        (
+            {"method": {"kind": "ldam", "classification": "asl"}},
+            "unknown setting 'method.classification' of the method ldam: another one has it",
+        ),
         (
             {"method": {"kind": "erm", "label_embedding": "etf"}},
             "unknown setting 'method.label_embedding' of the method erm: another one has it",

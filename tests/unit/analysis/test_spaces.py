@@ -5,6 +5,7 @@ import pytest
 from mlcnc.analysis.recipe import unusual_settings
 from mlcnc.analysis.spaces import offered_spaces, space_for, spaces_sentence
 from mlcnc.config import override
+from mlcnc.original_recipes import ORIGINALS
 from mlcnc.presets import PRESETS, preset
 from mlcnc.store import RunStore, RunWriter, Space
 
@@ -49,12 +50,17 @@ def test_spaces_that_nobody_declared_are_those_of_the_last_measured_epoch(tmp_pa
     assert RunStore(tmp_path).open("mine").spaces == (Space(name="f"), Space(name="z", kind="image"))
 
 
-def test_no_preset_but_that_of_another_attention_is_unusual():
+def test_presets_of_another_attention_or_loss_alone_are_unusual():
     found = {
         name: unusual_settings(config.method.kind, config.method.model_dump())
-        for name, config in ((name, preset(name)) for name in PRESETS)
+        for name, config in ((name, preset(name)) for name in PRESETS if name not in ORIGINALS)
     }
-    assert {name: parts for name, parts in found.items() if parts} == {"pictogram-lt-cosine": ("cosine",)}
+    assert {name: parts for name, parts in found.items() if parts} == {
+        "pictogram-lt-cosine": ("cosine",),
+        "mlc-nc-asl": ("asl",),
+        "mlc-nc-db-focal": ("db-focal",),
+        "mlc-nc-mfm": ("mfm",),
+    }
 
 
 @pytest.mark.parametrize(
@@ -63,9 +69,17 @@ def test_no_preset_but_that_of_another_attention_is_unusual():
         ({"method": {"classification": {"kind": "bce"}}}, ("bce",)),
         ({"method": {"classifier": "init_only", "projection_dim": 9}}, ("init-only",)),
         ({"method": {"kind": "erm", "classification": {"kind": "two_way"}}}, ("two-way",)),
+        ({"method": {"classification": {"kind": "asl", "negative_gamma": 2.0}}}, ("asl",)),
+        ({"method": {"kind": "rw", "classification": {"weight_power": 1.0}}}, ("weight power 1",)),
+        ({"method": {"kind": "asl", "classification": {"normalisation": "none"}}}, ("normalisation none",)),
+        (
+            {"method": {"kind": "oltr", "class_bias": False, "first_stage": 0.5}},
+            ("first stage 0.5", "no class bias"),
+        ),
+        ({"method": {"kind": "ml_gcn", "glove_path": "vectors.txt"}}, ()),
         (
             {"method": {"kind": "erm", "classification": {"kind": "two_way", "two_way_temperature": 2.0}}},
-            ("two way temperature 2.0", "two-way"),
+            ("two way temperature 2", "two-way"),
         ),
     ],
 )

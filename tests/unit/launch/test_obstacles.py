@@ -53,8 +53,9 @@ def test_every_preset_of_drawn_scenes_can_be_queued(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS.keys() - DRAWN))
-def test_a_preset_of_photographs_lacks_nothing_but_them(name, tmp_path, monkeypatch):
+def test_a_preset_of_photographs_lacks_nothing_but_them(name, tmp_path, glove, monkeypatch):
     monkeypatch.delenv("MLCNC_DATA", raising=False)
+    monkeypatch.setenv("MLCNC_GLOVE", str(glove))
     (obstacle,) = obstacles(preset(name), tmp_path)
     assert f"mlcnc data prepare {preset(name).data.dataset}" in obstacle
 
@@ -89,13 +90,21 @@ def test_facts_of_data_sets_are_those_of_the_drawn_ones(name):
         ({"training": {"batch_size": 1143}}, "batch_size 1143 is larger than the 1142 images of an epoch"),
         ({"data": {"num_samples": 8}}, "batch_size 32 is larger than the 8 images"),
         (
+            {"method": {"kind": "erm", "neck_dim": 8}, "training": {"batch_size": 1}},
+            "batch_size must give every batch of ERM at least 2 images",
+        ),
+        (
             {"method": {"embedding_dim": 16}},
             "embedding_dim must be at least 19 for an ETF of 20 classes, got 16",
         ),
         ({"model": {"weights": "imagenet"}}, "the small backbone has no pre-trained weights"),
         ({"training": {"device": "mps"}}, "device 'mps' is not on this machine"),
         ({"training": {"device": "cuda"}}, "device 'cuda:0' is not on this machine"),
-        ({"method": {"label_embedding": "glove"}}, "no file of vectors is named"),
+        (
+            {"method": {"label_embedding": "glove"}},
+            "method.label_embedding is glove but no file of vectors is named",
+        ),
+        ({"method": {"kind": "ml_gcn"}}, "method.kind is ml_gcn but no file of vectors is named; set"),
     ],
 )
 def test_what_would_fail_is_one_sentence(tmp_path, sections, words):
@@ -148,12 +157,25 @@ def test_a_glove_file_that_fits_is_no_obstacle(glove, monkeypatch):
     monkeypatch.setenv("MLCNC_GLOVE", str(glove))
     config = with_width(changed(method={"label_embedding": "glove"}), 3)
     assert obstacles(config, ".", "cpu") == ()
+    assert obstacles(changed(method={"kind": "ml_gcn"}), ".", "cpu") == ()  # it takes any dimension
+
+
+def test_ml_gcn_on_classes_that_are_not_known_yet_needs_a_file_all_the_same(tmp_path, monkeypatch, glove):
+    photographs = tmp_path / "folder"
+    photographs.mkdir()
+    (photographs / "labels.csv").write_text("image,cat\n")
+    config = changed(method={"kind": "ml_gcn"}, data={"dataset": "folder", "root": str(tmp_path)})
+    assert any("no file of vectors is named" in sentence for sentence in obstacles(config, ".", "cpu"))
+    monkeypatch.setenv("MLCNC_GLOVE", str(glove))
+    assert not any("vectors" in sentence for sentence in obstacles(config, ".", "cpu"))
 
 
 def test_what_is_wrong_with_a_glove_file_is_one_sentence(glove, tmp_path):
     (sentence,) = of_glove(glove, dim=4)
     assert f"method.embedding_dim must be 3, the dimension of {glove}, got 4" in sentence
     assert "cannot be read: No such file" in of_glove(tmp_path / "absent")[0]
+    of_graph = changed(method={"kind": "ml_gcn", "glove_path": str(tmp_path / "absent")})
+    assert obstacles(of_graph, ".", "cpu") == of_glove(tmp_path / "absent")
     assert "no regular file" in of_glove(tmp_path)[0]
     assert "this is no path" in of_glove("a\0b")[0]
     short = tmp_path / "short.txt"

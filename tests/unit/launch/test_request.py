@@ -161,6 +161,8 @@ def test_the_file_of_vectors_is_that_of_who_asks(monkeypatch, tmp_path):
     )
     assert named.as_kept().settings["method"]["glove_path"] == "/own.txt"
     assert JobRequest(kind="train").as_kept().settings == {}
+    graph = JobRequest(kind="train", settings={"method": {"kind": "ml_gcn"}}).as_kept()
+    assert graph.settings["method"] == {"kind": "ml_gcn", "glove_path": str(tmp_path / "glove.txt")}
     monkeypatch.delenv("MLCNC_GLOVE")
     assert glove.as_kept().settings == glove.settings
 

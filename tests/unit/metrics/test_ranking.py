@@ -19,6 +19,7 @@ from mlcnc.metrics import (
     average_precision,
     bootstrap_difference,
     bootstrap_map,
+    bootstrap_mean_differences,
     f1_scores,
     global_map,
     mean_average_precision,
@@ -138,6 +139,24 @@ def test_the_paired_difference_is_narrower_than_two_intervals_and_nil_against_it
     assert paired.share_above_zero == 1.0
     single = bootstrap_map(scores, targets, GROUPS, num_resamples=200)["map_total"]
     assert paired.high - paired.low < single.high - single.low
+
+
+def test_mean_differences_are_those_of_pairs_and_of_means():
+    scores, targets = made(6, images=150)
+    other, third = scores + 0.3 * targets, scores - 0.2 * targets
+    pair = bootstrap_difference(other, scores, targets, GROUPS, num_resamples=120)
+    found = bootstrap_mean_differences(
+        {"a": [other, other], "b": [other, third], "r": [scores]}, "r", targets, GROUPS, num_resamples=120
+    )
+    assert found.keys() == {"a", "b"}
+    assert found["a"] == pair
+    maps = [mean_average_precision(average_precision(each, targets), GROUPS) for each in (other, third, scores)]
+    for name, interval in found["b"].items():
+        first, second, reference = (values[name] for values in maps)
+        assert interval.value == pytest.approx((first + second) / 2 - reference)
+        assert interval.low < interval.value < interval.high
+    with pytest.raises(ValueError, match="reference must be one of a, r, got 'x'"):
+        bootstrap_mean_differences({"a": [other], "r": [scores]}, "x", targets, GROUPS)
 
 
 def test_the_interval_covers_what_it_claims():

@@ -1,0 +1,158 @@
+"""``mlcnc bench`` on a few drawn images; its queue trains in this process, at once."""
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mlcnc import cli_bench
+from mlcnc.cli import main
+from mlcnc.config import override
+from mlcnc.errors import LaunchError
+from mlcnc.store import RunStore
+from mlcnc.training import resume, train
+from tests.processes.small_training import small_config, use_few_images
+
+QUIET = {"say": lambda text: None, "show_progress": False}
+ARGUMENTS = ["bench", "--methods", "erm,mlc_nc", "--rates", "0.001,0.01", "--seeds", "3,4"]
+
+
+class Queue:
+    """Jobs that are done as soon as they are asked for."""
+
+    asked: list[str]
+    failing: set[str]
+    refused: set[str]
+
+    def __init__(self, root):
+        self.root = root
+        self.done = []
+
+    def all(self):
+        return self.done[::-1]
+
+    def submit(self, request):
+        if request.run_id in self.refused:
+            raise LaunchError("the disk is full")
+        self.asked.append(f"train {request.run_id}")
+        if request.run_id not in self.failing:
+            train(request.config(), runs_root=self.root, run_id=request.run_id, **QUIET)
+        self.done.append(SimpleNamespace(run_id=request.run_id, is_active=False, headline="failed with NaN"))
+
+    def resume(self, run_id):
+        if not (Path(self.root) / run_id / "checkpoints").is_dir():
+            raise LaunchError("it has no checkpoint")
+        self.asked.append(f"resume {run_id}")
+        resume(run_id, runs_root=self.root, **QUIET)
+
+
+@pytest.fixture
+def queue(monkeypatch, tmp_path):
+    """Return the class of the queue, with small runs in place of those of the bench."""
+    use_few_images(monkeypatch)
+
+    def small(dataset, kind):
+        method = {"kind": kind}
+        if kind == "mlc_nc":
+            method |= {"embedding_dim": 12, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 1}
+        return override(
+            small_config(method={"kind": "erm"}), {"method": method, "training": {"arrays_every": 4}}
+        )
+
+    monkeypatch.setattr(cli_bench, "bench_config", small)
+    monkeypatch.setattr(cli_bench, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(cli_bench, "Jobs", Queue)
+    Queue.asked, Queue.failing, Queue.refused = [], set(), set()
+    monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
+    return Queue
+
+
+def test_other_seeds_are_trained_at_the_best_rate_and_the_table_is_written(queue, tmp_path, capsys):
+    out = tmp_path / "table.json"
+    assert main([*ARGUMENTS, "--out", str(out)]) == 0
+    tree = json.loads(out.read_text())
+    assert [method["name"] for method in tree["methods"]] == ["MLC-NC", "ERM"]
+    store = RunStore(tmp_path)
+    for method in tree["methods"]:
+        assert [run["seed"] for run in method["runs"]] == [3, 4]
+        best = max(method["validation"], key=lambda rate: method["validation"][rate])
+        assert float(best) == method["rate"]
+        name = method["key"].replace("_", "-")
+        written = {rate: f"{float(rate):g}".replace(".", "p") for rate in method["validation"]}
+        expected = {f"pictogram-lt-{name}-lr{rate}-s3" for rate in written.values()}
+        last = f"pictogram-lt-{name}-lr{written[best]}-s4"
+        assert {run_id for run_id in store.run_ids() if f"lt-{name}-lr" in run_id} == {*expected, last}
+        # the best rate has tried ones on either side, or lies where trying ends
+        assert best not in (min(written, key=float), max(written, key=float)) or not 1e-5 < float(best) < 1
+        assert method["runs"][1]["total"] == pytest.approx(
+            store.open(last).metrics()[-1]["test/map_total"], abs=0.006
+        )
+        assert method["memory_mb"] > 50
+    assert tree["methods"][0]["minus"]["ERM"]["total"][0] == pytest.approx(
+        sum(
+            tree["methods"][0]["runs"][seed]["total"] - tree["methods"][1]["runs"][seed]["total"]
+            for seed in (0, 1)
+        )
+        / 2,
+        abs=0.2,
+    )
+    said = capsys.readouterr().out
+    assert "runs so far" in said
+    assert "MLC-NC" in said
+
+
+def test_the_same_command_goes_on_where_it_was_left(queue, tmp_path, capsys):
+    arguments = ["bench", "--methods", "erm", "--rates", "0.001", "--seeds", "0,1"]
+    assert main(arguments) == 0
+    first = list(queue.asked)
+    assert first == ["train pictogram-lt-erm-lr0p001-s0", "train pictogram-lt-erm-lr0p001-s1"]
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert queue.asked == first
+    status = tmp_path / "pictogram-lt-erm-lr0p001-s1" / "status.json"
+    status.write_text(json.dumps(json.loads(status.read_text()) | {"state": "stopped"}))
+    other = tmp_path / "pictogram-lt-erm-lr0p001-s0" / "status.json"
+    other.write_text(json.dumps(json.loads(other.read_text()) | {"state": "stopped"}))
+    shutil.rmtree(other.parent / "checkpoints")
+    assert main(arguments) == 0
+    assert queue.asked[2:] == [
+        "train pictogram-lt-erm-lr0p001-s0",
+        "resume pictogram-lt-erm-lr0p001-s1",
+    ]
+
+
+def test_a_run_that_cannot_be_queued_is_said_and_its_method_left_out(queue, tmp_path, capsys):
+    queue.refused = {"pictogram-lt-erm-lr0p01-s3"}
+    assert main(ARGUMENTS) == 1
+    caught = capsys.readouterr()
+    assert caught.err.strip() == "pictogram-lt-erm-lr0p01-s3: the disk is full"
+    assert "MLC-NC" in caught.out
+    assert "ERM" not in caught.out
+    assert not [name for name in queue.asked if name.endswith("erm-lr0p001-s4")]
+    queue.refused, queue.failing = set(), {"pictogram-lt-erm-lr0p01-s3"}
+    assert main(ARGUMENTS) == 1
+    assert capsys.readouterr().err.strip() == "pictogram-lt-erm-lr0p01-s3: failed with NaN"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--methods", "resnet"], "--methods must be of mlc_nc, erm"),
+        (["--out", "nowhere/table.json"], "--out must be in a folder that exists"),
+    ],
+)
+def test_wrong_arguments_are_said_before_anything_is_trained(queue, capsys, arguments, words):
+    assert main(["bench", *arguments]) == 1
+    assert words in capsys.readouterr().err
+    assert queue.asked == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--rates", "0"], ["--rates", "fast"], ["--seeds", "-1"], ["--seeds", ""]]
+)
+def test_wrong_numbers_are_refused_by_the_parser(queue, capsys, arguments):
+    with pytest.raises(SystemExit):
+        main(["bench", *arguments])
+    assert f"argument {arguments[0]}: must be" in capsys.readouterr().err
