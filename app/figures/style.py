@@ -9,6 +9,7 @@ from zlib import crc32
 import plotly.graph_objects as go
 
 from mlcnc.analysis.comparison import SeedGroup
+from mlcnc.analysis.recipe import method_place
 from mlcnc.analysis.runs import RunRow
 
 EMBEDDING_COLOURS = {"etf": "#0072B2", "trainable": "#E69F00", "glove": "#009E73"}
@@ -17,8 +18,12 @@ EMBEDDING_COLOURS = {"etf": "#0072B2", "trainable": "#E69F00", "glove": "#009E73
 METHOD_COLOURS = {"erm": "#CC79A7"}
 """Okabe-Ito reddish purple for the plain baseline."""
 
-OTHER_COLOURS = ("#56B4E9", "#A08F00", "#CC6677", "#AA4499", "#8C6D5A", "#6F7FB5")
-"""Of every other method, by its name: its sky blue, then hues between, none too pale or dark for a page."""
+OTHER_COLOURS = (
+    "#AA4499", "#D83C54", "#A08F00", "#006C78", "#8C6D5A", "#A878FC", "#C02418", "#56B4E9",
+    "#CC60D8", "#486C30", "#6F7FB5", "#FC6054", "#9C4860", "#6060E4", "#CC6677",
+)  # fmt: skip
+"""Of every other method, by its place in lists: hues between those above, each as far as can be from its
+neighbours and none too pale or dark for a page."""
 
 BUCKET_COLOURS = {"head": "#2166AC", "medium": "#4292C6", "tail": "#8CC2E8"}
 BUCKET_MARKS = {"head": "circle", "medium": "square", "tail": "triangle-up"}
@@ -50,7 +55,10 @@ def recipe_colour(of: RunRow | SeedGroup) -> str:
 def family_colour(family: str) -> str:
     """Return the colour of a label embedding of MLC-NC or of another method."""
     known = EMBEDDING_COLOURS | METHOD_COLOURS
-    return known.get(family) or OTHER_COLOURS[crc32(family.encode()) % len(OTHER_COLOURS)]
+    # by their place the methods of the package differ; of others nothing but the name is known
+    place = method_place(family)
+    number = crc32(family.encode()) if place is None else place
+    return known.get(family) or OTHER_COLOURS[number % len(OTHER_COLOURS)]
 
 
 DASHES = (

@@ -20,6 +20,7 @@ from mlcnc.analysis.spaces import space_for, spaces_sentence, spaces_with_nc1
 from mlcnc.analysis.variability import multi_label_sentence, variability_history, variability_sentence
 
 MOST_FRAMES = 60
+MOST_SENTENCES = 6
 READING = (
     "NC1 of a class is the mean squared distance of its features to their mean, over the squared "
     "distance of that mean to the mean of all class means; 0 is complete collapse. Above it is shown "
@@ -120,8 +121,10 @@ if shown:
         )
         index = [epoch + 1 for epoch in epochs].index(int(at)) if at else len(epochs) - 1
         with sentences:
-            said = [variability_sentence(records[index]) for _, records, _ in runs]
-            st.markdown("\n".join(f"- {plain(sentence)}" for sentence in [*said, *of_pairs]))
+            said = [*(variability_sentence(records[index]) for _, records, _ in runs), *of_pairs]
+            many = len(said) > MOST_SENTENCES
+            with st.expander(f"{len(said)} sentences on single runs") if many else st.container():
+                st.markdown("\n".join(f"- {plain(sentence)}" for sentence in said))
             if len({records[index].epoch for _, records, _ in runs}) > 1:
                 st.caption("The runs stored different epochs; each is shown at its nearest one.")
         if len(epochs) < num_epochs:

@@ -43,7 +43,8 @@ def show_glove(refused: bool, running: list[Job]) -> None:
             key=GLOVE_KEY,
             persist_state="session",
             placeholder="/path/to/glove.6B.300d.txt",
-            help="A text file: a word and its numbers on every line. Runs with label embedding glove read it.",
+            help="A text file: a word and its numbers on every line. Runs with label embedding glove read it, "
+            "and those of ML-GCN.",
         )
         if path and path.strip():
             try:

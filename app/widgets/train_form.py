@@ -121,17 +121,18 @@ def show_form(refused: bool, glove_path: str | None, data_root: str | None) -> N
         key=begun.key("preset"),
         on_change=_preset_chosen,
         persist_state="session",
-        help="A preset fills the form; the command names it and only what differs from it.",
+        help="A preset fills the form; the command names it and only what differs from it. Type to search: "
+        "original-METHOD is the recipe of a method's paper, on VOC-LT; bench is that of a race.",
         width=300,
     )
     base = preset(name or "pictogram-lt")
     values = _controls(begun.config or base, begun)
-    if values.get(_EMBEDDING) == "glove" and not values[_GLOVE]:
-        values[_GLOVE] = glove_path
     found = known_devices()
     device, minutes, megabytes = _limits(found.devices, begun)
     try:
         config = with_data_folder(override(base, nested(values)), data_root)
+        if config.method.needs_glove and glove_path and not values.get(_GLOVE):
+            config = override(config, nested({_GLOVE: glove_path}))
         request = request_of(
             {
                 "kind": "train",
@@ -146,7 +147,7 @@ def show_form(refused: bool, glove_path: str | None, data_root: str | None) -> N
         st.error(f"Not queued: {plain(error)}.", icon=":material/edit_off:")
         return
     _say_devices(found)
-    if values.get(_GLOVE) and values[_EMBEDDING] != "glove":
+    if values.get(_GLOVE) and not config.method.needs_glove:
         st.caption(f"The glove path is not used: the label embedding is {values[_EMBEDDING]}.")
     stopped = bool(found.problem) or (bool(found.devices) and _say_obstacles(config, device))
     run_id = jobs().next_run_id(config)
@@ -188,8 +189,10 @@ def _controls(start: ExperimentConfig, begun: Filling) -> dict[tuple[str, ...], 
         changed = sum(value_at(config, field.path) != value_at(defaults, field.path) for field in rest)
         note = f" ({changed} differ from the defaults)" if changed else ""
         with st.expander(f"{title}{note}", key=begun.key(section)):
+            # a choice among sentences takes the whole width
+            values |= {field.path: control(field) for field in rest if field.sentences}
             columns = st.columns(3)
-            for place, field in enumerate(rest):
+            for place, field in enumerate(field for field in rest if not field.sentences):
                 with columns[place % 3]:
                     values[field.path] = control(field)
     return values
@@ -229,7 +232,7 @@ def _control(field: FormField, value: Any, key: str) -> Any:
     settings: dict[str, Any] = {"key": key, "persist_state": "session"}
     settings["help"] = plain("; ".join(words for words in (field.help, field.range_words) if words))
     if field.kind == "choice":
-        if field.path == _METHOD:
+        if field.sentences:
             settings["format_func"] = dict(zip(field.choices, field.sentences, strict=True)).__getitem__
         return st.selectbox(label, field.choices, index=field.choices.index(value), **settings)
     if field.kind == "switch":

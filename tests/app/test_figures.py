@@ -29,6 +29,7 @@ from mlcnc.analysis.attention import probe_attention
 from mlcnc.analysis.comparison import seed_groups
 from mlcnc.analysis.curves import band, curve
 from mlcnc.analysis.runs import run_rows
+from mlcnc.methods.settings import METHODS
 from mlcnc.store import RunStore
 
 
@@ -118,6 +119,11 @@ def test_methods_of_one_colour_differ_by_dash_too(runs):
     looks = {(recipe_colour(item), run_dash(item)) for item in told_apart(named)}
     assert len(looks) == len(named)
     assert family_colour("erm") not in {*EMBEDDING_COLOURS.values(), *OTHER_COLOURS}
+
+
+def test_every_method_of_the_package_and_every_embedding_has_a_colour_of_its_own():
+    families = [*EMBEDDING_COLOURS, *(kind for kind in METHODS if kind != "mlc_nc")]
+    assert len({family_colour(family) for family in families}) == len(families)
 
 
 @pytest.mark.parametrize("ground", ["#FFFFFF", "#181713"], ids=["light", "dark"])

@@ -1,5 +1,7 @@
 """Runs of several methods on every page: what each is called, which features it has, what it lacks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -72,6 +74,18 @@ def test_geometry_of_other_features_is_named_and_not_ranked(mixed):
     sentence = geometry_sentence(seed_groups(list(rows.values())))
     assert sentence.startswith("In test features f")
     assert sentence.endswith("Not compared with other features: z of ERM.")
+    kinds = ("rs", "rw", "focal", "asl")
+    several = [*rows.values(), *(replace(rows["erm-s0"], method=kind, group_key=kind) for kind in kinds)]
+    assert geometry_sentence(seed_groups(several)).endswith("other features: z of ERM, RS and 3 others.")
+
+
+def test_groups_come_in_the_order_of_published_tables(mixed):
+    _, rows = mixed
+    kinds = ("tw", "from_elsewhere", "asl", "rs")
+    groups = seed_groups(
+        [*(replace(rows["erm-s0"], method=kind, group_key=kind) for kind in kinds), *rows.values()]
+    )
+    assert [group.family for group in groups] == ["etf", "etf", "erm", "rs", "asl", "tw", "from_elsewhere"]
 
 
 @pytest.mark.parametrize(("text", "found"), [("erm", ["erm-s0"]), ("MLC-NC", ["etf-demo", "etf-s0"])])

@@ -356,6 +356,21 @@ def test_the_help_of_a_number_names_its_range(opened):
     assert opened().number_input(key="form_0_training.epochs").proto.help.endswith("at least 1, at most 10000")
 
 
+def test_ml_gcn_gets_the_vectors_of_the_page_and_is_not_queued_without(opened, root, tmp_path):
+    page = opened()
+    page.selectbox(key="form_0_method.kind").select("ml_gcn").run()
+    assert "no file of vectors is named" in page.error[0].value
+    assert page.button(key="queue_form").disabled
+    path = tmp_path / "vectors.txt"
+    names = dataset_facts("pictogram-lt").class_names
+    path.write_text("".join(f"{name} 0.5 {number}\n" for number, name in enumerate(names)))
+    page.text_input(key="glove_file").set_value(str(path)).run()
+    assert "is not used" not in said(page)
+    pressed(page, "queue_form")
+    (job,) = Jobs(root).all()
+    assert job.request.settings["method"] == {"kind": "ml_gcn", "glove_path": str(path)}
+
+
 def test_a_glove_path_that_the_label_embedding_does_not_use_is_told(opened):
     page = opened()
     assert "is not used" not in said(page)
