@@ -1,4 +1,4 @@
-"""Write docs/metrics.md from the docstrings and docs/figure3.md from the recorded runs."""
+"""Write docs/metrics.md and docs/methods.md from the docstrings, docs/figure3.md from the recorded runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from methods_page import methods_page  # beside this script
 
 from mlcnc import metrics
 from mlcnc.analysis.figure3 import Centred, centred_angles, shared_direction
@@ -229,7 +231,11 @@ def all_verdict(items: dict[str, Centred]) -> str:
 
 def pages() -> dict[str, str]:
     """Return the content of every generated page by file name."""
-    return {"metrics.md": metrics_page(), "figure3.md": figure3_page()}
+    return {
+        "metrics.md": metrics_page(),
+        "figure3.md": figure3_page(),
+        "methods.md": methods_page(ROOT / "docs"),
+    }
 
 
 if __name__ == "__main__":

@@ -19,4 +19,5 @@ def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
     Inside autocast a product of float32 cosines would be taken in bfloat16, with two to three digits.
     """
     kind = tensor.device.type
-    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+    inside = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if inside else nullcontext()

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mlcnc.cli import build_parser
+from mlcnc.methods.settings import METHODS
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -44,6 +45,13 @@ def test_the_table_names_files_that_exist():
         text = (ROOT / name).read_text()
         first = equation.split("-")[0]
         assert f"Eq. {equation}" in text or f"Eq. {first}" in text, name
+
+
+def test_all_methods_are_named_with_their_number():
+    (sentence,) = re.findall(r"Seventeen under one trainer: (.*?)\.", README)
+    named = sentence.replace(" and ", ", ").split(", ")
+    assert sorted(named) == sorted(settings.title for settings in METHODS.values())
+    assert len(named) == 17
 
 
 def test_the_logging_example_writes_a_run(tmp_path, monkeypatch):
