@@ -180,10 +180,10 @@ def _lines(tree: dict[str, Any]) -> list[str]:
     """Return the table for a terminal: mean test mAP over the seeds, lowest and highest."""
     names = [method["name"] for method in tree["methods"]]
     width = max(map(len, names), default=6)
-    lines = [f"{'method':{width}}  {'rate':>6}  " + "  ".join(f"{bucket:>16}" for bucket in BUCKETS)]
+    lines = [f"{'method':{width}}  {'rate':>6}  " + "  ".join(f"{bucket:>21}" for bucket in BUCKETS)]
     for method in tree["methods"]:
-        cells = [f"{item.mean:.1f} ({item.low:.1f}-{item.high:.1f})" for item in spreads(method).values()]
-        lines.append(f"{method['name']:{width}}  {method['rate']:>6g}  " + "  ".join(f"{c:>16}" for c in cells))
+        cells = "  ".join(f"{item.text:>21}" for item in spreads(method).values())
+        lines.append(f"{method['name']:{width}}  {method['rate']:>6g}  {cells}")
     return lines
 
 

@@ -197,14 +197,10 @@ def tried_rates(
     """
     scores: dict[float, float] = {}
     known = set(store.run_ids())
-    for rate in rates:
+    while (rate := next((each for each in rates if each not in scores), next_rate(scores))) is not None:
         if (run_id := entry.run_id(dataset, rate, seed)) not in known or not ended(run := store.open(run_id)):
             return scores, rate
         scores[rate] = validation_map(run)
-    while (beyond := next_rate(scores)) is not None:
-        if (run_id := entry.run_id(dataset, beyond, seed)) not in known or not ended(run := store.open(run_id)):
-            return scores, beyond
-        scores[beyond] = validation_map(run)
     return dict(sorted(scores.items())), None
 
 

@@ -35,5 +35,5 @@ def with_gradient(logits: Tensor, value: Tensor, gradient: Tensor, factor: float
     """
     if factor != 1.0:
         value, gradient = value.mul_(factor), gradient.mul_(factor)
-    result: Tensor = _KnownGradient.apply(logits, value, gradient)  # type: ignore[no-untyped-call]
+    result: Tensor = _KnownGradient.apply(logits, value, gradient)  # type: ignore[no-untyped-call]  # in torch
     return result
