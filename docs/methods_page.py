@@ -32,7 +32,7 @@ which commit. *Ours* says what no public source fixes or what we chose, *Departu
 known of the published rows.
 
 `mlcnc train --method KIND` trains a method and `--classification KIND` gives one that names its loss another; both have their
-settings as options (`mlcnc train --help`).
+settings as options (`mlcnc train --method KIND --help`).
 """
 
 _STATISTICS = {"co_occurrence": "co-occurrence", "num_images": "number of images"}

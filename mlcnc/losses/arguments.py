@@ -54,23 +54,42 @@ def require_labels(targets: Tensor, *, soft: bool = False, name: str = "targets"
     raise ValueError(f"{name} must be 0 or 1, got {targets[targets * targets != targets][0].item():g}")
 
 
-def require_class_counts(class_counts: Tensor, num_classes: int, num_images: Tensor | None = None) -> None:
+def require_of_classes(logits: Tensor, **values: Tensor) -> None:
+    """Check that there is one number a class.
+
+    Args:
+        logits: (B, C).
+        values: (C,) each, by name.
+
+    Raises:
+        ValueError: one has another shape.
+    """
+    for name, numbers in values.items():
+        require_shape(name, numbers.shape, logits.shape[1:], like="logits")
+
+
+def require_class_counts(
+    class_counts: Tensor, num_classes: int | None = None, num_images: Tensor | None = None
+) -> None:
     """Check the training images of every class, n_c.
 
     Args:
         class_counts: (C,), at least 1 each.
-        num_classes: C.
+        num_classes: C, of the logits if they are there.
         num_images: (), N, at least any of them.
 
     Raises:
         ValueError: a shape does not fit, a class has no image, or one has more than there are.
     """
-    require_shape("class_counts", class_counts.shape, (num_classes,), like="logits")
+    if num_classes is None:
+        require_shape("class_counts", class_counts.shape, ("C",))
+    else:
+        require_shape("class_counts", class_counts.shape, (num_classes,), like="logits")
     require_values("class_counts", class_counts, at_least=1.0, advice="; leave out such classes")
     if num_images is None:
         return
     require_shape("num_images", num_images.shape, ())
-    if class_counts.device.type != "cpu" or num_classes == 0:
+    if class_counts.device.type != "cpu" or class_counts.numel() == 0:
         return
     most, number = class_counts.max().item(), num_images.item()
     if not most <= number < math.inf:
@@ -86,7 +105,7 @@ def require_co_occurrence(co_occurrence: Tensor, num_classes: int) -> None:
     Raises:
         ValueError: the shape does not fit, or a count is negative.
     """
-    require_shape("co_occurrence", co_occurrence.shape, (num_classes, num_classes), like="logits")
+    require_shape("co_occurrence", co_occurrence.shape, (num_classes, num_classes), like="class_counts")
     require_values("co_occurrence", co_occurrence, at_least=0.0, advice="; count the training set anew")
 
 

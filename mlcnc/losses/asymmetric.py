@@ -55,6 +55,12 @@ def asymmetric_loss(
     # x^0 = 1 but for x = 0, which is cut off
     negative_gamma = max(negative_gamma, LEAST_POWER)
     total, gradient = asymmetric_sum(
-        values.detach(), labels, positive_gamma, negative_gamma, margin=margin, stop_gradient=stop_gradient
+        values.detach(),
+        labels,
+        positive_gamma,
+        negative_gamma,
+        margin=margin,
+        weight=-share_of(logits.shape, normalisation),
+        stop_gradient=stop_gradient,
     )
-    return with_gradient(values, total, gradient, -share_of(logits.shape, normalisation))
+    return with_gradient(values, total, gradient)

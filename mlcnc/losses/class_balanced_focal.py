@@ -61,8 +61,8 @@ def class_balanced_focal_loss(
     num_positives = labels.sum(dim=1, keepdim=True)  # (B, 1)
     of_positives = (labels * of_classes).sum(dim=1, keepdim=True) / num_positives  # (B, 1)
     weight = torch.where(num_positives > 0, of_positives, of_classes.mean())  # (B, 1)
-    total, gradient = focal_sum(values.detach(), labels, focal_gamma, weight)
-    return with_gradient(values, total, gradient, focal_scale / max(logits.numel(), 1))
+    weight.mul_(focal_scale / max(logits.numel(), 1))
+    return with_gradient(values, *focal_sum(values.detach(), labels, focal_gamma, weight))
 
 
 def inverse_effective_numbers(class_counts: Tensor, beta: float) -> Tensor:

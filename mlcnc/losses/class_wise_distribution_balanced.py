@@ -12,8 +12,9 @@ from mlcnc.losses.arguments import (
     require_class_counts,
     require_co_occurrence,
     require_logits_and_labels,
+    require_of_classes,
 )
-from mlcnc.losses.distribution_balanced import tolerance_shift, tolerant_sum
+from mlcnc.losses.distribution_balanced import absence_log_odds, tolerant_sum
 from mlcnc.losses.known_gradient import with_gradient
 from mlcnc.precision import at_least_float32
 
@@ -22,8 +23,8 @@ def class_wise_distribution_balanced_loss(
     logits: Tensor,
     targets: Tensor,
     *,
-    class_counts: Tensor,
-    co_occurrence: Tensor,
+    class_ratios: Tensor,
+    log_odds: Tensor,
     weight_floor: float = 0.1,
     weight_steepness: float = 10.0,
     weight_midpoint: float = 0.2,
@@ -38,8 +39,8 @@ def class_wise_distribution_balanced_loss(
     Args:
         logits: (B, C) float, raw.
         targets: (B, C), 0 or 1.
-        class_counts: (C,) training images a class before any resampling, n_c, at least 1.
-        co_occurrence: (C, C) training images that have both classes, at least 0; the diagonal is not read.
+        class_ratios: (C,), r_c.
+        log_odds: (C,), log(1/p_c - 1); both from :func:`class_wise_statistics`, once a training set.
         weight_floor: a, at least 0.
         weight_steepness: b > 0.
         weight_midpoint: mu.
@@ -58,30 +59,44 @@ def class_wise_distribution_balanced_loss(
         class, nu is that of a class which all but one image have.
     """
     require_logits_and_labels(logits, targets)
-    require_class_counts(class_counts, logits.shape[1])
-    require_co_occurrence(co_occurrence, logits.shape[1])
+    require_of_classes(logits, class_ratios=class_ratios, log_odds=log_odds)
     require_balance(weight_floor, weight_steepness, weight_midpoint, negative_scale, shift_scale)
     values = at_least_float32(logits)
-    counts = class_counts.to(values.dtype)
-    weight = class_wise_weights(counts, co_occurrence, weight_floor, weight_steepness, weight_midpoint)  # (C,)
-    shift = tolerance_shift(counts, counts.sum(), shift_scale)  # (C,)
-    total, gradient = tolerant_sum(values.detach(), targets.to(values.dtype), weight, shift, negative_scale)
-    return with_gradient(values, total, gradient, 1.0 / max(logits.numel(), 1))
+    ratios = class_ratios.to(values.dtype)  # (C,)
+    weight = class_wise_weights(ratios, weight_floor, weight_steepness, weight_midpoint)  # (C,)
+    shift = log_odds.to(values.dtype) * shift_scale  # (C,)
+    weight.mul_(1.0 / max(logits.numel(), 1))
+    return with_gradient(
+        values, *tolerant_sum(values.detach(), targets.to(values.dtype), weight, shift, negative_scale)
+    )
 
 
-def class_wise_weights(
-    class_counts: Tensor, co_occurrence: Tensor, floor: float, steepness: float, midpoint: float
-) -> Tensor:
-    """Return w_c = a + sigma(b (r_c - mu)), (C,), with r_c = (1/n_c) / sum_k 1/M_kc over M_kc > 0, k != c.
+def class_wise_statistics(*, class_counts: Tensor, co_occurrence: Tensor) -> dict[str, Tensor]:
+    """Return what the loss takes of a training set, ``class_ratios`` (C,) and ``log_odds`` (C,), float64.
 
-    A class that never co-occurs has r infinite, and so the weight a + 1.
+    A class that never co-occurs has an infinite ratio.
 
     Args:
-        class_counts: (C,) float, n_c, at least 1.
-        co_occurrence: M, (C, C), at least 0; the diagonal is not read.
+        class_counts: (C,) training images a class before any resampling, n_c, at least 1.
+        co_occurrence: M, (C, C) training images that have both classes, at least 0; the diagonal is not read.
+
+    Raises:
+        ValueError: a shape does not fit, a class has no image, or a count is negative.
+    """
+    require_class_counts(class_counts)
+    require_co_occurrence(co_occurrence, class_counts.numel())
+    inverse = torch.threshold(co_occurrence.double(), 0.0, math.inf).fill_diagonal_(math.inf).reciprocal_()
+    return {
+        "class_ratios": (class_counts * inverse.sum(dim=0)).reciprocal(),
+        "log_odds": absence_log_odds(class_counts, class_counts.sum()),
+    }
+
+
+def class_wise_weights(class_ratios: Tensor, floor: float, steepness: float, midpoint: float) -> Tensor:
+    """Return w_c = a + sigma(b (r_c - mu)), (C,); a + 1 for a class that never co-occurs.
+
+    Args:
+        class_ratios: (C,), r_c.
         floor, steepness, midpoint: a, b > 0 and mu.
     """
-    together = co_occurrence.to(class_counts.dtype)  # (C, C)
-    inverse = torch.threshold(together, 0.0, math.inf).fill_diagonal_(math.inf).reciprocal_()  # (C, C)
-    ratio = steepness / (class_counts * inverse.sum(dim=0))  # (C,), b r
-    return ratio.sub_(steepness * midpoint).sigmoid_().add_(floor)
+    return (steepness * class_ratios).sub_(steepness * midpoint).sigmoid_().add_(floor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from mlcnc.losses.arguments import (
@@ -9,6 +10,7 @@ from mlcnc.losses.arguments import (
     require_class_counts,
     require_focusing,
     require_logits_and_labels,
+    require_of_classes,
 )
 from mlcnc.losses.focusing import focal_sum
 from mlcnc.losses.known_gradient import with_gradient
@@ -19,8 +21,8 @@ def distribution_balanced_loss(
     logits: Tensor,
     targets: Tensor,
     *,
-    class_counts: Tensor,
-    num_images: Tensor,
+    class_rarities: Tensor,
+    log_odds: Tensor,
     weight_floor: float = 0.1,
     weight_steepness: float = 10.0,
     weight_midpoint: float = 0.3,
@@ -38,8 +40,8 @@ def distribution_balanced_loss(
     Args:
         logits: (B, C) float, raw; they are not changed.
         targets: (B, C), 0 or 1.
-        class_counts: (C,) training images a class before any resampling, n_c, at least 1 and at most N.
-        num_images: (), N.
+        class_rarities: (C,), 1/n_c.
+        log_odds: (C,), log(N/n_c - 1); both from :func:`distribution_balanced_statistics`, once a training set.
         weight_floor: a, at least 0.
         weight_steepness: b > 0.
         weight_midpoint: mu.
@@ -61,20 +63,39 @@ def distribution_balanced_loss(
     Departures: logits are not shifted in place. A class that every image has counts as though one lacked it.
     """
     require_logits_and_labels(logits, targets)
-    require_class_counts(class_counts, logits.shape[1], num_images)
+    require_of_classes(logits, class_rarities=class_rarities, log_odds=log_odds)
     require_balance(weight_floor, weight_steepness, weight_midpoint, negative_scale, shift_scale)
     require_focusing(focal_gamma, focal_scale)
     values = at_least_float32(logits)
     labels = targets.to(values.dtype)
-    counts = class_counts.to(values.dtype)
-    weight = rebalanced_weights(labels, counts, weight_floor, weight_steepness, weight_midpoint)  # (B, C)
-    shift = tolerance_shift(counts, num_images, shift_scale / negative_scale)  # (C,)
-    total, gradient = tolerant_sum(values.detach(), labels, weight, shift, negative_scale, focal_gamma)
-    return with_gradient(values, total, gradient, focal_scale / max(logits.numel(), 1))
+    rarities = class_rarities.to(values.dtype)  # (C,)
+    weight = rebalanced_weights(labels, rarities, weight_floor, weight_steepness, weight_midpoint)  # (B, C)
+    shift = log_odds.to(values.dtype) * (shift_scale / negative_scale)  # (C,)
+    weight.mul_(focal_scale / max(logits.numel(), 1))
+    return with_gradient(
+        values, *tolerant_sum(values.detach(), labels, weight, shift, negative_scale, focal_gamma)
+    )
+
+
+def distribution_balanced_statistics(*, class_counts: Tensor, num_images: Tensor) -> dict[str, Tensor]:
+    """Return what the loss takes of a training set, ``class_rarities`` (C,) and ``log_odds`` (C,), float64.
+
+    Args:
+        class_counts: (C,) training images a class before any resampling, n_c, at least 1 and at most N.
+        num_images: (), N.
+
+    Raises:
+        ValueError: a shape does not fit, a class has no image, or one has more than there are.
+    """
+    require_class_counts(class_counts, num_images=num_images)
+    return {
+        "class_rarities": class_counts.double().reciprocal(),
+        "log_odds": absence_log_odds(class_counts, num_images),
+    }
 
 
 def rebalanced_weights(
-    targets: Tensor, class_counts: Tensor, floor: float, steepness: float, midpoint: float
+    targets: Tensor, class_rarities: Tensor, floor: float, steepness: float, midpoint: float
 ) -> Tensor:
     """Return w_ic = a + sigma(b (r_ic - mu)), (B, C), with r_ic = (1/n_c) / sum_j y_ij / n_j.
 
@@ -83,26 +104,24 @@ def rebalanced_weights(
 
     Args:
         targets: (B, C) float, 0 or 1.
-        class_counts: (C,) float, n_c, at least 1.
+        class_rarities: (C,), 1/n_c, of the dtype of the targets.
         floor, steepness, midpoint: a, b > 0 and mu.
     """
-    rarity = 1.0 / class_counts  # (C,)
-    drawn = (targets * rarity).sum(dim=1, keepdim=True)  # (B, 1)
-    ratio = steepness * rarity / drawn  # (B, C), b r
+    drawn = (targets * class_rarities).sum(dim=1, keepdim=True)  # (B, 1)
+    ratio = steepness * class_rarities / drawn  # (B, C), b r
     return ratio.sub_(steepness * midpoint).sigmoid_().add_(floor)
 
 
-def tolerance_shift(class_counts: Tensor, num_images: Tensor, scale: float) -> Tensor:
-    """Return nu_c = scale log(N/n_c - 1), (C,), by which logits are lowered.
+def absence_log_odds(class_counts: Tensor, num_images: Tensor) -> Tensor:
+    """Return log(N/n_c - 1), (C,) float64, by multiples of which logits are lowered.
 
     Args:
-        class_counts: (C,) float, n_c, at least 1 and at most N.
+        class_counts: (C,), n_c, at least 1 and at most N.
         num_images: (), N.
-        scale: kappa / lambda.
 
     Departures: a class that every image has, -inf there, counts as though one image lacked it.
     """
-    return scale * ((num_images - class_counts).clamp(min=1.0) / class_counts).log()
+    return ((num_images - class_counts).double().clamp(min=1.0) / class_counts).log()
 
 
 def tolerant_sum(
@@ -123,7 +142,8 @@ def tolerant_sum(
     Returns:
         A scalar, and its gradient (B, C) with respect to the values.
     """
-    scale = negative_scale + (1.0 - negative_scale) * labels  # (B, C), 1 for positives
+    # 1 for positives
+    scale = torch.rsub(labels, negative_scale, alpha=negative_scale - 1.0)  # (B, C)
     transformed = (values - shift) * scale  # (B, C)
     total, gradient = focal_sum(transformed, labels, gamma, weight / scale)
     return total, gradient.mul_(scale)

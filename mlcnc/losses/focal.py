@@ -33,5 +33,5 @@ def focal_loss(
     require_logits_and_labels(logits, targets)
     require_focusing(focal_gamma, focal_scale)
     values = at_least_float32(logits)
-    total, gradient = focal_sum(values.detach(), targets.to(values.dtype), focal_gamma)
-    return with_gradient(values, total, gradient, focal_scale / max(logits.numel(), 1))
+    weight = focal_scale / max(logits.numel(), 1)
+    return with_gradient(values, *focal_sum(values.detach(), targets.to(values.dtype), focal_gamma, weight))

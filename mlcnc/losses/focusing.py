@@ -8,7 +8,7 @@ be detached, and much is done in place: at (64, 80) a step costs what its operat
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -20,16 +20,14 @@ LOWEST_PROBABILITY = 1e-8
 """Below it the asymmetric losses take no logarithm: a term is at most 18.4 times its weight."""
 
 
-def focal_sum(
-    values: Tensor, labels: Tensor, gamma: float, weight: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def focal_sum(values: Tensor, labels: Tensor, gamma: float, weight: Tensor | float) -> tuple[Tensor, Tensor]:
     """Return sum of weight (1 - p_t)^gamma b, b the binary cross-entropy and p_t = exp(-b), and its gradient.
 
     Args:
         values: (B, C) float32 or float64, detached.
         labels: (B, C), 0 or 1.
         gamma: at least 0.
-        weight: broadcasts to (B, C).
+        weight: a number, or broadcasts to (B, C).
 
     Returns:
         A scalar, and its gradient (B, C) with respect to the values.
@@ -38,13 +36,10 @@ def focal_sum(
     slope = probability - labels  # (B, C), of b; its size is 1 - p_t
     entropy = functional.binary_cross_entropy_with_logits(values, labels, reduction="none")  # (B, C)
     if gamma > 0:
-        front = slope.abs().pow_(gamma)  # (B, C)
-        slope.addcmul_(1.0 - labels - probability, entropy, value=gamma).mul_(front)
-        entropy.mul_(front)
-    if weight is not None:
-        slope.mul_(weight)
-        entropy.mul_(weight)
-    return entropy.sum(), slope
+        front = slope.abs().pow_(gamma).mul_(weight)  # (B, C)
+        slope.addcmul_(torch.rsub(labels, 1.0).sub_(probability), entropy, value=gamma)
+        return entropy.mul_(front).sum(), slope.mul_(front)
+    return entropy.mul_(weight).sum(), slope.mul_(weight)
 
 
 def asymmetric_sum(
@@ -54,11 +49,11 @@ def asymmetric_sum(
     negative_exponent: Tensor | float,
     *,
     margin: float,
+    weight: Tensor | float,
     change: Tensor | None = None,
-    weight: Tensor | None = None,
     stop_gradient: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Return sum of weight (1 - t)^exponent log max(t, 1e-8), at most 0, and its gradient.
+    """Return sum of weight (1 - t)^exponent log max(t, 1e-8) and its gradient.
 
     t = min(1, (1 + change) (p_t + margin (1 - y))), with p_t the probability given to the true label.
 
@@ -68,14 +63,14 @@ def asymmetric_sum(
         positive_exponent: at least 0.
         negative_exponent: above 0, so that no gradient flows from where t is cut at 1; broadcasts to (B, C).
         margin: at least 0 and below 1.
+        weight: a number, or broadcasts to (B, C).
         change: (B, C), at least -1, and at most 0 for positives.
-        weight: broadcasts to (B, C).
         stop_gradient: whether the power is a constant of the step.
 
     Returns:
         A scalar, and its gradient (B, C) with respect to the values.
     """
-    negatives = 1.0 - labels  # (B, C)
+    negatives = torch.rsub(labels, 1.0)  # (B, C)
     sign = labels - negatives  # (B, C)
     # of the signed logit: 1 - p of a confident negative would be rounding alone
     probability = torch.mul(sign, values).sigmoid_()  # (B, C), p_t
@@ -84,13 +79,11 @@ def asymmetric_sum(
         raised.addcmul_(raised, change)
         sign.addcmul_(sign, change)
     reached = raised.clamp(LOWEST_PROBABILITY, 1.0)  # (B, C), t
-    logarithm, left = reached.log(), reached.sub_(1.0).neg_()  # (B, C)
+    logarithm, left = reached.log(), torch.rsub(reached, 1.0)  # (B, C)
     exponent = negatives.mul_(negative_exponent)  # (B, C)
     if positive_exponent > 0:
         exponent.add_(labels, alpha=positive_exponent)
-    front = left.pow(exponent)  # (B, C)
-    if weight is not None:
-        front.mul_(weight)
+    front = left.pow(exponent).mul_(weight)  # (B, C)
     # dt/dh times the slope 1/t of the logarithm, which is 0 below the lowest probability
     moved = torch.addcmul(probability, probability, probability, value=-1).mul_(sign).mul_(front)  # (B, C)
     gradient = moved / torch.threshold(raised, LOWEST_PROBABILITY, math.inf)  # (B, C)
@@ -110,8 +103,10 @@ def share_of(shape: torch.Size, normalisation: Normalisation) -> float:
     Raises:
         ValueError: it is none of them.
     """
-    if normalisation not in get_args(Normalisation):
-        raise ValueError(f"normalisation must be 'entry', 'image' or 'none', got {normalisation!r}")
+    if normalisation == "entry":
+        return 1.0 / max(shape.numel(), 1)
+    if normalisation == "image":
+        return 1.0 / max(shape[0], 1)
     if normalisation == "none":
         return 1.0
-    return 1.0 / max(shape.numel() if normalisation == "entry" else shape[0], 1)
+    raise ValueError(f"normalisation must be 'entry', 'image' or 'none', got {normalisation!r}")

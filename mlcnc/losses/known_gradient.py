@@ -10,30 +10,28 @@ from torch import Tensor
 
 class _KnownGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, known: tuple[Tensor, Tensor]) -> Tensor:
+        value, gradient = known
         ctx.save_for_backward(gradient)
         return value
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
         if torch.is_grad_enabled():
             raise RuntimeError("this loss has no second derivative; call backward without create_graph")
         (gradient,) = ctx.saved_tensors
-        return gradient * upstream, None, None
+        return gradient * upstream, None
 
 
-def with_gradient(logits: Tensor, value: Tensor, gradient: Tensor, factor: float = 1.0) -> Tensor:
-    """Return factor * value, which passes factor * gradient on to the logits.
+def with_gradient(logits: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+    """Return the value, which passes the gradient on to the logits.
 
     Args:
         logits: (B, C) float.
-        value: scalar, computed of them without a graph; changed in place.
-        gradient: (B, C), of the value with respect to them; changed in place.
-        factor: of both, e.g. one over what a sum is divided by.
+        value: scalar, computed of them without a graph.
+        gradient: (B, C), of the value with respect to them.
 
     A second derivative is refused.
     """
-    if factor != 1.0:
-        value, gradient = value.mul_(factor), gradient.mul_(factor)
-    result: Tensor = _KnownGradient.apply(logits, value, gradient)  # type: ignore[no-untyped-call]  # in torch
+    result: Tensor = _KnownGradient.apply(logits, (value, gradient))  # type: ignore[no-untyped-call]  # in torch
     return result

@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mlcnc.errors import require_shape
 from mlcnc.losses.arguments import (
     require_asymmetry,
     require_class_counts,
     require_co_occurrence,
     require_logits_and_labels,
+    require_of_classes,
 )
 from mlcnc.losses.focusing import Normalisation, asymmetric_sum, share_of
 from mlcnc.losses.known_gradient import with_gradient
@@ -17,14 +19,16 @@ from mlcnc.precision import at_least_float32, without_autocast
 
 MORE_FOR_RELATED = 0.2
 """Negatives that co-occur with a label of the image are believed by so much more."""
+LEAST_SUM = 1e-30
+"""Of shares: their sums are 0 or far above it."""
 
 
 def multi_focal_loss(
     logits: Tensor,
     targets: Tensor,
     *,
-    class_counts: Tensor,
-    co_occurrence: Tensor,
+    class_weights: Tensor,
+    label_shares: Tensor,
     negative_gamma: float = 3.0,
     positive_gamma: float = 0.0,
     margin: float = 0.05,
@@ -40,8 +44,9 @@ def multi_focal_loss(
     Args:
         logits: (B, C) float, raw.
         targets: (B, C), 0 or 1.
-        class_counts: (C,) training images a class, n_c, at least 1.
-        co_occurrence: (C, C) training images that have both classes, at least 0; the diagonal is not read.
+        class_weights: (C,), w_c.
+        label_shares: (C, C), the co-occurrence with columns divided by their sums; both from
+            :func:`multi_focal_statistics`, once a training set.
         negative_gamma: g-, at least 0.
         positive_gamma: g+, at least 0.
         margin: m, at least 0 and below 1.
@@ -62,14 +67,14 @@ def multi_focal_loss(
     Departures: the mean of entries is the default, theirs is the sum. Where A is 0/0 there, it is 0.
     """
     require_logits_and_labels(logits, targets)
-    require_class_counts(class_counts, logits.shape[1])
-    require_co_occurrence(co_occurrence, logits.shape[1])
+    require_of_classes(logits, class_weights=class_weights)
+    require_shape("label_shares", label_shares.shape, 2 * logits.shape[1:], like="logits")
     require_asymmetry(negative_gamma, positive_gamma, margin)
     values = at_least_float32(logits)
     labels = targets.to(values.dtype)
-    weight = head_to_tail_weights(class_counts.to(values.dtype))  # (C,)
-    affinity = label_affinity(labels, co_occurrence)  # (B, C)
-    change = torch.lerp(affinity.sign().mul_(MORE_FOR_RELATED), -affinity, labels)  # (B, C), of P and Q
+    weight = class_weights.to(values.dtype)  # (C,)
+    affinity = label_affinity(labels, label_shares.to(values.dtype))  # (B, C)
+    change = torch.lerp(affinity.sign().mul_(MORE_FOR_RELATED), affinity.neg_(), labels)  # (B, C), of P and Q
     total, gradient = asymmetric_sum(
         values.detach(),
         labels,
@@ -77,10 +82,30 @@ def multi_focal_loss(
         negative_gamma + weight,
         margin=margin,
         change=change,
-        weight=weight,
+        weight=-share_of(logits.shape, normalisation) * weight,
         stop_gradient=stop_gradient,
     )
-    return with_gradient(values, total, gradient, -share_of(logits.shape, normalisation))
+    return with_gradient(values, total, gradient)
+
+
+def multi_focal_statistics(*, class_counts: Tensor, co_occurrence: Tensor) -> dict[str, Tensor]:
+    """Return what the loss takes of a training set, ``class_weights`` (C,) and ``label_shares`` (C, C).
+
+    A class that never co-occurs has shares 0. Both are float64.
+
+    Args:
+        class_counts: (C,) training images a class, n_c, at least 1.
+        co_occurrence: (C, C) training images that have both classes, at least 0; the diagonal is not read.
+
+    Raises:
+        ValueError: a shape does not fit, a class has no image, or a count is negative.
+    """
+    require_class_counts(class_counts)
+    require_co_occurrence(co_occurrence, class_counts.numel())
+    together = co_occurrence.to(torch.float64, copy=True).fill_diagonal_(0.0)  # (C, C)
+    # sums of counts are 0 or at least 1
+    shares = together / together.sum(dim=0).clamp(min=1.0)  # (C, C)
+    return {"class_weights": head_to_tail_weights(class_counts.double()), "label_shares": shares}
 
 
 def head_to_tail_weights(class_counts: Tensor) -> Tensor:
@@ -92,20 +117,16 @@ def head_to_tail_weights(class_counts: Tensor) -> Tensor:
     return (1.0 - (class_counts / class_counts.max()).log()) ** (1 / 3)
 
 
-def label_affinity(targets: Tensor, co_occurrence: Tensor) -> Tensor:
+def label_affinity(targets: Tensor, label_shares: Tensor) -> Tensor:
     """Return A (B, C), how much of the co-occurrence with an image's labels falls on every class.
 
-    Columns of the co-occurrence counts without their diagonal are divided by their sums; the rows of an
-    image's labels are added and divided by their sum. An image without labels, or whose labels never
-    co-occur, has A = 0.
+    The rows of an image's labels are added and divided by their sum. An image without labels, or whose
+    labels never co-occur, has A = 0.
 
     Args:
         targets: (B, C) float, 0 or 1.
-        co_occurrence: M, (C, C), at least 0; the diagonal is not read.
+        label_shares: (C, C), of the dtype of the targets.
     """
-    together = co_occurrence.to(targets.dtype, copy=True).fill_diagonal_(0.0)  # (C, C)
-    # sums of counts are 0 or at least 1, those of shares 0 or far above the least float
-    shares = together.div_(together.sum(dim=0).clamp_(min=1.0))  # (C, C)
     with without_autocast(targets):
-        affinity = targets @ shares  # (B, C)
-    return affinity.div_(affinity.sum(dim=1, keepdim=True).clamp_(min=torch.finfo(affinity.dtype).tiny))
+        affinity = targets @ label_shares  # (B, C)
+    return affinity.div_(affinity.sum(dim=1, keepdim=True).clamp_(min=LEAST_SUM))

@@ -57,26 +57,32 @@ def two_way_loss(
     lowest = torch.finfo(values.dtype).min / 4
     constant = values.detach()  # (B, C): the gradient is written out
     negatives = torch.add(constant, labels, alpha=lowest)  # (B, C), h
-    positives = (1.0 - labels).mul_(lowest).sub_(constant, alpha=1 / two_way_temperature)  # (B, C), -h/T
-    scores = torch.stack([negatives, positives])  # (2, B, C)
-    of_images, gradient = _one_way(scores, 1, lowest, two_way_temperature, two_way_mean)
-    of_classes, class_gradient = _one_way(scores, 0, lowest, two_way_temperature, two_way_mean)
-    return with_gradient(values, of_images.add_(of_classes), gradient.add_(class_gradient))
+    # lowest - lowest is exactly 0
+    positives = torch.rsub(labels, lowest, alpha=lowest).sub_(constant, alpha=1 / two_way_temperature)
+    scores = torch.stack([negatives, positives])  # (2, B, C), h and -h/T
+    of_images, of_classes = scores.softmax(dim=2), scores.softmax(dim=1)  # (2, B, C)
+    # the rows of both ways side by side, for a step costs what its operations cost to start
+    highest = torch.cat([scores.amax(dim=2), scores.amax(dim=1)], dim=1)  # (2, B + C)
+    # the largest share of a softmax is exp(largest score - logsumexp)
+    largest = torch.cat([of_images.amax(dim=2), of_classes.amax(dim=1)], dim=1)  # (2, B + C)
+    of_negatives, of_positives = highest.sub_(largest.log_()).unbind()  # (B + C), logarithms of sums
+    # without a positive or without a negative it is as low as the mask: softplus and slope are exactly 0
+    inner = torch.add(of_negatives, of_positives, alpha=two_way_temperature)  # (B + C)
+    weight = _weights(of_positives, values.shape, lowest, two_way_mean)  # (B + C)
+    slope_of_images, slope_of_classes = inner.sigmoid().mul_(weight).split_with_sizes(values.shape)  # (B), (C)
+    gradient = torch.sub(*of_images.unbind()).mul_(slope_of_images.unsqueeze(1))  # (B, C)
+    gradient.addcmul_(torch.sub(*of_classes.unbind()), slope_of_classes)
+    return with_gradient(values, functional.softplus(inner).dot(weight), gradient)
 
 
-def _one_way(scores: Tensor, dim: int, lowest: float, temperature: float, mean: Mean) -> tuple[Tensor, Tensor]:
-    """Return the mean along a dimension of the batch and its gradient with respect to the logits, (B, C).
+def _weights(of_positives: Tensor, shape: torch.Size, lowest: float, mean: Mean) -> Tensor:
+    """Return what every row's term is multiplied by, (B + C): one over the rows that a mean is over.
 
     Args:
-        scores: (2, B, C), h of the negatives and -h/T of the positives.
-        lowest: what was added to the scores of the others.
+        of_positives: (B + C), logarithms of sums, as low as the mask where there is none.
+        shape: (B, C).
+        lowest: the mask.
     """
-    shares = scores.softmax(dim=dim + 1)  # (2, B, C)
-    highest = scores.amax(dim=dim + 1)  # (2, rows)
-    # the largest share of a softmax is exp(largest score - logsumexp)
-    sums = highest - shares.amax(dim=dim + 1).log_()  # (2, rows), logarithms
-    # without a positive or without a negative it is as low as the mask: softplus and slope are exactly 0
-    inner = torch.add(sums[0], sums[1], alpha=temperature)  # (rows)
-    rows = len(inner) if mean == "all" else (sums[1] > lowest / 2).sum(dtype=scores.dtype).clamp_(min=1.0)
-    slope = inner.sigmoid().div_(rows).unsqueeze(dim)  # (rows) beside the others
-    return functional.softplus(inner).sum() / rows, (shares[0] - shares[1]).mul_(slope)
+    # equal scores for rows that count and far lower ones for the others; where none counts every term is 0
+    counted = torch.zeros_like(of_positives) if mean == "all" else of_positives.clamp(max=lowest / 2)
+    return torch.cat([part.softmax(dim=0) for part in counted.split_with_sizes(shape)])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from mlcnc.errors import ConfigError
 from mlcnc.methods.settings import MethodSettings
+from mlcnc.named_paths import named_path, path_in_variable
 
 
 def glove_file_of(settings: MethodSettings, reason: str) -> str:
@@ -18,9 +17,10 @@ def glove_file_of(settings: MethodSettings, reason: str) -> str:
     Raises:
         ConfigError: none is named.
     """
-    path: str | None = getattr(settings, "glove_path", None) or os.environ.get("MLCNC_GLOVE")
-    if not path:
+    given: str | None = getattr(settings, "glove_path", None)
+    path = named_path(given) if given else path_in_variable("MLCNC_GLOVE")
+    if path is None:
         raise ConfigError(
             f"{reason} but no file of vectors is named; give --glove PATH or set the MLCNC_GLOVE variable"
         )
-    return path
+    return str(path)

@@ -175,16 +175,17 @@ class ClassificationLoss(nn.Module):
         self.function = partial(named(settings.function), **settings.model_dump(exclude={"kind"}))
         if settings.statistics:
             require_every_class(f"the {settings.title} loss", statistics)
-        self.of_training_set = settings.statistics
-        for name in settings.statistics:
+        tensors = {name: torch.as_tensor(getattr(statistics, name)) for name in settings.statistics}
+        if settings.prepare is not None:
+            prepared = named(settings.prepare)(**tensors)
+            tensors = {name: tensor.to(torch.get_default_dtype()) for name, tensor in prepared.items()}
+        for name, tensor in tensors.items():
             # known from the data set: nothing for a checkpoint
-            self.register_buffer(name, torch.as_tensor(getattr(statistics, name)), persistent=False)
+            self.register_buffer(name, tensor, persistent=False)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss, a scalar."""
-        loss: Tensor = self.function(
-            logits, targets, **{name: getattr(self, name) for name in self.of_training_set}
-        )
+        loss: Tensor = self.function(logits, targets, **self._buffers)
         return loss
 
 

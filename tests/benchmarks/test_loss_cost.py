@@ -12,7 +12,7 @@ from tests.benchmarks.alternation import alternate, steady  # noqa: F401  # a fi
 
 BATCH, CLASSES, CALLS, ROUNDS = 64, 80, 20, 60
 MOST = 3.0
-"""Times the cross-entropy, of any loss. Two-way, DB-Focal, DB by class and MFM are above it still."""
+"""Times the cross-entropy, of any loss."""
 
 
 def statistics_of(num_images, rng):

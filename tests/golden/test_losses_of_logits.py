@@ -8,20 +8,22 @@ import torch
 from torch.testing import assert_close
 
 from mlcnc import losses
+from tests import losses_of_counts
 
 FILE = json.loads((Path(__file__).parent / "losses_of_logits.json").read_text())
 VECTORS, INPUTS = FILE["vectors"], FILE["inputs"]
+
 FUNCTIONS = {
     "erm_": (losses.binary_cross_entropy_loss, ()),
     "two_way_": (losses.two_way_loss, ()),
     "rw_": (losses.class_weighted_loss, ("class_counts", "num_images")),
     "focal_": (losses.focal_loss, ()),
     "cb_focal_": (losses.class_balanced_focal_loss, ("class_counts",)),
-    "db_variant_": (losses.class_wise_distribution_balanced_loss, ("class_counts", "co_occurrence")),
-    "db_": (losses.distribution_balanced_loss, ("class_counts", "num_images")),
-    "rbce_": (losses.distribution_balanced_loss, ("class_counts", "num_images")),
+    "db_variant_": (losses_of_counts.class_wise_distribution_balanced, ("class_counts", "co_occurrence")),
+    "db_": (losses_of_counts.distribution_balanced, ("class_counts", "num_images")),
+    "rbce_": (losses_of_counts.distribution_balanced, ("class_counts", "num_images")),
     "asl_": (losses.asymmetric_loss, ()),
-    "mfm_": (losses.multi_focal_loss, ("class_counts", "co_occurrence")),
+    "mfm_": (losses_of_counts.multi_focal, ("class_counts", "co_occurrence")),
 }
 OURS = {
     "alpha": "weight_floor",

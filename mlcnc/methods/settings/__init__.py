@@ -6,12 +6,12 @@ docstring says what the method is, where it comes from and what of it is ours; d
 """
 
 # ruff: noqa: I001  # the order is that of lists and tables
+from mlcnc.methods.settings.section import MOST_SEED, Section
 from mlcnc.methods.settings.registry import (
     LOSSES,
     METHODS,
     LossSettings,
     MethodSettings,
-    Section,
     SectionError,
     kind_of,
     loss_settings,
@@ -54,6 +54,7 @@ from mlcnc.methods.settings.tw import TWSettings
 __all__ = [
     "LOSSES",
     "METHODS",
+    "MOST_SEED",
     "ASLSettings",
     "AsymmetricLossSettings",
     "BBNSettings",

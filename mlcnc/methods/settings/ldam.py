@@ -59,7 +59,11 @@ class LDAMSettings(NeckSettings):
         """Return that the deferred weights would never come, where they would not."""
         if self.deferred_from is None or self.first_deferred(num_epochs) < num_epochs:
             return None
+        # in hundredths, rounded down: the end of the last epoch but one, or before
+        most = (num_epochs - 1) * 100 // num_epochs / 100
+        lower = f"at most {most:g}, " if most else ""
         return (
-            f"deferred_from must leave an epoch of training.epochs = {num_epochs}, got {self.deferred_from}; "
-            "give it a smaller value, none for no deferred weights"
+            f"deferred_from must leave an epoch of training.epochs = {num_epochs} to re-weighted classes, got "
+            f"{self.deferred_from}, which is the end of epoch {num_epochs}, the last; give it {lower}none for "
+            "no deferred weights, or more epochs"
         )

@@ -147,6 +147,7 @@ class DistributionBalancedSettings(BalancedSettings):
     """Weights against the co-occurrence of labels, and tolerance towards negatives."""
 
     function: ClassVar[str] = "mlcnc.losses.distribution_balanced:distribution_balanced_loss"
+    prepare: ClassVar[str | None] = "mlcnc.losses.distribution_balanced:distribution_balanced_statistics"
     title: ClassVar[str] = "DB"
     statistics: ClassVar[tuple[str, ...]] = ("class_counts", "num_images")
     kind: Literal["db"] = "db"
@@ -157,6 +158,7 @@ class DistributionBalancedFocalSettings(FocusedSettings, BalancedSettings):
     """DB with well classified entries turned down."""
 
     function: ClassVar[str] = "mlcnc.losses.distribution_balanced:distribution_balanced_loss"
+    prepare: ClassVar[str | None] = "mlcnc.losses.distribution_balanced:distribution_balanced_statistics"
     title: ClassVar[str] = "DB-Focal"
     statistics: ClassVar[tuple[str, ...]] = ("class_counts", "num_images")
     kind: Literal["db_focal"] = "db_focal"
@@ -169,6 +171,7 @@ class ClassWiseDistributionBalancedSettings(BalancedSettings):
     function: ClassVar[str] = (
         "mlcnc.losses.class_wise_distribution_balanced:class_wise_distribution_balanced_loss"
     )
+    prepare: ClassVar[str | None] = "mlcnc.losses.class_wise_distribution_balanced:class_wise_statistics"
     title: ClassVar[str] = "DB a class"
     statistics: ClassVar[tuple[str, ...]] = ("class_counts", "co_occurrence")
     kind: Literal["db_class"] = "db_class"
@@ -180,6 +183,7 @@ class MultiFocalSettings(AsymmetricPowers):
     """Powers by label, class and co-occurrence with the image's labels."""
 
     function: ClassVar[str] = "mlcnc.losses.multi_focal:multi_focal_loss"
+    prepare: ClassVar[str | None] = "mlcnc.losses.multi_focal:multi_focal_statistics"
     title: ClassVar[str] = "MFM"
     statistics: ClassVar[tuple[str, ...]] = ("class_counts", "co_occurrence")
     kind: Literal["mfm"] = "mfm"

@@ -111,6 +111,15 @@ class MLCNCSettings(MethodSettings):
         parts += self.unusual_loss()
         return [part.replace("_", "-") for part in parts]
 
+    def problem_with_classes(self, num_classes: int) -> str | None:
+        """Return that an ETF of so many classes has no room in the label embedding, where it has none."""
+        if self.label_embedding != "etf" or self.embedding_dim >= num_classes - 1:
+            return None
+        return (
+            f"embedding_dim must be at least {num_classes - 1} for an ETF of {num_classes} classes, "
+            f"got {self.embedding_dim}"
+        )
+
     def problem_with(self, num_epochs: int) -> str | None:
         """Return that the warm-up would never end, where it would not."""
         if self.warmup_epochs < num_epochs:

@@ -70,6 +70,7 @@ class OLTRSettings(MethodSettings):
         if 0 < first < num_epochs:
             return None
         return (
-            f"first_stage must leave an epoch to either stage, got {self.first_stage} of training.epochs = "
-            f"{num_epochs}, which is {first}; give it another value, or more epochs"
+            f"first_stage must leave an epoch of training.epochs = {num_epochs} to either stage, got "
+            f"{self.first_stage}, which is {first or 'none'} of them; "
+            + ("give it another value, or more epochs" if num_epochs > 1 else "train at least 2 epochs")
         )

@@ -6,20 +6,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     SerializeAsAny,
     ValidationError,
 )
 
 from mlcnc.errors import ConfigError, nearest
-
-
-class Section(BaseModel):
-    """A part of the tree of settings: frozen, checked, and without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+from mlcnc.methods.settings.section import Section
 
 
 class SectionError(ConfigError):
@@ -46,12 +39,14 @@ class LossSettings(Section):
         title: what a person calls it.
         statistics: names of what the function also takes of the training set, as tensors: ``class_counts``
             (C,), ``co_occurrence`` (C, C), ``num_images`` ().
+        prepare: ``module:name`` of what makes of them, once, the tensors that the function takes instead.
         sampler: of images, for a loss that brings its own; None leaves it to the method.
     """
 
     function: ClassVar[str]
     title: ClassVar[str]
     statistics: ClassVar[tuple[str, ...]] = ()
+    prepare: ClassVar[str | None] = None
     sampler: ClassVar[str | None] = None
     kind: str
 
@@ -168,6 +163,10 @@ class MethodSettings(Section):
             return []
         chosen: LossSettings = self.classification  # type: ignore[attr-defined]  # the field is there
         return [] if chosen.kind == field.default.kind else [chosen.kind.replace("_", "-")]
+
+    def problem_with_classes(self, num_classes: int) -> str | None:
+        """Return why the method cannot be trained on so many classes, None where it can."""
+        return None
 
     def problem_with(self, num_epochs: int) -> str | None:
         """Return why the method cannot be trained for so many epochs, None where it can."""

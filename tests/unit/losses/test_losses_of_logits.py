@@ -12,6 +12,7 @@ import torch
 from torch.testing import assert_close
 
 from mlcnc import losses
+from tests import losses_of_counts
 from tests.reference import equations
 from tests.reference import losses_of_logits as loops
 from tests.reference.finite_differences import finite_difference
@@ -50,7 +51,7 @@ def looped_two_way(logits, targets, two_way_temperature=4.0, two_way_mean="prese
 
 
 counted, of_all, paired = ("class_counts",), ("class_counts", "num_images"), ("class_counts", "co_occurrence")
-db = partial(Case, losses.distribution_balanced_loss, loops.distribution_balanced, of_all)
+db = partial(Case, losses_of_counts.distribution_balanced, loops.distribution_balanced, of_all)
 CASES = {
     "bce": Case(losses.binary_cross_entropy_loss, equations.binary_cross_entropy),
     "two_way": Case(losses.two_way_loss, looped_two_way),
@@ -70,7 +71,7 @@ CASES = {
     "r-bce": db({"negative_scale": 1.0, "shift_scale": 0.0}),
     "db_focal": db(FOCAL),
     "db_class": Case(
-        losses.class_wise_distribution_balanced_loss, loops.class_wise_distribution_balanced, paired
+        losses_of_counts.class_wise_distribution_balanced, loops.class_wise_distribution_balanced, paired
     ),
     "asl": Case(losses.asymmetric_loss, loops.asymmetric),
     "asl, flowing": Case(losses.asymmetric_loss, loops.asymmetric, (), FLOWING | {"positive_gamma": 1.0}),
@@ -81,9 +82,9 @@ CASES = {
         FLOWING | {"negative_gamma": 0.5, "positive_gamma": 0.3, "margin": 0.2, "normalisation": "image"},
     ),
     "asl, no powers": Case(losses.asymmetric_loss, loops.asymmetric, (), FLOWING | {"negative_gamma": 0.0}),
-    "mfm": Case(losses.multi_focal_loss, loops.multi_focal, paired),
+    "mfm": Case(losses_of_counts.multi_focal, loops.multi_focal, paired),
     "mfm, flowing": Case(
-        losses.multi_focal_loss,
+        losses_of_counts.multi_focal,
         loops.multi_focal,
         paired,
         FLOWING | {"negative_gamma": 2.0, "positive_gamma": 1.0, "normalisation": "none"},
@@ -145,7 +146,7 @@ def test_huge_logits_have_a_finite_value_and_gradient(case, fill, size, dtype):
     assert torch.isfinite(value)
     assert torch.isfinite(logits.grad).all()
     assert float(value.detach()) >= 0
-    if (size > 0) == (fill == 1.0) and case.function is not losses.multi_focal_loss:
+    if (size > 0) == (fill == 1.0) and case.function is not losses_of_counts.multi_focal:
         assert float(value.detach()) < 1e-3
 
 
@@ -289,7 +290,7 @@ def test_a_class_of_every_image_has_a_finite_shift():
         one_less = CASES[name](logits, targets, class_counts=torch.tensor([198, 60, 25, 8, 3]))
         assert torch.isfinite(value)
         assert float(value.detach()) == pytest.approx(float(one_less.detach()), rel=0.01)
-    single = losses.class_wise_distribution_balanced_loss(
+    single = losses_of_counts.class_wise_distribution_balanced(
         logits[:, :1], targets[:, :1], class_counts=COUNTS[:1], co_occurrence=TOGETHER[:1, :1]
     )
     assert torch.isfinite(single)
@@ -340,7 +341,10 @@ def test_soft_labels_are_refused_where_labels_are_0_or_1(name, label):
 
 WRONG = {
     "class_counts": [
-        (COUNTS[:4], r"class_counts must have shape \(5\) like logits, got \(4\)"),
+        (
+            COUNTS[:4],
+            r"(class_\w+ must have shape \(5\) like logits, got \(4\)|must .* like class_counts, got)",
+        ),
         (COUNTS - 3, "class_counts must be at least 1, got 0; leave out such classes"),
         (COUNTS.float().index_fill(0, torch.tensor([1]), torch.nan), "class_counts must be finite, got nan"),
         (COUNTS / 0, "class_counts must be finite, got inf"),
@@ -352,7 +356,7 @@ WRONG = {
         (torch.tensor(torch.inf), "num_images must be at least every class count, got inf and 121"),
     ],
     "co_occurrence": [
-        (TOGETHER[:4], r"co_occurrence must have shape \(5, 5\) like logits, got \(4, 5\)"),
+        (TOGETHER[:4], r"co_occurrence must have shape \(5, 5\) like class_counts, got \(4, 5\)"),
         (-TOGETHER, "co_occurrence must be at least 0, got -121"),
         (TOGETHER * torch.nan, "co_occurrence must be finite, got nan"),
     ],

@@ -7,7 +7,7 @@ import torch
 from mlcnc.data.label_lists import read_lines, read_table, targets_of
 from mlcnc.losses.class_balanced_focal import inverse_effective_numbers
 from mlcnc.losses.class_weighted import inverse_frequency_weights
-from mlcnc.losses.distribution_balanced import rebalanced_weights, tolerance_shift
+from mlcnc.losses.distribution_balanced import absence_log_odds, rebalanced_weights
 from mlcnc.losses.multi_focal import head_to_tail_weights
 from tests.conftest import shared_data
 
@@ -43,9 +43,9 @@ def test_db_weights_equal_the_closed_form(labels):
     counts, (midpoint, _) = targets.sum(axis=0), DB[name]
     ratio = (1 / counts) / (targets @ (1 / counts))[:, None]  # (N, C)
     expected = 0.1 + 1 / (1 + np.exp(-10 * (ratio - midpoint)))
-    found = rebalanced_weights(torch.tensor(targets), torch.tensor(counts), 0.1, 10.0, midpoint).numpy()
+    found = rebalanced_weights(torch.tensor(targets), torch.tensor(1 / counts), 0.1, 10.0, midpoint).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-12)
-    single = torch.tensor(targets, dtype=torch.float32), torch.tensor(counts, dtype=torch.float32)
+    single = torch.tensor(targets, dtype=torch.float32), torch.tensor(1 / counts, dtype=torch.float32)
     np.testing.assert_allclose(rebalanced_weights(*single, 0.1, 10.0, midpoint), expected, rtol=1e-5)
     # absent rare classes saturate; an image of one label has r = 1 for it
     assert found.max() == pytest.approx(1.1, abs=1e-12)
@@ -67,7 +67,7 @@ def test_weights_lie_in_their_recorded_ranges(labels):
 
     of = {"voc-lt": ((1.21, 16.90), (-0.007, 0.057)), "coco-lt": ((1.30, 17.84), (-0.009, 0.144))}[name]
     assert ends(inverse_frequency_weights(counts, num_images, 0.5), 2) == of[0]
-    assert ends(tolerance_shift(counts, num_images, 0.05 / DB[name][1]), 3) == of[1]
+    assert ends(0.05 / DB[name][1] * absence_log_odds(counts, num_images), 3) == of[1]
     assert ends(head_to_tail_weights(counts), 2) == (1.0, 1.84)
     if name == "voc-lt":
         assert ends(inverse_effective_numbers(counts, 0.9), 3) == (0.100, 0.291)

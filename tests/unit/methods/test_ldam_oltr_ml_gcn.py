@@ -77,7 +77,10 @@ def test_ldam_tells_its_deferred_weights_in_the_name_of_a_run_and_when_they_woul
     assert LDAMSettings().name_parts() == ["ldam"]
     assert [settings.first_deferred(number) for number in (200, 40, 5)] == [160, 32, 4]
     assert LDAMSettings().first_deferred(7) == 7
-    with pytest.raises(ConfigError, match=r"deferred_from must leave an epoch of training.epochs = 2, got 0.8"):
+    with pytest.raises(
+        ConfigError,
+        match=r"deferred_from must leave an epoch of training.epochs = 2 to re-weighted classes, got 0.8",
+    ):
         small_config(method={"kind": "ldam", "deferred_from": 0.8}, training={"epochs": 2})
 
 
@@ -95,7 +98,7 @@ def test_ldam_without_class_bias_and_logits_without_margins():
 def test_the_ldam_loss_goes_with_other_methods(kind):
     method = {"kind": kind, "classification": {"kind": "ldam", "max_margin": 0.4}}
     if kind == "mlc_nc":
-        method |= {"embedding_dim": 12, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 0}
+        method |= {"embedding_dim": 20, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 0}
     experiment, batch = begun(**method)
     losses = experiment.method.eval().loss([batch], Moment(0, 0, 4))
     logits, counts = experiment.method(batch.images).logits, torch.as_tensor(few_images("few").class_counts)
@@ -123,9 +126,11 @@ def test_oltr_draws_uniformly_first_and_by_class_then():
         assert rows.tolist() == build_sampler(name, targets, 23, 0).indices(epoch).tolist()
     named = override(config, {"data": {"sampler": "uniform"}})
     assert sampler_of(named, 0, 8) == "uniform"
-    with pytest.raises(ConfigError, match=r"first_stage must leave an epoch to either stage, got 0.33 of"):
+    with pytest.raises(
+        ConfigError, match=r"first_stage must leave an epoch of training.epochs = 1 to either stage, got 0.33"
+    ):
         small_config(method={"kind": "oltr"}, training={"epochs": 1})
-    with pytest.raises(ConfigError, match=r"training.epochs = 4, which is 4"):
+    with pytest.raises(ConfigError, match=r"training.epochs = 4 to either stage, got 0.9, which is 4"):
         small_config(method={"kind": "oltr", "first_stage": 0.9})
 
 
