@@ -10,14 +10,15 @@ from typing import Any
 
 from mlcnc.analysis.form_fields import changed_settings
 from mlcnc.cli_runs import add_runs_folder
-from mlcnc.cli_settings import add_settings, config_of
-from mlcnc.errors import ConfigError, LaunchError, StoreError
+from mlcnc.cli_settings import add_settings, add_settings_parser, config_of
+from mlcnc.errors import ConfigError, LaunchError, StoreError, counted
 from mlcnc.launch import Job, Jobs, argv_of, command_line
 from mlcnc.launch.log_file import LogReader
 from mlcnc.launch.request import WRITES_RUN, request_of
+from mlcnc.named_paths import path_argument
 from mlcnc.presets import preset
 from mlcnc.store import RunStore
-from mlcnc.terminal_text import printable
+from mlcnc.terminal_text import columns, printable
 
 FOLLOW_SECONDS = 0.5
 
@@ -50,6 +51,9 @@ def add_jobs(commands: Any) -> None:
     remove = actions.add_parser("remove", help="take a job that waits or has ended off the list")
     _add_job(remove)
     remove.set_defaults(command=_remove)
+    work = actions.add_parser("work", help="start the workers of waiting jobs, e.g. after a restart")
+    add_runs_folder(work)
+    work.set_defaults(command=_work)
     logs = actions.add_parser("logs", help="what a job printed")
     _add_job(logs)
     logs.add_argument("--follow", action="store_true", help="until the job ends")
@@ -60,7 +64,7 @@ def add_jobs(commands: Any) -> None:
 def _add_start(actions: Any) -> None:
     start = actions.add_parser("start", help="queue a job")
     kinds = start.add_subparsers(required=True, metavar="KIND")
-    train = kinds.add_parser("train", help="train a run; takes all settings of mlcnc train", allow_abbrev=False)
+    train = add_settings_parser(kinds, "train", help="train a run; takes all settings of mlcnc train")
     train.add_argument("--run-id", help="folder name of the run; default: made from the settings")
     _add_common(train)
     add_settings(train)
@@ -75,10 +79,10 @@ def _add_start(actions: Any) -> None:
     gallery = kinds.add_parser("gallery", help="train the recorded runs of this project again")
     gallery.add_argument("--only", default="", metavar="TEXT", help="only runs whose id contains this")
     glove = kinds.add_parser("glove", help="download GloVe vectors")
-    glove.add_argument("--out", required=True, metavar="FOLDER", help="where they are put")
+    glove.add_argument("--out", type=path_argument, required=True, metavar="FOLDER", help="where they are put")
     data = kinds.add_parser("data", help="download the photographs of a data set")
     data.add_argument("dataset", help="see: mlcnc data prepare --help")
-    data.add_argument("--out", required=True, metavar="DIR", help="folder of the data sets")
+    data.add_argument("--out", type=path_argument, required=True, metavar="DIR", help="folder of the data sets")
     every = {"layout": layout, "evaluate": evaluate, "gallery": gallery, "glove": glove, "data": data}
     for kind, parser in every.items():
         _add_common(parser)
@@ -107,16 +111,16 @@ def _list(options: argparse.Namespace) -> int:
     elif not found:
         print(f"no jobs in {options.runs}; queue one with: mlcnc jobs start train")
     else:
-        width = max(len(job.job_id) for job in found)
-        print(f"{'job':{width}}  {'state':9} {'place':5} {'device':8} {'run':28} what is known")
+        rows = [("job", "state", "place", "device", "run", "what is known")]
         for job in found:
             place = "" if job.place is None else str(job.place)
-            line = (
-                f"{job.job_id:{width}}  {job.state:9} {place:5} {job.device or '':8} "
-                f"{job.run_id or '':28} {_known(job, jobs)}"
-            )
-            # a line end in a file must not make another job of it
-            print(printable(" ".join(line.splitlines())).rstrip())
+            rows.append((job.job_id, job.state, place, job.device or "", job.run_id or "", _known(job, jobs)))
+        print("\n".join(columns(rows)))
+    if any(job.is_unattended for job in found):
+        problems = [
+            *problems,
+            "jobs wait and no worker is there to start them; start one with: mlcnc jobs work",
+        ]
     for sentence in problems:
         print(f"mlcnc: {printable(sentence)}", file=sys.stderr)
     return 0
@@ -125,7 +129,7 @@ def _list(options: argparse.Namespace) -> int:
 def _known(job: Job, jobs: Jobs) -> str:
     """Return the headline of a job, and how far its training is while it runs."""
     logged, planned = _epochs(job, jobs)
-    far = f"{logged} of {planned} epochs logged" if planned else ""
+    far = f"{logged} of {counted(planned, 'epoch')} logged" if planned else ""
     return ", ".join(part for part in (far, job.headline) if part)
 
 
@@ -146,6 +150,8 @@ def _epochs(job: Job, jobs: Jobs) -> tuple[int | None, int | None]:
 def _start(options: argparse.Namespace) -> int:
     names = ("run_id", "space", "neighbours", "seed", "only", "out", "dataset", "max_minutes", "max_megabytes")
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    if "out" in given:
+        given["out"] = str(given["out"])
     if options.kind == "train":
         changes = changed_settings(preset(options.preset), config_of(options))
         given |= {"preset": options.preset, "settings": changes}
@@ -188,6 +194,12 @@ def _stop(options: argparse.Namespace) -> int:
     return 0
 
 
+def _work(options: argparse.Namespace) -> int:
+    number = Jobs(options.runs).start_workers()
+    print(f"{number} worker{'' if number == 1 else 's'} started")
+    return 0
+
+
 def _move(options: argparse.Namespace) -> int:
     jobs = Jobs(options.runs)
     jobs.move(options.job_id, options.by)
@@ -207,7 +219,7 @@ def _logs(options: argparse.Namespace) -> int:
         raise ConfigError(f"--bytes must be at least 1, got {options.bytes}")
     jobs = Jobs(options.runs)
     job = jobs.get(options.job_id)
-    reader = LogReader(job.folder / "log.txt", options.bytes)
+    reader = LogReader(job.log, options.bytes)
     while options.follow and job.is_active:
         print(printable(reader.more()), end="", flush=True)
         time.sleep(FOLLOW_SECONDS)

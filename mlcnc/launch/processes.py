@@ -1,57 +1,86 @@
-"""Which process is meant, whether it still lives, and signals that reach no other one."""
+"""Which machine and which process is meant, whether it still lives, and signals that reach no other one."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import time
+import uuid
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from mlcnc.files.processes import boot_id, host_name, pid_namespace, process_stat
 
-from mlcnc.launch.machine import is_this_machine, machine_id
-from mlcnc.store.liveness import boot_id as _boot_id
-from mlcnc.store.liveness import host_name, pid_namespace, process_stat
+JOB_VARIABLE = "MLCNC_JOB"
+"""Set for every job to the folder of jobs and its id, so that its processes can be told from all others."""
 
-JOB_VARIABLE = "MLCNC_JOB_FOLDER"
-"""Set in the environment of every job, so that its processes can be told from all others."""
+_PROC = os.path.exists("/proc/self/stat")
+_MACHINES_OWN_PIDS = "pid:[4026531836]"
+_FAMILY_SECONDS = 10.0
+_MADE_UP_ADDRESS = 0b11 << 40
 
-_PROC = Path("/proc/self/stat")
+
+@lru_cache(maxsize=1)
+def machine_id() -> str:
+    """Return what tells this machine from others and stays when it is renamed.
+
+    It is made from the id of the installed system, else from the address of the network card, else from the
+    host's name. Containers with processes of their own are machines of their own, told apart by their names.
+    """
+    try:
+        contained = os.readlink("/proc/self/ns/pid") != _MACHINES_OWN_PIDS
+    except OSError:
+        contained = False
+    source = ""
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            found = Path(path).read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            continue
+        source = source or (found if found != "uninitialized" else "")
+    card = uuid.getnode() if not source else 0
+    source = source or (host_name() if card & _MADE_UP_ADDRESS else f"{card:012x}")
+    return hashlib.sha256(f"mlcnc jobs {source} {host_name() if contained else ''}".encode()).hexdigest()[:32]
 
 
-class ProcessMark(BaseModel):
-    """Names one process for ever: a pid alone is given to another process later.
+def this_boot() -> str:
+    """Return what tells this start of the machine, or of the container, from all others."""
+    return f"{boot_id() or ''} {pid_namespace() or ''}"
+
+
+def boot_seconds() -> float:
+    """Return seconds since the machine started; no change of the clock moves them."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+@dataclass(frozen=True)
+class ProcessName:
+    """Names one process of this machine for ever: a pid alone is given to another process later.
 
     Attributes:
         start: ticks from boot on Linux, which no change of the clock moves; elsewhere the time of creation.
-        boot_id: of the machine's start in which the pid was given.
-        host: name of the machine.
-        machine: its id, which outlives its name; empty in older records.
-        pid_namespace: of the container that gave the pid; None in older records and where there are none.
+        boot: as :func:`this_boot` gave it when the process began.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     pid: int
     start: float
-    boot_id: str
-    host: str
-    machine: str = ""
-    pid_namespace: int | None = None
-
-    @property
-    def is_here(self) -> bool:
-        """Whether the process belongs to this machine, now or before a restart of it, and can be seen."""
-        # a pid of another container may be anyone's here
-        visible = self.pid_namespace is None or self.pid_namespace == pid_namespace()
-        return visible and is_this_machine(self.machine, self.host)
+    boot: str
 
     @property
     def is_alive(self) -> bool:
-        """Whether the same process exists on this machine and is no zombie."""
+        """Whether the same process exists and is no zombie."""
         found = self._found()
-        return found is not None and not found.is_zombie
+        return found is not None and not found[1]
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended, below 0 the signal; None where it lives, was waited for, or the system does not say."""
+        found = self._found()
+        return os.waitstatus_to_exitcode(found[2]) if _PROC and found is not None and found[1] else None
 
     def signal_group(self, number: signal.Signals) -> bool:
         """Send a signal to the process and its group and return whether there was anyone to send it to.
@@ -69,107 +98,86 @@ class ProcessMark(BaseModel):
 
     def age_seconds(self) -> float:
         """Return seconds since the process began, whatever happened to the clock since then."""
-        if _PROC.exists():
-            return boot_seconds() - self.start / os.sysconf("SC_CLK_TCK")
-        return time.time() - self.start
+        return boot_seconds() - self.start / os.sysconf("SC_CLK_TCK") if _PROC else time.time() - self.start
 
-    def _found(self) -> _Found | None:
-        if self.pid <= 1 or not self.is_here or self.boot_id != boot_id():
+    def _found(self) -> tuple[float, bool, int] | None:
+        # killpg of 0 is our own group, of 1 that of the first process, -1 everyone
+        if self.pid <= 1 or self.boot != this_boot():
             return None
         found = _look_up(self.pid)
-        return found if found is not None and found.start == self.start else None
+        return found if found is not None and found[0] == self.start else None
 
 
-class _Found(NamedTuple):
-    start: float
-    is_zombie: bool
-
-
-def mark_of(pid: int) -> ProcessMark | None:
-    """Return the mark of a process of this machine, None where there is none."""
+def process_name(pid: int) -> ProcessName | None:
+    """Return the name of a process of this machine, None where there is none."""
     found = _look_up(pid)
-    if found is None:
-        return None
-    return ProcessMark(
-        pid=pid,
-        start=found.start,
-        boot_id=boot_id(),
-        host=host_name(),
-        machine=machine_id(),
-        pid_namespace=pid_namespace(),
-    )
+    return None if found is None else ProcessName(pid, found[0], this_boot())
 
 
-def own_mark() -> ProcessMark:
-    """Return the mark of this process."""
-    mark = mark_of(os.getpid())
-    assert mark is not None
-    return mark
+def kill_left_behind(job: str | Path) -> None:
+    """Kill what a job left behind when its first process is gone: children that hold its device.
 
-
-def job_processes(folder: Path) -> list[int]:
-    """Return the pids of all processes of this user that carry the job's folder in their environment."""
+    Args:
+        job: the value of JOB_VARIABLE that its processes carry.
+    """
     import psutil
 
-    wanted = os.path.realpath(folder)
-    found = []
+    wanted = os.path.realpath(job)
     for process in psutil.process_iter():
         try:
-            if process.uids().real != os.getuid():
-                continue
-            given = process.environ().get(JOB_VARIABLE)
+            given = process.environ().get(JOB_VARIABLE) if process.uids().real == os.getuid() else None
             # a runs folder may have two names, and the job was started by one of them
-            if given and os.path.realpath(given) == wanted:
-                found.append(process.pid)
+            if given and os.path.realpath(given) == wanted and process.pid != os.getpid():
+                process.kill()
         except (psutil.Error, OSError):
             continue
-    return found
 
 
-def job_leader(folder: Path) -> ProcessMark | None:
-    """Return the first process of a job, found by its environment; None where none lives."""
-    for pid in job_processes(folder):
+class ProcessMeter:
+    """Measures one job's processes.
+
+    Args:
+        pid: of the first process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._known: dict[int, Any] = {}
+        self._family_at = -_FAMILY_SECONDS
+
+    def measure(self) -> tuple[float, int]:
+        """Return percent of one core since the last call and memory in bytes, of all processes; 0 when gone."""
+        import psutil
+
+        percent, memory = 0.0, 0
         try:
-            if os.getpgid(pid) == pid:
-                return mark_of(pid)
-        except ProcessLookupError:
-            continue
-    return None
-
-
-def kill_stragglers(folder: Path) -> None:
-    """Kill what a job left behind when its first process is gone: children that hold its device."""
-    for pid in job_processes(folder):
-        if pid != os.getpid():
+            if time.monotonic() - self._family_at >= _FAMILY_SECONDS:
+                # walking all processes of the machine is the dear part
+                self._family_at = time.monotonic()
+                first = self._known.get(self._pid) or psutil.Process(self._pid)
+                family = [first, *first.children(recursive=True)]
+                self._known = {process.pid: self._known.get(process.pid, process) for process in family}
+        except psutil.Error:
+            self._known = {}
+        for process in self._known.values():
             try:
-                os.kill(pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
+                with process.oneshot():
+                    percent += process.cpu_percent()
+                    memory += process.memory_info().rss
+            except psutil.Error:
                 continue
+        return percent, memory
 
 
-def boot_id() -> str:
-    """Return what tells this start of the machine from all others; empty where the system does not say."""
-    return _boot_id() or ""
-
-
-def boot_seconds() -> float:
-    """Return seconds since the machine started; no change of the clock moves them."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
-
-
-def _look_up(pid: int) -> _Found | None:
-    if not _PROC.exists():
-        return _look_up_elsewhere(pid)
-    found = process_stat(pid)
-    return None if found is None else _Found(float(found.start_ticks), found.is_zombie)
-
-
-def _look_up_elsewhere(pid: int) -> _Found | None:
+def _look_up(pid: int) -> tuple[float, bool, int] | None:
+    """Return start, whether it is a zombie, and a zombie's status of a process."""
+    if _PROC:
+        found = process_stat(pid)
+        return None if found is None else (float(found.start_ticks), found.is_zombie, found.wait_status)
     import psutil
 
     try:
-        process: Any = psutil.Process(pid)
-        return _Found(float(process.create_time()), process.status() == psutil.STATUS_ZOMBIE)
+        process = psutil.Process(pid)
+        return process.create_time(), process.status() == psutil.STATUS_ZOMBIE, 0
     except psutil.Error:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mlcnc.config import ExperimentConfig, nested, override
 from mlcnc.data import is_on_disk
 from mlcnc.errors import ConfigError, LaunchError
+from mlcnc.named_paths import named_path, path_in_variable
 from mlcnc.presets import preset
 from mlcnc.store.schema import RUN_ID, SPACE_NAME
 
@@ -115,7 +115,7 @@ class JobRequest(BaseModel):
         """
         request = self
         if self.out is not None:
-            request = self.model_copy(update={"out": str(Path(self.out).expanduser().absolute())})
+            request = self.model_copy(update={"out": str(named_path(self.out).absolute())})
         if self.kind != "train":
             return request
         values = dict(self.given_settings())
@@ -126,7 +126,7 @@ class JobRequest(BaseModel):
                 "choose another or leave it out"
             )
         config = request.config()
-        # those of who asks: the supervisor may have been started where variables name other places
+        # those of who asks: the worker may have been started where variables name other places
         if config.method.needs_glove and config.method.model_dump().get("glove_path") is None:
             _fill(values, _GLOVE, "MLCNC_GLOVE")
         if is_on_disk(config.data.dataset) and config.data.root is None:
@@ -134,7 +134,7 @@ class JobRequest(BaseModel):
         for name in (_GLOVE, _ROOT, _WEIGHTS):
             path = values.get(name)
             if path is not None and "://" not in path:
-                values[name] = str(Path(path).expanduser().absolute())
+                values[name] = str(named_path(path).absolute())
         settings = nested({tuple(name.split(".")): value for name, value in values.items()})
         return request.model_copy(update={"settings": settings})
 
@@ -224,8 +224,8 @@ def command_line(argv: list[str]) -> str:
 
 
 def _fill(values: dict[str, Any], name: str, variable: str) -> None:
-    if path := os.environ.get(variable):
-        values[name] = path
+    if path := path_in_variable(variable):
+        values[name] = str(path)
 
 
 def _settings(request: JobRequest) -> list[str]:

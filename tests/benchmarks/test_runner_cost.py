@@ -1,8 +1,8 @@
-"""What heartbeat, telemetry and supervisor cost beside the training they look after: under 1 % of its time.
+"""What heartbeat, telemetry and worker cost beside the training they look after: under 1 % of its time.
 
-The processor time of the supervisor and of what it calls is divided by the seconds that went by, as if the
+The processor time of the worker and of what it calls is divided by the seconds that went by, as if the
 training ran on one thread; a heartbeat counts with all the time until it lies on the disk, although the training
-goes on meanwhile. By letting the supervisor sleep in every other stretch of the same training it is also seen
+goes on meanwhile. By letting the worker sleep in every other stretch of the same training it is also seen
 what the training itself gets.
 """
 
@@ -58,14 +58,14 @@ def job(tmp_path, monkeypatch):
     wait_until(lambda: not jobs.get(job.job_id).is_active, PATIENCE)
 
 
-def supervisor_of(root):
+def worker_of(root):
     """Return the process that looks after the jobs of a runs folder."""
     for process in psutil.process_iter():
         try:
             arguments = process.cmdline()
         except psutil.Error:
             continue
-        if "mlcnc.launch.supervisor" in arguments and str(root) in arguments:
+        if "mlcnc.launch.worker" in arguments and str(root) in arguments:
             return process
     return None
 
@@ -75,34 +75,34 @@ def test_the_runner_takes_less_than_a_percent(job, tmp_path, say):
     store = RunStore(tmp_path / "runs")
     wait_until(lambda: "cost" in store.run_ids() and store.open("cost").metrics(("train/loss",)), PATIENCE)
     trainer = psutil.Process(jobs.get(job.job_id).pid)
-    supervisor = supervisor_of(tmp_path / "runs")
-    begun = processor_seconds(supervisor), processor_seconds(trainer)
+    worker = worker_of(tmp_path / "runs")
+    begun = processor_seconds(worker), processor_seconds(trainer)
     rates = {True: [], False: []}
     spent = watched_seconds = 0.0
     try:
         for stretch in range(STRETCHES):
             watched = stretch % 2 == 0
-            os.kill(supervisor.pid, signal.SIGCONT if watched else signal.SIGSTOP)
-            before, ticks = processor_seconds(trainer), processor_seconds(supervisor)
+            os.kill(worker.pid, signal.SIGCONT if watched else signal.SIGSTOP)
+            before, ticks = processor_seconds(trainer), processor_seconds(worker)
             started = time.perf_counter()
             time.sleep(STRETCH_SECONDS)
             passed = time.perf_counter() - started
             rates[watched].append((processor_seconds(trainer) - before) / passed)
             if watched:
-                spent += processor_seconds(supervisor) - ticks
+                spent += processor_seconds(worker) - ticks
                 watched_seconds += passed
     finally:
-        os.kill(supervisor.pid, signal.SIGCONT)
-    share_supervisor = spent / watched_seconds
+        os.kill(worker.pid, signal.SIGCONT)
+    share_worker = spent / watched_seconds
     busy, whole = heartbeat_seconds(tmp_path)
     share_heartbeat = whole / HEARTBEAT_SECONDS
     slower = 1 - statistics.median(rates[True]) / statistics.median(rates[False])
     say(
-        f"of the time that goes by: supervisor with telemetry and what it calls {100 * share_supervisor:.2f} %, "
+        f"of the time that goes by: worker with telemetry and what it calls {100 * share_worker:.2f} %, "
         f"heartbeat {100 * share_heartbeat:.3f} % ({1000 * whole:.2f} ms each until it lies on the disk, "
         f"{1000 * busy:.2f} ms of processor); together at most 1 %. "
-        f"Once: {begun[0]:.1f} s to start the supervisor, {begun[1]:.1f} s to the first epoch. "
+        f"Once: {begun[0]:.1f} s to start the worker, {begun[1]:.1f} s to the first epoch. "
         f"Processor time the training got per second: {statistics.median(rates[True]):.2f} watched, "
         f"{statistics.median(rates[False]):.2f} unwatched ({100 * slower:+.1f} %)"
     )
-    assert share_supervisor + share_heartbeat < SHARE
+    assert share_worker + share_heartbeat < SHARE

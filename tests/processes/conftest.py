@@ -1,11 +1,12 @@
 """A stage for tests with real processes: locks of their own, quick trainings, nothing left running."""
 
+import sys
 import time
 
 import pytest
 
 from tests.processes.nursery import Nursery, Whole
-from tests.processes.stand_in import IDLE, LEDGER, StandInJobs, clear
+from tests.processes.stand_in import GPUS, IDLE, LEDGER, StandInJobs, clear
 
 
 @pytest.fixture
@@ -16,6 +17,10 @@ def locks(tmp_path, monkeypatch):
     monkeypatch.setenv("MLCNC_LOCKS", str(folder))
     monkeypatch.setenv(IDLE, "0.3")
     monkeypatch.setenv(LEDGER, str(tmp_path / "ledger.txt"))
+    monkeypatch.setenv(GPUS, "")
+    monkeypatch.delenv(GPUS)
+    devices = sys.modules["mlcnc.launch.devices"]
+    monkeypatch.setattr(devices, "_gpus", devices._gpus)
     yield folder
     clear(tmp_path)
 

@@ -14,7 +14,7 @@ NUM_CLASSES = 5
 SIZES = {"train": 37, "validation": 11, "test": 13}
 SMALL = {
     "data": {"num_samples": 23},
-    "method": {"embedding_dim": 12, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 2},
+    "method": {"embedding_dim": 20, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 2},
     "training": {
         "epochs": 4,
         "batch_size": 8,
@@ -51,7 +51,7 @@ def few_images(name: str, request: object = None):
     return MultiLabelDataset(name, names, split("train"), split("validation"), split("test"), (15, 9))
 
 
-def glove_file(folder: Path, dim: int = 12, words: Sequence[str] = ()) -> Path:
+def glove_file(folder: Path, dim: int = 20, words: Sequence[str] = ()) -> Path:
     """Write vectors for some words, else for those of the class names, and return the path."""
     rng = np.random.default_rng(5)
     words = words or ["class", *(str(number) for number in range(NUM_CLASSES))]

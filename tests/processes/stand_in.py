@@ -1,6 +1,5 @@
 """The runner with :mod:`stand_in_job` in place of the real commands; no request can ask for it."""
 
-import json
 import os
 import signal
 import sys
@@ -10,13 +9,13 @@ from pathlib import Path
 
 import psutil
 
-from mlcnc.launch import JobRequest, Jobs, supervisor
-from mlcnc.launch.devices import _torch_version
-from mlcnc.launch.locks import is_locked
-from mlcnc.launch.processes import JOB_VARIABLE, boot_id
+from mlcnc.launch import JobRequest, Jobs, worker
+from mlcnc.launch.processes import JOB_VARIABLE
+from mlcnc.launch.queue import Queue
 
 LEDGER = "MLCNC_LEDGER"
 IDLE = "MLCNC_IDLE"
+GPUS = "MLCNC_PRETENDED_GPUS"
 JOB = Path(__file__).with_name("stand_in_job.py")
 
 
@@ -24,7 +23,7 @@ JOB = Path(__file__).with_name("stand_in_job.py")
 WHEN_ALLOWED = """
 import os, sys, time
 from mlcnc.__main__ import run
-while not os.path.exists(os.path.join(os.environ["MLCNC_JOB_FOLDER"], "allowed")):
+while not os.path.exists(os.environ["MLCNC_JOB"] + ".allowed"):
     time.sleep(0.02)
 run()
 """
@@ -38,10 +37,10 @@ def command(request, run_id, runs_root):
 
 
 class StandInJobs(Jobs):
-    """Jobs whose supervisor runs stand-ins."""
+    """Jobs whose workers run stand-ins."""
 
-    def _supervisor_argv(self):
-        return [sys.executable, "-m", "tests.processes.stand_in", str(self.runs_root)]
+    def _worker_argv(self, lane, lock):
+        return [sys.executable, "-m", "tests.processes.stand_in", str(self.runs_root), lane, str(lock)]
 
 
 def stand_in(behaviour, **more):
@@ -56,14 +55,21 @@ def training(behaviour, **more):
 
 def submit(root, behaviour, device):
     """Queue one stand-in, in whichever process this is called."""
+    pretend()
     StandInJobs(root).submit(stand_in(behaviour, device=device))
 
 
-def pretend_gpus(number):
-    """Let this machine have so many GPUs, as far as the runner knows."""
-    key = [_torch_version(), boot_id(), os.environ.get("CUDA_VISIBLE_DEVICES", ""), sys.executable]
-    facts = {"cuda": [["Pretended GPU", 8 * 2**30, ""]] * number, "mps": False, "why": ""}
-    Path(os.environ["MLCNC_LOCKS"], "devices.json").write_text(json.dumps({"key": key, "facts": facts}))
+def pretend_gpus(number, uuids=None):
+    """Let this machine have so many GPUs, as far as this process and those it starts know."""
+    os.environ[GPUS] = ",".join(uuids or [f"GPU-{index}" for index in range(number)])
+    pretend()
+
+
+def pretend():
+    """Let this process know the GPUs that were said to be there; None were said of."""
+    if GPUS in os.environ:
+        found = [(lane, "Pretended GPU", None) for lane in os.environ[GPUS].split(",") if lane]
+        sys.modules["mlcnc.launch.devices"]._gpus = lambda: (found, "none is pretended")
 
 
 def wait_until(claim, seconds=60.0):
@@ -90,14 +96,27 @@ def wait_for_state(jobs, job_id, *states, seconds=60.0):
         time.sleep(0.03)
 
 
-def supervisors(root):
-    """Return the live supervisors of a runs folder."""
+def written(jobs, job_id):
+    """Return a job as the table has it, whatever became of its process."""
+    queue = Queue(jobs.runs_root)
+    (job,) = queue.read("number = ?", queue.number_of(job_id))[0]
+    return job
+
+
+def change(jobs, job_id, **columns):
+    """Write columns of a job's record."""
+    queue = Queue(jobs.runs_root)
+    queue.change(queue.number_of(job_id), **columns)
+
+
+def workers(root):
+    """Return the live workers of a runs folder."""
     return [
         process
         for process in psutil.process_iter()
         if is_alive(process)
         and str(root) in arguments_of(process)
-        and {"mlcnc.launch.supervisor", "tests.processes.stand_in"} & set(arguments_of(process))
+        and {"mlcnc.launch.worker", "tests.processes.stand_in"} & set(arguments_of(process))
     ]
 
 
@@ -113,13 +132,11 @@ def is_alive(process):
     return False
 
 
-def kill_supervisors(jobs):
-    """Kill every supervisor of a runs folder, as a person with ``kill -9`` does, and wait until it is gone."""
-    for process in supervisors(jobs.runs_root):
+def kill_workers(jobs):
+    """Kill every worker of a runs folder, as a person with ``kill -9`` does, and wait until it is gone."""
+    for process in workers(jobs.runs_root):
         process.kill()
-    wait_until(
-        lambda: not supervisors(jobs.runs_root) and not is_locked(jobs.runs_root / ".jobs/supervisor.lock")
-    )
+    wait_until(lambda: not workers(jobs.runs_root))
 
 
 def begun(jobs, behaviour, **more):
@@ -137,11 +154,6 @@ def ledger():
         return []
 
 
-def change_state(job, **changes):
-    path = job.folder / "state.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
 def group_members(pid):
     """Return the live processes of a group."""
     found = []
@@ -153,7 +165,7 @@ def group_members(pid):
 
 
 def clear(folder):
-    """Kill every supervisor and every process of a job under a folder."""
+    """Kill every worker and every process of a job under a folder."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             of_job = process.environ().get(JOB_VARIABLE, "").startswith(str(folder))
@@ -163,5 +175,6 @@ def clear(folder):
 
 
 if __name__ == "__main__":
-    supervisor.IDLE_SECONDS = float(os.environ.get(IDLE, supervisor.IDLE_SECONDS))
-    supervisor.Supervisor(sys.argv[1], command).run()
+    pretend()
+    worker.IDLE_SECONDS = float(os.environ.get(IDLE, worker.IDLE_SECONDS))
+    worker.Worker(sys.argv[1], sys.argv[2], int(sys.argv[3]), command).run()

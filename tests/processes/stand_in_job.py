@@ -3,7 +3,7 @@
 Started with ``-I -S``, so that it is there within milliseconds: BEHAVIOUR LEDGER.
 """
 
-import json
+import contextlib
 import os
 import signal
 import sys
@@ -15,9 +15,7 @@ LONG = 600
 
 def main():
     behaviour, ledger = sys.argv[1:3]
-    with open(os.path.join(os.environ["MLCNC_JOB_FOLDER"], "state.json")) as state:
-        # this process made itself known before it became this program
-        device = json.load(state)["device"]
+    device = os.environ.get("CUDA_VISIBLE_DEVICES") or os.environ.get("MLCNC_DEVICE", "none")
     what, _, value = behaviour.partition(":")
 
     def note(word, *more):
@@ -25,6 +23,12 @@ def main():
             stream.write(
                 " ".join([word, device, str(time.monotonic()), str(os.getpid()), *map(str, more)]) + "\n"
             )
+
+    def end_politely(*_):
+        # as mlcnc does: a polite stop ends in status 130, also where what it says finds no room
+        with contextlib.suppress(OSError):
+            print("mlcnc: stopped; what was logged is kept", flush=True)
+        os._exit(130)
 
     def ignore_polite_stops():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -35,10 +39,7 @@ def main():
         time.sleep(float(value))
         note("end")
     elif what == "polite":
-        # as the trainer does: a polite stop ends in status 130
-        signal.signal(
-            signal.SIGTERM, lambda *_: (print("mlcnc: stopped; what was logged is kept"), sys.exit(130))
-        )
+        signal.signal(signal.SIGTERM, end_politely)
         note("begin")
         time.sleep(LONG)
     elif what == "stubborn":

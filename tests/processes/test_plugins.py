@@ -1,4 +1,4 @@
-"""A method of a module of the user's, as a job: the supervisor and the job know it by MLCNC_PLUGINS."""
+"""A method of a module of the user's, as a job: the worker and the job know it by MLCNC_PLUGINS."""
 
 from mlcnc.launch import JobRequest, Jobs
 from mlcnc.store import RunStore

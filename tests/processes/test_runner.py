@@ -10,8 +10,9 @@ import psutil
 import pytest
 
 from mlcnc.launch import JobRequest, LaunchError
-from mlcnc.launch.active_job import GRACE_SECONDS
-from mlcnc.launch.locks import device_lock_path, is_locked
+from mlcnc.launch.job import StopReason
+from mlcnc.launch.locks import device_lock, is_locked
+from mlcnc.launch.worker import GRACE_SECONDS
 from tests.processes.stand_in import (
     LEDGER,
     StandInJobs,
@@ -19,10 +20,10 @@ from tests.processes.stand_in import (
     pretend_gpus,
     stand_in,
     submit,
-    supervisors,
     training,
     wait_for_state,
     wait_until,
+    workers,
 )
 
 
@@ -80,28 +81,31 @@ def test_twenty_starts_from_as_many_processes_in_two_folders_never_share_a_devic
     wait_until(lambda: not any(job.is_active for jobs in found for job in jobs.all()))
     assert sorted(job.state for jobs in found for job in jobs.all()) == ["finished"] * 20
     lines = sorted(ledger(), key=lambda line: float(line[2]))
-    assert {line[1] for line in lines} == {"cpu", "cuda:0", "cuda:1"}
-    for device in ("cpu", "cuda:0", "cuda:1"):
+    assert {line[1] for line in lines} == {"cpu", "GPU-0", "GPU-1"}
+    for device in ("cpu", "GPU-0", "GPU-1"):
         mine = [line for line in lines if line[1] == device]
         # begin and end of one process follow each other: no other began in between
         assert [line[0] for line in mine] == ["begin", "end"] * (len(mine) // 2)
         assert all(first[3] == second[3] for first, second in zip(mine[::2], mine[1::2], strict=True))
     assert len(lines) == 40
+    print(
+        f"\n20 starts of {len(roots)} folders at once: {len(lines) // 2} jobs on 3 devices, none beside another"
+    )
     for root in roots:
-        wait_until(lambda root=root: not supervisors(root))
+        wait_until(lambda root=root: not workers(root))
 
 
 def test_the_device_stays_locked_until_the_last_process_of_the_job_is_gone(jobs):
     job = begun(jobs, jobs.submit(stand_in("stubborn")).job_id)
     child = int(ledger()[0][4])
-    (supervisor,) = supervisors(jobs.runs_root)
-    supervisor.kill()
+    (worker,) = workers(jobs.runs_root)
+    worker.kill()
     os.kill(job.pid, signal.SIGKILL)
-    # whoever submits while the old supervisor is still dying takes it for alive
-    wait_until(lambda: not is_running(job.pid) and not is_running(supervisor.pid))
+    # whoever submits while the old worker is still dying takes it for alive
+    wait_until(lambda: not is_running(job.pid) and not is_running(worker.pid))
     assert is_running(child)
-    assert is_locked(device_lock_path("cpu"))
-    # the next supervisor frees the device before it gives it away again
+    assert is_locked(device_lock("cpu"))
+    # the next worker frees the device before it gives it away again
     second = jobs.submit(stand_in("rest:0"))
     wait_for_state(jobs, second.job_id, "finished")
     assert not is_running(child)
@@ -111,7 +115,7 @@ def test_the_device_stays_locked_until_the_last_process_of_the_job_is_gone(jobs)
 def test_a_job_leaves_no_process_behind(jobs):
     job = jobs.submit(stand_in("orphan"))
     wait_for_state(jobs, job.job_id, "finished")
-    wait_until(lambda: not is_locked(device_lock_path("cpu")), 10)
+    wait_until(lambda: not is_locked(device_lock("cpu")), 10)
 
 
 def test_a_job_that_resists_is_killed_after_its_time_of_grace(jobs):
@@ -125,37 +129,37 @@ def test_a_job_that_resists_is_killed_after_its_time_of_grace(jobs):
     assert [line[0] for line in ledger()] == ["begin", "told"], "told once, not by two"
     assert group_members(job.pid) == []
     assert ended.headline == "stopped on request; what was logged is kept"
-    assert ended.cancel_asked
+    assert ended.stop is StopReason.ASKED
     with pytest.raises(LaunchError, match="has ended already: it is stopped"):
         jobs.stop(job.job_id)
 
 
-def test_a_stop_works_without_a_supervisor(jobs):
+def test_a_stop_works_without_a_worker(jobs):
     job = begun(jobs, jobs.submit(stand_in("polite")).job_id)
-    for process in supervisors(jobs.runs_root):
+    for process in workers(jobs.runs_root):
         process.kill()
-    wait_until(lambda: not supervisors(jobs.runs_root))
+    wait_until(lambda: not workers(jobs.runs_root))
     assert jobs.get(job.job_id).state == "running"
     jobs.stop(job.job_id)
     wait_for_state(jobs, job.job_id, "stopped")
     assert not is_running(job.pid)
 
 
-def test_a_stop_works_while_the_supervisor_is_halted(jobs):
+def test_a_stop_works_while_the_worker_is_halted(jobs):
     polite = begun(jobs, jobs.submit(stand_in("polite")).job_id)
-    (supervisor,) = supervisors(jobs.runs_root)
-    supervisor.suspend()
+    (worker,) = workers(jobs.runs_root)
+    worker.suspend()
     jobs.stop(polite.job_id)
     wait_until(lambda: not group_members(polite.pid))
-    supervisor.resume()
+    worker.resume()
     ended = wait_for_state(jobs, polite.job_id, "stopped")
     assert ended.headline == "stopped on request; what was logged is kept"
 
 
 def test_who_asks_again_after_the_grace_kills_a_job_that_nobody_looks_after(jobs, monkeypatch):
     job = begun(jobs, jobs.submit(stand_in("stubborn")).job_id)
-    (supervisor,) = supervisors(jobs.runs_root)
-    supervisor.suspend()
+    (worker,) = workers(jobs.runs_root)
+    worker.suspend()
     jobs.stop(job.job_id)
     jobs.stop(job.job_id)
     wait_until(lambda: [line[0] for line in ledger()] == ["begin", "told"])
@@ -163,7 +167,7 @@ def test_who_asks_again_after_the_grace_kills_a_job_that_nobody_looks_after(jobs
     monkeypatch.setattr("mlcnc.launch.jobs.GRACE_SECONDS", 0.0)
     jobs.stop(job.job_id)
     wait_until(lambda: not is_running(job.pid))
-    supervisor.resume()
+    worker.resume()
     wait_for_state(jobs, job.job_id, "stopped")
 
 
@@ -198,19 +202,19 @@ def test_limits_end_a_job_and_say_so(jobs):
     short = jobs.submit(stand_in("polite", max_minutes=0.005))
     ended = wait_for_state(jobs, short.job_id, "stopped")
     assert ended.headline == "stopped after its limit of 0.005 minutes; what was logged is kept"
-    assert not ended.cancel_asked
+    assert ended.stop is StopReason.MINUTES
     large = begun(jobs, jobs.submit(training("polite", max_megabytes=0.5)).job_id)
-    (large.folder / "log.txt").write_bytes(b"x" * 700_000)
+    large.log.write_bytes(b"x" * 700_000)
     ended = wait_for_state(jobs, large.job_id, "stopped")
-    assert "MB, over its limit of 0.5 MB" in ended.headline
+    assert ended.headline == "stopped over its limit of 0.5 MB; what was logged is kept"
 
 
-def test_a_supervisor_started_from_here_leaves_no_zombie(jobs):
+def test_a_worker_started_from_here_leaves_no_zombie(jobs):
     job = jobs.submit(stand_in("rest:0"))
     wait_for_state(jobs, job.job_id, "finished")
-    wait_until(lambda: not supervisors(jobs.runs_root))
+    wait_until(lambda: not workers(jobs.runs_root))
     wait_until(lambda: not [child for child in psutil.Process().children() if child.status() == "zombie"])
-    assert not [thread for thread in threading.enumerate() if thread.name == "mlcnc-supervisor"]
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "mlcnc-worker"])
 
 
 def test_the_environment_of_a_job_is_small(jobs, monkeypatch):

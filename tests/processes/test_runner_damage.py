@@ -1,8 +1,7 @@
-"""The runner when files are damaged, the disk is full, or what is written says odd things."""
+"""The runner when records are damaged, the disk is full, or the table is not there any more."""
 
 import os
-import shutil
-import signal
+import sqlite3
 import subprocess
 import time
 from contextlib import contextmanager, suppress
@@ -10,109 +9,76 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from mlcnc.launch import LaunchError
-from mlcnc.launch.job_folder import read_status
+from mlcnc.launch.queue import Queue
 from tests.processes.stand_in import (
     StandInJobs,
     begun,
+    change,
     clear,
     group_members,
-    kill_supervisors,
-    ledger,
+    kill_workers,
     stand_in,
-    supervisors,
     wait_for_state,
     wait_until,
+    workers,
+    written,
 )
 
 
-def test_damaged_files_of_one_job_leave_the_others_alone(jobs):
+def test_a_damaged_record_of_a_running_job_is_mended_by_its_end_and_leaves_the_others_alone(jobs):
+    running = begun(jobs, "rest:2")
     good = jobs.submit(stand_in("rest:0"))
+    change(jobs, running.job_id, request="{")
+    assert [job.job_id for job in jobs.all()] == [good.job_id]
+    assert "job 0001 is damaged" in jobs.problems()[0]
     wait_for_state(jobs, good.job_id, "finished")
-    running = begun(jobs, "polite")
-    for name in ("no-json", "wrong-kind", "other-job", "pipe", "link", "empty"):
-        folder = jobs.runs_root / ".jobs" / f"00{len(jobs.problems()) + 10}-train"
-        shutil.copytree(good.folder, folder)
-        path = folder / "job.json"
-        path.unlink()
-        if name == "pipe":
-            os.mkfifo(path)
-        elif name == "link":
-            path.symlink_to(good.folder / "job.json")
-        elif name != "empty":
-            path.write_text(
-                {
-                    "no-json": "{",
-                    "wrong-kind": '{"job_id": 3}',
-                    "other-job": (good.folder / "job.json").read_text(),
-                }[name]
-            )
-    (running.folder / "state.json").write_text('{"state": "dancing"}')
-    seen = {job.job_id: job for job in jobs.all()}
-    assert set(seen) == {good.job_id, running.job_id}
-    assert seen[good.job_id].state == "finished"
-    assert seen[running.job_id].headline.startswith(
-        f"state.json of job {running.job_id} is damaged, field state"
-    )
-    problems = jobs.problems()
-    assert len(problems) == 6
-    assert all(sentence.startswith("job.json of job 00") for sentence in problems)
-    jobs.remove("0010-train")
-    assert len(jobs.problems()) == 5
-    # the next supervisor finds the process of the damaged one again
-    kill_supervisors(jobs)
-    jobs.ensure_supervisor()
-    wait_until(lambda: jobs.get(running.job_id).pid == running.pid)
-    jobs.stop(running.job_id)
-    wait_for_state(jobs, running.job_id, "stopped")
+    assert not group_members(running.pid)
 
 
-def test_a_job_whose_request_is_damaged_can_still_be_stopped(jobs):
-    job = begun(jobs, "polite")
-    kill_supervisors(jobs)
-    (job.folder / "job.json").write_text("{")
-    with pytest.raises(LaunchError, match="is running; stop it first"):
-        jobs.remove(job.job_id)
-    jobs.stop(job.job_id)
-    wait_until(lambda: not group_members(job.pid))
-    with pytest.raises(LaunchError, match="is damaged and has no process here; remove it"):
+def test_removing_a_damaged_record_ends_its_process(jobs):
+    job = begun(jobs, "stubborn")
+    kill_workers(jobs)
+    change(jobs, job.job_id, request="{")
+    with pytest.raises(LaunchError, match="is damaged"):
         jobs.stop(job.job_id)
-    jobs.remove(job.job_id)
+    jobs.remove("0001-damaged")
+    wait_until(lambda: not group_members(job.pid))
     assert jobs.problems() == []
 
 
-def test_a_damaged_job_that_resists_is_killed_when_asked_again(jobs):
-    job = begun(jobs, "stubborn")
-    kill_supervisors(jobs)
-    (job.folder / "job.json").write_text("{")
-    jobs.stop(job.job_id)
-    wait_until(lambda: [line[0] for line in ledger()] == ["begin", "told"])
-    assert group_members(job.pid)
-    jobs.stop(job.job_id)
-    wait_until(lambda: not group_members(job.pid))
-
-
-def test_a_state_that_cannot_be_written_is_kept_until_it_can(jobs):
+def test_a_table_that_is_gone_ends_neither_a_job_nor_what_is_queued_next(jobs):
     job = begun(jobs, "polite")
-    path = job.folder / "state.json"
-    kept = path.read_text()
-    path.unlink()
-    path.mkdir()  # as on a full disk, what is written beside it cannot take its place
-    (path / "in-the-way").touch()
-    os.kill(job.pid, signal.SIGKILL)
-    next_one = jobs.submit(stand_in("rest:0"))
-    wait_for_state(jobs, next_one.job_id, "finished")
-    shutil.rmtree(path)
-    path.write_text(kept)
-    ended = wait_for_state(jobs, job.job_id, "lost")
-    wait_until(lambda: read_status(job.folder).exit_code == -9)
-    assert ended.finished_at is None or ended.exit_code == -9
+    folder = jobs.runs_root / ".jobs"
+    folder.rename(jobs.runs_root / "elsewhere")
+    assert jobs.all() == []
+    wait_until(lambda: not workers(jobs.runs_root))
+    assert group_members(job.pid)
+    waiting = jobs.submit(stand_in("rest:0"))
+    wait_until(lambda: jobs.get(waiting.job_id).headline == "waits for cpu, which another job holds")
+    group_members(job.pid)[0].kill()
+    wait_for_state(jobs, waiting.job_id, "finished")
 
 
-def test_a_full_disk_neither_ends_the_supervisor_nor_a_job(tmp_path, locks):
+def test_a_worker_outlives_a_table_that_it_cannot_write_for_a_while(jobs):
+    job = begun(jobs, "polite")
+    held = sqlite3.connect(Queue(jobs.runs_root).file, isolation_level=None)
+    held.execute("BEGIN IMMEDIATE")
+    os.kill(job.pid, 9)
+    # who looks sees the truth meanwhile
+    wait_until(lambda: jobs.get(job.job_id).state == "lost")
+    assert jobs.get(job.job_id).exit_code == -9
+    assert written(jobs, job.job_id).state == "running"
+    held.execute("ROLLBACK")
+    held.close()
+    wait_until(lambda: written(jobs, job.job_id).state == "lost")
+    assert written(jobs, job.job_id).exit_code == -9
+
+
+def test_a_full_disk_neither_ends_the_worker_nor_a_job(tmp_path, locks):
     with small_disk(tmp_path / "disk", "70m") as disk:
         jobs = StandInJobs(disk / "runs")
         job = begun(jobs, "polite")
-        (supervisor,) = supervisors(jobs.runs_root)
+        (worker,) = workers(jobs.runs_root)
         waiting = jobs.submit(stand_in("rest:0"))
         fill(disk / "filling")
         with pytest.raises(Exception, match="MiB free"):
@@ -120,10 +86,10 @@ def test_a_full_disk_neither_ends_the_supervisor_nor_a_job(tmp_path, locks):
         jobs.stop(job.job_id)
         wait_until(lambda: not group_members(job.pid), 20)
         time.sleep(1)  # long enough to fail at writing how it ended
-        assert supervisor.is_running()
+        assert worker.is_running()
         assert jobs.get(waiting.job_id).state == "queued"
         (disk / "filling").unlink()
-        wait_until(lambda: read_status(job.folder).state == "stopped", 20)
+        wait_until(lambda: written(jobs, job.job_id).state == "stopped", 20)
         wait_for_state(jobs, waiting.job_id, "finished")
 
 

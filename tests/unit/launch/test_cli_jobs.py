@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 
 import pytest
@@ -6,21 +7,18 @@ import pytest
 from mlcnc.cli import main
 from mlcnc.errors import LaunchError
 from mlcnc.launch import Jobs
-from mlcnc.launch.job import JobStatus
-from mlcnc.launch.job_folder import write_status
-from mlcnc.launch.processes import own_mark
+from mlcnc.launch.processes import process_name
+from mlcnc.launch.queue import Queue
 from mlcnc.store import RunWriter
 
 
 @pytest.fixture
 def told(tmp_path, monkeypatch, capsys):
-    """Return a function that runs ``mlcnc jobs`` without a supervisor and returns status, output and errors."""
+    """Return a function that runs ``mlcnc jobs`` without a worker and returns status, output and errors."""
     monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path / "locks"))
     monkeypatch.setenv("MLCNC_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr(Jobs, "ensure_supervisor", lambda self: False)
-    monkeypatch.setattr(
-        sys.modules["mlcnc.launch.devices"], "_probe", lambda: '{"cuda": [], "mps": false, "why": "none"}'
-    )
+    monkeypatch.setattr(Jobs, "_start_worker", lambda self, lane: False)
+    monkeypatch.setattr(sys.modules["mlcnc.launch.devices"], "_gpus", lambda: ([], "none is here"))
 
     def tell(*words):
         status = main(["jobs", *words])
@@ -28,6 +26,15 @@ def told(tmp_path, monkeypatch, capsys):
         return status, captured.out, captured.err
 
     return tell
+
+
+def change(tmp_path, number, **columns):
+    Queue(tmp_path / "runs").change(number, **columns)
+
+
+def me():
+    name = process_name(os.getpid())
+    return {"pid": name.pid, "start": name.start, "boot": name.boot}
 
 
 def test_a_queue_is_worked_with_from_the_command_line(told, tmp_path):
@@ -38,6 +45,8 @@ def test_a_queue_is_worked_with_from_the_command_line(told, tmp_path):
     assert out.splitlines()[1].startswith("mlcnc train --preset demo --training.epochs 5 --training.seed 3 ")
     told("start", "gallery", "--only", "etf", "--max-minutes", "3", "--on", "cpu")
     assert told("move", "0002-gallery", "-1") == (0, "0002-gallery: place 1\n", "")
+    assert "no worker is there to start them; start one with: mlcnc jobs work" in told("list")[2]
+    assert told("work") == (0, "0 workers started\n", "")
     (first, second) = json.loads(told("list", "--json")[1])
     assert (first["job_id"], first["place"], first["state"]) == ("0002-gallery", 1, "queued")
     assert second["run_id"] == "pictogram-lt-etf-s3"
@@ -49,13 +58,15 @@ def test_a_queue_is_worked_with_from_the_command_line(told, tmp_path):
     # the id of a job stands for its run
     assert "there is no run 'pictogram-lt-etf-s3' in" in told("resume", "0001-train")[2]
     assert told("remove", "0001-train")[0] == 0
-    (tmp_path / "runs/.jobs/0002-gallery/log.txt").write_text("one\ntwo\n")
+    (tmp_path / "runs/.jobs/0002-gallery.log").write_text("one\ntwo\n")
     assert told("logs", "0002-gallery", "--follow") == (0, "one\ntwo\n", "")
     assert told("logs", "0002-gallery", "--bytes", "5")[1] == "two\n"
-    (tmp_path / "runs/.jobs/0002-gallery/job.json").write_text("{")
+    change(tmp_path, 2, request="{")
     status, _, errors = told("list")
     assert status == 0
-    assert errors.startswith("mlcnc: job.json of job 0002-gallery is damaged: ")
+    assert errors.startswith("mlcnc: job 0002 is damaged, request: ")
+    assert told("remove", "0002-damaged")[0] == 0
+    assert told("list")[2] == ""
 
 
 def test_the_list_says_how_far_a_training_is(told, tmp_path):
@@ -63,27 +74,36 @@ def test_the_list_says_how_far_a_training_is(told, tmp_path):
     run = RunWriter.create(tmp_path / "runs", "live", class_names=["a"], class_counts=[3], num_epochs=5)
     run.log_epoch(0, {"train/loss": 1.0})
     run._closed.set()
-    write_status(
-        tmp_path / "runs/.jobs/0001-train", JobStatus(state="running", process=own_mark(), device="cpu")
-    )
-    assert told("list")[1].splitlines()[1].endswith("live                         1 of 5 epochs logged")
+    change(tmp_path, 1, state="running", device="cpu", **me())
+    assert told("list")[1].splitlines()[1].endswith("  live  1 of 5 epochs logged")
     (tree,) = json.loads(told("list", "--json")[1])
     assert (tree["epochs_logged"], tree["epochs_planned"]) == (1, 5)
     # another job may have gone on with the run of one that was stopped
-    write_status(tmp_path / "runs/.jobs/0001-train", JobStatus(state="stopped", headline="asked"))
+    change(tmp_path, 1, state="stopped", said="asked")
     (tree,) = json.loads(told("list", "--json")[1])
     assert (tree["epochs_logged"], tree["epochs_planned"]) == (None, None)
-    assert told("list")[1].splitlines()[1].endswith("live                         asked")
+    assert told("list")[1].splitlines()[1].endswith("  live  asked")
+
+
+def test_columns_of_the_list_stand_below_their_names(told, tmp_path):
+    long = "pictogram-lt-mlc-nc-db-focal-lr0p064-s10"
+    told("start", "train", "--preset", "demo", "--on", "cpu", "--run-id", long)
+    told("start", "gallery", "--on", "cpu")
+    device = "cuda:0 of a long name"
+    change(tmp_path, 2, state="stopped", device=device, said="asked")
+    head, gallery, train = told("list")[1].splitlines()
+    assert gallery[head.index("device") :].startswith(device)
+    assert gallery[head.index("what is known") :] == "asked"
+    assert train[head.index("run") :] == long
 
 
 def test_words_from_files_are_shown_and_never_obeyed(told, tmp_path):
     told("start", "gallery", "--on", "cpu")
-    folder = tmp_path / "runs/.jobs/0001-gallery"
-    write_status(folder, JobStatus(state="failed", headline="bad\x1b[2J \u202etxet"))
-    (folder / "log.txt").write_text("one\x07\x1b]0;title\x07two\n")
+    change(tmp_path, 1, state="failed", said="bad\x1b[2J \u202etxet")
+    (tmp_path / "runs/.jobs/0001-gallery.log").write_text("one\x07\x1b]0;title\x07two\n")
     assert told("list")[1].splitlines()[1].endswith("bad\ufffd[2J \ufffdtxet")
     assert told("logs", "0001-gallery")[1] == "one\ufffdtwo\n"
-    write_status(folder, JobStatus(state="failed", device="c\x1b[2Ju\n0002-train", headline="two\nlines"))
+    change(tmp_path, 1, device="c\x1b[2Ju\n0002-train", said="two\nlines")
     assert told("list")[1].splitlines()[1].split() == [
         "0001-gallery",
         "failed",
@@ -92,23 +112,22 @@ def test_words_from_files_are_shown_and_never_obeyed(told, tmp_path):
         "two",
         "lines",
     ]
-    (folder / "job.json").write_text('{"\x1b[2J')
+    change(tmp_path, 1, request='{"\x1b[2J')
     assert "\x1b" not in told("list")[2]
 
 
 def test_a_log_is_followed_to_its_last_line(told, tmp_path, monkeypatch):
     """Lines that come while others are printed, or just before the end, are not lost."""
     told("start", "gallery", "--on", "cpu")
-    folder = tmp_path / "runs/.jobs/0001-gallery"
-    write_status(folder, JobStatus(state="running", process=own_mark()))
-    log = folder / "log.txt"
+    change(tmp_path, 1, state="running", **me())
+    log = tmp_path / "runs/.jobs/0001-gallery.log"
     log.write_text("one\n")
 
     def sleep(seconds):
         with log.open("a") as stream:
             stream.write("two\n")
         if log.read_text().count("two") == 3:
-            write_status(folder, JobStatus(state="finished"))
+            change(tmp_path, 1, state="finished")
 
     monkeypatch.setattr("mlcnc.cli_jobs.time.sleep", sleep)
     assert told("logs", "0001-gallery", "--follow") == (0, "one\ntwo\ntwo\ntwo\n", "")
@@ -178,15 +197,16 @@ def test_help_names_every_action(told, capsys):
         told("--help")
     shown = capsys.readouterr().out
     assert all(
-        f"  {action} " in shown for action in ("list", "start", "resume", "stop", "move", "remove", "logs")
+        f"  {action} " in shown
+        for action in ("list", "start", "resume", "stop", "move", "remove", "work", "logs")
     )
 
 
 def test_a_job_that_is_queued_but_not_started_says_so(told, tmp_path, monkeypatch):
-    def refuse(self):
-        raise LaunchError("the supervisor cannot be started: no memory")
+    def refuse(self, lane):
+        raise LaunchError("no worker can be started: no memory")
 
-    monkeypatch.setattr(Jobs, "ensure_supervisor", refuse)
+    monkeypatch.setattr(Jobs, "_start_worker", refuse)
     status, out, errors = told("start", "gallery", "--on", "cpu")
     assert (status, out.splitlines()[0]) == (0, "0001-gallery: queued, place 1")
-    assert errors.startswith("queued but not started, as the supervisor cannot be started: no memory; ")
+    assert errors.startswith("queued but not started, as no worker can be started: no memory; ")

@@ -1,208 +1,170 @@
-import itertools
-import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from mlcnc.errors import LaunchError
-from mlcnc.launch.device_search import DeviceSearch
-from mlcnc.launch.devices import (
-    DevicesUnknownError,
-    chosen_device,
-    devices,
-    gpu_key,
-    gpu_uuid,
-    known_facts,
-    lanes_with_locks,
-    lock_name,
-    visible_gpus,
-)
-from tests.processes.stand_in import wait_until
-
-ANSWER = {"cuda": [["One", 1, ""]], "mps": False, "why": ""}
+from mlcnc.launch.devices import chosen_device, cuda_of_torch, devices, environment_of, gpu_use, lanes_of_auto
 
 # the package's own name for it is the function
 module = sys.modules["mlcnc.launch.devices"]
 
 
-def lanes_for(name, uuid=""):
-    return list(lanes_with_locks(name, uuid))
+class Driver:
+    """What ``pynvml`` says of some GPUs; it can be asked too much."""
+
+    class NVMLError(Exception):
+        pass
+
+    def __init__(self, gpus, cuda):
+        self._gpus, self._cuda = gpus, cuda
+
+    def nvmlSystemGetCudaDriverVersion(self):
+        return self._cuda
+
+    def nvmlDeviceGetCount(self):
+        return len(self._gpus)
+
+    def nvmlDeviceGetHandleByIndex(self, index):
+        return self._gpus[index]
+
+    def nvmlDeviceGetHandleByUUID(self, uuid):
+        for gpu in self._gpus:
+            if gpu[1] == uuid:
+                return gpu
+        raise self.NVMLError("not found")
+
+    def nvmlDeviceGetName(self, gpu):
+        return gpu[0]
+
+    def nvmlDeviceGetUUID(self, gpu):
+        return gpu[1]
+
+    def nvmlDeviceGetMemoryInfo(self, gpu):
+        return SimpleNamespace(total=8 * 2**30, used=2**30)
+
+    def nvmlDeviceGetUtilizationRates(self, gpu):
+        if gpu[0] == "Part":
+            raise self.NVMLError("not supported")
+        return SimpleNamespace(gpu=35)
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch):
-    """Return a function that makes this machine one with such devices, as torch would report them."""
-    monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path))
+def machine(monkeypatch):
+    """Return a function that makes this machine one with such GPUs, as their driver reports them."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(module.shutil, "which", lambda name: None)
 
-    monkeypatch.setitem(module._unknown, "until", 0.0)
-
-    def make(gpus=(), mps=False, why="", uuids=()):
-        found = [
-            [name, 8 * 2**30, uuid]
-            for name, uuid in itertools.zip_longest(gpus, uuids[: len(gpus)], fillvalue="")
-        ]
-        answer = json.dumps({"cuda": found, "mps": mps, "why": why})
-        monkeypatch.setattr(module, "_probe", lambda: f"a warning first\n{answer}\n")
+    def make(gpus=(), *, driver=13_010, torch=12, visible=None):
+        found = [(name, f"GPU-{index}{index}") for index, name in enumerate(gpus)]
+        monkeypatch.setattr(module, "_library", lambda: Driver(found, driver) if driver else None)
+        monkeypatch.setattr(module, "cuda_of_torch", lambda: torch)
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
 
     return make
 
 
-def test_without_a_gpu_auto_is_the_cpu_and_says_why(machine):
-    machine(why="this torch is built without CUDA")
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ({"torch": None}, "this torch is built without CUDA"),
+        ({"driver": None}, "the driver of NVIDIA GPUs is not there"),
+        ({"driver": 11_040, "gpus": ["One"]}, "the NVIDIA driver is for CUDA 11, and this torch needs 12"),
+        ({"gpus": ["One"], "visible": ""}, "no NVIDIA GPU is visible"),
+        ({"gpus": ["One"], "visible": "-1,0"}, "no NVIDIA GPU is visible"),
+    ],
+)
+def test_without_a_gpu_auto_is_the_cpu_and_says_why(machine, monkeypatch, how, why):
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    machine(**how)
     (cpu,) = devices()
     assert (cpu.name, cpu.label) == ("cpu", f"CPU, {os.cpu_count()} core{'s' * (os.cpu_count() != 1)}")
     assert cpu.total_bytes >= cpu.free_bytes > 0
-    assert chosen_device("auto") == ("cpu", "auto takes the CPU, as this torch is built without CUDA")
-    assert chosen_device("cpu") == ("cpu", "the CPU was asked for")
-    assert lanes_for("auto") == ["cpu"]
+    assert chosen_device("auto").why == f"auto takes the CPU, as {why}"
+    assert lanes_of_auto() == ["cpu"]
     with pytest.raises(LaunchError, match="device 'cuda:0' is not on this machine; use auto or one of cpu"):
         chosen_device("cuda:0")
-    with pytest.raises(LaunchError, match="device cuda:0 is not on this machine"):
-        lanes_for("cuda:0")
 
 
 def test_auto_takes_any_gpu_the_first_one_first(machine):
-    machine(gpus=["One", "Two"])
+    machine(["One", "Two"])
     assert [(device.name, device.label) for device in devices()][:2] == [("cuda:0", "One"), ("cuda:1", "Two")]
-    assert chosen_device("auto") == ("cuda:0", "auto takes the first NVIDIA GPU")
-    assert chosen_device("cuda:1") == ("cuda:1", "cuda:1 was asked for")
-    assert lanes_for("auto") == ["cuda:0", "cuda:1"]
-    assert lanes_for("cpu") == ["cpu"]
+    assert chosen_device("auto").name == "cuda:0"
+    assert chosen_device("cuda:1").lane == "GPU-11"
+    assert lanes_of_auto() == ["GPU-00", "GPU-11"]
+    assert devices()[0].free_bytes == 7 * 2**30
     assert devices()[-1].why == "auto takes a GPU instead"
 
 
-def test_on_a_mac_auto_is_its_gpu(machine):
-    machine(mps=True, why="this torch is built without CUDA")
+def test_on_a_mac_auto_is_its_gpu(machine, monkeypatch):
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    machine(torch=None)
     assert [device.name for device in devices()] == ["mps", "cpu"]
-    assert lanes_for("auto") == ["mps"]
-    assert chosen_device("auto")[1] == "auto takes the Apple GPU, as this torch is built without CUDA"
+    assert lanes_of_auto() == ["mps"]
+    assert chosen_device("auto").why == "auto takes the Apple GPU, as this torch is built without CUDA"
 
 
-def test_torch_is_asked_once_a_start_of_the_machine(machine, tmp_path, monkeypatch):
-    machine(gpus=["One"])
-    devices()
-    machine(gpus=["Other"])
-    assert devices()[0].label == "One"
-    monkeypatch.setattr(module, "boot_id", lambda: "next start")
-    assert devices()[0].label == "Other"
-    for damaged in ("", "[]", '{"facts": {"cuda": 3}}', json.dumps({"key": [], "facts": {}}), "[" * 10_000):
-        module._answers.clear()
-        (tmp_path / "devices.json").write_text(damaged)
-        machine(gpus=["Again"])
-        assert devices()[0].label == "Again"
+@pytest.mark.parametrize(
+    ("visible", "lanes"),
+    [
+        ("1", ["GPU-11"]),
+        ("2, 0", ["GPU-22", "GPU-00"]),
+        ("GPU-11", ["GPU-11"]),
+        ("GPU-2,1", ["GPU-22", "GPU-11"]),
+        ("0,7,1", ["GPU-00"]),
+        ("0,GPU-77", []),
+        ("nonsense", []),
+    ],
+)
+def test_a_gpu_has_one_lane_whatever_a_process_calls_it(machine, visible, lanes):
+    machine(["One", "Two", "Three"], visible=visible)
+    assert [device.lane for device in devices() if device.name.startswith("cuda")] == lanes
 
 
-def test_a_gpu_is_locked_by_its_place_in_the_machine_not_by_what_this_process_may_see(machine, monkeypatch):
-    machine(gpus=["One", "Two"])
-    assert (gpu_key("cuda:1"), lock_name("cuda:1"), visible_gpus("cuda:1")) == ("1", "cuda-1", "1")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-abc")
-    assert (lock_name("cuda:0"), visible_gpus("cuda:0")) == ("cuda-3", "3")
-    assert lock_name("cuda:1") == "cuda-GPU-abc"
-    assert (lock_name("cpu"), visible_gpus("cpu"), visible_gpus("mps")) == ("cpu", "", "")
+def test_a_name_that_would_leave_the_folder_of_locks_is_no_lane(machine):
+    machine(["One"])
+    driver = module._library()
+    driver._gpus[0] = ("One", "GPU-../../outside")
+    module._library = lambda: driver
+    assert lanes_of_auto() == ["cpu"]
 
 
-def test_a_gpu_has_one_lock_whatever_a_process_calls_it(machine, tmp_path, monkeypatch):
-    uuids = ["aaaa-1111", "bbbb-2222"]
-    machine(gpus=["One", "Two"], uuids=uuids)
-    devices()
-    assert (lock_name("cuda:0"), lock_name("cuda:1")) == ("cuda-aaaa-1111", "cuda-bbbb-2222")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-bbbb-2222")
-    machine(gpus=["Two"], uuids=uuids[1:])
-    devices()
-    assert (lock_name("cuda:0"), visible_gpus("cuda:0")) == ("cuda-bbbb-2222", "GPU-bbbb-2222")
-    # a UUID that would leave the folder of locks is none
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    machine(gpus=["Two"], uuids=["../../outside"])
-    devices()
-    assert lock_name("cuda:0") == "cuda-1"
+def test_a_job_sees_its_own_device_alone():
+    assert environment_of("GPU-11")["CUDA_VISIBLE_DEVICES"] == "GPU-11"
+    assert environment_of("cpu") == {
+        "MLCNC_DEVICE": "cpu",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    assert "MLCNC_DEVICE" not in environment_of("network")
 
 
-def test_a_gpu_that_was_asked_for_is_found_by_its_uuid_where_it_has_another_number(machine, monkeypatch):
-    machine(gpus=["One", "Two"], uuids=["aaaa-1111", "bbbb-2222"])
-    devices()
-    asked = gpu_uuid("cuda:1")
-    assert (asked, gpu_uuid("cuda:5"), gpu_uuid("cpu"), gpu_uuid("auto")) == ("bbbb-2222", "", "", "")
-    assert lanes_for("cuda:1", asked) == ["cuda:1"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    machine(gpus=["Two"], uuids=["bbbb-2222"])
-    devices()
-    assert lanes_for("cuda:1", asked) == ["cuda:0"]
-    with pytest.raises(
-        LaunchError, match="device cuda:0 is not on this machine, or hidden from the supervisor"
-    ):
-        lanes_for("cuda:0", "aaaa-1111")
+def test_what_a_gpu_does_is_asked_of_its_driver(machine):
+    machine(["One", "Part"])
+    assert gpu_use("GPU-00") == module.GpuUse(35.0, 2**30, 8 * 2**30)
+    assert gpu_use("GPU-11").percent is None
+    assert gpu_use("GPU-77") is None
+    assert gpu_use("cpu") is None
+    machine(driver=None)
+    assert gpu_use("GPU-00") is None
 
 
-def test_what_is_not_known_is_not_taken_for_a_machine_without_a_gpu(machine, tmp_path, monkeypatch):
-    def fail(*arguments, **settings):
-        raise subprocess.TimeoutExpired("python", 1)
-
-    monkeypatch.setattr(module.subprocess, "run", fail)
-    assert [(device.name, device.why) for device in devices()] == [
-        ("cpu", "auto takes the CPU, as torch could not be asked")
-    ]
-    for name in ("auto", "cuda:0"):
-        with pytest.raises(DevicesUnknownError, match="is not known, as torch could not be asked; try again"):
-            chosen_device(name)
-        with pytest.raises(DevicesUnknownError, match="waits until torch has said"):
-            lanes_for(name)
-    assert chosen_device("cpu")[0] == lanes_for("cpu")[0] == "cpu"
-    # for a while it is not asked again, then it is
-    machine(gpus=["One"])
-    with pytest.raises(DevicesUnknownError):
-        chosen_device("auto")
-    module._unknown["until"] = 0.0
-    assert chosen_device("auto")[0] == "cuda:0"
-    assert lanes_for("auto") == ["cuda:0"]
+def test_without_the_driver_its_library_is_not_there():
+    module._library.cache_clear()
+    assert module._library() is None or module._library().nvmlDeviceGetCount() >= 0
 
 
-def test_an_answer_that_cannot_be_written_is_kept_in_the_process(machine, tmp_path):
-    (tmp_path / "devices.json").mkdir()
-    (tmp_path / "devices.json" / "in-the-way").touch()
-    machine(gpus=["One"])
-    assert devices()[0].label == "One"
-    machine(gpus=["Other"])
-    assert devices()[0].label == "One"
-    assert lanes_for("auto") == ["cuda:0"]
+def test_for_which_cuda_torch_is_built_is_known_without_loading_it():
+    import torch
 
-
-def test_the_supervisor_asks_without_waiting(machine, monkeypatch):
-    clock = [100.0]
-    monkeypatch.setattr("mlcnc.launch.device_search.time.monotonic", lambda: clock[0])
-    answers = iter(["print('nonsense')", "import time; time.sleep(600)", f"print({json.dumps(ANSWER)!r})"])
-    asked = []
-
-    def program():
-        asked.append(next(answers))
-        return [sys.executable, "-I", "-S", "-c", asked[-1]]
-
-    monkeypatch.setattr("mlcnc.launch.device_search.probe_argv", program)
-    search = DeviceSearch()
-    try:
-        search.advance()
-        wait_until(lambda: search.advance() or search._process is None)
-        assert known_facts() is None
-        search.advance()
-        assert len(asked) == 1, "not asked again at once"
-        clock[0] += 61
-        search.advance()
-        assert len(asked) == 2
-        clock[0] += 121
-        search.advance()
-        assert search._process is None, "a question without an answer is given up"
-        clock[0] += 61
-        search.advance()
-        wait_until(lambda: search.advance() or known_facts())
-        assert lanes_for("auto") == ["cuda:0"]
-    finally:
-        search.close()
+    built_for = torch.version.cuda
+    assert cuda_of_torch() == (None if built_for is None else int(built_for.partition(".")[0]))
 
 
 def test_the_launcher_loads_neither_torch_nor_umap():
-    program = "import sys, mlcnc.launch, mlcnc.launch.supervisor; print([m for m in ('torch', 'umap', 'sklearn', 'streamlit') if m in sys.modules])"
+    program = "import sys, mlcnc.launch, mlcnc.launch.worker; mlcnc.launch.devices(); print([m for m in ('torch', 'umap', 'sklearn', 'streamlit') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

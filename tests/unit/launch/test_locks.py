@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from mlcnc.errors import LaunchError
-from mlcnc.launch.locks import device_lock_path, is_lock_of, is_locked, lock_folder, locked, try_lock
+from mlcnc.launch.locks import device_lock, is_lock_of, is_locked, try_lock
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_lock_has_one_holder_and_ends_with_it(folder):
-    path = device_lock_path("cuda:0")
+    path = device_lock("GPU-0")
     assert path == folder / "device-cuda-0.lock"
     assert not is_locked(path)
     first = try_lock(path)
@@ -26,7 +26,7 @@ def test_a_lock_has_one_holder_and_ends_with_it(folder):
 
 
 def test_a_lock_lives_on_in_the_process_that_got_its_descriptor(folder):
-    path = device_lock_path("cpu")
+    path = device_lock("cpu")
     descriptor = try_lock(path)
     child = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", "input()"], stdin=subprocess.PIPE, pass_fds=(descriptor,)
@@ -38,14 +38,14 @@ def test_a_lock_lives_on_in_the_process_that_got_its_descriptor(folder):
 
 
 def test_asking_leaves_the_lock_free(folder):
-    path = device_lock_path("cpu")
+    path = device_lock("cpu")
     os.close(try_lock(path))
     assert not is_locked(path)
     os.close(try_lock(path))
 
 
 def test_a_lock_is_that_of_the_file_that_was_opened(folder):
-    path = device_lock_path("cpu")
+    path = device_lock("cpu")
     descriptor = try_lock(path)
     assert is_lock_of(descriptor, path)
     path.unlink()
@@ -57,7 +57,7 @@ def test_a_lock_is_that_of_the_file_that_was_opened(folder):
 
 
 def test_a_lock_file_that_a_cleaner_removed_is_made_anew(folder, monkeypatch):
-    path = device_lock_path("cpu")
+    path = device_lock("cpu")
     opened = os.open
     removed = []
 
@@ -73,27 +73,16 @@ def test_a_lock_file_that_a_cleaner_removed_is_made_anew(folder, monkeypatch):
     os.close(descriptor)
 
 
-def test_a_halted_holder_is_waited_for_only_so_long(folder, monkeypatch):
-    path = device_lock_path("cpu")
-    held = try_lock(path)
-    monkeypatch.setattr("mlcnc.launch.locks.PATIENCE_SECONDS", 0.05)
-    with pytest.raises(LaunchError, match="was held by another process for 0 seconds"), locked(path):
-        pass
-    os.close(held)
-    with locked(path):
-        assert is_locked(path)
-
-
 def test_the_folder_of_locks_is_ours_alone(folder):
-    assert lock_folder().stat().st_mode & 0o777 == 0o700
+    assert device_lock("cpu").parent.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o777)
     with pytest.raises(LaunchError, match="that no one else may write"):
-        lock_folder()
+        device_lock("cpu")
     folder.rmdir()
     (folder.parent / "other").mkdir()
     folder.symlink_to(folder.parent / "other")
     with pytest.raises(LaunchError, match="that no one else may write"):
-        lock_folder()
+        device_lock("cpu")
 
 
 def test_all_processes_of_a_user_share_one_folder_whatever_their_temporary_folder_is(monkeypatch, tmp_path):
@@ -101,20 +90,20 @@ def test_all_processes_of_a_user_share_one_folder_whatever_their_temporary_folde
     monkeypatch.setattr("mlcnc.launch.locks._TEMPORARY", tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "one"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "two"))
-    assert lock_folder() == tmp_path / f"mlcnc-{os.getuid()}"
+    assert device_lock("cpu").parent == tmp_path / f"mlcnc-{os.getuid()}"
 
 
 @pytest.mark.parametrize("name", ["os.getuid", "mlcnc.launch.locks.fcntl"])
 def test_a_system_without_such_locks_is_told_so(folder, monkeypatch, name):
     monkeypatch.delattr(name) if name == "os.getuid" else monkeypatch.setattr(name, None)
     with pytest.raises(LaunchError, match="jobs need file locks, which this system does not have"):
-        lock_folder()
+        device_lock("cpu")
 
 
 def test_what_cannot_be_locked_is_said(tmp_path):
     with pytest.raises(LaunchError, match=r"cannot be opened: No such file"):
-        try_lock(tmp_path / "missing" / "queue.lock")
+        try_lock(tmp_path / "missing" / "worker.lock")
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    with pytest.raises(LaunchError, match="cannot be opened"), locked(tmp_path / "link"):
-        pass
+    with pytest.raises(LaunchError, match="cannot be opened"):
+        try_lock(tmp_path / "link")
     assert not (tmp_path / "target").exists()

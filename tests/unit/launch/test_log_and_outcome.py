@@ -1,12 +1,13 @@
-import json
 import os
 from contextlib import suppress
 
 import pytest
 
-from mlcnc.launch import outcome
-from mlcnc.launch.exit_note import note_exit, noted_exit
-from mlcnc.launch.log_file import LogReader, error_line, last_line, read_tail
+from mlcnc.__main__ import _note
+from mlcnc.launch.job import Job, StopReason, ended
+from mlcnc.launch.log_file import LogReader, error_line, last_line, noted_exit, open_to_append, read_tail
+from mlcnc.launch.processes import machine_id
+from mlcnc.launch.request import JobRequest
 from mlcnc.store import RunStore, RunWriter
 
 TRACEBACK = """device cpu
@@ -58,14 +59,27 @@ def test_a_headline_has_an_end(tmp_path):
     assert len(error_line(tmp_path / "log.txt")) <= 400
 
 
+def job_of(folder, kind="train", **more):
+    request = JobRequest(kind=kind, run_id="mine", max_minutes=5.0)
+    known = {
+        "number": 1,
+        "host": "here",
+        "machine": machine_id(),
+        "created_at": "",
+        "lane": "cpu",
+        "run_id": "mine",
+    }
+    return Job(**known, request=request, state="running", folder=folder, **more)
+
+
 @pytest.mark.parametrize(
-    ("code", "reason", "state", "headline"),
+    ("code", "stop", "state", "headline"),
     [
         (0, None, "finished", "mlcnc: said"),
         (0, "asked", "finished", "mlcnc: said"),
         (1, None, "failed", "said"),
-        (1, "asked", "stopped", "asked"),
-        (-15, "asked", "stopped", "asked"),
+        (1, "asked", "stopped", "stopped on request; what was logged is kept"),
+        (-15, "minutes", "stopped", "stopped after its limit of 5 minutes; what was logged is kept"),
         (-15, None, "failed", "ended by signal 15 (SIGTERM): said"),
         (
             -9,
@@ -76,17 +90,21 @@ def test_a_headline_has_an_end(tmp_path):
         (130, None, "stopped", "said"),
     ],
 )
-def test_an_end_that_was_seen(tmp_path, code, reason, state, headline):
-    (tmp_path / "log.txt").write_text("mlcnc: said\n")
-    assert outcome.seen("train", tmp_path, code, reason) == (state, headline)
+def test_an_end_that_was_seen(tmp_path, code, stop, state, headline):
+    (tmp_path / "0001-train.log").write_text("mlcnc: said\n")
+    end = ended(job_of(tmp_path, stop=stop), tmp_path, code)
+    assert (end.state, end.headline, end.exit_code) == (state, headline, code)
+
+
+@pytest.mark.parametrize("reason", StopReason)
+def test_every_reason_has_its_words(tmp_path, reason):
+    assert job_of(tmp_path, stop=reason).model_copy(update={"state": "stopped"}).headline.startswith("stopped ")
 
 
 def test_an_end_without_a_word_is_said_plainly(tmp_path):
-    assert outcome.seen("train", tmp_path, 3, None) == (
-        "failed",
-        "ended with exit status 3 and said nothing; see its log",
-    )
-    assert outcome.seen("train", tmp_path, 0, None) == ("finished", "finished")
+    job = job_of(tmp_path)
+    assert ended(job, tmp_path, 3).headline == "ended with exit status 3 and said nothing; see its log"
+    assert ended(job, tmp_path, 0).headline == "finished"
 
 
 @pytest.fixture
@@ -113,29 +131,54 @@ def run(tmp_path):
 )
 def test_an_end_that_nobody_saw_is_told_by_the_run(tmp_path, run, error, state, headline):
     run(error)
-    runs = tmp_path / "runs"
-    assert outcome.unseen("train", tmp_path, runs, "mine", os.getpid(), None) == (state, headline)
+    runs, job = tmp_path / "runs", job_of(tmp_path, pid=os.getpid())
+    end = ended(job, runs, None)
+    assert (end.state, end.headline, end.exit_code) == (state, headline, None)
     # a run that another process wrote last says nothing about this one
-    lost = ("lost", "its process ended and nobody saw how; what was logged is kept")
-    assert outcome.unseen("resume", tmp_path, runs, "mine", 1, None) == lost
-    assert outcome.unseen("train", tmp_path, runs, "other", os.getpid(), None) == lost
-    assert outcome.unseen("train", tmp_path, runs, "other", os.getpid(), "asked") == ("stopped", "asked")
+    lost = "its process ended and nobody saw how; what was logged is kept"
+    for other in (job_of(tmp_path, pid=2), job.model_copy(update={"run_id": "other"})):
+        end = ended(other, runs, None)
+        assert (end.state, end.headline) == ("lost", lost)
+    asked = job.model_copy(update={"run_id": "other", "stop": StopReason.ASKED})
+    assert ended(asked, runs, None).state == "stopped"
     assert RunStore(runs).open("mine").status.state == state
 
 
-def test_a_job_leaves_its_exit_status(tmp_path, monkeypatch):
-    monkeypatch.delenv("MLCNC_JOB_FOLDER", raising=False)
-    assert note_exit(3) == 3
-    monkeypatch.setenv("MLCNC_JOB_FOLDER", str(tmp_path / "gone"))
-    assert note_exit(3) == 3
-    monkeypatch.setenv("MLCNC_JOB_FOLDER", str(tmp_path))
-    assert note_exit(0) == 0
-    assert noted_exit(tmp_path, os.getpid()) == 0
-    assert noted_exit(tmp_path, os.getpid() + 1) is None
-    assert outcome.unseen("layout", tmp_path, tmp_path, "mine", os.getpid(), None)[0] == "finished"
-    for damaged in ("", "[]", '{"pid": 3}', json.dumps({"pid": os.getpid(), "exit_code": "x"})):
-        (tmp_path / "exit.json").write_text(damaged)
-        assert noted_exit(tmp_path, os.getpid()) is None
+def test_a_job_leaves_its_exit_status(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "0001-layout.exit"
+    monkeypatch.delenv("MLCNC_JOB", raising=False)
+    monkeypatch.setattr("mlcnc.stopping.stop_listening", lambda: None)  # this process goes on
+    _note(3)
+    monkeypatch.setenv("MLCNC_JOB", str(tmp_path / "gone" / "0001-layout"))
+    _note(3)
+    assert "could not be noted" in capsys.readouterr().err
+    assert not path.exists()
+    monkeypatch.setenv("MLCNC_JOB", str(tmp_path / "0001-layout"))
+    _note(0)
+    assert noted_exit(path, os.getpid()) == 0
+    assert noted_exit(path, os.getpid() + 1) is None
+    assert ended(job_of(tmp_path, "layout", pid=os.getpid()), tmp_path, None).state == "finished"
+    for damaged in ("", "[]", "3", f"{os.getpid()} x", f"{os.getpid()} 1e999", f"{os.getpid()} {'9' * 400}"):
+        path.write_text(damaged)
+        assert noted_exit(path, os.getpid()) is None
+    path.unlink()
+    path.symlink_to(tmp_path / "outside")
+    _note(0)
+    assert not (tmp_path / "outside").exists()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_only_a_file_is_written_as_a_log(tmp_path, kind):
+    path = tmp_path / "log"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(tmp_path / "outside")
+    else:
+        path.mkdir()
+    with pytest.raises(OSError, match=r"log|loop|symbolic|device|directory"):
+        open_to_append(path)
+    assert not (tmp_path / "outside").exists()
 
 
 def test_what_a_terminal_would_obey_is_left_out(tmp_path):

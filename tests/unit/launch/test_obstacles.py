@@ -8,9 +8,8 @@ import pytest
 
 from mlcnc.config import ExperimentConfig, override
 from mlcnc.data import DATASETS, build_dataset, dataset_facts
-from mlcnc.errors import LaunchError
+from mlcnc.errors import ConfigError
 from mlcnc.launch import obstacles
-from mlcnc.launch.devices import DevicesUnknownError
 from mlcnc.presets import PRESETS, comparison, preset, with_width
 from tests.conftest import ROOT, shared_data
 
@@ -20,15 +19,11 @@ SIMPLE = "aeroplane bicycle bird boat bottle bus car cat chair cow dog horse mot
 
 
 @pytest.fixture(autouse=True)
-def _a_cpu(monkeypatch):
-    """Ask no torch: this machine has a CPU."""
-
-    def chosen(name):
-        if name not in ("auto", "cpu"):
-            raise LaunchError(f"device {name!r} is not on this machine; use auto or cpu")
-        return "cpu", "asked for"
-
-    monkeypatch.setattr(MODULE, "chosen_device", chosen)
+def _a_cpu(monkeypatch, tmp_path):
+    """This machine has a CPU."""
+    monkeypatch.setattr(sys.modules["mlcnc.launch.devices"], "_gpus", lambda: ([], "there is none"))
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path / "locks"))
     for variable in ("MLCNC_GLOVE", "MLCNC_DATA"):
         monkeypatch.delenv(variable, raising=False)
 
@@ -129,14 +124,6 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path):
     assert len(obstacles(config, tmp_path)) == 4
 
 
-def test_devices_that_are_not_known_yet_are_no_obstacle(tmp_path, monkeypatch):
-    def unknown(name):
-        raise DevicesUnknownError("not known")
-
-    monkeypatch.setattr(MODULE, "chosen_device", unknown)
-    assert obstacles(ExperimentConfig(), tmp_path) == ()
-
-
 def test_a_full_disk_and_a_folder_that_cannot_be_written_are_told(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("mlcnc.store.new_run.free_bytes", lambda root: 20 * 2**20)
@@ -176,8 +163,9 @@ def test_what_is_wrong_with_a_glove_file_is_one_sentence(glove, tmp_path):
     assert "cannot be read: No such file" in of_glove(tmp_path / "absent")[0]
     of_graph = changed(method={"kind": "ml_gcn", "glove_path": str(tmp_path / "absent")})
     assert obstacles(of_graph, ".", "cpu") == of_glove(tmp_path / "absent")
-    assert "no regular file" in of_glove(tmp_path)[0]
-    assert "this is no path" in of_glove("a\0b")[0]
+    assert "Is a directory" in of_glove(tmp_path)[0]
+    with pytest.raises(ConfigError, match="glove_path: must not hold a zero byte"):
+        of_glove("a\0b")
     short = tmp_path / "short.txt"
     lines = glove.read_text().splitlines(keepends=True)
     short.write_text("".join(line for line in lines if not line.startswith("sheep")))

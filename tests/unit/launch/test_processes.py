@@ -1,15 +1,15 @@
-import json
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
+import psutil
 import pytest
 
-from mlcnc.launch.active_job import ActiveJob
-from mlcnc.launch.job import JobStatus
-from mlcnc.launch.job_folder import ask_to_cancel, seconds_since_cancel
-from mlcnc.launch.processes import ProcessMark, boot_id, boot_seconds, job_leader, mark_of, own_mark
+from mlcnc.launch import processes as module
+from mlcnc.launch.processes import ProcessMeter, boot_seconds, kill_left_behind, machine_id, process_name
+from tests.processes.stand_in import wait_until
 
 
 @pytest.fixture
@@ -22,49 +22,42 @@ def sleeper():
     process.wait()
 
 
-def test_a_process_is_known_by_pid_start_boot_and_machine(sleeper):
-    mark = mark_of(sleeper.pid)
+def test_a_process_is_known_by_pid_start_and_boot(sleeper):
+    mark = process_name(sleeper.pid)
     assert mark.is_alive
-    assert mark == mark_of(sleeper.pid)
-    assert own_mark().pid == os.getpid()
-    assert own_mark().start <= mark.start
+    assert mark == process_name(sleeper.pid)
+    assert process_name(os.getpid()).pid == os.getpid()
+    assert process_name(os.getpid()).start <= mark.start
     assert 0 <= mark.age_seconds() < 60
     for changes in (
         {"start": mark.start + 1},
-        {"boot_id": "another"},
-        {"machine": "elsewhere"},
-        {"pid_namespace": 1},
+        {"boot": "another"},
     ):
-        other = mark.model_copy(update=changes)
+        other = replace(mark, **changes)
         assert not other.is_alive
         assert not other.signal_group(signal.SIGKILL)
     assert sleeper.poll() is None
 
 
-def test_older_marks_are_still_understood(sleeper):
-    tree = mark_of(sleeper.pid).model_dump(exclude={"machine", "pid_namespace"})
-    assert ProcessMark.model_validate(tree).is_alive
-
-
 @pytest.mark.parametrize("pid", [-1, 0, 1])
 def test_groups_that_are_no_job_are_never_signalled(pid):
     # killpg of 0 is our own group, of 1 that of the first process, -1 everyone
-    assert not own_mark().model_copy(update={"pid": pid}).signal_group(signal.SIGTERM)
+    assert not replace(process_name(os.getpid()), pid=pid).signal_group(signal.SIGTERM)
 
 
 def test_a_zombie_is_dead_but_its_group_can_be_reached(sleeper):
-    mark = mark_of(sleeper.pid)
+    mark = process_name(sleeper.pid)
     assert mark.signal_group(signal.SIGKILL)
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
     assert not mark.is_alive
     assert mark.signal_group(signal.SIGKILL)
     sleeper.wait()
-    assert mark_of(sleeper.pid) is None
+    assert process_name(sleeper.pid) is None
     assert not mark.signal_group(signal.SIGKILL)
 
 
 def test_the_clock_does_not_move_what_is_counted_from_the_start_of_the_machine(monkeypatch, sleeper):
-    mark = mark_of(sleeper.pid)
+    mark = process_name(sleeper.pid)
     before = boot_seconds()
     monkeypatch.setattr("time.time", lambda: 0.0)
     assert mark.is_alive
@@ -72,55 +65,58 @@ def test_the_clock_does_not_move_what_is_counted_from_the_start_of_the_machine(m
     assert 0 <= mark.age_seconds() < 60
 
 
-@pytest.mark.parametrize(("told", "waited", "grace"), [(True, 4.0, 2.0), (False, 4.0, 3.0), (False, 0.0, 6.0)])
-def test_the_time_of_grace_begins_with_the_request(tmp_path, monkeypatch, told, waited, grace):
-    clock, sent = [1000.0], []
-    for module in ("active_job", "job_folder"):
-        monkeypatch.setattr(f"mlcnc.launch.{module}.boot_seconds", lambda: clock[0])
-    monkeypatch.setattr("os.killpg", lambda pid, number: sent.append(number.name))
-    ask_to_cancel(tmp_path, told=told)
-    clock[0] += waited
-    job = ActiveJob(tmp_path, None, JobStatus(state="running"), own_mark(), None)
-    job.begin_stop("asked")
-    assert sent == ([] if told else ["SIGTERM"])
-    for step in (grace - 0.01, 0.02):
-        assert "SIGKILL" not in sent
-        clock[0] += step
-        job.press_stop()
-    assert sent[-1] == "SIGKILL"
-
-
-def test_a_child_whose_end_another_took_has_an_end_nobody_saw(sleeper):
-    job = ActiveJob(None, None, JobStatus(state="running"), mark_of(sleeper.pid), sleeper)
-    assert job.exit_code() is None
+def test_how_a_process_ended_is_known_until_somebody_waits_for_it(sleeper):
+    name = process_name(sleeper.pid)
+    assert name.exit_code is None
     sleeper.kill()
-    os.waitpid(sleeper.pid, 0)
-    assert job.exit_code() is None
-    assert job.child is None
-    assert not job.process.is_alive
+    os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
+    assert name.exit_code == -signal.SIGKILL
+    sleeper.wait()
+    assert name.exit_code is None
 
 
-def test_the_processes_of_a_job_are_found_by_either_name_of_its_folder(tmp_path):
-    folder = tmp_path / "runs" / ".jobs" / "0001-train"
-    folder.mkdir(parents=True)
+def test_what_a_job_left_behind_is_found_by_either_name_of_its_folder(tmp_path):
+    (tmp_path / "runs").mkdir()
     (tmp_path / "other").symlink_to(tmp_path / "runs")
-    by_link = tmp_path / "other" / ".jobs" / "0001-train"
-    program = [sys.executable, "-I", "-S", "-c", "input()"]
-    for given in (folder, by_link):
+    for given in ("runs", "other"):
         process = subprocess.Popen(
-            program,
-            stdin=subprocess.PIPE,
+            [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"],
             start_new_session=True,
-            env={**os.environ, "MLCNC_JOB_FOLDER": str(given)},
+            env={**os.environ, "MLCNC_JOB": str(tmp_path / given / "0001-train")},
         )
         try:
-            assert job_leader(folder) == job_leader(by_link) == mark_of(process.pid)
-            assert job_leader(folder.with_name("0002-train")) is None
+            kill_left_behind(tmp_path / "runs" / "0002-train")
+            assert process.poll() is None
+            kill_left_behind(tmp_path / "runs" / "0001-train")
+            assert process.wait(20) == -signal.SIGKILL
         finally:
-            process.communicate(b"\n")
+            process.kill()
 
 
-@pytest.mark.parametrize("asked", ["9" * 400, '"later"', "null", "1e999", "NaN"])
-def test_a_request_to_stop_of_any_age_is_one(tmp_path, asked):
-    (tmp_path / "cancel").write_text(f'{{"boot_id": {json.dumps(boot_id())}, "asked": {asked}}}')
-    assert seconds_since_cancel(tmp_path) == 0.0
+def test_a_machine_is_known_by_its_own_id_and_a_container_by_its_name(monkeypatch):
+    here = machine_id.__wrapped__()
+    assert machine_id() == here
+    assert len(here) == 32
+    monkeypatch.setattr("os.readlink", lambda path: "pid:[4026531836]")
+    monkeypatch.setattr(module, "host_name", lambda: "one")
+    itself = machine_id.__wrapped__()
+    monkeypatch.setattr(module, "host_name", lambda: "renamed")
+    assert machine_id.__wrapped__() == itself
+    monkeypatch.setattr("os.readlink", lambda path: "pid:[1]")
+    assert machine_id.__wrapped__() != itself
+
+
+def test_a_process_and_its_children_are_measured():
+    program = "import os, time; os.fork(); x = bytearray(2**24); end = time.monotonic() + 600\nwhile time.monotonic() < end: pass"
+    process = subprocess.Popen([sys.executable, "-I", "-S", "-c", program], start_new_session=True)
+    try:
+        wait_until(lambda: len(psutil.Process(process.pid).children()) == 1)
+        meter = ProcessMeter(process.pid)
+        assert meter.measure()[0] == 0.0
+        wait_until(lambda: meter.measure()[1] > 2 * 2**24)
+        wait_until(lambda: meter.measure()[0] > 5)
+    finally:
+        os.killpg(process.pid, 9)
+        process.wait()
+    wait_until(lambda: meter.measure()[1] == 0)
+    assert ProcessMeter(process.pid).measure() == (0.0, 0)

@@ -33,7 +33,7 @@ def test_the_command_of_a_training_gives_the_config_that_was_asked_for(name, set
     options = build_parser().parse_args(argv[3:])
     expected = override(preset(name), {**settings, "training": {**settings["training"], "device": "cpu"}})
     assert config_of(options) == expected == override(request.config(), {"training": {"device": "cpu"}})
-    assert (options.run_id, options.runs, options.quiet) == ("mine", str(tmp_path), True)
+    assert (options.run_id, options.runs, options.quiet) == ("mine", tmp_path, True)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_request_survives_its_file():
 
 
 def test_the_file_of_vectors_is_that_of_who_asks(monkeypatch, tmp_path):
-    """The supervisor, whose environment the job gets, may have been started where it names another."""
+    """The worker, whose environment the job gets, may have been started where it names another."""
     monkeypatch.setenv("MLCNC_GLOVE", str(tmp_path / "glove.txt"))
     glove = JobRequest(kind="train", settings={"method": {"label_embedding": "glove"}})
     kept = glove.as_kept()
