@@ -8,11 +8,15 @@ from torch import Tensor
 MIN_NORM = 1e-8
 """Vectors shorter than this have no direction."""
 
+SHORT_NORM = 1e-4
+"""Below this a direction fades with the square of the norm, so that its gradient ends at 2 / 1e-4."""
+
 
 def inverse_norms(vectors: Tensor) -> Tensor:
-    """Return 1 / |v| along the last axis; 0 without a gradient where |v| <= 1e-8.
+    """Return 1 / |v| along the last axis; |v| / 1e-4^2 where |v| < 1e-4, 0 without a gradient up to 1e-8.
 
-    Flooring the norm alone is not enough: the gradient at zero would be 1 / floor.
+    Flooring the norm alone is not enough: the gradient at zero would be 1 / floor. Nor is a zero of its own:
+    beside it the gradient of v / |v| would be 1 / |v|, up to 1e8.
 
     Args:
         vectors: (..., d) float.
@@ -21,7 +25,8 @@ def inverse_norms(vectors: Tensor) -> Tensor:
         (..., 1), the dtype of ``vectors``.
     """
     norms = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
-    return torch.where(norms > MIN_NORM, norms.clamp(min=MIN_NORM).reciprocal(), 0.0)
+    faded = torch.where(norms > MIN_NORM, norms / SHORT_NORM**2, 0.0)
+    return torch.where(norms >= SHORT_NORM, norms.clamp(min=SHORT_NORM).reciprocal(), faded)
 
 
 def unit_vectors(vectors: Tensor) -> Tensor:

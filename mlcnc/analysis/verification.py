@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlcnc.analysis.pictures import SPLITS
+from mlcnc.analysis.ranking_bounds import probability_bounds, ranking_bounds
 from mlcnc.analysis.statistics import stored_concatenation, stored_statistics
+from mlcnc.analysis.verification_report import VerificationReport
 from mlcnc.errors import RunFormatError
 from mlcnc.metrics import (
     ClassStatistics,
@@ -21,84 +25,22 @@ from mlcnc.metrics import (
     minority_collapse,
     space_metrics,
 )
-from mlcnc.metrics.catalogue import describe
 from mlcnc.metrics.measurement import classifier_metrics, concatenated_metrics, duality_metrics
 from mlcnc.metrics.namespace import mean_of_defined
 from mlcnc.metrics.summary import projected_metrics
 from mlcnc.store import ArrayFile, Run
 
-RELATIVE = 2e-3
-ABSOLUTE = 2e-3
-"""Class means are stored in float32 and sampled features of f in float16; angles are in degrees."""
-
+ROUNDED = 1e-4
+"""Relative tolerance where class means enter, which are stored in float32."""
 
 MOST_ROUNDINGS = 20.0
-"""A value that hangs on small differences of large class means may be off by so many times what one other
-rounding of the stored means does to it."""
+"""A value that hangs on small differences of large class means may be off by so many times what another
+rounding of the stored means, of three that are tried, does to it."""
 
+SAMPLED = 2e-3
+"""Of the relative gap of means of sampled features, which are stored in float16 where they are wide."""
 
-@dataclass
-class VerificationReport:
-    """How many values were recomputed, a sentence for each that differs, and what was not recomputed.
-
-    Attributes:
-        unchecked: metrics that hang on what is not stored, by space, or by split where they have none.
-    """
-
-    num_checks: int = 0
-    problems: list[str] = field(default_factory=list)
-    unchecked: dict[str, list[str]] = field(default_factory=dict)
-    _checked: set[str] = field(default_factory=set)
-    _logged: set[str] = field(default_factory=set)
-
-    def compare_line(
-        self,
-        epoch: int,
-        line: Mapping[str, float],
-        values: Mapping[str, float],
-        slack: Mapping[str, float] | None = None,
-    ) -> None:
-        """Compare the metrics of one epoch that were both logged and recomputed.
-
-        Args:
-            epoch: from 0.
-            line: as logged.
-            values: as recomputed.
-            slack: by metric, what rounding of the stored arrays may move it by.
-        """
-        for name in values.keys() & line.keys():
-            self._checked.add(name)
-            own = (slack or {}).get(name, 0.0)
-            self.compare(f"epoch {epoch + 1}, {name}", line[name], values[name], own)
-
-    def note_logged(self, names: Iterable[str]) -> None:
-        """Note what an epoch logged."""
-        self._logged.update(names)
-
-    def leave_out(self) -> None:
-        """Note the metrics that were logged and not recomputed."""
-        for name in sorted(self._logged - self._checked):
-            info = describe(name)
-            if info is not None:
-                place = self.unchecked.setdefault(info.space or name.partition("/")[0], [])
-                place.extend([] if info.name in place else [info.name])
-
-    def compare(self, name: str, stored: float, computed: float, slack: float = 0.0) -> None:
-        """Count one value and note it where it differs beyond storage precision."""
-        self.num_checks += 1
-        allowed = ABSOLUTE + (slack if math.isfinite(slack) else 0.0)
-        both_undefined = math.isnan(stored) and not math.isfinite(computed)  # a line holds no infinity
-        if not both_undefined and not math.isclose(stored, computed, rel_tol=RELATIVE, abs_tol=allowed):
-            self.problems.append(f"{name}: stored {stored:.6g}, recomputed {computed:.6g}")
-
-    def between(self, name: str, stored: float, low: float, high: float, metric: str = "") -> None:
-        """Count one value, of a logged metric or of none, and note it where it lies outside the bounds."""
-        self.num_checks += 1
-        self._checked.add(metric)
-        if math.isnan(stored) and math.isnan(low):
-            return
-        if not low - 1e-9 <= stored <= high + 1e-9:
-            self.problems.append(f"{name}: stored {stored:.6g}, possible {low:.6g} to {high:.6g}")
+Spaces = Mapping[str, ClassStatistics]
 
 
 def verify_run(run: Run) -> VerificationReport:
@@ -115,10 +57,11 @@ def verify_run(run: Run) -> VerificationReport:
     report = VerificationReport()
     report.problems.extend(run.warnings)
     lines = {int(line["epoch"]): line for line in run.metrics()}
+    report.num_epochs = len(lines)
     for epoch in run.array_epochs():
         if epoch not in lines:
             continue
-        report.note_logged(lines[epoch])
+        report.begin_epoch()
         try:
             arrays = run.arrays(epoch)
             _verify_scores(run, epoch, arrays, lines[epoch], report)
@@ -132,7 +75,7 @@ def verify_run(run: Run) -> VerificationReport:
         except RunFormatError as error:
             if str(error) not in report.problems:
                 report.problems.append(str(error))
-    report.leave_out()
+        report.leave_out(lines[epoch])
     return report
 
 
@@ -147,22 +90,23 @@ def _verify_scores(
 ) -> None:
     samples = run.samples()
     for split in ("validation", "test"):
+        if f"{split}/ap" in arrays:
+            means = mean_average_precision(arrays.get(f"{split}/ap"), run.info.groups)
+            report.compare_line(epoch, line, {f"{split}/{name}": value for name, value in means.items()})
         if f"{split}/scores" not in arrays or samples is None or f"{split}/targets" not in samples:
             continue
-        targets = samples.get(f"{split}/targets")
-        low, high = average_precision_bounds(arrays.get(f"{split}/scores"), targets)
+        scores, targets = arrays.get(f"{split}/scores"), samples.get(f"{split}/targets")
         if f"{split}/ap" in arrays:
-            for index, stored in enumerate(arrays.get(f"{split}/ap")):
+            bounds = zip(arrays.get(f"{split}/ap"), *average_precision_bounds(scores, targets), strict=True)
+            for index, (stored, low, high) in enumerate(bounds):
                 name = f"epoch {epoch + 1}, {split} AP of {run.info.class_names[index]}"
-                report.between(name, float(stored), float(low[index]), float(high[index]))
-        lowest = mean_average_precision(low, run.info.groups)
-        highest = mean_average_precision(high, run.info.groups)
-        for name in lowest:
+                report.between(name, float(stored), (float(low), float(high)))
+        decided = probability_bounds(scores, targets)
+        for name, possible in ranking_bounds(scores, targets, run.info.groups).items():
             metric = f"{split}/{name}"
             if metric in line:
-                report.between(
-                    f"epoch {epoch + 1}, {metric}", line[metric], lowest[name], highest[name], metric
-                )
+                others = [decided[name]] if name in decided else []
+                report.between(f"epoch {epoch + 1}, {metric}", line[metric], possible, *others, metric=metric)
 
 
 def _verify_spaces(
@@ -171,37 +115,88 @@ def _verify_spaces(
     arrays: ArrayFile,
     line: Mapping[str, float],
     split: str,
-    spaces: Mapping[str, ClassStatistics],
+    spaces: Spaces,
     report: VerificationReport,
 ) -> None:
     for space, statistics in spaces.items():
         prefix = f"{split}.{space}"
-        values = space_metrics(prefix, statistics, run.info.groups)
-        nudged = space_metrics(prefix, _rounded_otherwise(statistics), run.info.groups)
-        slack = {name: MOST_ROUNDINGS * abs(nudged[name] - value) for name, value in values.items()}
-        if f"{prefix}/projected_variances" in arrays:
-            singular = arrays.get(f"{prefix}/singular_values")
-            spread = arrays.get(f"{prefix}/projected_variances")
-            values |= projected_metrics(prefix, spread, singular, statistics.class_counts)
-            recomputed = between_directions(statistics).singular_values
-            for index, (stored, found) in enumerate(zip(singular, recomputed, strict=False)):
-                title = f"epoch {epoch + 1}, {prefix} singular value {index + 1} of the class means"
-                report.compare(title, float(stored), float(found))
-        for metric, array in (
-            ("nc4_identity_macro", "nc4_identity"),
-            ("nc4_binary_macro", "nc4_binary"),
-            ("multiplicity_share", "multiplicity_share"),
-        ):
-            if f"{prefix}/{array}" in arrays:
-                part = arrays.get(f"{prefix}/{array}")
-                values[f"{prefix}/{metric}"] = mean_of_defined(part.mean(axis=0) if part.ndim == 2 else part)
-        report.compare_line(epoch, line, values, slack)
+
+        def recompute(found: Spaces, space: str = space) -> dict[str, float]:
+            return space_metrics(f"{split}.{space}", found[space], run.info.groups)
+
+        _compare_rounded(report, epoch, line, {space: statistics}, recompute)
+        report.compare_line(epoch, line, _second_pass(prefix, arrays, statistics))
+        if f"{prefix}/singular_values" not in arrays:
+            continue
+        once, twice = (
+            between_directions(part).singular_values for part in (statistics, _rounded_otherwise(statistics))
+        )
+        for index, stored in enumerate(arrays.get(f"{prefix}/singular_values")[: min(len(once), len(twice))]):
+            title = f"epoch {epoch + 1}, {prefix} singular value {index + 1} of the class means"
+            slack = MOST_ROUNDINGS * abs(float(twice[index] - once[index]))
+            report.compare(title, float(stored), float(once[index]), slack, ROUNDED)
 
 
-def _rounded_otherwise(statistics: ClassStatistics) -> ClassStatistics:
-    """Return the statistics as if every class mean had been rounded to another float32."""
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], statistics.class_means.shape)
-    return replace(statistics, class_means=statistics.class_means * (1.0 + signs * 2.0**-24))
+def _second_pass(prefix: str, arrays: ArrayFile, statistics: ClassStatistics) -> dict[str, float]:
+    """Return what needed the features a second time, from the values of each class."""
+    stored = {name: arrays.get(f"{prefix}/{name}") for name in _OF_CLASSES if f"{prefix}/{name}" in arrays}
+    counts = statistics.class_counts
+    values: dict[str, float] = {}
+    if "multiplicity_share" in stored:
+        values["multiplicity_share"] = mean_of_defined(stored["multiplicity_share"])
+    if "nc4_identity" in stored:
+        values["nc4_identity"] = _weighted(stored["nc4_identity"], counts)
+        values["nc4_identity_macro"] = mean_of_defined(stored["nc4_identity"])
+    if "nc4_binary" in stored and statistics.num_images is not None:
+        positive, negative = stored["nc4_binary"]
+        values["nc4_binary_positive"] = _weighted(positive, counts)
+        values["nc4_binary_negative"] = _weighted(negative, statistics.num_images - counts)
+        values["nc4_binary_balanced"] = (values["nc4_binary_positive"] + values["nc4_binary_negative"]) / 2
+        values["nc4_binary_macro"] = mean_of_defined((positive + negative) / 2)
+    named = {f"{prefix}/{name}": value for name, value in values.items()}
+    if "projected_variances" in stored and "singular_values" in stored:
+        named |= projected_metrics(prefix, stored["projected_variances"], stored["singular_values"], counts)
+    return named
+
+
+_OF_CLASSES = ("singular_values", "projected_variances", "multiplicity_share", "nc4_identity", "nc4_binary")
+
+
+def _weighted(shares: NDArray[Any], weights: NDArray[Any]) -> float:
+    """Return the mean of the defined shares of classes, each weighed by what it is a share of."""
+    weights = np.where(np.isnan(shares), 0, weights)
+    return float(np.nansum(shares * weights) / weights.sum()) if weights.sum() else math.nan
+
+
+def _compare_rounded(
+    report: VerificationReport,
+    epoch: int,
+    line: Mapping[str, float],
+    spaces: Spaces,
+    recompute: Callable[[Spaces], dict[str, float]],
+) -> None:
+    """Compare what hangs on class means with what was logged, allowing for their rounding."""
+    values = recompute(spaces)
+    others = [
+        recompute({name: _rounded_otherwise(statistics, draw) for name, statistics in spaces.items()})
+        for draw in range(3)
+    ]
+    slack = {
+        name: MOST_ROUNDINGS * max(abs(other[name] - value) for other in others)
+        for name, value in values.items()
+    }
+    report.compare_line(epoch, line, values, slack, ROUNDED)
+
+
+def _rounded_otherwise(statistics: ClassStatistics, draw: int = 0) -> ClassStatistics:
+    """Return the statistics as if every mean had been rounded to another float32."""
+    signs = np.random.default_rng(draw).choice([-1.0, 1.0], (2, *statistics.class_means.shape)) * 2.0**-24
+    negative = statistics.negative_means
+    return replace(
+        statistics,
+        class_means=statistics.class_means * (1.0 + signs[0]),
+        negative_means=None if negative is None else negative * (1.0 + signs[1]),
+    )
 
 
 def _verify_duality(
@@ -210,17 +205,24 @@ def _verify_duality(
     arrays: ArrayFile,
     line: Mapping[str, float],
     split: str,
-    spaces: Mapping[str, ClassStatistics],
+    spaces: Spaces,
     report: VerificationReport,
 ) -> None:
-    values: dict[str, float] = {}
-    f, mu, concat = (spaces.get(name) for name in ("f", "mu", "concat"))
-    if "label_embedding/weight" in arrays and f is not None and mu is not None:
-        used = arrays.get("class_means_used") if "class_means_used" in arrays and split == "train" else None
-        embedding = arrays.get("label_embedding/weight")
-        values |= duality_metrics(split, embedding, f, mu, class_means_used=used)
-    if "classifier/weight" in arrays:
-        weight = arrays.get("classifier/weight")
+    stored = {
+        name: arrays.get(name)
+        for name in ("label_embedding/weight", "class_means_used", "classifier/weight")
+        if name in arrays
+    }
+
+    def recompute(spaces: Spaces) -> dict[str, float]:
+        values: dict[str, float] = {}
+        f, mu, concat = (spaces.get(name) for name in ("f", "mu", "concat"))
+        embedding, weight = stored.get("label_embedding/weight"), stored.get("classifier/weight")
+        if embedding is not None and f is not None and mu is not None:
+            used = stored.get("class_means_used") if split == "train" else None
+            values |= duality_metrics(split, embedding, f, mu, class_means_used=used)
+        if weight is None:
+            return values
         for space in run.spaces:
             statistics = spaces.get(space.name)
             if (
@@ -233,7 +235,9 @@ def _verify_duality(
             number, dim = mu.class_means.shape
             if weight.shape == (number, number * dim):
                 values |= concatenated_metrics(split, weight, concat, mu)
-    report.compare_line(epoch, line, values)
+        return values
+
+    _compare_rounded(report, epoch, line, spaces, recompute)
 
 
 def _verify_frames(
@@ -250,6 +254,11 @@ def _verify_frames(
     if "label_embedding/drift_cosine" in arrays:
         values["label_embedding/drift_cosine"] = float(arrays.get("label_embedding/drift_cosine").mean())
     report.compare_line(epoch, line, values)
+    for name in ("classifier", "label_embedding"):
+        if f"{name}/weight" in arrays and f"{name}/gram" in arrays:
+            weight, gram = (arrays.get(f"{name}/{part}").astype(np.float64) for part in ("weight", "gram"))
+            gap = float(np.abs(gram - weight @ weight.T).max() / max(np.abs(gram).max(), 1e-30))
+            report.compare(f"epoch {epoch + 1}, Gram matrix of {name} (relative gap)", 0.0, gap, ROUNDED)
 
 
 def _verify_samples(
@@ -284,6 +293,6 @@ def _verify_samples(
                 # features were rounded for storage: one row in the class may change sides
                 slack = 1.0 / len(rows) + 1e-9
                 title = f"epoch {epoch + 1}, NC4 of {name} in {prefix}"
-                report.between(title, stored, found - slack, found + slack)
+                report.between(title, stored, (found - slack, found + slack))
             title = f"epoch {epoch + 1}, class mean of {name} in {prefix} (relative gap)"
-            report.compare(title, 0.0, gap)
+            report.compare(title, 0.0, gap, SAMPLED)

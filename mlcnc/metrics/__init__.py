@@ -39,7 +39,7 @@ from mlcnc.metrics.precision_recall import PrecisionRecallCurve, precision_recal
 from mlcnc.metrics.pseudo_inverse import ProjectedScatterAccumulator, between_directions, nc1_pinv
 from mlcnc.metrics.self_duality import contrast_cosines, row_cosines, self_duality
 from mlcnc.metrics.summary import SpaceFeatures, space_metrics
-from mlcnc.metrics.tag_average import TagMeansAccumulator
+from mlcnc.metrics.tag_average import TagAverage, tag_average
 from mlcnc.metrics.uniformity import hyperspherical_uniformity
 from mlcnc.metrics.variability import (
     nc1_per_class,
@@ -59,7 +59,7 @@ __all__ = [
     "PrecisionRecallCurve",
     "ProjectedScatterAccumulator",
     "SpaceFeatures",
-    "TagMeansAccumulator",
+    "TagAverage",
     "angle_summary",
     "average_precision",
     "average_precision_bounds",
@@ -100,4 +100,5 @@ __all__ = [
     "shuffled_nc1_per_class",
     "shuffled_nc1_trace",
     "space_metrics",
+    "tag_average",
 ]

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
-from mlcnc.metrics.namespace import Array, as_float64, check_binary, to_numpy
+from mlcnc.metrics.namespace import Array, check_binary, on_host, to_numpy
 
 
 def average_precision(scores: Array, targets: Array) -> NDArray[np.float64]:
@@ -35,24 +34,25 @@ def average_precision(scores: Array, targets: Array) -> NDArray[np.float64]:
         >>> average_precision(np.array([[0.9], [0.8], [0.1]]), np.array([[1], [0], [1]]))
         array([0.83333333])
     """
-    xp, values, positive = _checked(scores, targets)
+    values, positive = _checked(scores, targets)
     number, num_classes = values.shape
-    # reshaping the transpose makes rows that lie together in memory, for NumPy and torch alike
-    flat = xp.reshape(values.T, (-1,))  # (C*N,)
-    where = xp.nonzero(xp.reshape(positive.T, (-1,)))[0]  # (P,), class after class
-    found = xp.take(flat, where, axis=0)
-    ranked = xp.sort(xp.reshape(flat, (num_classes, number)), axis=1, stable=False)  # (C, N), ascending
-    labels = to_numpy(where).astype(np.int64) // max(number, 1)  # (P,)
+    # rows of the transpose lie together in memory
+    by_class = np.array(values.T, order="C")  # (C, N), a copy to be sorted
+    labels, where = np.nonzero(positive.T)  # (P,), class after class
+    found = by_class[labels, where]
+    by_class.sort(axis=1)  # ascending
     counts = np.bincount(labels, minlength=num_classes)
     parts, start = [], 0
     for label, size in enumerate(counts.tolist()):
         if size:
-            own = xp.sort(found[start : start + size], stable=False)
-            parts.append(number - xp.searchsorted(ranked[label, :], own))
+            own = np.sort(found[start : start + size])
+            parts.append(number - by_class[label].searchsorted(own))
         start += size
     if not parts:
         return np.full(num_classes, np.nan)
-    above = to_numpy(xp.concat(parts))  # (P,), images at or above each positive, falling in a class
+    above = np.concatenate(parts).astype(
+        np.float64
+    )  # (P,), images at or above each positive, falling in a class
     place = np.arange(len(above)) - np.repeat(np.cumsum(counts) - counts, counts)  # within the class
     # positives tie where they have the same images above them: count from the first of the block
     opens = (np.diff(above, prepend=-1.0) != 0) | (place == 0)
@@ -64,7 +64,10 @@ def average_precision(scores: Array, targets: Array) -> NDArray[np.float64]:
 
 
 def average_precision_bounds(scores: Any, targets: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the least and greatest average precision any order of equal scores could give.
+    """Return the least and greatest average precision that scores could have which round to these.
+
+    Equal scores may have been in any order, or some of them equal: the greatest has the positives of a tie
+    before its negatives and equal among themselves, the least has them behind and one after the other.
 
     Rounding scores (to float16 in a run file) keeps their order but makes ties, so the exact value
     must lie between the two: that is how ``mlcnc runs verify`` checks a stored metric.
@@ -76,19 +79,17 @@ def average_precision_bounds(scores: Any, targets: Any) -> tuple[NDArray[np.floa
     Returns:
         Two arrays (C,) float64; NaN for a class without a positive.
     """
-    _, checked, present = _checked(scores, targets)
-    values, positive = to_numpy(checked), to_numpy(present) > 0
+    values, positive = _checked(scores, targets)
     distinct = np.broadcast_to(-np.arange(len(values), dtype=np.float64)[:, None], values.shape)
-    bounds = []
-    for tie_break in (positive, ~positive):
-        order = np.lexsort((tie_break, -values), axis=0)
-        bounds.append(average_precision(distinct, np.take_along_axis(positive, order, axis=0)))
-    return bounds[0], bounds[1]
+    order = np.lexsort((positive, -values), axis=0)
+    least = average_precision(distinct, np.take_along_axis(positive, order, axis=0))
+    ranks = np.zeros(values.shape)  # (N, C)
+    for c in range(values.shape[1]):
+        ranks[:, c] = np.unique(values[:, c], return_inverse=True)[1]
+    return least, average_precision(2.0 * ranks + positive, positive)
 
 
-def mean_average_precision(
-    average_precisions: NDArray[np.float64], groups: Mapping[str, Sequence[int]]
-) -> dict[str, float]:
+def mean_average_precision(average_precisions: Array, groups: Mapping[str, Sequence[int]]) -> dict[str, float]:
     """Return mAP in percent: ``map_total`` and ``map_<group>`` for each group.
 
     Args:
@@ -98,10 +99,19 @@ def mean_average_precision(
     Returns:
         A dict of percentages; NaN for a group without a defined average precision.
 
+    Raises:
+        ValueError: an average precision is neither NaN nor in [0, 1].
+
     Range: [0, 100] percent.
     Convention: every class counts the same; classes without a positive are left out.
     Source: Wu et al. (ECCV 2020), mAP by head, medium and tail.
     """
+    average_precisions = to_numpy(average_precisions)
+    if ((average_precisions < 0) | (average_precisions > 1)).any():
+        raise ValueError(
+            "average_precisions must be within 0 and 1, or NaN for a class without a positive, got "
+            f"{np.nanmin(average_precisions):g} to {np.nanmax(average_precisions):g}"
+        )
     members: dict[str, Sequence[int]] = {"total": range(len(average_precisions)), **groups}
     return {
         f"map_{name}": _mean(100.0 * average_precisions[list(indices)]) for name, indices in members.items()
@@ -126,7 +136,7 @@ def global_map(scores: Array, targets: Array) -> float:
     Convention: images without any label have no average precision and are left out.
     Source: Table 2 of MLC-NC; its released code (t1neo666/AAAI25_MLC-NC, train.py) averages over all images.
     """
-    _, values, positive = _checked(scores, targets)
+    values, positive = _checked(scores, targets)
     return _mean(100.0 * average_precision(values.T, positive.T))
 
 
@@ -135,19 +145,14 @@ def _mean(values: NDArray[np.float64]) -> float:
     return float(defined.mean()) if len(defined) else float("nan")
 
 
-def _checked(scores: Array, targets: Array) -> tuple[Any, Array, Array]:
-    if not hasattr(scores, "dtype"):
-        scores = np.asarray(scores, dtype=np.float64)
-    if not hasattr(targets, "dtype"):
-        targets = np.asarray(targets)
-    require_shape("scores", scores.shape, ("N", "C"))
-    require_shape("targets", targets.shape, scores.shape, like="scores")
-    check_binary(targets)
-    xp = array_namespace(scores)
-    if scores.dtype not in (xp.float32, xp.float64):
-        xp, scores = as_float64(scores)  # float16 and integers fit without loss
-    if not bool(xp.all(xp.isfinite(scores))):
+def _checked(scores: Array, targets: Array) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return (N, C) scores in float32 or float64, which hold all that came, and targets; on the host."""
+    values, labels = on_host(scores), on_host(targets)
+    require_shape("scores", values.shape, ("N", "C"))
+    require_shape("targets", labels.shape, values.shape, like="scores")
+    check_binary(labels)
+    if values.dtype not in (np.float32, np.float64):
+        values = values.astype(np.float64)
+    if not np.isfinite(values).all():
         raise ValueError("scores must be finite, got NaN or infinity; did the training diverge?")
-    if type(targets) is not type(scores):
-        targets = xp.asarray(np.asarray(targets))
-    return xp, scores, targets > 0
+    return values, labels > 0

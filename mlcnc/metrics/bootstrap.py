@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
 from mlcnc.metrics.average_precision import _checked, average_precision, mean_average_precision
-from mlcnc.metrics.namespace import Array, to_numpy
+from mlcnc.metrics.namespace import Array
 
 CHUNK = 250
 """Resamples handled at a time: an (N, 250) table of weights is 10 MB at 5,000 images."""
@@ -182,9 +182,8 @@ def _resampled(
     values = [mean_average_precision(average_precision(scores, targets), groups) for scores in systems]
     tables = []
     for scores in systems:
-        _, checked, present = _checked(scores, targets)
-        tables.append(to_numpy(checked))
-    positive = to_numpy(present) > 0
+        table, positive = _checked(scores, targets)
+        tables.append(table)
     number, num_classes = positive.shape
     rng = np.random.default_rng(seed)
     members = {"map_total": list(range(num_classes)), **{f"map_{k}": list(v) for k, v in groups.items()}}

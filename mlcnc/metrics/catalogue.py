@@ -6,8 +6,6 @@ import math
 import re
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from mlcnc.etf import optimal_angle_degrees
 from mlcnc.metrics.class_statistics import ClassStatistics
 from mlcnc.metrics.geometry import CENTRINGS, cosine_std_floor, gram_distance_floor
@@ -178,7 +176,7 @@ _BY_FUNCTION = {
         ("nearest_accuracy", "accuracy of the nearest class mean", "", "1", "sample", "none"),
         ("classifier_accuracy", "accuracy of the classifier", "", "1", "sample", ""),
     ],
-    "TagMeansAccumulator.compute": [
+    "tag_average": [
         ("ncm_ratio", "multi-label NC_m, matching over all angles", "", "0", "", "none"),
         ("ncm_residual", "distance of pair means to the sum of single means", "", "0", "", "none"),
         ("ncm_pairs", "label pairs in NC_m", "", "", "", ""),
@@ -311,6 +309,10 @@ def reason_undefined(name: str, value: float, statistics: ClassStatistics) -> st
     if re.search(r"_(head|medium|tail)(_|$)", metric):
         needed = "two classes" if metric.startswith("angle") else "a class"
         return f"the group needs {needed} with a positive and a mean apart from the centre"
-    if not np.nansum(statistics.within_scatter) or metric.startswith(("nc1_pinv", "angle", "nc2", "cos")):
+    if metric == "multiplicity_share":
+        return "the features of no class differ"
+    if metric in ("nc3_contrast_cosine", "nc3_own_logit_gap_share"):
+        return "no class has a mean apart from that of the images without it"
+    if metric.startswith(("nc1", "cdnv", "angle", "nc2", "nc3", "cos")):
         return "class means coincide"
     return "not defined for these features"

@@ -19,10 +19,13 @@ from numpy.typing import NDArray
 from mlcnc.errors import require_shape
 from mlcnc.metrics.accumulation import all_reduce_sum
 from mlcnc.metrics.namespace import (
+    ROUNDING,
     Array,
     as_float64,
+    check_binary,
     check_finite,
     checked_batch,
+    checked_rows,
     like,
     positive_pairs,
     rows_per_chunk,
@@ -39,7 +42,7 @@ class ClassStatistics:
             has no positive.
         class_counts: (C,) int64, number of positives n_c.
         within_scatter: (C,) float64, sum over positives of ``|x - m_c|^2``; divide by n_c for the
-            (population) variance.
+            (population) variance. NaN throughout where nobody kept it: what hangs on it is NaN then.
         negative_means: (C, d) float64, mean of the class's feature, or of the image's, over the images
             without the class; NaN rows where every image has it; None where only rows of positives were seen.
         num_images: N, or None where only rows of positives were seen.
@@ -63,9 +66,23 @@ class ClassStatistics:
         """(C,) whether the class has a positive; their number is the effective C."""
         return np.asarray(self.class_counts > 0)
 
+    def check(self) -> None:
+        """Refuse a class that is counted but has no mean: some metrics would leave it out and others not.
+
+        Raises:
+            ValueError: the mean of a class with a positive is not finite.
+        """
+        bad = self.present & ~np.isfinite(self.class_means).all(axis=1)
+        if bad.any():
+            raise ValueError(
+                "class_means must be finite for every class with a positive, got NaN or infinity for class "
+                f"{int(bad.argmax())}; did the training diverge?"
+            )
+
     @property
     def centre(self) -> NDArray[np.float64]:
         """(d,) mean of the class means, zeros where no class has a positive."""
+        self.check()
         present = self.present
         if not present.any():
             return np.zeros(self.class_means.shape[1])
@@ -149,17 +166,12 @@ class ClassStatisticsAccumulator:
             labels: (n,) int, class of each row, 0 to C-1.
 
         Raises:
-            ValueError: the shapes do not fit, a feature is not finite or a label is out of range.
+            ValueError: the shapes do not fit, a feature is not finite or a label is no whole number in range.
         """
-        require_shape("features", features.shape, ("n", self.dim))
-        require_shape("labels", labels.shape, (features.shape[0],), like="features")
+        require_shape("labels", labels.shape, ("n",))
+        labels = checked_rows(features, labels, self.num_classes, self.dim)
         if features.shape[0] == 0:
             return
-        labels = like(features, labels)
-        xp = array_namespace(features)
-        if int(xp.min(labels)) < 0 or int(xp.max(labels)) >= self.num_classes:
-            raise ValueError(f"labels must be 0 to {self.num_classes - 1}, got {int(xp.max(labels))}")
-        check_finite(features, "features")
         self._absorb_rows(features, *positive_pairs(labels))
         self._num_rows += features.shape[0]
 
@@ -192,14 +204,17 @@ class ClassStatisticsAccumulator:
     def compute(self) -> ClassStatistics:
         """Return the statistics of everything seen so far."""
         means = self._means.copy()
-        means[self._counts == 0] = np.nan
         counts = self._counts.astype(np.int64)
+        # the mean of equal features is off by rounding, and so would be their scatter, which is 0
+        rounding = self._counts * (ROUNDING**2 * (means**2).sum(axis=1))
+        scatter = np.where(self._scatter > rounding, self._scatter, 0.0)
+        means[self._counts == 0] = np.nan
         if self._num_rows or not self._num_images:
-            return ClassStatistics(means, counts, self._scatter.copy())
+            return ClassStatistics(means, counts, scatter)
         negatives = float(self._num_images) - self._counts
         absent = np.where(negatives > 0, negatives, np.nan)[:, None]
         others = self._totals - self._counts[:, None] * self._means
-        return ClassStatistics(means, counts, self._scatter.copy(), others / absent, int(self._num_images))
+        return ClassStatistics(means, counts, scatter, others / absent, int(self._num_images))
 
     def _absorb_rows(self, features: Array, index: Array, labels: Array) -> None:
         xp = array_namespace(features)
@@ -215,8 +230,8 @@ class ClassStatisticsAccumulator:
             membership = xp.astype(here[:, None] == classes[None, :], xp.float64)  # (u, n)
             counts = xp.sum(membership, axis=1)  # (u,)
             means = membership @ rows / counts[:, None]  # (u, d)
-            gaps = rows - xp.take(means, place, axis=0)  # (n, d)
-            squares = membership @ xp.vecdot(gaps, gaps)  # (u,)
+            rows -= means if means.shape[0] == 1 else xp.take(means, place, axis=0)
+            squares = membership @ xp.vecdot(rows, rows)  # (u,)
             self._absorb(to_numpy(counts), to_numpy(means), to_numpy(squares), to_numpy(here).astype(np.int64))
 
     def _absorb(
@@ -245,13 +260,20 @@ def positive_rows(features: Array, targets: Array) -> tuple[Array, Array, Array]
     Returns:
         ``(rows, labels, multiplicity)`` of shapes (n, d), (n,), (n,): row, its class, and how many
         labels its image has; in the order of images. A row of image-wise features comes once a label.
+
+    Raises:
+        ValueError: a shape does not fit, the feature of a positive is not finite or a target is not 0 or 1.
     """
     targets = like(features, targets)
+    require_shape("targets", targets.shape, (features.shape[0], "C"), like="features")
+    check_binary(targets)
     xp = array_namespace(features)
     images, labels = positive_pairs(targets)
     vectors, index, _ = _positives(features, targets)
+    rows = xp.take(vectors, index, axis=0)
+    check_finite(rows, "features")
     multiplicity = xp.sum(xp.astype(targets > 0, xp.int64), axis=1)  # (B,)
-    return xp.take(vectors, index, axis=0), labels, xp.take(multiplicity, images, axis=0)
+    return rows, labels, xp.take(multiplicity, images, axis=0)
 
 
 def _positives(features: Array, targets: Array) -> tuple[Array, Array, Array]:

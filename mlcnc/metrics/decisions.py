@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
 from mlcnc.metrics.average_precision import _checked
-from mlcnc.metrics.namespace import Array, to_numpy
+from mlcnc.metrics.namespace import Array
 
 
 def f1_scores(scores: Array, targets: Array, *, threshold: float | NDArray[Any] = 0.0) -> dict[str, float]:
@@ -25,7 +25,7 @@ def f1_scores(scores: Array, targets: Array, *, threshold: float | NDArray[Any] 
         class has a positive.
 
     Raises:
-        ValueError: shapes differ, a score is not finite or a target is not 0 or 1.
+        ValueError: shapes differ, a score is not finite, a target is not 0 or 1 or a threshold is NaN.
 
     Formula: $F_1 = 2TP/(2TP+FP+FN)$; micro over all cells, macro the mean over classes.
     Range: [0, 100] percent.
@@ -37,11 +37,12 @@ def f1_scores(scores: Array, targets: Array, *, threshold: float | NDArray[Any] 
         >>> f1_scores(np.array([[1.0], [1.0], [-1.0]]), np.array([[1], [0], [0]]))["precision_micro"]
         50.0
     """
-    _, checked, present = _checked(scores, targets)
-    values, positive = to_numpy(checked), to_numpy(present) > 0
+    values, positive = _checked(scores, targets)
     limit = np.asarray(threshold, dtype=np.float64)
     if limit.ndim:
         require_shape("threshold", limit.shape, (values.shape[1],))
+    if np.isnan(limit).any():
+        raise ValueError("threshold must be a number, got NaN")
     predicted = values > limit
     hits = (predicted & positive).sum(axis=0).astype(np.float64)
     said, true = predicted.sum(axis=0).astype(np.float64), positive.sum(axis=0).astype(np.float64)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.metrics.namespace import Array, checked_means, to_numpy
+from mlcnc.errors import require_shape
+from mlcnc.metrics.namespace import ROUNDING, Array, checked_counts, checked_means, checked_variances, to_numpy
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def cdnv(class_means: Array, variances: Array) -> DistanceVariance:
         0.5
     """
     squared = squared_distances(class_means)
-    spread = to_numpy(variances)
+    spread = checked_variances(variances, _present(class_means))
     with np.errstate(divide="ignore", invalid="ignore"):
         matrix = (spread[:, None] + spread[None, :]) / (2.0 * squared)
     return _summary(matrix, class_means)
@@ -75,9 +76,9 @@ def debiased_cdnv(class_means: Array, variances: Array, class_counts: Array) -> 
     Source: ours; unbiased variance and distance of two means.
     """
     squared = squared_distances(class_means)
-    counts = to_numpy(class_counts)
+    counts = checked_counts(class_counts, len(squared))
     usable = np.where(counts >= 2, counts, np.nan)
-    unbiased = to_numpy(variances) * usable / (usable - 1.0)
+    unbiased = checked_variances(variances, _present(class_means)) * usable / (usable - 1.0)
     own = unbiased / usable
     distance = squared - own[:, None] - own[None, :]
     matrix = (unbiased[:, None] + unbiased[None, :]) / 2.0 / np.where(distance > 0, distance, np.nan)
@@ -98,7 +99,7 @@ def shuffled_cdnv(class_counts: Array) -> NDArray[np.float64]:
     Convention: ratio of expectations over permutations of the rows among the classes.
     Source: ours, as :func:`shuffled_nc1_per_class`.
     """
-    counts = to_numpy(class_counts)
+    counts = checked_counts(class_counts)
     share = 1.0 / np.where(counts > 0, counts, np.nan)
     matrix: NDArray[np.float64] = (2.0 - share[:, None] - share[None, :]) / (
         2.0 * (share[:, None] + share[None, :])
@@ -122,6 +123,9 @@ def directional_cdnv(class_means: Array, directional_variances: Array) -> Distan
     """
     squared = squared_distances(class_means)
     along = to_numpy(directional_variances)
+    require_shape("directional_variances", along.shape, squared.shape)
+    if np.isinf(along).any() or (along < 0).any():
+        raise ValueError("directional_variances must be at least 0 and finite, or NaN where there is no line")
     with np.errstate(divide="ignore", invalid="ignore"):
         matrix = (along + along.T) / (2.0 * squared)
     return _summary(matrix, class_means)
@@ -134,29 +138,34 @@ def squared_distances(class_means: Array) -> NDArray[np.float64]:
     than the rounding of that matrix counts as coincident (distance 0).
     """
     _, means = checked_means(class_means)
-    rows = to_numpy(means)
-    present = ~np.isnan(rows).any(axis=1)
+    rows, present = to_numpy(means), _present(means)
     result = np.full((len(rows), len(rows)), np.nan)
     if not present.any():
         return result
     centred = rows[present] - rows[present].mean(axis=0)
+    least = ROUNDING**2 * (rows[present] ** 2).sum(axis=1)
     gram = centred @ centred.T
     norms = np.diag(gram)
     squared = norms[:, None] + norms[None, :] - 2.0 * gram
     rounding = 8 * np.finfo(np.float64).eps * (norms[:, None] + norms[None, :])
     # close pairs again from their difference: the Gram form has lost their digits
-    for i, j in np.argwhere(np.triu(squared <= 1e8 * rounding, k=1)):
+    close = squared <= np.maximum(1e8 * rounding, least[:, None] + least[None, :])
+    for i, j in np.argwhere(np.triu(close, k=1)):
         gap = float(((centred[i] - centred[j]) ** 2).sum())
-        squared[i, j] = squared[j, i] = gap
+        squared[i, j] = squared[j, i] = gap if gap > least[i] + least[j] else 0.0
     np.fill_diagonal(squared, 0.0)
     result[np.ix_(present, present)] = squared
     return result
 
 
+def _present(class_means: Array) -> NDArray[np.bool_]:
+    return np.asarray(~np.isnan(to_numpy(class_means)).any(axis=1))
+
+
 def _summary(matrix: NDArray[np.float64], class_means: Array) -> DistanceVariance:
     matrix = matrix.copy()
     np.fill_diagonal(matrix, np.nan)
-    present = ~np.isnan(to_numpy(class_means)).any(axis=1)
+    present = _present(class_means)
     values = matrix[np.triu_indices(len(matrix), k=1)]
     values = values[~np.isnan(values)]
     mean = float(values.mean()) if len(values) else float("nan")

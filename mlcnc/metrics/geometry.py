@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
 from mlcnc.etf import optimal_cosine
-from mlcnc.metrics.namespace import Array, as_float64, checked_means, present_classes, to_numpy
+from mlcnc.metrics.namespace import (
+    Array,
+    check_finite,
+    checked_counts,
+    checked_means,
+    device_array,
+    present_classes,
+    to_numpy,
+)
 
 Centring = Literal["none", "class", "sample", "all"]
 CENTRINGS: tuple[Centring, ...] = ("none", "class", "sample", "all")
@@ -105,8 +113,7 @@ def centre(
     if centring == "sample":
         if class_counts is None:
             raise ValueError("class_counts must be given for centring 'sample', got None")
-        require_shape("class_counts", np.shape(class_counts), (means.shape[0],), like="class_means")
-        counts = xp.asarray(to_numpy(class_counts), device=means.device)[present]
+        counts = device_array(means, checked_counts(class_counts, means.shape[0]))[present]
         return xp.sum(means[present] * counts[:, None], axis=0) / xp.sum(counts)
     if overall_mean is None:
         raise ValueError(
@@ -114,7 +121,9 @@ def centre(
             "negatives too, which rows of positives do not have"
         )
     require_shape("overall_mean", np.shape(overall_mean), (means.shape[1],), like="class_means")
-    return xp.asarray(to_numpy(overall_mean), device=means.device)
+    overall = to_numpy(overall_mean)
+    check_finite(overall, "overall_mean")
+    return device_array(means, overall)
 
 
 def centred_class_means(
@@ -175,8 +184,12 @@ def norm_cv(centred_means: Array, *, ddof: int = 0) -> float:
 
 
 def pairwise_cosines(centred_means: Array) -> Array:
-    """Return the (C, C) cosines between rows, in [-1, 1]; NaN for rows of NaN or of norm zero."""
-    xp, rows = as_float64(centred_means)
+    """Return the (C, C) cosines between rows, in [-1, 1]; NaN for rows of NaN or of norm zero.
+
+    Raises:
+        ValueError: not a matrix, or a row holds infinity or NaN in places only.
+    """
+    xp, rows = checked_means(centred_means, "centred_means")
     norms = xp.linalg.vector_norm(rows, axis=1, keepdims=True)
     unit = rows / xp.where(norms > 0, norms, xp.full_like(norms, NAN))
     return xp.clip(unit @ unit.T, -1.0, 1.0)
@@ -191,6 +204,9 @@ def cosine_summary(cosines: Array) -> CosineSummary:
     Returns:
         All NaN where fewer than two classes have one.
 
+    Raises:
+        ValueError: not a square matrix, or an entry is neither NaN nor in [-1, 1].
+
     Formula: over i<j with $t=-1/(C-1)$: mean and std of $\cos_{ij}$, mean and max of
         $|\cos_{ij}-t|$, max of $|\cos_{ij}|$.
     Range: mean in [t, 1]; std in [0, 1]; deviations in [0, 1-t]; coherence in [0, 1]. At an ETF the
@@ -199,7 +215,7 @@ def cosine_summary(cosines: Array) -> CosineSummary:
         centring ``class`` is t for equal norms whatever the geometry.
     Source: Papyan, Han and Donoho (2020), NC2.
     """
-    matrix = to_numpy(cosines)
+    matrix = _checked_pairs(cosines, "cosines", 1.0)
     rows, columns = np.triu_indices(len(matrix), k=1)
     values = matrix[rows, columns]
     values = values[~np.isnan(values)]
@@ -261,10 +277,14 @@ def angle_summary(angles: NDArray[np.float64]) -> AngleSummary:
 
     Pairs with NaN are left out; all values are NaN where no pair is left.
 
+    Raises:
+        ValueError: not a square matrix, or an entry is neither NaN nor in [0, 180].
+
     Range: [0, 180] degrees each.
     Convention: divisor the number of pairs; the mean of angles is not the angle of the mean cosine.
     Source: Papyan, Han and Donoho (2020), NC2 equiangularity.
     """
+    angles = _checked_pairs(angles, "angles", 180.0)
     rows, columns = np.triu_indices(len(angles), k=1)
     values = angles[rows, columns]
     usable = ~np.isnan(values)
@@ -281,6 +301,17 @@ def angle_summary(angles: NDArray[np.float64]) -> AngleSummary:
         closest_pair=(int(rows[smallest]), int(columns[smallest])),
         num_classes=num_classes,
     )
+
+
+def _checked_pairs(values: Array, name: str, most: float) -> NDArray[np.float64]:
+    matrix = to_numpy(values)
+    require_shape(name, matrix.shape, ("C", len(matrix)))
+    # a matrix of the caller's own may be off by rounding
+    if (np.abs(matrix) > most * (1 + 1e-6)).any():
+        raise ValueError(
+            f"{name} must be at most {most:g}, or NaN for a pair that has none, got {np.nanmax(matrix):g}"
+        )
+    return matrix
 
 
 def gram_distance(

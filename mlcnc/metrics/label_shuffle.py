@@ -15,8 +15,8 @@ from mlcnc.metrics.namespace import (
     CHUNK_ELEMENTS,
     Array,
     as_float64,
+    checked_rows,
     device_array,
-    like,
     positive_pairs,
     to_numpy,
 )
@@ -40,7 +40,8 @@ def label_shuffle_baseline(
         ``nc1_pinv``, ``nc1_trace`` and ``cdnv_mean``, each (S,).
 
     Raises:
-        ValueError: shapes do not fit or ``num_shuffles`` is below 1.
+        ValueError: shapes do not fit, a feature is not finite, a label is no class or not 0 or 1, or
+            ``num_shuffles`` is below 1.
 
     Formula: the metric of $(x_i, y_{\pi(i)})$, $\pi$ a uniform permutation.
     Range: as the metric; a value at the baseline means that labels explain nothing of the features.
@@ -48,9 +49,10 @@ def label_shuffle_baseline(
         counts alone: :func:`shuffled_nc1_trace`, :func:`shuffled_cdnv`.
     Source: ours.
     """
+    labels = checked_rows(features, labels, num_classes, features.shape[1])
     if num_shuffles < 1:
         raise ValueError(f"num_shuffles must be at least 1, got {num_shuffles}")
-    features_of, classes = (to_numpy(part).astype(np.int64) for part in positive_pairs(like(features, labels)))
+    features_of, classes = (to_numpy(part).astype(np.int64) for part in positive_pairs(labels))
     rng = np.random.default_rng(seed)
     drawn = np.array([classes[rng.permutation(len(classes))] for _ in range(num_shuffles)])  # (S, n)
     counts = np.bincount(classes, minlength=num_classes)  # (C,), the same in every shuffle

@@ -14,7 +14,7 @@ from mlcnc.metrics.class_statistics import ClassStatistics, ClassStatisticsAccum
 from mlcnc.metrics.concatenated import concatenated_duality
 from mlcnc.metrics.decisions import f1_scores
 from mlcnc.metrics.geometry import centred_class_means
-from mlcnc.metrics.namespace import Array, mean_of_defined, to_numpy
+from mlcnc.metrics.namespace import Array, check_finite, mean_of_defined, to_numpy
 from mlcnc.metrics.self_duality import SelfDuality, contrast_cosines, row_cosines, self_duality
 from mlcnc.metrics.summary import (
     SpaceFeatures,
@@ -23,7 +23,7 @@ from mlcnc.metrics.summary import (
     space_metrics,
     thorough_metrics,
 )
-from mlcnc.metrics.tag_average import TagMeansAccumulator
+from mlcnc.metrics.tag_average import tag_average
 
 
 def measure_split(
@@ -59,10 +59,13 @@ def measure_split(
         ``(metrics, arrays)``, ready for ``RunWriter.log_epoch``.
 
     Raises:
-        ValueError: shapes do not fit, scores or features are not finite, or targets are not 0 or 1.
+        ValueError: shapes do not fit, scores, logits or features are not finite, or targets are not 0 or 1.
     """
     metrics: dict[str, float] = {}
     arrays: dict[str, NDArray[Any]] = {}
+    if logits is not None:
+        require_shape("logits", logits.shape, targets.shape, like="targets")
+        check_finite(logits, "logits")
     if scores is not None:
         precisions = average_precision(scores, targets)
         arrays[f"{split}/ap"] = precisions
@@ -199,9 +202,7 @@ def concatenated_metrics(
 
 def tag_metrics(prefix: str, image_features: Array, targets: Array) -> dict[str, float]:
     """Return multi-label NC of image-wise features with its coverage, as ``<prefix>/ncm_...``."""
-    accumulator = TagMeansAccumulator(targets.shape[1], image_features.shape[1])
-    accumulator.update(image_features, targets)
-    found = accumulator.compute()
+    found = tag_average(image_features, targets)
     values = {
         "ncm_ratio": found.ratio,
         "ncm_residual": found.residual,

@@ -8,9 +8,20 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from mlcnc.errors import require_shape
 from mlcnc.metrics.accumulation import SumAccumulator
 from mlcnc.metrics.class_statistics import ClassStatistics, positive_rows
-from mlcnc.metrics.namespace import Array, checked_batch, device_array, like, membership, pieces, to_numpy
+from mlcnc.metrics.namespace import (
+    Array,
+    check_whole,
+    checked_batch,
+    checked_rows,
+    device_array,
+    like,
+    membership,
+    pieces,
+    to_numpy,
+)
 
 MAX_MULTIPLICITY = 8
 """Images with more labels count as having so many."""
@@ -62,6 +73,9 @@ class MultiplicityAccumulator(SumAccumulator):
             multiplicity: (M,).
         """
         number, levels = self._sums["counts"].shape
+        labels = checked_rows(features, labels, number, self.statistics.class_means.shape[1])
+        require_shape("multiplicity", multiplicity.shape, (features.shape[0],), like="features")
+        check_whole(multiplicity, "multiplicity")
         start = 0
         for rows, part in pieces(features, labels):
             xp = array_namespace(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +15,17 @@ from mlcnc.errors import require_shape
 Array = Any
 """A NumPy array or a torch tensor; the array API has no common static type."""
 
-CHUNK_ELEMENTS = 2**20
-"""Rows are turned into float64 in pieces of about so many numbers (8 MB)."""
+CHUNK_ELEMENTS = 2**17
+"""Rows are turned into float64 in pieces of about so many numbers (1 MB), which stay in the cache of a core."""
+
+DEVICE_CHUNK_ELEMENTS = 2**22
+"""The same on an accelerator, where a piece has to keep all of it busy (32 MB)."""
+
+ROUNDING = 32 * float(np.finfo(np.float64).eps)
+"""Of the length of a mean: nearer to it than this is as good as equal."""
+
+LARGEST = float(np.finfo(np.float32).max)
+"""A larger feature would overflow in a run file, and its square in a sum."""
 
 
 def as_float64(array: Array) -> tuple[Any, Array]:
@@ -34,10 +44,16 @@ def as_float64(array: Array) -> tuple[Any, Array]:
 
 
 def to_numpy(array: Array) -> NDArray[np.float64]:
-    """Return a float64 copy on the host."""
+    """Return the array in float64 on the host, without a copy where it is that already."""
+    return np.asarray(on_host(array), dtype=np.float64)
+
+
+def on_host(array: Array) -> NDArray[Any]:
+    """Return the array as NumPy's, its dtype kept; bfloat16, which NumPy lacks, becomes float32."""
     if is_torch_array(array):
-        array = array.detach().cpu().numpy()
-    return np.asarray(array, dtype=np.float64)
+        array = array.detach().cpu()
+        array = (array.float() if "bfloat16" in str(array.dtype) else array).numpy()
+    return np.asarray(array)
 
 
 def present_classes(class_means: Array) -> Array:
@@ -85,8 +101,38 @@ def checked_batch(features: Array, targets: Array, num_classes: int, dim: int) -
     require_shape("targets", targets.shape, (features.shape[0], num_classes), like=name)
     targets = like(features, targets)
     check_finite(features, name)
+    check_size(features, name)
     check_binary(targets)
     return targets
+
+
+def checked_rows(features: Array, labels: Array, num_classes: int, dim: int) -> Array:
+    """Check features (M, d) and labels, (M,) where each is of one class, or (M, C) of 0 and 1.
+
+    Args:
+        features: (M, d).
+        labels: (M,) or (M, C).
+        num_classes: C.
+        dim: d.
+
+    Returns:
+        ``labels`` in the namespace and on the device of ``features``.
+
+    Raises:
+        ValueError: a shape does not fit, a feature is not finite, or a label is no class or not 0 or 1.
+    """
+    require_shape("features", features.shape, ("n", dim))
+    require_shape(
+        "labels", labels.shape, (features.shape[0], num_classes)[: len(labels.shape)], like="features"
+    )
+    labels = like(features, labels)
+    if len(labels.shape) == 2:
+        check_binary(labels, "labels")
+    else:
+        check_whole(labels, "labels", num_classes - 1)
+    check_finite(features, "features")
+    check_size(features, "features")
+    return labels
 
 
 def like(array: Array, other: Array) -> Array:
@@ -94,8 +140,7 @@ def like(array: Array, other: Array) -> Array:
     if is_torch_array(array) == is_torch_array(other):
         return other.to(array.device) if is_torch_array(array) else other
     xp = array_namespace(array)
-    values = other.detach().cpu().numpy() if is_torch_array(other) else np.asarray(other)
-    return xp.asarray(values, device=device(array))
+    return xp.asarray(on_host(other), device=device(array))
 
 
 def check_finite(features: Array, name: str) -> None:
@@ -116,7 +161,81 @@ def check_finite(features: Array, name: str) -> None:
             raise ValueError(f"{name} must be finite, got NaN or infinity; did the training diverge?")
 
 
-def check_binary(targets: Array) -> None:
+def check_size(features: Array, name: str) -> None:
+    """Refuse features beyond float32, a piece at a time; only float64 can hold one.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    xp = array_namespace(features)
+    if features.dtype != xp.float64:
+        return
+    features = features.detach() if is_torch_array(features) else features
+    step = rows_per_chunk(features)
+    for start in range(0, features.shape[0], step):
+        largest = float(xp.max(xp.abs(features[start : start + step])))
+        if largest > LARGEST:
+            raise ValueError(
+                f"{name} must be at most {LARGEST:.1e} in size, got {largest:.1e}; scale them down"
+            )
+
+
+def check_whole(values: Array, name: str, most: int | None = None) -> None:
+    """Refuse numbers that are not whole, negative or too large: they would be cut to a wrong class or count.
+
+    Raises:
+        ValueError: naming the argument and the first bad value.
+    """
+    found = to_numpy(values).ravel()
+    bad = (found != np.floor(found)) | ~np.isfinite(found) | (found < 0)
+    wanted = "whole numbers that must not be negative"
+    if most is not None:
+        bad |= found > most
+        wanted = f"0 to {most}, whole numbers"
+    if bad.any():
+        raise ValueError(f"{name} must be {wanted}, got {found[bad][0]:g}")
+
+
+def checked_counts(class_counts: Array, num_classes: int | None = None) -> NDArray[np.float64]:
+    """Return (C,) class counts in float64 on the host.
+
+    Raises:
+        ValueError: the shape does not fit, or a count is not a whole number of at least 0.
+    """
+    counts = to_numpy(class_counts)
+    require_shape("class_counts", counts.shape, ("C" if num_classes is None else num_classes,))
+    check_whole(counts, "class_counts")
+    return counts
+
+
+def checked_variances(
+    variances: Array, present: NDArray[np.bool_], name: str = "variances"
+) -> NDArray[np.float64]:
+    """Return variances, one a class or a row of them a class, in float64 on the host.
+
+    Args:
+        variances: (C,) or (C, r); NaN for a class without a positive, or throughout where nobody kept them.
+        present: (C,) classes that have one.
+        name: of the argument.
+
+    Raises:
+        ValueError: the shape does not fit, or a variance of a present class is negative or not finite.
+    """
+    values = to_numpy(variances)
+    require_shape(name, values.shape, (len(present), "r")[: values.ndim], like="class_means")
+    own = values[present]
+    if np.isnan(own).all():
+        return values
+    bad = ~np.isfinite(own) | (own < 0)
+    if bad.any():
+        raise ValueError(
+            f"{name} of classes with a positive must be finite and at least 0, got {own[bad][0]:g}; "
+            "did the training diverge?"
+        )
+    return values
+
+
+def check_binary(targets: Array, name: str = "targets") -> None:
     """Refuse targets that are not 0 or 1.
 
     Raises:
@@ -128,15 +247,20 @@ def check_binary(targets: Array) -> None:
     other = (targets != 0) & (targets != 1)
     if bool(xp.any(other)):
         first = to_numpy(targets[other])[0]
-        raise ValueError(f"targets must be 0 or 1, got {first:g}; turn scores or counts into 0/1 first")
+        raise ValueError(f"{name} must be 0 or 1, got {first:g}; turn scores or counts into 0/1 first")
 
 
-def rows_per_chunk(array: Array) -> int:
-    """Return how many entries of the first axis make a piece of :data:`CHUNK_ELEMENTS` numbers."""
-    width = 1
-    for size in array.shape[1:]:
-        width *= int(size)
-    return max(1, CHUNK_ELEMENTS // max(1, width))
+def rows_per_chunk(array: Array, width: int | None = None) -> int:
+    """Return how many entries of the first axis make a piece of :data:`CHUNK_ELEMENTS` numbers.
+
+    Args:
+        array: on whose device the pieces are to be.
+        width: numbers an entry; None takes those of ``array``.
+    """
+    if width is None:
+        width = math.prod(int(size) for size in array.shape[1:])
+    elsewhere = is_torch_array(array) and array.device.type != "cpu"
+    return max(1, (DEVICE_CHUNK_ELEMENTS if elsewhere else CHUNK_ELEMENTS) // max(1, width))
 
 
 def positive_pairs(labels: Array) -> tuple[Array, Array]:

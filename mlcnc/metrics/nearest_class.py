@@ -14,7 +14,9 @@ from mlcnc.metrics.class_statistics import ClassStatistics, positive_rows
 from mlcnc.metrics.namespace import (
     Array,
     as_float64,
+    check_finite,
     checked_batch,
+    checked_rows,
     device_array,
     like,
     mean_of_defined,
@@ -80,22 +82,25 @@ class NearestClassAccumulator(SumAccumulator):
             logits: (B, C), decided at 0; None leaves the binary form out.
 
         Raises:
-            ValueError: a shape does not fit, or logits come without negative means.
+            ValueError: a shape does not fit, a feature or logit is not finite, a target is not 0 or 1, or
+                logits come without negative means. Nothing of the batch is added then.
         """
         targets = checked_batch(features, targets, *self._means.shape)
+        if logits is not None:
+            logits = like(features, logits)
+            require_shape("logits", logits.shape, targets.shape, like="targets")
+            check_finite(logits, "logits")
+            if features.shape[0] and self.statistics.negative_means is None:
+                raise ValueError(
+                    "statistics must hold negative_means for the binary form; they come from update, "
+                    "not from update_rows"
+                )
         if len(features.shape) == 2:
             self.update_rows(features, targets)
         else:
             self.update_rows(*positive_rows(features, targets)[:2])
         if logits is None or features.shape[0] == 0:
             return
-        logits = like(features, logits)
-        require_shape("logits", logits.shape, targets.shape, like="targets")
-        if self.statistics.negative_means is None:
-            raise ValueError(
-                "statistics must hold negative_means for the binary form; they come from update, "
-                "not from update_rows"
-            )
         step = rows_per_chunk(features)
         for start in range(0, features.shape[0], step):
             xp, part = as_float64(features[start : start + step])
@@ -110,6 +115,7 @@ class NearestClassAccumulator(SumAccumulator):
     def update_rows(self, features: Array, labels: Array) -> None:
         """Add features (M, d) to the identity form, labels (M,) of one class each or (M, C) of 0 and 1."""
         number = len(self._means)
+        labels = checked_rows(features, labels, *self._means.shape)
         for rows, part in pieces(features, labels):
             xp = array_namespace(rows)
             own = membership(part, number)  # (C, b)
@@ -204,23 +210,36 @@ def classifier_agreement(
         classifier_weight: (C, d).
         classifier_bias: (C,) or None.
 
+    Returns:
+        NaN throughout without a row.
+
+    Raises:
+        ValueError: a shape does not fit, a label is not a class, or a feature, weight or bias is not finite.
+
     Formula: share of rows with $\arg\max_k (w_k\cdot x+b_k) = \arg\min_k \lVert x-m_k\rVert$
     Range: [0, 1]; 1 at collapse. The notebook reports the mismatch, 1 minus this.
     Convention: raw means, Euclidean, bias included, ties to the lowest index, empty classes never nearest.
     Source: Papyan, Han and Donoho (2020), NC4.
     """
-    xp, weight = as_float64(classifier_weight)
+    _, weight = as_float64(classifier_weight)
     require_shape("classifier_weight", weight.shape, statistics.class_means.shape, like="class_means")
+    check_finite(weight, "classifier_weight")
+    require_shape("labels", labels.shape, ("n",))
+    checked_rows(features, labels, *statistics.class_means.shape)
+    if classifier_bias is not None:
+        _, classifier_bias = as_float64(classifier_bias)
+        require_shape("classifier_bias", classifier_bias.shape, (weight.shape[0],), like="classifier_weight")
+        check_finite(classifier_bias, "classifier_bias")
     if features.shape[0] == 0:
         return ClassifierAgreement(NAN, NAN, NAN, NAN)
     helper = NearestClassAccumulator(statistics)
     nearest_parts, chosen_parts = [], []
     step = rows_per_chunk(features)
     for start in range(0, features.shape[0], step):
-        _, rows = as_float64(features[start : start + step])
-        logits = rows @ weight.T
+        xp, rows = as_float64(features[start : start + step])
+        logits = rows @ like(rows, weight).T
         if classifier_bias is not None:
-            logits = logits + as_float64(classifier_bias)[1]
+            logits = logits + like(rows, classifier_bias)
         nearest_parts.append(to_numpy(helper._nearest(xp, rows)))
         chosen_parts.append(to_numpy(xp.argmax(logits, axis=1)))
     nearest, chosen, truth = np.concatenate(nearest_parts), np.concatenate(chosen_parts), to_numpy(labels)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.metrics.average_precision import _checked
-from mlcnc.metrics.namespace import Array, to_numpy
+from mlcnc.metrics.namespace import Array
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,7 @@ def precision_recall_curves(scores: Array, targets: Array) -> list[PrecisionReca
     Convention: no interpolation; equal scores are one threshold; no artificial end point.
     Source: scikit-learn's ``precision_recall_curve``, to which the tests compare it.
     """
-    _, checked, present = _checked(scores, targets)
-    values, positive = to_numpy(checked), to_numpy(present) > 0
+    values, positive = _checked(scores, targets)
     curves = []
     for label in range(values.shape[1]):
         order = np.argsort(-values[:, label], kind="stable")
@@ -63,7 +62,7 @@ def precision_recall_curves(scores: Array, targets: Array) -> list[PrecisionReca
         total = int(positive[:, label].sum())
         curves.append(
             PrecisionRecallCurve(
-                thresholds=ranked[last],
+                thresholds=ranked[last].astype(np.float64),
                 precision=hits / (last + 1),
                 recall=hits / total if total else np.full(len(last), np.nan),
                 num_positives=total,

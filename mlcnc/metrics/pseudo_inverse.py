@@ -8,6 +8,7 @@ final first: this is a second pass over the features.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +23,15 @@ from mlcnc.metrics.geometry import Centring, centred_class_means
 from mlcnc.metrics.namespace import (
     Array,
     checked_batch,
+    checked_counts,
+    checked_rows,
+    checked_variances,
     device_array,
+    like,
     membership,
     pieces,
     positive_pairs,
+    rows_per_chunk,
     to_numpy,
 )
 from mlcnc.metrics.variability import Weights, class_weights
@@ -73,6 +79,7 @@ def between_directions(
     Convention: the cut is on singular values of B, not on eigenvalues of Sigma_B, in float64.
     Source: ours; thin singular value decomposition.
     """
+    statistics.check()
     present = statistics.present
     number = int(present.sum())
     dim = statistics.class_means.shape[1]
@@ -144,24 +151,33 @@ class ProjectedScatterAccumulator(SumAccumulator):
     def update_rows(self, features: Array, labels: Array) -> None:
         """Add features (M, d), labels (M,) where each is of one class, or (M, C) of 0 and 1."""
         number, dim = self.statistics.class_means.shape
-        require_shape("features", features.shape, ("n", dim))
-        wanted = (features.shape[0], number)[: len(labels.shape)]
-        require_shape("labels", labels.shape, wanted, like="features")
+        labels = checked_rows(features, labels, number, dim)
         if self.directions.rank == 0:
             return
-        for rows, part in pieces(features, labels):
-            xp = array_namespace(rows)
-            frame = device_array(rows, self.directions.directions)
-            coordinates = device_array(rows, self._coordinates)
-            placed = (rows - device_array(rows, self._centre)) @ frame  # (b, r)
+        for placed, part in self._placed(features, labels):
+            xp = array_namespace(placed)
+            coordinates = device_array(placed, self._coordinates)
             index, classes = positive_pairs(part)
-            projected = xp.take(placed, index, axis=0) - xp.take(coordinates, classes, axis=0)  # (n, r)
+            projected = xp.take(placed, index, axis=0)  # (n, r)
+            projected -= xp.take(coordinates, classes, axis=0)
             of_class = membership(classes, number)  # (C, n)
-            self._sums["scatter"] += to_numpy(of_class @ projected**2)
             # along m_j - m_i: the difference of the inner products with m_j and with m_i
             inner = projected @ coordinates.T  # (n, C)
-            own = xp.take_along_axis(inner, classes[:, None], axis=1)  # (n, 1)
-            self._sums["along"] += to_numpy(of_class @ (inner - own) ** 2)
+            inner -= xp.take_along_axis(inner, classes[:, None], axis=1)
+            self._sums["scatter"] += to_numpy(of_class @ xp.square(projected))
+            self._sums["along"] += to_numpy(of_class @ xp.square(inner))
+
+    def _placed(self, features: Array, labels: Array) -> Iterator[tuple[Array, Array]]:
+        """Yield the coordinates (b, r) of features along the directions and their labels, many at a time."""
+        number, rank = self._sums["scatter"].shape
+        step = rows_per_chunk(features, max(rank, number))
+        for start in range(0, features.shape[0], step):
+            parts = []
+            for rows, _ in pieces(features[start : start + step], labels[start : start + step]):
+                rows -= device_array(rows, self._centre)
+                parts.append(rows @ device_array(rows, self.directions.directions))
+            placed = array_namespace(parts[0]).concat(parts)
+            yield placed, like(placed, labels[start : start + step])
 
     def compute(self) -> NDArray[np.float64]:
         """Return (C, r): mean squared deviation of each class along each direction; NaN where empty."""
@@ -220,9 +236,11 @@ def nc1_pinv(
         linear maps.
     Source: Papyan, Han and Donoho (2020), NC1; low-rank form ours.
     """
-    spread, singular = to_numpy(projected_variances), to_numpy(singular_values)
-    counts = to_numpy(class_counts)
+    singular, counts = to_numpy(singular_values), checked_counts(class_counts)
+    spread = checked_variances(projected_variances, counts > 0, "projected_variances")
     require_shape("projected_variances", spread.shape, (len(counts), len(singular)))
+    if not (np.isfinite(singular) & (singular > 0)).all():
+        raise ValueError(f"singular_values must be finite and above 0, got {singular}")
     if len(singular) == 0 or not (counts > 0).any():
         return float("nan")
     if reason:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlcnc.errors import require_shape
 from mlcnc.metrics.class_statistics import ClassStatistics
 from mlcnc.metrics.geometry import unit_etf_gram, without_rounding
-from mlcnc.metrics.namespace import Array, checked_means, mean_of_defined, to_numpy
+from mlcnc.metrics.namespace import Array, check_finite, checked_means, mean_of_defined, to_numpy
 
 NAN = float("nan")
 
@@ -51,8 +51,8 @@ def self_duality(classifier_weight: Array, centred_means: Array, *, centre_weigh
         NaN for fewer than two classes, or where W or M is zero.
 
     Raises:
-        ValueError: the shapes differ; a class mean of one block has no dual in a concatenated
-            classifier, see :func:`concatenated_duality`.
+        ValueError: a weight is not finite or the shapes differ; a class mean of one block has no dual in a
+            concatenated classifier, see :func:`concatenated_duality`.
 
     Formula: $\lVert W/\lVert W\rVert_F-M/\lVert M\rVert_F\rVert_F^2$; $\cos(w_c,m_c-g)$;
         $\lVert WM^\top/\lVert WM^\top\rVert_F-E\rVert_F$; variance of $w_c\cdot(m_c-g)$
@@ -64,6 +64,7 @@ def self_duality(classifier_weight: Array, centred_means: Array, *, centre_weigh
     m = to_numpy(means)
     w = to_numpy(classifier_weight)
     require_shape("classifier_weight", w.shape, m.shape, like="centred_means")
+    check_finite(w, "classifier_weight")
     present = ~np.isnan(m).any(axis=1)
     number = int(present.sum())
     cosines = row_cosines(w, m)
@@ -102,7 +103,7 @@ def row_cosines(first: Array, second: Array) -> NDArray[np.float64]:
         (C,) float64; NaN where a row is NaN or zero.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or a row holds infinity or NaN in places only.
 
     Formula: $\cos(a_c,b_c)=\frac{a_c\cdot b_c}{\lVert a_c\rVert\,\lVert b_c\rVert}$
     Range: [-1, 1]; 1 where both point the same way.
@@ -110,7 +111,7 @@ def row_cosines(first: Array, second: Array) -> NDArray[np.float64]:
         staleness uncentred.
     Source: ours; Eq. 6 and Eq. 8-9 of MLC-NC.
     """
-    a, b = to_numpy(first), to_numpy(second)
+    a, b = to_numpy(checked_means(first, "first")[1]), to_numpy(checked_means(second, "second")[1])
     require_shape("second", b.shape, a.shape, like="first")
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     usable = norms > 0
@@ -130,7 +131,7 @@ def contrast_cosines(classifier_weight: Array, statistics: ClassStatistics) -> N
         without negative means.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or a weight is not finite.
 
     Formula: $\cos(w_c, D_c)$, $D_c=E[x\mid y_c=1]-E[x\mid y_c=0]$
     Range: [-1, 1]; 1 where the classifier points along the difference.
@@ -139,4 +140,6 @@ def contrast_cosines(classifier_weight: Array, statistics: ClassStatistics) -> N
     """
     weight = to_numpy(classifier_weight)
     require_shape("classifier_weight", weight.shape, statistics.class_means.shape, like="class_means")
+    check_finite(weight, "classifier_weight")
+    statistics.check()
     return row_cosines(weight, without_rounding(statistics.contrast, statistics.class_means))

@@ -27,7 +27,7 @@ from mlcnc.metrics.geometry import (
 from mlcnc.metrics.label_shuffle import label_shuffle_baseline
 from mlcnc.metrics.minority import collapse_among
 from mlcnc.metrics.multiplicity import MAX_MULTIPLICITY, MultiplicityAccumulator
-from mlcnc.metrics.namespace import Array, like, mean_of_defined
+from mlcnc.metrics.namespace import Array, checked_rows, mean_of_defined
 from mlcnc.metrics.nearest_class import NearestClassAccumulator
 from mlcnc.metrics.pseudo_inverse import ProjectedScatterAccumulator, between_directions, nc1_pinv
 from mlcnc.metrics.uniformity import hyperspherical_uniformity
@@ -66,7 +66,7 @@ class SpaceFeatures:
         """Return the record of a whole split: (N, C, d) or image-wise (N, d) features, (N, C) targets."""
         if len(features.shape) == 3:
             return cls(*positive_rows(features, targets), features, targets)
-        targets = like(features, targets)
+        targets = checked_rows(features, targets, targets.shape[-1], features.shape[-1])
         xp = array_namespace(targets)
         return cls(features, targets, xp.sum(xp.astype(targets > 0, xp.int64), axis=1))
 
@@ -102,6 +102,7 @@ def space_metrics(
     Returns:
         NaN where a metric is undefined, e.g. centring ``all`` without negative means.
     """
+    statistics.check()
     variances, counts = statistics.variances, statistics.class_counts
     means, overall = _in_their_span(statistics)
     pairs = cdnv(means, variances)

@@ -14,6 +14,7 @@ from mlcnc.metrics.namespace import (
     check_binary,
     check_finite,
     mean_of_defined,
+    on_host,
     rows_per_chunk,
     to_numpy,
 )
@@ -49,124 +50,114 @@ class TagAverage:
     single_counts: NDArray[np.int64]
 
 
-class TagMeansAccumulator:
-    """Mean image-level feature of every observed set of labels.
+def tag_average(image_features: Array, targets: Array) -> TagAverage:
+    r"""Return multi-label neural collapse of the image-level features of a split.
+
+    Beside the features it holds one mean a class: the mean of a tag set goes as soon as its inner products with
+    those and its residual are known.
 
     Args:
-        num_classes: C.
-        dim: q, of the image-level feature.
+        image_features: (N, q).
+        targets: (N, C), 0 or 1; images without a label are left.
+
+    Raises:
+        ValueError: a shape does not fit, a feature is not finite or a target is not 0 or 1.
+
+    Formula: $NC_m = A/B$; A: mean angle between $m_{\{i,j\}}$ and $m_i+m_j$ over observed pairs; B: mean
+        of that angle over all pairs i<j for every observed set; residual: mean of
+        $\min_a \lVert m_S-a\sum_{i\in S}m_i\rVert^2/\lVert m_S\rVert^2$
+    Range: NC_m [0, inf), 0 collapse, near 1 chance; residual [0, 1].
+    Convention: uncentred image-level features; single means from images with one label only; a set
+        is usable only if all its classes have one.
+    Source: Li et al. (ICML 2024), NC_m; residual ours.
     """
+    require_shape("image_features", image_features.shape, ("N", "q"))
+    require_shape("targets", targets.shape, (image_features.shape[0], "C"), like="image_features")
+    check_binary(targets)
+    check_finite(image_features, "image_features")
+    features, table = on_host(image_features), to_numpy(targets) > 0
+    sets, members = _observed_sets(table)  # (T, C), T index arrays
+    sizes = sets.sum(axis=1)
+    (alone,) = np.nonzero(sizes == 1)
+    single = sets[alone].argmax(axis=1)  # (S,) the classes with an image of their own
+    singles = _means(features, [members[row] for row in alone])  # (S, q)
+    several = sizes > 1
+    lacking = np.ones(table.shape[1], dtype=bool)
+    lacking[single] = False
+    (usable,) = np.nonzero(several & ~(sets & lacking).any(axis=1))
+    of_set = sets[usable][:, single]  # (U, S)
+    inner, norms, residuals = np.zeros(of_set.shape), np.zeros(len(usable)), np.zeros(len(usable))
+    step = rows_per_chunk(features)
+    for start in range(0, len(usable), step):
+        part = slice(start, start + step)
+        means = _means(features, [members[row] for row in usable[part]])  # (b, q)
+        inner[part] = means @ singles.T
+        norms[part] = np.linalg.norm(means, axis=1)
+        residuals[part] = _residuals(means, of_set[part] @ singles)
+    (chosen,) = np.nonzero(sizes[usable] == 2)
+    matched, everything = _pair_angles(inner[chosen], norms[chosen], singles @ singles.T, of_set[chosen])
+    counts = np.zeros(table.shape[1], dtype=np.int64)
+    counts[single] = [len(members[row]) for row in alone]
+    return TagAverage(
+        ratio=matched / everything if len(chosen) and everything > 0 else NAN,
+        matched_angle=matched,
+        all_angle=everything,
+        pairs=tuple(sorted((int(i), int(j)) for i, j in map(np.flatnonzero, sets[usable[chosen]]))),
+        residual=mean_of_defined(residuals[chosen]),
+        residual_all=mean_of_defined(residuals),
+        num_tag_sets=int(several.sum()),
+        num_usable_sets=len(usable),
+        single_counts=counts,
+    )
 
-    def __init__(self, num_classes: int, dim: int) -> None:
-        self.num_classes = num_classes
-        self.dim = dim
-        self._sums: dict[tuple[int, ...], NDArray[np.float64]] = {}
-        self._counts: dict[tuple[int, ...], int] = {}
 
-    def update(self, image_features: Array, targets: Array) -> None:
-        """Add a batch: (B, q) features and (B, C) targets of 0 or 1; images without a label are left."""
-        require_shape("image_features", image_features.shape, ("B", self.dim))
-        require_shape("targets", targets.shape, (image_features.shape[0], self.num_classes))
-        check_binary(targets)
-        check_finite(image_features, "image_features")
-        table = to_numpy(targets) > 0
-        step = rows_per_chunk(image_features)
-        for start in range(0, len(table), step):
-            rows = to_numpy(image_features[start : start + step])
-            self._add(rows, table[start : start + step])
+def _observed_sets(table: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], list[NDArray[np.int64]]]:
+    """Return (T, C) the different sets of labels and the images of each."""
+    (tagged,) = np.nonzero(table.any(axis=1))
+    packed = np.packbits(table[tagged], axis=1)
+    _, first, members = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(members.reshape(-1), kind="stable")
+    counts = np.bincount(members.reshape(-1), minlength=len(first))
+    return table[tagged[first]], np.split(tagged[order], np.cumsum(counts)[:-1])
 
-    def _add(self, rows: NDArray[np.float64], table: NDArray[np.bool_]) -> None:
-        tagged = np.flatnonzero(table.any(axis=1))
-        if len(tagged) == 0:
-            return
-        _, first, members = np.unique(
-            np.packbits(table[tagged], axis=1), axis=0, return_index=True, return_inverse=True
-        )
-        order = np.argsort(members.reshape(-1), kind="stable")
-        counts = np.bincount(members.reshape(-1))
-        sums = np.add.reduceat(rows[tagged[order]], np.cumsum(counts) - counts, axis=0)  # (sets, q)
-        for index, (total, count) in enumerate(zip(sums, counts.tolist(), strict=True)):
-            tags = tuple(np.flatnonzero(table[tagged[first[index]]]).tolist())
-            self._sums[tags] = self._sums[tags] + total if tags in self._sums else total.copy()
-            self._counts[tags] = self._counts.get(tags, 0) + count
 
-    def merge(self, other: TagMeansAccumulator) -> None:
-        """Add what another accumulator has seen."""
-        for tags, total in other._sums.items():
-            self._sums[tags] = self._sums.get(tags, 0.0) + total
-            self._counts[tags] = self._counts.get(tags, 0) + other._counts[tags]
-
-    def all_reduce(self, group: Any = None) -> None:
-        """Add up over the processes of a torch.distributed group.
-
-        Tag sets differ between processes, so the small tables are gathered as objects and merged.
-        """
-        from torch import distributed
-
-        tables: list[TagMeansAccumulator] = [self] * distributed.get_world_size(group)
-        distributed.all_gather_object(tables, self, group)
-        self._sums, self._counts = {}, {}
-        for table in tables:
-            self.merge(table)
-
-    def compute(self) -> TagAverage:
-        r"""Return multi-label neural collapse of the features seen so far.
-
-        Formula: $NC_m = A/B$; A: mean angle between $m_{\{i,j\}}$ and $m_i+m_j$ over observed pairs; B: mean
-            of that angle over all pairs i<j for every observed set; residual: mean of
-            $\min_a \lVert m_S-a\sum_{i\in S}m_i\rVert^2/\lVert m_S\rVert^2$
-        Range: NC_m [0, inf), 0 collapse, near 1 chance; residual [0, 1].
-        Convention: uncentred image-level features; single means from images with one label only; a set
-            is usable only if all its classes have one.
-        Source: Li et al. (ICML 2024), NC_m; residual ours.
-        """
-        sets = sorted(tags for tags in self._sums if len(tags) > 1)
-        single = [label for label in range(self.num_classes) if (label,) in self._sums]
-        alone = set(single)
-        usable = [tags for tags in sets if alone.issuperset(tags)]
-        means = self._means(usable)  # (U, q)
-        singles = self._means([(label,) for label in single])  # (S, q)
-        place = {label: row for row, label in enumerate(single)}
-        of_set = np.zeros((len(usable), len(single)))
-        for row, tags in enumerate(usable):
-            of_set[row, [place[label] for label in tags]] = 1.0
-        residuals = _residuals(means, of_set @ singles)
-        chosen = [row for row, tags in enumerate(usable) if len(tags) == 2]
-        matched, everything = _pair_angles(means[chosen], singles, of_set[chosen])
-        return TagAverage(
-            ratio=matched / everything if chosen and everything > 0 else NAN,
-            matched_angle=matched,
-            all_angle=everything,
-            pairs=tuple((usable[row][0], usable[row][1]) for row in chosen),
-            residual=mean_of_defined(residuals[chosen]),
-            residual_all=mean_of_defined(residuals),
-            num_tag_sets=len(sets),
-            num_usable_sets=len(usable),
-            single_counts=np.array([self._counts.get((label,), 0) for label in range(self.num_classes)]),
-        )
-
-    def _means(self, sets: list[tuple[int, ...]]) -> NDArray[np.float64]:
-        rows = [self._sums[tags] / self._counts[tags] for tags in sets]
-        return np.array(rows).reshape(len(sets), self.dim)
+def _means(features: NDArray[Any], members: list[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """Return (T, q) the mean feature of each list of images."""
+    step = rows_per_chunk(features)
+    means = np.zeros((len(members), features.shape[1]))
+    for mean, images in zip(means, members, strict=True):
+        for start in range(0, len(images), step):
+            mean += features[images[start : start + step]].sum(axis=0, dtype=np.float64)
+        mean /= len(images)
+    return means
 
 
 def _pair_angles(
-    means: NDArray[np.float64], singles: NDArray[np.float64], of_set: NDArray[np.float64]
+    inner: NDArray[np.float64],
+    norms: NDArray[np.float64],
+    gram: NDArray[np.float64],
+    of_set: NDArray[np.bool_],
 ) -> tuple[float, float]:
-    """Return the mean angle of pair means to the sum of their own two single means, and to that of any two."""
-    if len(means) == 0:
+    """Return the mean angle of pair means to the sum of their own two single means, and to that of any two.
+
+    Args:
+        inner: (U, S) of pair means with single means.
+        norms: (U,) of pair means.
+        gram: (S, S) inner products of the single means.
+        of_set: (U, S) the two classes of each pair.
+    """
+    if len(inner) == 0:
         return NAN, NAN
-    gram, inner = singles @ singles.T, means @ singles.T  # no (pairs of classes, q) table of sums
-    first, second = np.triu_indices(len(singles), k=1)
+    first, second = np.triu_indices(len(gram), k=1)
     lengths = np.sqrt(np.maximum(np.diag(gram)[first] + np.diag(gram)[second] + 2 * gram[first, second], 0.0))
-    norms = np.linalg.norm(means, axis=1)
     matched, everything = [], []
-    for row, norm, own in zip(inner, norms, of_set > 0, strict=True):
-        sizes = np.maximum(norm * lengths, 1e-300)
-        angles = np.degrees(np.arccos(np.clip((row[first] + row[second]) / sizes, -1.0, 1.0)))
+    for row, norm, own in zip(inner, norms, of_set, strict=True):
+        sizes = norm * lengths
+        cosines = (row[first] + row[second]) / np.where(sizes > 0, sizes, NAN)  # a zero vector has no angle
+        angles = np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
         matched.append(angles[own[first] & own[second]][0])
-        everything.append(angles.mean())
-    return float(np.mean(matched)), float(np.mean(everything))
+        everything.append(mean_of_defined(angles))
+    return mean_of_defined(matched), mean_of_defined(everything)
 
 
 def _residuals(means: NDArray[np.float64], totals: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -48,7 +48,7 @@ def hyperspherical_uniformity(centred_means: Array, *, power: float = 1.0) -> Un
         1e-6, what is left of equal means that are stored in single precision).
 
     Raises:
-        ValueError: ``power`` is not above 0.
+        ValueError: ``power`` is not a finite number above 0.
 
     Formula: with $D_{ij}=\lVert u_i-u_j\rVert$ over i<j: mean and variance of $D$, mean of
         $\log(1/D)$, mean of $D^{-s}$; at the simplex $D^*=\sqrt{2C/(C-1)}$.
@@ -56,8 +56,8 @@ def hyperspherical_uniformity(centred_means: Array, *, power: float = 1.0) -> Un
     Convention: of the centring of its argument (ours ``class``); s = 1; divisor the number of pairs.
     Source: W. Liu et al. (2023), hyperspherical uniformity gap.
     """
-    if not power > 0:
-        raise ValueError(f"power must be above 0, got {power}; 1 is the usual choice")
+    if not 0 < power < np.inf:
+        raise ValueError(f"power must be above 0 and finite, got {power}; 1 is the usual choice")
     _, rows = checked_means(centred_means, "centred_means")
     cosines = to_numpy(pairwise_cosines(rows))
     num_classes = int((~np.isnan(np.diag(cosines))).sum())

@@ -8,13 +8,21 @@ between-class covariance, and where the class means are centred. Ours are ``clas
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.metrics.geometry import Centring, centred_class_means
-from mlcnc.metrics.namespace import Array, checked_means, present_classes, ratio, to_numpy
+from mlcnc.metrics.namespace import (
+    Array,
+    checked_counts,
+    checked_means,
+    checked_variances,
+    present_classes,
+    ratio,
+    to_numpy,
+)
 
 Weights = Literal["class", "sample"]
 
@@ -75,8 +83,8 @@ def nc1_per_class(class_means: Array, variances: Array) -> NDArray[np.float64]:
         variances: (C,) mean squared distance to the class mean.
 
     Returns:
-        (C,) float64; NaN for a class without a positive, 0 for one with a single positive (which
-        says nothing: never rank head against tail by this number without its class count).
+        (C,) float64; NaN for a class without a positive and where fewer than two classes have one, 0 for a
+        class with a single positive (which says nothing: never rank head against tail without class counts).
 
     Formula: $v_c / \lVert m_c - g \rVert^2$, $v_c = \frac1{n_c}\sum_i \lVert x_{ic} - m_c \rVert^2$.
     Range: [0, inf]; 0 is complete collapse of the class.
@@ -87,6 +95,8 @@ def nc1_per_class(class_means: Array, variances: Array) -> NDArray[np.float64]:
     present = to_numpy(present_classes(checked_means(class_means)[1])) > 0
     values = np.full(len(present), np.nan)
     spread, distances, _ = _spread_and_distance(class_means, variances, None, "class")
+    if len(spread) < 2:
+        return values
     values[present] = [ratio(float(v), float(d)) for v, d in zip(spread, distances, strict=True)]
     return values
 
@@ -109,7 +119,7 @@ def shuffled_nc1_per_class(class_counts: Array) -> NDArray[np.float64]:
     Convention: population divisor, centring ``class``, effective C.
     Source: ours; the covariance of means drawn without replacement (Cochran 1977, section 2).
     """
-    counts = _numpy_counts(class_counts)
+    counts = checked_counts(class_counts)
     result = np.full(len(counts), np.nan)
     used = counts[counts > 0]
     if len(used) >= 2:
@@ -138,7 +148,7 @@ def shuffled_nc1_trace(class_counts: Array, *, within: Weights = "class") -> flo
         >>> round(shuffled_nc1_trace([50, 50]), 6)  # (50 - 1) / (1 - 1/2)
         98.0
     """
-    counts = _numpy_counts(class_counts)
+    counts = checked_counts(class_counts)
     used = counts[counts > 0]
     if len(used) < 2:
         return float("nan")
@@ -175,12 +185,5 @@ def _spread_and_distance(
     present = to_numpy(present_classes(means)) > 0
     centred = centred_class_means(means, centring, class_counts=class_counts, overall_mean=overall_mean)
     distances = to_numpy(xp.sum(centred**2, axis=1))[present]
-    counts = None if class_counts is None else _numpy_counts(class_counts)[present]
-    return to_numpy(variances)[present], distances, counts
-
-
-def _numpy_counts(class_counts: Any) -> NDArray[np.float64]:
-    counts = to_numpy(class_counts)
-    if (counts < 0).any():
-        raise ValueError(f"class_counts must not be negative, got {counts.min():g}")
-    return counts
+    counts = None if class_counts is None else checked_counts(class_counts, len(present))[present]
+    return checked_variances(variances, present)[present], distances, counts

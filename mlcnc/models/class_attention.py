@@ -151,7 +151,8 @@ def attend_by_cosine(
 ) -> tuple[Tensor, Tensor]:
     """Return f_i^c = sum_k a_ikc z_i^k with a the softmax of cosines over positions (Eq. 3-5).
 
-    The cosine of a position or label embedding of zero norm is 0, without a gradient.
+    The cosine of a position or label embedding of zero norm is 0, without a gradient; below a norm of
+    1e-4 it fades, see :mod:`mlcnc.directions`, so that the gradient stays bounded.
 
     Args:
         positions: (B, K, d), z_i^k.

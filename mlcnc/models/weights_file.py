@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import warnings
@@ -17,6 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from mlcnc.errors import ConfigError, WeightsUnavailableError
+from mlcnc.named_paths import named_path
+from mlcnc.torch_archive import is_archive, why_not_old, why_not_plain
 
 State = Mapping[str, Tensor]
 
@@ -38,8 +41,10 @@ def read_weights(place: str) -> dict[str, Tensor]:
         WeightsUnavailableError: there is no such file, it is damaged, holds more than tensors, or cannot be
             downloaded.
     """
-    path = _downloaded(place) if urlsplit(place).scheme in ("http", "https") else Path(place).expanduser()
+    path = _downloaded(place) if urlsplit(place).scheme in ("http", "https") else named_path(place)
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is no regular file")  # a pipe would be waited for
         with path.open("rb") as stream:
             start = stream.read(64)
     except OSError as error:
@@ -63,11 +68,17 @@ def _read(path: Path, start: bytes) -> Any:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
+        reason = why_not_plain(path, checksums=False) if is_archive(path) else why_not_old(path)
+        if reason is not None:
+            raise ValueError(reason)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle's protocol, which is refused or read
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of a damaged file torch, pickle and safetensors raise whatever they meet
-        if "unsupported global" in str(error).lower() or "Unsupported class" in str(error):
+        if any(
+            word in str(error).lower()
+            for word in ("unsupported global", "unsupported class", "more than tensors")
+        ):
             why = "it holds something else than tensors, which could run code, and is not opened"
         else:
             why = "it is damaged, or no file of weights"

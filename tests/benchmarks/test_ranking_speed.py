@@ -6,9 +6,11 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import average_precision_score
 
 from mlcnc.metrics import average_precision, bootstrap_map
+from tests.benchmarks.alternation import alternate, steady  # noqa: F401  # a fixture, found by its name
 from tests.benchmarks.conftest import seconds
 
 
@@ -35,6 +37,19 @@ def test_average_precision_against_the_loop(case, say):
     )
     assert gap <= 1e-12
     assert theirs / ours >= 20
+
+
+@pytest.mark.usefixtures("steady")
+def test_tensors_take_as_long_as_arrays(case, say):
+    scores, targets = case
+    tensors = torch.from_numpy(scores), torch.from_numpy(targets)
+    works = [lambda: average_precision(scores, targets), lambda: average_precision(*tensors)]
+    numpy_times, torch_times = alternate(works, 15)
+    say(
+        f"average precision at 5,000 x 80: NumPy {1e3 * min(numpy_times.processor):.1f} ms, torch "
+        f"{1e3 * min(torch_times.processor):.1f} ms, ratio {torch_times.over(numpy_times):.2f} (at most 1.5)"
+    )
+    assert torch_times.over(numpy_times) <= 1.5
 
 
 def test_a_thousand_resamples(case, say):

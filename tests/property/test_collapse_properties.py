@@ -19,7 +19,6 @@ from mlcnc.metrics import (
     NearestClassAccumulator,
     ProjectedScatterAccumulator,
     SpaceFeatures,
-    TagMeansAccumulator,
     between_directions,
     centred_class_means,
     classifier_agreement,
@@ -153,8 +152,6 @@ def test_any_split_and_shard_order_gives_the_same_answer(kind, seed, cuts):
     assert total.compute().identity == whole.compute().identity
     whole, total = run(lambda: MultiplicityAccumulator(statistics), features, targets)
     np.testing.assert_allclose(total.compute().share, whole.compute().share, rtol=1e-12)
-    whole, total = run(lambda: TagMeansAccumulator(7, 9), features[:, 0], targets)
-    assert total.compute().residual == pytest.approx(whole.compute().residual, rel=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -235,8 +232,6 @@ np.testing.assert_allclose(a.negative_means, b.negative_means, rtol=1e-12)
 directions = between_directions(b)
 part, whole = both(lambda: ProjectedScatterAccumulator(b, directions), features, targets)
 np.testing.assert_allclose(part.nc1_pinv(), whole.nc1_pinv(), rtol=1e-12)
-part, whole = both(lambda: TagMeansAccumulator(5, 6), features[:, 0], targets)
-np.testing.assert_allclose(part.compute().residual, whole.compute().residual, rtol=1e-8)
 part, whole = both(lambda: MultiplicityAccumulator(b), features, targets)
 np.testing.assert_allclose(part.compute().share, whole.compute().share, rtol=1e-11)
 part, whole = both(lambda: ClassStatisticsAccumulator(5, 6), features[:, 0], targets)  # image-wise

@@ -1,15 +1,19 @@
 """What a run logged is recomputed from what it stored, whatever its spaces, and what is not is named."""
 
+import itertools
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from mlcnc.analysis.ranking_bounds import probability_bounds, ranking_bounds
 from mlcnc.analysis.statistics import stored_concatenation
 from mlcnc.analysis.verification import verify_run
 from mlcnc.cli import main
-from mlcnc.metrics import ClassStatisticsAccumulator, gram_distance, measure_split
+from mlcnc.metrics import ClassStatisticsAccumulator, average_precision, gram_distance, measure_split
 from mlcnc.metrics.measurement import classifier_metrics, concatenated_metrics, duality_metrics
 from mlcnc.store import RunStore, RunWriter, Space
 from tests.conftest import ROOT
@@ -136,27 +140,105 @@ def test_classes_on_every_image_are_recomputed(tmp_path, everywhere):
     assert run.metrics()[-1]["test.z/angle_min_all"] > 1.0
 
 
+def changed(run, name, value):
+    """Store another value of one metric and return the run read anew."""
+    path = run.folder / "metrics.jsonl"
+    before = path.read_text()
+    path.write_text(json.dumps(json.loads(before) | {name: value}) + "\n")
+    problems = verify_run(RunStore(run.folder.parent).open("run")).problems
+    path.write_text(before)
+    return problems
+
+
+@pytest.mark.parametrize("make", [linear, joined])
+def test_any_value_that_was_changed_is_found(tmp_path, make):
+    run = make(tmp_path)
+    unchecked = verify_run(run).unchecked
+    (line,) = run.metrics()
+    judged = set()
+    for name, value in line.items():
+        if name == "epoch" or any(
+            name.rpartition("/")[2] in names and place in name for place, names in unchecked.items()
+        ):
+            continue
+        problems = changed(run, name, value * 1.01 if value and np.isfinite(value) else 0.01)
+        assert problems
+        assert all(problem.startswith(f"epoch 1, {name}: stored") for problem in problems)
+        judged.add(name)
+    assert len(judged) > 100
+    expected = {
+        linear: [
+            *(f"test/{name}" for name in ("g_map", "f1_micro", "f1_macro", "map_total")),
+            *(
+                f"{split}.z/nc4_{form}"
+                for split in ("train", "test")
+                for form in ("identity", "identity_macro")
+            ),
+            *(f"test.z/nc4_binary_{form}" for form in ("positive", "negative", "balanced", "macro")),
+            "classifier/etf_drift",
+        ],
+        joined: ["test.f/nc4_identity", "test.mu/nc4_identity", "test.f/nc3_label_embedding_none"],
+    }
+    assert judged >= set(expected[make])
+
+
+def scored(root, scores):
+    """Write a run of nothing but the scores of 40 images of 5 classes."""
+
+    def logged(groups, targets, image, label):
+        return measure_split("test", targets=targets, groups=groups, scores=scores(targets))
+
+    return written(root, None, logged)
+
+
+def near(rng, targets, width):
+    return rng.normal(size=targets.shape) * width + targets * width
+
+
 @pytest.mark.parametrize(
-    ("make", "name"),
+    "scores",
     [
-        (linear, "test.z/nc3_cosine"),
-        (linear, "train.z/nc3_contrast_cosine"),
-        (linear, "test.z/nc1_trace"),
-        (linear, "classifier/etf_drift"),
-        (joined, "train.mu/nc3_contrast_cosine"),
-        (joined, "test.concat/nc3_etf_distance"),
-        (joined, "test.concat/cdnv_mean"),
-        (joined, "test.f/nc3_label_embedding_none"),
+        lambda targets: np.round(
+            near(np.random.default_rng(3), targets, 1.0)
+        ),  # ties, and many on the threshold
+        lambda targets: 12.0 + near(np.random.default_rng(3), targets, 1e-3),  # ties made by rounding
+        lambda targets: near(np.random.default_rng(3), targets, 1e-9),  # rounded onto the threshold
+        lambda targets: 1e6 * near(np.random.default_rng(3), targets, 1.0),  # beyond what is stored
+        lambda targets: (
+            0.5 + np.clip(near(np.random.default_rng(3), targets, 1e-5), -0.5, 0.5)
+        ),  # probabilities
+        lambda targets: np.zeros(targets.shape),
     ],
 )
-def test_a_value_that_was_changed_is_found(tmp_path, make, name):
-    run = make(tmp_path)
-    path = run.folder / "metrics.jsonl"
-    line = json.loads(path.read_text())
-    line[name] += 0.1 * abs(line[name]) + 0.1
-    path.write_text(json.dumps(line) + "\n")
-    (problem,) = verify_run(RunStore(tmp_path).open("run")).problems
-    assert problem.startswith(f"epoch 1, {name}: stored")
+def test_ranking_is_possible_whatever_rounding_did_and_no_more(tmp_path, scores):
+    run = scored(tmp_path, scores)
+    assert verify_run(run).problems == []
+    (line,) = run.metrics()
+    stored, targets = run.arrays(0).get("test/scores"), run.samples().get("test/targets")
+    bounds = ranking_bounds(stored, targets, run.info.groups)
+    for name in ("map_total", "map_head", "g_map"):
+        low, high = bounds[name]
+        assert low - 1e-9 <= line[f"test/{name}"] <= high + 1e-9
+        for beyond in (low - 0.01, high + 0.01):
+            assert changed(run, f"test/{name}", beyond)
+    half = probability_bounds(stored, targets)
+    for name in ("f1_micro", "f1_macro"):
+        allowed = [bounds[name], *([half[name]] if half else [])]
+        assert any(low - 1e-9 <= line[f"test/{name}"] <= high + 1e-9 for low, high in allowed)
+        assert changed(run, f"test/{name}", max(high for _, high in allowed) + 0.01)
+        assert changed(run, f"test/{name}", min(low for low, _ in allowed) - 0.01)
+
+
+def test_bounds_of_ties_are_reached_by_some_order():
+    """Six images of one class and scores of two values, against every order of them, ties among them."""
+    targets = np.array([[1], [0], [1], [0], [1], [0]])
+    scores = np.array([[1.0], [1.0], [1.0], [0.0], [0.0], [0.0]])
+    orders = [
+        average_precision(np.array(tied)[:, None] + 10 * scores, targets)[0]
+        for tied in itertools.product((0.0, 0.3, 0.6), repeat=6)
+    ]
+    low, high = ranking_bounds(scores, targets, {})["map_total"]
+    assert (low, high) == (pytest.approx(100 * min(orders)), pytest.approx(100 * max(orders)))
 
 
 def test_a_sampled_image_that_was_changed_is_found(tmp_path):
@@ -191,14 +273,39 @@ def test_recorded_runs_agree(run_id):
     assert report.num_checks > 1300 or not run.array_epochs()
 
 
-def test_the_command_says_what_was_not_recomputed(tmp_path, capsys):
-    linear(tmp_path)
+def test_the_command_says_once_what_was_not_recomputed(tmp_path, capsys):
+    run = linear(tmp_path)
+    shutil.copytree(run.folder, tmp_path / "twin")
+    path = tmp_path / "twin" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"run_id": "twin"}))
     assert main(["runs", "verify", "--runs", str(tmp_path)]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("run: ")
-    assert said[0].endswith("values recomputed, agrees")
-    assert said[1].startswith("  not recomputed: ")
-    assert "ncm_ratio" in said[1]
+    assert re.fullmatch(r"run: agrees; \d+ values recomputed, in 1 of 1 epochs", said[0])
+    assert said[1] == said[0].replace("run:", "twin:")
+    assert said[2].startswith("not recomputed in run, twin: ")
+    assert "z: cdnv_directional_mean, nc1_pinv_shuffled, ncm_coverage" in said[2]
+    assert len(said) == 3
+
+
+def test_the_command_does_not_agree_where_nothing_was_checked(tmp_path, capsys):
+    with RunWriter.create(tmp_path, "bare", class_names=["a"], class_counts=[1]) as run:
+        run.log_epoch(0, {"test/map_total": 50.0})
+    assert main(["runs", "verify", "--runs", str(tmp_path)]) == 1
+    assert capsys.readouterr().out == "bare: nothing was checked, for none of its 1 epochs stored arrays\n"
+    linear(tmp_path)
+    assert main(["runs", "verify", "--runs", str(tmp_path)]) == 0
+    assert main(["runs", "verify", "--runs", str(tmp_path / "nowhere")]) == 1
+    assert "there are no runs in" in capsys.readouterr().err
+
+
+def test_an_epoch_without_a_metric_that_others_have_recomputed_names_it(tmp_path):
+    run = linear(tmp_path)
+    path = run.folder / "epochs" / "0000.safetensors"
+    arrays = load_file(path)
+    save_file({name: part for name, part in arrays.items() if name != "test.z/nc4_binary"}, path)
+    report = verify_run(RunStore(tmp_path).open("run"))
+    assert report.problems == []
+    assert "nc4_binary_positive" in report.unchecked["z"]
 
 
 def test_spaces_that_nobody_declared_are_those_that_some_line_names(tmp_path):

@@ -12,7 +12,6 @@ from mlcnc.metrics import (
     MultiplicityAccumulator,
     NearestClassAccumulator,
     ProjectedScatterAccumulator,
-    TagMeansAccumulator,
     angle_summary,
     between_directions,
     cdnv,
@@ -36,6 +35,7 @@ from mlcnc.metrics import (
     shuffled_cdnv,
     shuffled_nc1_per_class,
     shuffled_nc1_trace,
+    tag_average,
 )
 from tests.reference import collapse as reference
 
@@ -186,11 +186,10 @@ def test_decisions_multiplicity_and_tags(case, parts):
     levels.update(as_array(features), as_array(targets))
     share = levels.compute().share
     np.testing.assert_allclose(share, [reference.multiplicity_share(features, targets, c) for c in range(5)])
-    tags = TagMeansAccumulator(5, 11)
-    tags.update(as_array(features[:, 0] + 2.0), as_array(targets))
+    tags = tag_average(as_array(features[:, 0] + 2.0), as_array(targets))
     ratio, residual = reference.tag_average(features[:, 0] + 2.0, targets)
-    assert tags.compute().ratio == pytest.approx(ratio)
-    assert tags.compute().residual == pytest.approx(residual)
+    assert tags.ratio == pytest.approx(ratio)
+    assert tags.residual == pytest.approx(residual)
 
 
 def test_single_label_decisions(case, as_array):
@@ -209,6 +208,8 @@ def test_single_label_decisions(case, as_array):
     assert found.agreement == pytest.approx(np.mean(np.equal(chosen, nearest)))
     assert found.nearest_accuracy == pytest.approx(np.mean(np.equal(nearest, labels)))
     assert found.classifier_accuracy == pytest.approx(np.mean(np.equal(chosen, labels)))
+    other = torch.as_tensor(weight[:, :11].copy()), torch.as_tensor(bias)
+    assert classifier_agreement(as_array(rows), as_array(labels), statistics, *other) == found
 
 
 def test_the_shuffle_baseline_hangs_on_the_counts_alone():
@@ -306,7 +307,7 @@ def test_undefined_values_are_nan_with_a_reason():
     assert nc1_trace(statistics.class_means, statistics.variances) == np.inf
     assert debiased_cdnv(statistics.class_means, statistics.variances, statistics.class_counts).num_pairs == 0
     assert np.isnan(hyperspherical_uniformity(np.random.default_rng(0).normal(size=(5, 3))).log_energy_gap)
-    empty = TagMeansAccumulator(2, 3).compute()
+    empty = tag_average(np.zeros((0, 3)), np.zeros((0, 2)))
     assert np.isnan(empty.ratio)
     assert empty.num_usable_sets == 0
 
@@ -472,9 +473,8 @@ def test_the_tag_residual_keeps_its_digits_near_collapse():
     """Means of pairs 1e-9 off the line: 1 - cos^2 would be 0 or noise."""
     singles = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     pair = singles.sum(axis=0) + np.array([0.0, 0.0, 1e-9])
-    accumulator = TagMeansAccumulator(2, 3)
-    accumulator.update(np.vstack([singles, pair]), np.array([[1, 0], [0, 1], [1, 1]]))
-    assert accumulator.compute().residual == pytest.approx(1e-18 / 2, rel=1e-6)
+    found = tag_average(np.vstack([singles, pair]), np.array([[1, 0], [0, 1], [1, 1]]))
+    assert found.residual == pytest.approx(1e-18 / 2, rel=1e-6)
 
 
 def test_directions_that_are_equal_but_for_rounding_coincide():

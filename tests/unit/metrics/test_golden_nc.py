@@ -13,7 +13,6 @@ from mlcnc.metrics import (
     MultiplicityAccumulator,
     NearestClassAccumulator,
     ProjectedScatterAccumulator,
-    TagMeansAccumulator,
     angle_summary,
     between_directions,
     cdnv,
@@ -33,6 +32,7 @@ from mlcnc.metrics import (
     pairwise_cosines,
     positive_rows,
     self_duality,
+    tag_average,
 )
 
 
@@ -148,9 +148,7 @@ def multi_label_values(given, as_array, features, targets, statistics, weight):
     decided = nearest.compute()
     levels = MultiplicityAccumulator(statistics)
     levels.update(features, targets)
-    tags = TagMeansAccumulator(number, len(given["image_features"][0]))
-    tags.update(as_array(given["image_features"]), targets)
-    tag = tags.compute()
+    tag = tag_average(as_array(given["image_features"]), targets)
     return {
         "neg_means": statistics.negative_means,
         "nc4_pos_identity": decided.identity, "nc4_pos_identity_macro": decided.identity_macro,

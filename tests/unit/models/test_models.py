@@ -100,6 +100,37 @@ def test_positions_without_length_have_cosine_zero_and_no_gradient_through_it(si
     assert_close(positions.grad[:, 1], torch.einsum("bc,bcd->bd", attention[:, :, 1], upstream))
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.05])
+@pytest.mark.parametrize("which", ["positions", "label_embedding"])
+def test_gradients_beside_zero_are_bounded_and_those_elsewhere_untouched(which, temperature):
+    generator = torch.Generator().manual_seed(3)
+    parts = {
+        "positions": torch.randn(B, 4, D, generator=generator, dtype=torch.float64),
+        "label_embedding": torch.randn(C, D, generator=generator, dtype=torch.float64),
+    }
+    upstream = torch.randn(B, C, D, generator=generator, dtype=torch.float64)
+    whole = parts[which].clone()
+    row = whole[0, 1] if which == "positions" else whole[1]
+    row /= row.norm()
+    for norm in (0.0, 1e-300, 1e-12, 9e-9, 1.1e-8, 1e-7, 1e-6, 9.9e-5, 1e-4, 1e-3, 1.0):
+        given = {name: part.clone() for name, part in parts.items()}
+        own = given[which][0, 1] if which == "positions" else given[which][1]
+        own.copy_(norm * row)
+        given[which].requires_grad_()
+        attend_by_cosine(**given, temperature=temperature)[0].backward(upstream)
+        reach = sum(part.detach().norm() for part in (upstream, parts["positions"])) ** 2 / temperature
+        assert float(given[which].grad.abs().max()) <= 2e4 * float(reach)
+
+        def values(x, given=given):
+            return attend_by_cosine(**{**given, which: x}, temperature=temperature)[0]
+
+        if norm not in (9e-9, 1.1e-8, 1e-4):  # a step of 1e-9 would cross an edge there
+            assert torch.autograd.gradcheck(values, given[which], eps=1e-9, atol=3e-4, rtol=1e-3)
+        if norm >= 1e-4:
+            expected = equations.class_features(*(given[name].detach().numpy() for name in parts), temperature)
+            np.testing.assert_allclose(values(given[which]).detach().numpy(), expected, rtol=1e-9)
+
+
 def test_projection_equals_the_loop_and_is_safe_at_zero():
     layer = ClassProjection(C, D, P)
     features = torch.randn(B, C, D)

@@ -6,6 +6,7 @@ import http.server
 import os
 import pickle
 import threading
+import zipfile
 
 import pytest
 import torch
@@ -165,6 +166,14 @@ def test_damaged_files_are_one_sentence_each(tmp_path, resnet):
         assert str(tmp_path / name) in said
     assert "No such file" in sentence(WeightsUnavailableError, "resnet18", tmp_path / "absent.pth")
     assert "cannot be read" in sentence(WeightsUnavailableError, "resnet18", tmp_path)
+    os.mkfifo(tmp_path / "pipe.pth")
+    assert "no regular file" in sentence(WeightsUnavailableError, "resnet18", tmp_path / "pipe.pth")
+    with zipfile.ZipFile(tmp_path / "deep.pth", "w") as archive:
+        archive.writestr(
+            "archive/data.pkl", b"\x80\x02})" + b"\x85" * 3_000_000 + b"K\x01s."
+        )  # hashed, it ends Python
+        archive.writestr("archive/version", b"3\n")
+    assert "it is damaged" in sentence(WeightsUnavailableError, "resnet18", tmp_path / "deep.pth")
     torch.save({"epoch": 3}, tmp_path / "bare.pth")
     assert "no named tensors" in sentence(WeightsUnavailableError, "resnet18", tmp_path / "bare.pth")
 
