@@ -6,18 +6,18 @@ tree. Precedence: command line over file over preset.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from mlcnc.errors import ConfigError, nearest
+from mlcnc.errors import ConfigError, closest, counted
 from mlcnc.methods.settings import (
     LOSSES,
     METHODS,
+    MOST_SEED,
     LossSettings,
     MethodSettings,
     MLCNCSettings,
@@ -26,9 +26,6 @@ from mlcnc.methods.settings import (
     kind_of,
     method_settings,
 )
-
-MOST_SEED = 2**53 - 1
-"""The largest whole number that torch, NumPy, JSON and a browser all hold exactly."""
 
 
 def _whole_numbers(value: Any) -> Any:
@@ -253,8 +250,8 @@ class ExperimentConfig(Section):
             return None
         return (
             f"training.batch_size must give every batch of {self.method.title} at least {least} images with "
-            f"these settings, got {size} for {num_images} images an epoch, of which a batch has {smallest}; "
-            "give it another value, or more images"
+            f"these settings, got {size} for {counted(num_images, 'image')} an epoch, of which a batch has "
+            f"{smallest}; give it another value, or more images"
         )
 
 
@@ -269,8 +266,7 @@ def parse(tree: Mapping[str, Any]) -> ExperimentConfig:
         # by itself: the kinds are open to the outside, and each names its own settings
         given["method"] = method_settings(given.get("method", {}))
     except SectionError as error:
-        owner = f"the {'loss' if error.path else 'method'} {error.kind}"
-        problems = [_explain(item, ("method", *error.path), owner) for item in error.error.errors()]
+        problems = [_explain(item, ("method", *error.path), error.kind) for item in error.error.errors()]
         del given["method"]
     try:
         config = ExperimentConfig.model_validate(given)
@@ -296,29 +292,6 @@ def override(config: ExperimentConfig, changes: Mapping[str, Any]) -> Experiment
         7
     """
     return parse(_merged(config.model_dump(), changes))
-
-
-def read_file(path: str | Path) -> dict[str, Any]:
-    """Return the settings of a YAML or JSON file as a nested mapping; nothing is executed.
-
-    Raises:
-        ConfigError: the file is missing, is not YAML or JSON, or does not hold a mapping.
-    """
-    import yaml
-
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        tree = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except OSError as error:
-        raise ConfigError(f"config file {path} cannot be read: {error.strerror}") from None
-    except (ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"config file {path} is not valid YAML or JSON: {error}") from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise ConfigError(f"config file {path} must hold a mapping, got {type(tree).__name__}")
-    return tree
 
 
 def default_stem(config: ExperimentConfig) -> str:
@@ -400,26 +373,91 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         inner = result.get(key)
         if isinstance(value, Mapping):
             result[key] = _merged(inner if isinstance(inner, Mapping) else {}, value)
+        elif value is None and isinstance(inner, Mapping):
+            continue  # a section without settings, as a file has it where all of them are comments
         else:
             result[key] = value
     return result
 
 
-def _explain(item: Any, at: Sequence[str] = (), owner: str = "") -> str:
-    path = [*at, *(str(part) for part in item["loc"])]
+def kinds_having(path: Sequence[str]) -> list[str]:
+    """Return the methods, or the losses, that have a setting; empty where it is of neither.
+
+    Example:
+        >>> kinds_having(("method", "classification", "two_way_mean"))
+        ['two_way']
+    """
+    known: Mapping[str, type[Section]] = {}
+    if len(path) == 2 and path[0] == "method":
+        known = METHODS
+    elif len(path) == 3 and path[:2] == ("method", "classification"):
+        known = LOSSES
+    return [kind for kind, section in known.items() if path[-1] in section.model_fields]
+
+
+def _explain(item: Any, at: Sequence[str] = (), kind: str = "") -> str:
+    path = (*at, *(str(part) for part in item["loc"]))
     name = ".".join(path)
     if item["type"] == "extra_forbidden":
-        known = [".".join(leaf) for leaf, _ in leaf_fields()]
-        if owner and any(other == name or other.startswith(f"{name}.") for other in known):
-            return f"unknown setting {name!r} of {owner}: another one has it"
-        # where sections and settings of the first version went
-        moved = "method" if name == "loss" else f"method.{path[-1]}"
-        if not at and moved in ("method", *known):
-            return f"unknown setting {name!r}: it is {moved!r} now"
-        hint = nearest(name, known) or nearest(path[-1], [leaf.split(".")[-1] for leaf in known])
-        return f"unknown setting {name!r}{hint}"
+        return _unknown(path, at, kind)
+    if item["type"] == "model_type":
+        return f"{name} must be a section of settings, got {item['input']!r:.100}"
     message = str(item["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if item["type"] == "value_error":
         return f"{name}: {message}" if name else message
-    return f"{name}: {message}, got {item['input']!r:.200}"
+    return f"{name}: {message}, got {item['input']!r:.200}{_of_none(path)}"
+
+
+def _unknown(path: tuple[str, ...], at: Sequence[str], kind: str) -> str:
+    """Return that there is no such setting, and which one may be meant.
+
+    Args:
+        path: of the setting.
+        at: path of the method or the loss that was given it, empty for a setting that all methods share.
+        kind: of that method or loss.
+    """
+    said = f"unknown setting {'.'.join(path)!r}"
+    known = [leaf for leaf, _ in leaf_fields()]
+    if (parts := tuple(".".join(path).split("."))) in known and not at:
+        return f"{said}; write{_nesting(parts)}"
+    beside = {leaf[: len(path)] for leaf in known if leaf[: len(path) - 1] == path[:-1]}
+    if at:
+        what = "method" if len(at) == 1 else "loss"
+        said += f" of the {what} {kind}"
+        if having := kinds_having(path):
+            return f"{said}; leave it out, or take a {what} that has it: {', '.join(having)}"
+        section = (METHODS if len(at) == 1 else LOSSES)[kind]
+        beside = {(*at, field) for field in section.model_fields}
+    # where sections and settings of the first version went
+    elif (moved := ("method",) if path == ("loss",) else ("method", path[-1])) in (("method",), *known):
+        return f"{said}: it is {'.'.join(moved)!r} now, in a file{_nesting(moved)}"
+    # by last parts, for what stands before them makes all alike
+    meant = [leaf for leaf in known if leaf[-1] == path[-1] != "kind"]
+    for names in (beside, known):
+        near = closest(path[-1], sorted({leaf[-1] for leaf in names}))
+        meant = meant or [leaf for leaf in names if leaf[-1] == near]
+    if not meant:
+        return said
+    hint = f" (in a file:{_nesting(meant[0])})" if len(path) == 1 and meant[0][-1] == path[-1] else ""
+    return f"{said}; did you mean {' or '.join(map(_with_kinds, meant))}{hint}?"
+
+
+def _with_kinds(path: Sequence[str]) -> str:
+    having = kinds_having(path)
+    return repr(".".join(path)) + (f" (of {', '.join(having)})" if having else "")
+
+
+def _nesting(path: Sequence[str]) -> str:
+    """Return how a setting is written in a file, after a space."""
+    *sections, leaf = path
+    return f" {''.join(f'{part}: {{' for part in sections)}{leaf}: ...{'}' * len(sections)}"
+
+
+def _of_none(path: Sequence[str]) -> str:
+    """Return what ``none`` does as a value of a setting that may have it; follows a sentence."""
+    field = dict(leaf_fields()).get(tuple(path))
+    if field is None or type(None) not in get_args(field.annotation):
+        return ""
+    words = re.search(r"\bnone (?:is|means|takes|has|leaves|keeps|looks)\b[^;,]*", field.description or "")
+    return f"; {words[0]}" if words else "; none is a value too"

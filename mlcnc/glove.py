@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import codecs
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.errors import DataError
+from mlcnc.files.regular import regular_size
 
-MAX_LINE_BYTES = 1_000_000
-"""A longer line is no word and its numbers: the widest published vectors take 6,000 bytes."""
+MAX_BYTES = 16 * 2**30
+"""The largest published file of GloVe vectors is a third of this."""
+
+MAX_LINE_CHARACTERS = 200_000
+"""A longer line is no word and its numbers: the widest published vectors take 6,000."""
+
+# in this order: the mark of UTF-32 begins with that of UTF-16
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_PACKED = {
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "zip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+
+ADDRESS = "https://nlp.stanford.edu/data/glove.6B.zip"
+"""Pennington, Socher, Manning (2014), trained on Wikipedia 2014 and Gigaword 5; public domain (PDDL)."""
+DIMS = (50, 100, 200, 300)
+"""Numbers a word of the files in it."""
 
 
 def read_glove(path: str | Path, class_names: Sequence[str]) -> NDArray[np.float64]:
@@ -21,15 +49,16 @@ def read_glove(path: str | Path, class_names: Sequence[str]) -> NDArray[np.float
     several words, or one that splits into known words (``diningtable``), is the mean of their vectors.
 
     Args:
-        path: lines of a word and its numbers, separated by spaces. A first line of two whole numbers
-            (how many words, how many numbers) is passed over, and so are entries of several words.
+        path: lines of a word, or several, and its numbers, separated by spaces or tabs, in UTF-8, or UTF-16
+            with its mark. A first line of two whole numbers (how many words, how many numbers) is passed over.
+            Of a word that stands there twice the first line counts.
         class_names: C names.
 
     Returns:
         (C, d) float64.
 
     Raises:
-        DataError: the file is missing or damaged, or a name cannot be made of its words.
+        DataError: the file is missing or no such text, or a name cannot be made of its words.
     """
     known = _known_pieces(Path(path), _pieces(class_names))
     vectors = np.stack([_vector_of(name, known, path) for name in class_names])
@@ -41,44 +70,130 @@ def read_glove(path: str | Path, class_names: Sequence[str]) -> NDArray[np.float
     return vectors
 
 
+def glove_dim(path: str | Path) -> int:
+    """Return how many numbers a word has in a text file of word vectors; only its first lines are read.
+
+    Raises:
+        DataError: the file is missing or no such text.
+    """
+    _, dim, _ = next(_entries(Path(path)))
+    return dim
+
+
 def _known_pieces(path: Path, wanted: set[str]) -> dict[str, NDArray[np.float64]]:
     known: dict[str, NDArray[np.float64]] = {}
-    dim: int | None = None
-    try:
-        for number, line in _lines(path):
-            before = line.count(b" ")
-            if dim is None:
-                if number == 1 and before == 1 and all(part.isdigit() for part in line.split()):
-                    continue
-                dim = before
-            word = line[: line.find(b" ")].decode("utf-8").lower()
-            # "at name@domain.com" is an entry of the largest published file
-            if word not in wanted or before > dim:
-                continue
-            vector = np.array(line.split()[1:], dtype=np.float64)
-            if vector.shape != (dim,) or not np.isfinite(vector).all():
+    first_words = {word.split()[0] for word in wanted if word.split()}
+    for number, dim, line in _entries(path):
+        # most lines are of words that nobody asks for
+        if line.split(maxsplit=1)[0].lower() not in first_words:
+            continue
+        parts = _parts(line)
+        word = " ".join(parts[: max(1, len(parts) - dim)]).lower()
+        if word not in wanted:
+            given = parts[1:]
+            if parts[0].lower() in wanted and len(given) > dim and None not in map(_as_number, given):
                 raise DataError(
-                    f"{path}, line {number}: expected {dim} finite numbers after {word!r}, got {len(vector)}"
+                    f"{path}, line {number}: expected {dim} finite numbers after {parts[0].lower()!r}, got "
+                    f"{len(given)}"
                 )
-            known.setdefault(word, vector)
-    except OSError as error:
-        raise DataError(f"the GloVe file {path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise DataError(f"the GloVe file {path} is not word vectors as text: {error}") from None
+            continue
+        numbers = [_as_number(part) for part in parts[1:][-dim:]]
+        if len(numbers) != dim or None in numbers:
+            raise DataError(
+                f"{path}, line {number}: expected {dim} finite numbers after {word!r}, got "
+                f"{sum(one is not None for one in numbers)}"
+            )
+        known.setdefault(word, np.array(numbers, dtype=np.float64))
     return known
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    if path.exists() and not path.is_file():
-        raise DataError(f"the GloVe file {path} cannot be read: it is no regular file")
+def _entries(path: Path) -> Iterator[tuple[int, int, str]]:
+    """Yield number of the line, numbers a word has, and the line; neither a header nor empty lines.
+
+    Raises:
+        DataError: it cannot be read or its first entry is not a word and its numbers.
+    """
+    try:
+        with _opened(path) as stream:
+            declared, dim, number = None, 0, 0
+            while line := stream.readline(MAX_LINE_CHARACTERS):
+                number += 1
+                if len(line) == MAX_LINE_CHARACTERS:
+                    raise DataError(
+                        f"the GloVe file {path} is not word vectors as text: line {number} has no end"
+                    )
+                if not line.strip():
+                    continue
+                if not dim:
+                    parts = _parts(line)
+                    if declared is None and _is_header(parts):
+                        declared = int(parts[1])
+                        continue
+                    dim = _dim_of(parts, declared)
+                    if not dim:
+                        raise DataError(
+                            f"the GloVe file {path} is not word vectors as text: its first line (line {number})"
+                            " must be a word and its numbers, separated by spaces"
+                        )
+                yield number, dim, line
+            if not dim:
+                raise DataError(f"the GloVe file {path} holds no word and its numbers")
+    except UnicodeError as error:
+        raise DataError(
+            f"the GloVe file {path} is not word vectors as text in UTF-8 ({getattr(error, 'reason', error)}); "
+            "save it as UTF-8 text"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "this is no path"
+        raise DataError(f"the GloVe file {path!s:.200} cannot be read: {reason}") from None
+
+
+def _opened(path: Path) -> TextIO:
+    # a pipe would be waited for
+    size = regular_size(path)
+    if size > MAX_BYTES:
+        raise DataError(
+            f"the GloVe file {path} has {size // 2**30} GiB, and files of word vectors have at most "
+            f"{MAX_BYTES // 2**30}"
+        )
     with path.open("rb") as stream:
-        number = 0
-        while line := stream.readline(MAX_LINE_BYTES):
-            number += 1
-            if len(line) == MAX_LINE_BYTES:
-                raise DataError(f"the GloVe file {path} is not word vectors as text: line {number} has no end")
-            if stripped := line.strip():
-                yield number, stripped
+        start = stream.read(8)
+    packed = next((name for sign, name in _PACKED.items() if start.startswith(sign)), None)
+    if packed is not None:
+        raise DataError(
+            f"the GloVe file {path} is not word vectors as text: it is packed ({packed}), unpack it first"
+        )
+    encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8")
+    # lines end in \n, \r\n or \r, and in nothing else that Unicode takes for an end
+    return path.open(encoding=encoding, newline=None)
+
+
+def _parts(line: str) -> list[str]:
+    # not at every white space: published words hold some that is no separator
+    return [part for part in line.rstrip("\n").replace("\t", " ").split(" ") if part]
+
+
+def _is_header(parts: Sequence[str]) -> bool:
+    """Return whether a line is that of word2vec and fastText: how many words, how many numbers."""
+    return len(parts) == 2 and all(part.isdecimal() and len(part) < 16 for part in parts)
+
+
+def _dim_of(parts: Sequence[str], declared: int | None) -> int:
+    """Return how many numbers end the first entry, 0 where they are fewer than two or than a header says."""
+    dim = 0
+    while dim < len(parts) - 1 and _as_number(parts[-dim - 1]) is not None:
+        dim += 1
+    if declared is not None:
+        dim = declared if declared <= dim else 0
+    return dim if dim >= 2 else 0
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _pieces(class_names: Sequence[str]) -> set[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,28 +14,49 @@ from mlcnc.analysis.intervals import stored_scores
 from mlcnc.analysis.runs import BUCKETS, NOT_TRAINING, SELECTION_METRIC
 from mlcnc.analysis.settings import flattened
 from mlcnc.config import ExperimentConfig, override
-from mlcnc.errors import ConfigError
+from mlcnc.errors import ConfigError, nearest
 from mlcnc.methods.settings import LOSSES, METHODS
 from mlcnc.metrics import bootstrap_mean_differences
 from mlcnc.store import Run, RunStore
 
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+
+class Variant(NamedTuple):
+    """What is raced beside a method.
+
+    Attributes:
+        title: what is unusual of it.
+        meaning: a sentence without a full stop that explains it.
+        changes: nested settings.
+    """
+
+    title: str
+    meaning: str
+    changes: dict[str, Any]
+
+
+VARIANTS: dict[str, Variant] = {
     **{
-        f"mlc_nc+{loss}": (f"{LOSSES[loss].title} loss", {"method": {"classification": {"kind": loss}}})
+        f"mlc_nc+{loss}": Variant(
+            f"{LOSSES[loss].title} loss",
+            f"MLC-NC with the {LOSSES[loss].title} loss in place of its two-way loss",
+            {"method": {"classification": {"kind": loss}}},
+        )
         for loss in ("asl", "db_focal", "mfm")
     },
-    "mlc_nc+alpha50": (
+    "mlc_nc+alpha50": Variant(
         "alpha 50, dropout 0.3",
+        "MLC-NC with the weight of alignment and the dropout of attention that were the best on the validation "
+        "images of voc07-lt, in place of 0.5 and 0.1",
         {"method": {"alignment_weight": 50.0, "dropout": 0.3}},
     ),
-    "erm+block": (
+    "erm+block": Variant(
         "last block trained",
+        "ERM that trains the last block of the backbone too, as methods of two branches do; where the backbone "
+        "is frozen",
         {"model": {"trained_blocks": 1}, "training": {"backbone_lr_factor": 0.1}},
     ),
 }
-"""What is raced beside every method: MLC-NC with the losses of Table 2's methods in place of its own, and as it
-was chosen on validation for voc07-lt; where the backbone is frozen, ERM with the block that methods of two
-branches train."""
+"""What is raced beside every method, by key."""
 
 REFERENCES = ("ERM", "MLC-NC")
 """Entries from which the differences of all others are taken."""
@@ -95,12 +116,15 @@ def entries(names: Sequence[str] = (), *, frozen: bool = True) -> list[Entry]:
         ConfigError: there is no such entry.
     """
     every = [Entry(settings.title, kind) for kind, settings in METHODS.items()]
-    for key, (what, changes) in VARIANTS.items():
-        if frozen or "model" not in changes:
-            every.append(Entry(f"{METHODS[key.partition('+')[0]].title}, {what}", key, changes))
+    for key, variant in VARIANTS.items():
+        if frozen or "model" not in variant.changes:
+            title = f"{METHODS[key.partition('+')[0]].title}, {variant.title}"
+            every.append(Entry(title, key, variant.changes))
     known = {entry.key: entry for entry in every}
     if wrong := [name for name in names if name not in known]:
-        raise ConfigError(f"--methods must be of {', '.join(known)}, got {wrong[0]!r}")
+        raise ConfigError(
+            f"--methods must be of {', '.join(known)}, got {wrong[0]!r}{nearest(wrong[0], known)}"
+        )
     return [entry for key, entry in known.items() if not names or key in names]
 
 
@@ -287,6 +311,11 @@ def table(
                     for name, found in differences[tree["name"]].items()
                 }
     return {"dataset": dataset, "rates": list(rates), "seeds": list(seeds), "methods": done}
+
+
+def legend(keys: Iterable[str]) -> list[str]:
+    """Return a sentence for each key of a variant, which says what it is; none for the methods themselves."""
+    return [f"{VARIANTS[key].title}: {VARIANTS[key].meaning}." for key in keys if key in VARIANTS]
 
 
 def spreads(method: Mapping[str, Any]) -> dict[str, Spread]:

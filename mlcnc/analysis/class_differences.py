@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlcnc.analysis.geometry import bucket_of
 from mlcnc.analysis.intervals import stored_scores
+from mlcnc.errors import counted
 from mlcnc.metrics import bootstrap_difference
 from mlcnc.store import Run
 
@@ -162,19 +163,19 @@ def class_difference_sentence(record: ClassDifferences, first: str, second: str)
 
     def of(index: int) -> str:
         return (
-            f"{record.class_names[index]} ({record.buckets[index]}, {record.train_counts[index]} training "
-            f"images, {difference[index]:+.1f})"
+            f"{record.class_names[index]} ({record.buckets[index]}, "
+            f"{counted(record.train_counts[index], 'training image')}, {difference[index]:+.1f})"
         )
 
     if max(record.first_runs, record.second_runs) == 1:
         behind = "One run each: seeds move single classes by points."
     else:
-        behind = f"Means of {record.first_runs} and {record.second_runs} runs."
+        behind = f"Means of {record.first_runs} and {counted(record.second_runs, 'run')}."
     if record.low is not None and record.high is not None:
         apart = int(((record.low > 0) | (record.high < 0)).sum())
         chance = f"about {0.05 * len(defined):.1f} would by chance alone"
         behind = f"In {apart} of them the 95 % interval by test image excludes 0 ({chance}). {behind}"
     return (
-        f"{first} minus {second}: higher AP in {wins} of {len(defined)} classes; "
+        f"{first} minus {second}: higher AP in {wins} of {counted(len(defined), 'class', 'classes')}; "
         f"most on {of(int(most))}, least on {of(int(least))}. {behind}"
     )

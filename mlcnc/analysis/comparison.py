@@ -71,6 +71,17 @@ class SeedGroup:
     nc1_tail_share: Spread
 
     @property
+    def finished(self) -> SeedGroup | None:
+        """The same with its finished runs alone; None where none has finished."""
+        rows = [row for row in self.rows if row.state == "finished"]
+        return SeedGroup.of(rows, self.name, self.recipe, self.repeats) if rows else None
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """For how many epochs its runs are planned, else logged, ascending."""
+        return tuple(sorted({row.num_epochs or row.num_logged for row in self.rows}))
+
+    @property
     def num_seeds(self) -> int:
         """Number of distinct seeds among the finished runs; finished runs that name no seed count each."""
         seeds = [row.seed for row in self.rows if row.state == "finished"]
@@ -195,33 +206,60 @@ def spread(values: Sequence[float]) -> Spread:
 def verdict(groups: Sequence[SeedGroup], bucket: str = "total") -> str:
     """Return what the runs say about who leads in one bucket, and whether the seeds support it.
 
-    Groups are compared within one data set only. The order counts as supported where the leader's
-    worst seed is above the runner-up's best one and both have three finished seeds or more.
+    Finished runs are compared, within one data set only. The order counts as supported where both recipes
+    were trained for the same number of epochs, the leader's worst seed is above the runner-up's best one, and
+    both have three finished seeds or more.
     """
     usable = [group for group in groups if group.map_percent[bucket].num_runs]
     if not usable:
         return "No run has a test mAP yet."
     sentences = []
     for dataset in dict.fromkeys(group.dataset for group in usable):
+        own = [group for group in usable if group.dataset == dataset]
         ranked = sorted(
-            (group for group in usable if group.dataset == dataset),
+            (group for group in finished_groups(own) if group.map_percent[bucket].num_runs),
             key=lambda group: -group.map_percent[bucket].mean,
         )
-        sentences.append(_verdict_of(dataset, ranked, bucket))
+        sentences.append(f"{dataset}: {_verdict_of(ranked, bucket) if ranked else _so_far(own, bucket)}")
     return " ".join(sentences)
 
 
-def _verdict_of(dataset: str, ranked: Sequence[SeedGroup], bucket: str) -> str:
+def finished_groups(groups: Sequence[SeedGroup]) -> list[SeedGroup]:
+    """Return the groups with their finished runs alone, without those that have none."""
+    return [found for group in groups if (found := group.finished) is not None]
+
+
+def lengths_words(groups: Sequence[SeedGroup]) -> str:
+    """Return for how many epochs runs were trained where they differ, e.g. ``2 to 40 epochs``; else nothing."""
+    lengths = sorted({length for group in groups for length in group.lengths})
+    return "" if len(lengths) < 2 else f"{lengths[0]} to {lengths[-1]} epochs"
+
+
+def _verdict_of(ranked: Sequence[SeedGroup], bucket: str) -> str:
     best = ranked[0]
     first = best.map_percent[bucket]
-    start = f"{dataset}: {best.name} has the highest {bucket} mAP, {first.text}"
     if len(ranked) == 1:
-        return f"{dataset}: {best.name} reaches a {bucket} mAP of {first.text}."
+        return f"{best.name} reaches a {bucket} mAP of {first.text}; no other recipe has finished."
     runner = ranked[1]
     second = runner.map_percent[bucket]
-    start += f", before {runner.name}, {second.text}"
+    start = f"{best.name} has the highest {bucket} mAP, {first.text}, before {runner.name}, {second.text}"
+    if lengths_words([best, runner]):
+        own, others = (" or ".join(map(str, group.lengths)) for group in (best, runner))
+        return f"{start}; trained for {own} and {others} epochs, so this order is not one of methods."
+    if lengths := lengths_words(ranked):
+        start += f" (of finished runs of {lengths})"
     if min(first.num_runs, second.num_runs, best.num_seeds, runner.num_seeds) < 3:
         return f"{start}; fewer than three finished seeds of one of them, so this order is not evidence."
     if first.low > second.high:
         return f"{start}; every seed of the first is above every seed of the second."
     return f"{start}; their seeds overlap, so this order is not supported."
+
+
+def _so_far(groups: Sequence[SeedGroup], bucket: str) -> str:
+    """Return how far the longest run has come where none has finished."""
+    rows = [row for group in groups for row in group.rows if np.isfinite(row.map_percent[bucket])]
+    longest = max(rows, key=lambda row: row.num_logged)
+    return (
+        f"no run has finished; {longest.name} has a {bucket} mAP of {longest.map_percent[bucket]:.1f} after "
+        f"{longest.num_logged} of {longest.num_epochs or '?'} epochs."
+    )

@@ -1,18 +1,21 @@
-"""Reading anyone's features from a file, safely: nothing in it is executed."""
+"""Reading anyone's features from a file, safely: nothing in it is executed, nothing of it fills the memory."""
 
 from __future__ import annotations
 
-import warnings
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
+from mlcnc.analysis.class_names import MOST_CLASSES, checked_class_names
+from mlcnc.analysis.tensor_files import open_tensors, understood
 from mlcnc.errors import DataError
+from mlcnc.files.regular import regular_size
+from mlcnc.terminal_text import one_line
 
 KEYS = {
     "features": ("features", "class_features", "embeddings", "x"),
@@ -23,6 +26,13 @@ KEYS = {
     "class_names": ("class_names", "names"),
 }
 """Arrays a file may hold, and other names they are known by."""
+
+
+MOST_VALUE = 1e18
+"""Beyond it the products that runs store as float32 are infinite."""
+
+FREELY_BYTES, BYTES_PER_BYTE = 400 * 2**20, 32
+"""Memory that any file may take, and for each byte of it beyond: packed zeros take a thousand."""
 
 
 @dataclass(frozen=True)
@@ -53,131 +63,165 @@ def read_features(path: str | Path) -> FeatureFile:
 
     The file holds ``features`` (N, d) or (N, C, d) and ``targets``: (N, C) of 0 and 1, or (N,) class
     indices. It may hold ``classifier_weight`` (C, d), ``classifier_bias`` (C,), ``scores`` (N, C) and,
-    in .npz and .pt, ``class_names``. A .pt file is a dict of tensors, read with ``weights_only``.
+    in .npz and .pt, ``class_names``. A .pt file is a dict of tensors, or of lists of them, one a batch.
+    Numbers are of any real dtype and byte order; those NumPy does not have become float32.
 
     Raises:
-        DataError: the file is missing, of another kind or damaged, or its arrays do not fit.
+        DataError: the file is missing, of another kind or damaged, its arrays do not fit, or they take more
+            memory than a file of its size should, or than is free; always one line.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"there is no file {path}")
-    readers = {".npz": _read_npz, ".safetensors": _read_safetensors, ".pt": _read_pt, ".pth": _read_pt}
-    if path.suffix not in readers:
-        ending = path.suffix or "no ending"
-        raise DataError(f"{path.name} must end in .npz, .safetensors or .pt, got {ending!r}")
-    found = readers[path.suffix](path)
-    arrays = {key: _first(found, names) for key, names in KEYS.items()}
-    features, targets = arrays["features"], arrays["targets"]
-    if features is None or targets is None:
-        missing = "features" if features is None else "targets"
-        raise DataError(f"{path.name} has no array {missing}; it has {', '.join(sorted(found)) or 'none'}")
-    if features.ndim not in (2, 3) or features.dtype.kind not in "fiu":
-        raise DataError(f"features must be numbers of shape (N, d) or (N, C, d), got {features.shape}")
-    names = arrays["class_names"]
-    targets, single = _as_targets(features, targets, arrays["classifier_weight"], names)
-    number = targets.shape[1]
-    if number < 2:
-        raise DataError(f"targets must have two classes or more, got {number}: one class has no geometry")
-    _check(path, arrays, features, number)
+    try:
+        return _read(Path(path))
+    except DataError as error:
+        # names in the file, and its own, may hold anything
+        raise DataError(one_line(error)) from None
+
+
+def _read(path: Path) -> FeatureFile:
+    size = _size_of(path)
+    file = open_tensors(path)
+    chosen = {key: next((name for name in names if name in file.names), None) for key, names in KEYS.items()}
+    for key in ("features", "targets"):
+        if chosen[key] is None:
+            some = ", ".join(f"{name:.60}" for name in sorted(file.names)[:20])
+            raise DataError(f"{path.name} has no array {key}; it has {some or 'none'}")
+    with understood(path):
+        stored = {key: file.stored(name) for key, name in chosen.items() if name is not None}
+        _require_room(path, size, sum(one.num_bytes for one in stored.values()))
+        values = {key: one.load() for key, one in stored.items()}
+        names = checked_class_names(values.pop("class_names")) if "class_names" in values else None
+        arrays = {key: _as_numbers(key, value) for key, value in values.items()}
+    features, weight = arrays["features"], arrays.get("classifier_weight")
+    if features.ndim not in (2, 3) or 0 in features.shape:
+        raise DataError(
+            f"features must be numbers of shape (N, d) or (N, C, d), of one image or more, got {features.shape}"
+        )
+    number = _num_classes(arrays, names)
+    # the targets of all classes, the angles of all pairs of them, and the means that metrics keep
+    _require_room(
+        path,
+        size,
+        8 * (features.size + 5 * len(features) * number + 10 * number**2 + 10 * number * features.shape[-1]),
+    )
+    targets, single = _as_targets(arrays["targets"], number)
+    _check(path, arrays, names, number)
     return FeatureFile(
         features=features if features.dtype.kind == "f" else features.astype(np.float64),
         targets=targets,
         single_label=single,
-        classifier_weight=arrays["classifier_weight"],
-        classifier_bias=arrays["classifier_bias"],
-        scores=arrays["scores"],
-        class_names=tuple(str(name) for name in names)
-        if names is not None
-        else tuple(f"class {index}" for index in range(number)),
+        classifier_weight=weight,
+        classifier_bias=arrays.get("classifier_bias"),
+        scores=arrays.get("scores"),
+        class_names=names or tuple(f"class {index}" for index in range(number)),
     )
 
 
-def _as_targets(
-    features: NDArray[Any],
-    targets: NDArray[Any],
-    weight: NDArray[Any] | None,
-    names: NDArray[Any] | None,
-) -> tuple[NDArray[np.uint8], bool]:
+def _size_of(path: Path) -> int:
+    try:
+        return regular_size(path)
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "this is no path"
+        raise DataError(f"the file {path!s:.200} cannot be read: {reason}") from None
+
+
+def _require_room(path: Path, size: int, needed: int) -> None:
+    """Refuse what would take more memory than a file of this size should, or than the machine has free.
+
+    Raises:
+        DataError: with both numbers.
+    """
+    for room, whose in (
+        (FREELY_BYTES + BYTES_PER_BYTE * size, "a file of its size may take"),
+        (psutil.virtual_memory().available, "this machine has free"),
+    ):
+        if needed > room:
+            raise DataError(
+                f"{path.name} would take {needed / 1e9:.3g} GB of memory, and {whose} {room / 1e9:.3g} GB"
+            )
+
+
+def _as_numbers(key: str, value: Any) -> NDArray[Any]:
+    """Return an array of native byte order; lists become float64, and tensors in a list one array.
+
+    Raises:
+        DataError: it is no array of real numbers, or one is so large that sums of squares lose it.
+    """
+    try:
+        if isinstance(value, list) and value and isinstance(value[0], np.ndarray):
+            # one a batch, of which the last is often smaller; or one an image
+            is_row = value[0].ndim == (0 if key in ("targets", "classifier_bias") else 1)
+            value = np.stack(value) if is_row else np.concatenate(value)
+        array = value if isinstance(value, np.ndarray) else np.asarray(value, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError):
+        raise DataError(
+            f"{key} must be an array, tensors that can be joined along their first axis, or lists of "
+            "numbers of equal lengths"
+        ) from None
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{key} must be real numbers, got {array.dtype!s:.60}")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype(np.float64)
+    if key != "targets" and array.size and not (array.min() >= -MOST_VALUE and array.max() <= MOST_VALUE):
+        raise DataError(
+            f"{key} must be finite and within -{MOST_VALUE:g} and {MOST_VALUE:g}, got {array.min():g} to "
+            f"{array.max():g}; did the training diverge?"
+        )
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _num_classes(arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...] | None) -> int:
+    """Return C, which class indices alone do not say where the last classes have no image."""
+    features, targets, weight = arrays["features"], arrays["targets"], arrays.get("classifier_weight")
+    if targets.ndim not in (1, 2):
+        raise DataError(f"targets must have shape (N, C) or (N,), got {targets.shape}")
     if len(targets) != len(features):
         raise DataError(f"targets must have {len(features)} rows like features, got {len(targets)}")
-    if targets.ndim == 1:
-        if targets.dtype.kind == "f" and np.isfinite(targets).all() and (targets == np.floor(targets)).all():
-            targets = targets.astype(np.int64)  # class indices that were saved as floats
-        if targets.dtype.kind not in "iu" or (len(targets) and targets.min() < 0):
+    if targets.ndim == 2:
+        number = targets.shape[1]
+    else:
+        whole = targets.dtype.kind in "iuf" and bool(
+            (np.isfinite(targets) & (targets == np.floor(targets))).all()
+        )
+        if not whole or targets.min() < 0:
             raise DataError("targets of shape (N,) must be class indices from 0, got other numbers")
-        number = int(targets.max()) + 1 if len(targets) else 0
+        number = max(int(targets.max()) + 1, len(names or ()), 0 if weight is None else len(weight))
         number = max(number, features.shape[1] if features.ndim == 3 else 0)
-        number = max(number, 0 if weight is None else len(weight), 0 if names is None else len(names))
+    if number < 2:
+        raise DataError(
+            f"targets must have two classes or more, got {number}: one class has no geometry, and class "
+            "indices have shape (N,)"
+        )
+    if number > MOST_CLASSES:
+        raise DataError(f"targets must have at most {MOST_CLASSES} classes, got {number:.7g}")
+    return number
+
+
+def _as_targets(targets: NDArray[Any], number: int) -> tuple[NDArray[np.uint8], bool]:
+    if targets.ndim == 1:
         table = np.zeros((len(targets), number), dtype=np.uint8)
-        table[np.arange(len(targets)), targets] = 1
+        table[np.arange(len(targets)), targets.astype(np.int64)] = 1
         return table, True
-    if targets.ndim != 2:
-        raise DataError(f"targets must have shape (N, C) or (N,), got {targets.shape}")
-    if not np.isin(targets, (0, 1)).all():
+    if not ((targets == 0) | (targets == 1)).all():
         raise DataError("targets of shape (N, C) must be 0 or 1; give class indices as shape (N,)")
-    return targets.astype(np.uint8), bool((targets.sum(axis=1) == 1).all())
+    table = targets.astype(np.uint8)
+    return table, bool((table.sum(axis=1) == 1).all())
 
 
-def _check(path: Path, arrays: Mapping[str, NDArray[Any] | None], features: NDArray[Any], number: int) -> None:
+def _check(path: Path, arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...] | None, number: int) -> None:
+    features = arrays["features"]
     expected: dict[str, tuple[int, ...]] = {
         "classifier_bias": (number,),
         "scores": (len(features), number),
-        "class_names": (number,),
     }
     if features.ndim == 2:
         expected["classifier_weight"] = (number, features.shape[1])
     elif features.shape[1] != number:
         raise DataError(f"features must have {number} classes like targets, got shape {features.shape}")
     for key, shape in expected.items():
-        array = arrays[key]
+        array = arrays.get(key)
         if array is not None and array.shape != shape:
             raise DataError(f"{key} in {path.name} must have shape {shape}, got {array.shape}")
-
-
-def _first(found: Mapping[str, NDArray[Any]], names: Sequence[str]) -> NDArray[Any] | None:
-    return next((found[name] for name in names if name in found), None)
-
-
-def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as stream:
-            return {name: stream[name] for name in stream.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path.name} cannot be read as .npz: {error}") from None
-
-
-def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return dict(load_file(path))
-    except (OSError, SafetensorError, ValueError) as error:
-        raise DataError(f"{path.name} cannot be read as .safetensors: {error}") from None
-
-
-def _read_pt(path: Path) -> dict[str, NDArray[Any]]:
-    import pickle
-
-    import torch
-
-    try:
-        with warnings.catch_warnings():
-            # about pickle protocols; what it refuses to load is an error of its own
-            warnings.simplefilter("ignore", UserWarning)
-            tree = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            f"{path.name} cannot be read safely as .pt ({first}); save a dict of tensors with torch.save"
-        ) from None
-    if not isinstance(tree, dict):
-        raise DataError(f"{path.name} must hold a dict of tensors, got {type(tree).__name__}")
-    found: dict[str, NDArray[Any]] = {}
-    for name, value in tree.items():
-        if isinstance(value, torch.Tensor):
-            value = value.detach()
-            found[str(name)] = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
-        elif isinstance(value, (list, tuple)):
-            found[str(name)] = np.asarray(value)
-    return found
+    if names is not None and len(names) != number:
+        raise DataError(f"class_names in {path.name} must be {number} like the classes, got {len(names)}")

@@ -86,6 +86,8 @@ def analyse_features(
     """
     try:
         return _analysed(file, groups, split)
+    except MemoryError:
+        raise DataError("the features cannot be measured: there is not enough memory") from None
     except ValueError as error:
         raise DataError(str(error)) from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mlcnc.analysis.comparison import SeedGroup, Spread
+from mlcnc.analysis.comparison import SeedGroup, Spread, finished_groups, lengths_words
 from mlcnc.analysis.runs import BUCKETS, FIRST_SPACE, RunRow, is_number
 
 MIN_SEEDS = 3
@@ -20,9 +20,10 @@ class Lead:
         first: the recipe with the best mean.
         second: the next one, or None where no other logged it.
         value: its spread over seeds.
-        is_decided: whether both have three finished seeds or more and every seed of the first is better than
-            every one of the second.
+        is_decided: whether both have three finished seeds or more of one length, and every seed of the first
+            is better than every one of the second.
         has_seeds: whether both have three finished seeds or more.
+        is_one_length: whether both were trained for the same number of epochs.
     """
 
     quantity: str
@@ -31,6 +32,7 @@ class Lead:
     value: Spread
     is_decided: bool
     has_seeds: bool
+    is_one_length: bool = True
 
 
 def main_dataset(rows: Sequence[RunRow]) -> str | None:
@@ -40,10 +42,11 @@ def main_dataset(rows: Sequence[RunRow]) -> str | None:
 
 
 def best_runs(rows: Sequence[RunRow], dataset: str | None) -> dict[str, RunRow | None]:
-    """Return by bucket the single run of a data set with the highest test mAP, None where none logged it."""
+    """Return by bucket the finished run of a data set with the highest test mAP, None where none logged it."""
     found: dict[str, RunRow | None] = {}
+    finished = [row for row in rows if row.dataset == dataset and row.state == "finished"]
     for bucket in BUCKETS:
-        usable = [row for row in rows if row.dataset == dataset and is_number(row.map_percent[bucket])]
+        usable = [row for row in finished if is_number(row.map_percent[bucket])]
         found[bucket] = max(usable, key=lambda row: row.map_percent[bucket], default=None)
     return found
 
@@ -55,7 +58,9 @@ def state_counts(rows: Sequence[RunRow]) -> dict[str, int]:
 
 
 def leads(groups: Sequence[SeedGroup]) -> list[Lead]:
-    """Return the leader in mAP by bucket, smallest angle and tail NC1; what nobody logged is left out.
+    """Return the leader of finished runs in mAP by bucket, smallest angle and tail NC1.
+
+    What nobody logged is left out.
 
     Args:
         groups: recipes of one data set; more make the comparison meaningless.
@@ -69,6 +74,7 @@ def leads(groups: Sequence[SeedGroup]) -> list[Lead]:
     def percent_in(bucket: str) -> Callable[[SeedGroup], Spread]:
         return lambda group: group.map_percent[bucket]
 
+    groups = finished_groups(groups)
     found = [_lead(groups, f"{bucket} mAP", percent_in(bucket)) for bucket in BUCKETS]
     alike = in_one_space(groups)
     found.append(_lead(alike, "smallest angle", lambda group: group.angle_min))
@@ -89,19 +95,22 @@ def in_one_space(groups: Sequence[SeedGroup]) -> list[SeedGroup]:
 def geometry_sentence(groups: Sequence[SeedGroup]) -> str:
     """Return whose closest class means are furthest apart, and whose tail NC1 is lowest, in one space.
 
-    Empty where no run of the data set logged either.
+    Of finished runs; of a single recipe without a superlative. Empty where none of the data set logged either.
     """
     by_name = {lead.quantity: lead for lead in leads(groups)}
+    groups = finished_groups(groups)
     parts = []
     if (angle := by_name.get("smallest angle")) is not None:
+        most = "furthest apart, " if angle.second is not None else ""
         parts.append(
-            f"{angle.first.name} keeps its two closest class means furthest apart, "
-            f"{angle.value.written(1, '°')}"
+            f"{angle.first.name} keeps its two closest class means {most}{angle.value.written(1, '°')}"
+            f"{'' if most else ' apart'}"
         )
     if (tail := by_name.get("tail NC1")) is not None:
-        who = "it" if angle is not None and angle.first is tail.first else tail.first.name
+        who = "it" if angle is not None and angle.first.name == tail.first.name else tail.first.name
         parts.append(
-            f"{who} has the lowest tail NC1, {tail.value.written(3)} of its label-shuffle baseline "
+            f"{who} has {'a' if tail.second is None else 'the lowest'} tail NC1"
+            f"{' of' if tail.second is None else ','} {tail.value.written(3)} of its label-shuffle baseline "
             "(1 is chance)"
         )
     if not parts:
@@ -128,9 +137,15 @@ def undecided_sentence(groups: Sequence[SeedGroup]) -> str:
     compared = [lead for lead in leads(groups) if lead.second is not None]
     if not compared:
         return ""
-    few = [lead.quantity for lead in compared if not lead.has_seeds]
-    overlap = [lead.quantity for lead in compared if lead.has_seeds and not lead.is_decided]
+    alike = [lead for lead in compared if lead.is_one_length]
+    unlike = [lead.quantity for lead in compared if not lead.is_one_length]
+    few = [lead.quantity for lead in alike if not lead.has_seeds]
+    overlap = [lead.quantity for lead in alike if lead.has_seeds and not lead.is_decided]
     reasons = []
+    if unlike:
+        reasons.append(
+            f"{_listed(unlike)} (the first two recipes were trained for different numbers of epochs)"
+        )
     if overlap:
         reasons.append(f"{_listed(overlap)} (seeds of the first two recipes overlap)")
     if few:
@@ -153,7 +168,10 @@ def _lead(
     second = value(ranked[1])
     has_seeds = min(_num_seeds(ranked[0], first), _num_seeds(ranked[1], second)) >= MIN_SEEDS
     apart = first.high < second.low if lowest else first.low > second.high
-    return Lead(quantity, ranked[0], ranked[1], first, has_seeds and apart, has_seeds)
+    is_one_length = not lengths_words(ranked[:2])
+    return Lead(
+        quantity, ranked[0], ranked[1], first, has_seeds and apart and is_one_length, has_seeds, is_one_length
+    )
 
 
 def _listed(words: Sequence[str]) -> str:

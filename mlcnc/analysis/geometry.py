@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.analysis.statistics import stored_statistics
+from mlcnc.errors import counted
 from mlcnc.etf import optimal_angle_degrees, optimal_cosine
 from mlcnc.metrics.geometry import (
     CENTRINGS,
@@ -41,6 +42,7 @@ __all__ = [
     "bucket_of",
     "class_mean_angles",
     "closest_pairs",
+    "etf_words",
     "geometry_sentence",
     "gram_angles",
 ]
@@ -179,13 +181,20 @@ def geometry_sentence(record: AngleRecord) -> str:
     counts = ""
     if record.num_features is not None:
         own = [record.num_features[index] for index in summary.closest_pair]
-        counts = f" (from {own[0]} and {own[1]} features)"
+        counts = f" (from {own[0]} and {counted(own[1], 'feature')})"
     least = f"at best about {record.std_floor:.1f}° here" if record.std_floor > 0 else "ETF: 0°"
     return (
         f"{summary.num_classes} classes: the closest pair, {first} and {second}{counts}, is "
         f"{summary.minimum:.1f}° apart where an ETF has {record.optimum:.1f}°; angles spread by "
         f"{summary.std:.1f}° ({least}), mean {summary.mean:.1f}°."
     )
+
+
+def etf_words(record: AngleRecord) -> str:
+    """Return what the angles are to be compared with."""
+    if np.isnan(record.optimum):
+        return "one class has no angle"
+    return f"an ETF has {record.optimum:.1f}° everywhere"
 
 
 def bucket_of(run: Run) -> dict[int, str]:
@@ -228,7 +237,7 @@ def _record(
 
 
 def _angle_std_floor(num_classes: int, dim: int) -> float:
-    if num_classes < 2:
+    if num_classes < 3:  # two classes have one angle, of 180 degrees
         return 0.0
     # d angle / d cos = -1/sin, at the ETF's angle
     slope = 1.0 / np.sqrt(1.0 - optimal_cosine(num_classes) ** 2)

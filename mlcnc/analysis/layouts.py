@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlcnc.analysis.geometry import bucket_of
 from mlcnc.analysis.pictures import SPLITS
-from mlcnc.errors import ConfigError, RunFormatError
+from mlcnc.errors import RunFormatError, counted
 from mlcnc.store import Run
 
 METHODS = ("pca", "umap")
@@ -221,7 +221,7 @@ def umap_layout(run: Run, space: str) -> Layout | None:
         space=space,
         coordinates=stored.coordinates,
         epochs=stored.epochs,
-        words=f"UMAP aligned over {len(stored.epochs)} epochs, n_neighbors {neighbours}, "
+        words=f"UMAP aligned over {counted(len(stored.epochs), 'epoch')}, n_neighbors {neighbours}, "
         f"{stored.parameters.get('metric', '?')} distance, seed {stored.seed}",
     )
 
@@ -236,63 +236,3 @@ def layout_command(run: Run, space: str) -> str:
     folder = run.folder.parent
     place = "" if folder.name == "runs" else f" --runs {folder}"
     return f"mlcnc layout {run.run_id} --space {space}{place}"
-
-
-def aligned_frames(
-    run: Run, space: str | None, *, neighbours: int, seed: int
-) -> tuple[str, list[int], list[NDArray[np.float32]]]:
-    """Return space, epochs and features that an aligned layout is computed from, everything checked.
-
-    Args:
-        run: of which.
-        space: of the features; None takes that of :func:`first_space`.
-        neighbours, seed: of the layout.
-
-    Raises:
-        ConfigError: a parameter is out of range for the run, or the run stored too few samples.
-        RunFormatError: a file is damaged.
-    """
-    known = [item.name for item in run.spaces]
-    if space is not None and space not in known:
-        raise ConfigError(
-            f"--space must be one of {', '.join(known) or 'none'}, the spaces of {run.run_id}, got {space!r}"
-        )
-    space = space or first_space(run) or "features"
-    if not 0 <= seed < 2**32:
-        raise ConfigError(f"--seed must be from 0 to 4294967295, got {seed}")
-    epochs = sample_epochs(run, space)
-    table = sample_table(run)
-    if not epochs or table is None:
-        raise ConfigError(
-            f"run {run.run_id} stored no samples of {space}; train with --training.arrays_every 5 and "
-            "--training.num_sample_pairs 400 to keep some"
-        )
-    number = len(table.split)
-    if number < 4:
-        raise ConfigError(f"run {run.run_id} has {number} samples; a layout needs at least 4")
-    if not 2 <= neighbours < number:
-        raise ConfigError(
-            f"--neighbours must be from 2 to {number - 1}, below the {number} samples of run {run.run_id}, "
-            f"got {neighbours}"
-        )
-    frames = [sample_features(run, epoch, space) for epoch in epochs]
-    if any(len(frame) != number for frame in frames):
-        raise RunFormatError(f"the epochs of run {run.run_id} hold other numbers of samples than its table")
-    return space, epochs, frames
-
-
-def median_step(coordinates: NDArray[np.float32]) -> float:
-    """Return how far the median point moves from one epoch to the next, in units of the picture's radius.
-
-    Args:
-        coordinates: (E, S, 2).
-
-    Returns:
-        The mean over steps; the radius is the root mean square distance from the centre of the last epoch.
-        NaN for a single epoch or where all points coincide.
-    """
-    points = coordinates.astype(np.float64)
-    radius = float(np.sqrt(((points[-1] - points[-1].mean(axis=0)) ** 2).sum(axis=1).mean()))
-    if len(points) < 2 or radius == 0:
-        return float("nan")
-    return float(np.mean(np.median(np.linalg.norm(np.diff(points, axis=0), axis=2), axis=1))) / radius

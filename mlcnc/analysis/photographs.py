@@ -22,6 +22,7 @@ from mlcnc.data.photographs import photograph_path
 from mlcnc.data.small_picture import small_webp
 from mlcnc.data.view import View, view_of
 from mlcnc.errors import DataError, RunFormatError
+from mlcnc.named_paths import named_path
 from mlcnc.store import Run
 
 USUAL_SIDE = 224
@@ -82,7 +83,7 @@ def photographs_in(name: str, root: str) -> Path:
     if find is None:
         raise DataError(f"no data set of photographs called {name!r:.60} is known here")
     try:
-        return find(Path(root).expanduser())
+        return find(named_path(root))
     except (OSError, ValueError):
         raise DataError(f"{root!r} is no folder that can be read") from None
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from mlcnc.analysis.settings import flattened
 from mlcnc.errors import ConfigError
-from mlcnc.methods.settings import METHODS, method_settings
+from mlcnc.methods.settings import LOSSES, METHODS, method_settings
 
 ANOTHER_LOOP = "another loop"
 """In place of a method, of runs that no method of this project trained."""
@@ -38,7 +38,7 @@ def unusual_settings(kind: str | None, settings: Mapping[str, Any]) -> tuple[str
         >>> unusual_settings("mlc_nc", {"label_embedding": "glove", "classifier": "block_aligned"})
         ('block-aligned',)
         >>> unusual_settings("erm", {"kind": "erm", "classification": {"kind": "two_way"}})
-        ('two-way',)
+        ('two-way loss',)
     """
     own = dict(flattened(settings))
     usual, same_kinds = _defaults(kind, ()), _defaults(kind, tuple(p for p in own.items() if _is_kind(p[0])))
@@ -72,6 +72,8 @@ def _is_kind(name: str) -> bool:
 
 def _short(name: str, value: str) -> str:
     last = name.rpartition(".")[2]
+    if name == "classification.kind" and value in LOSSES:
+        return f"{LOSSES[value].title} loss"
     if _is_kind(name) or last in _SPOKEN:
         return value.replace("_", "-")
     words = last.replace("_", " ")

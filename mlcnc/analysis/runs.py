@@ -101,8 +101,8 @@ class RunRow:
 
     @property
     def recipe(self) -> str:
-        """What a reader tells methods apart by: label embedding or method, then what of it is unusual."""
-        return ", ".join([self.embedding or self.method_title, *self.unusual])
+        """What a reader tells recipes apart by: the method, its label embedding, then what of it is unusual."""
+        return ", ".join([f"{self.method_title} {self.embedding}".rstrip(), *self.unusual])
 
     @property
     def is_plain(self) -> bool:

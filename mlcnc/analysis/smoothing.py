@@ -27,17 +27,12 @@ def smoothed(values: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
     """
     if not 0 <= weight < 1:
         raise ValueError(f"weight must be from 0 to below 1, got {weight}")
-    values = np.asarray(values, dtype=np.float64)
-    result = np.where(np.isfinite(values), values, np.nan)
-    if weight == 0:
-        return result
-    mean, total = 0.0, 0.0
-    for place in np.flatnonzero(np.isfinite(values)):
-        total = weight * total + 1.0
-        # as a step towards the value, a constant is met exactly and stays
-        mean += (float(values[place]) - mean) / total
-        result[place] = mean
-    return result
+    import pandas as pd  # here, since most commands do without it
+
+    known = pd.Series(values, dtype=np.float64)
+    known = known.where(np.isfinite(known))
+    means = known.ewm(alpha=1 - weight, ignore_na=True).mean()  # adjusted for its start by default
+    return means.where(known.notna()).to_numpy()
 
 
 def extreme_places(values: NDArray[np.float64], limit: int) -> NDArray[np.int64]:

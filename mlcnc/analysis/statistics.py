@@ -32,7 +32,8 @@ def stored_statistics(arrays: ArrayFile, prefix: str) -> ClassStatistics | None:
         negative_means=arrays.get(f"{prefix}/negative_means").astype(np.float64) if with_negatives else None,
         num_images=int(arrays.get(f"{prefix}/num_images").reshape(-1)[0]) if with_negatives else None,
     )
-    if np.isnan(found.class_means[found.present]).any() or np.isnan(found.within_scatter[found.present]).any():
+    means, scatter = found.class_means[found.present], found.within_scatter[found.present]
+    if not (np.isfinite(means).all() and np.isfinite(scatter).all()) or (scatter < 0).any():
         raise arrays.damaged(f"{prefix} counts features of a class whose mean or scatter is undefined")
     if found.num_images is not None and found.class_counts.max(initial=0) > found.num_images:
         raise arrays.damaged(f"{prefix} counts more images of a class than there are")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mlcnc.analysis.geometry import bucket_of
 from mlcnc.analysis.history import History, history_of
 from mlcnc.analysis.statistics import stored_statistics
+from mlcnc.errors import counted
 from mlcnc.metrics.distance_variance import debiased_cdnv
 from mlcnc.metrics.variability import (
     nc1_per_class,
@@ -55,6 +56,19 @@ class VariabilityRecord:
     def relative(self) -> NDArray[np.float64]:
         """NC1 over what it would be with labels shuffled, (C,); 1 is no class structure at all."""
         return np.asarray(self.nc1 / np.where(self.shuffled > 0, self.shuffled, np.nan))
+
+
+def same_history(one: History[VariabilityRecord], other: History[VariabilityRecord]) -> bool:
+    """Return whether two runs have the same NC1 in every class at the same epochs, as if they were one.
+
+    So it is with one frozen backbone, whose features do not move, and with a seed that was trained twice.
+    """
+    return len(one.records) == len(other.records) and all(
+        first.epoch == second.epoch
+        and first.class_names == second.class_names
+        and np.array_equal(first.nc1, second.nc1, equal_nan=True)
+        for first, second in zip(one.records, other.records, strict=True)
+    )
 
 
 def variability_history(run: Run, *, split: str, space: str) -> History[VariabilityRecord]:
@@ -120,19 +134,34 @@ def variability_sentence(record: VariabilityRecord) -> str:
     relative = record.relative
     defined = np.flatnonzero(np.isfinite(relative))
     if len(defined) == 0:
-        return "No class has two features or more, so NC1 is undefined."
+        return f"{record.run_id}, epoch {record.epoch + 1}: NC1 is undefined, {_reason_undefined(record)}."
     low = defined[int(np.argmin(relative[defined]))]
     high = defined[int(np.argmax(relative[defined]))]
 
     def of(index: int) -> str:
         return (
             f"{record.class_names[index]} ({record.nc1[index]:.2f}, {record.shuffled[index]:.0f} by chance, "
-            f"{record.sample_counts[index]} features)"
+            f"{counted(record.sample_counts[index], 'feature')})"
         )
 
+    pairs = (
+        f"debiased CDNV {record.debiased_cdnv:.2f} over {record.debiased_pairs} of {record.num_pairs} pairs"
+        if record.debiased_pairs
+        else f"none of the {record.num_pairs} pairs of classes is far enough apart for a debiased CDNV"
+        if record.num_pairs > 1
+        else "the two classes are too near each other for a debiased CDNV"
+    )
     return (
         f"{record.run_id}, epoch {record.epoch + 1}: trace ratio {record.total:.2f}, "
         f"{record.total_shuffled:.0f} with labels shuffled; against chance, tightest {of(int(low))}, "
-        f"widest {of(int(high))}; debiased CDNV {record.debiased_cdnv:.2f} over {record.debiased_pairs} "
-        f"of {record.num_pairs} pairs."
+        f"widest {of(int(high))}; {pairs}."
     )
+
+
+def _reason_undefined(record: VariabilityRecord) -> str:
+    present = record.sample_counts > 0
+    if present.sum() < 2:
+        return f"which needs two classes with features: {present.sum()} of {len(present)} has some"
+    if record.sample_counts.max() < 2:
+        return "no class has two features or more"
+    return "the means of all classes coincide"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mlcnc.analysis.aligned_umap import median_step
 from mlcnc.analysis.attention import (
     attention_course,
     attention_epochs,
@@ -38,7 +39,7 @@ from mlcnc.analysis.geometry_history import SUBJECTS, angle_counts, angle_histor
 from mlcnc.analysis.image_ids import image_id
 from mlcnc.analysis.intervals import map_difference, map_intervals
 from mlcnc.analysis.label_pairs import label_pairs_course
-from mlcnc.analysis.layouts import median_step, pca_layout, sample_epochs, sample_table, umap_layout
+from mlcnc.analysis.layouts import pca_layout, sample_epochs, sample_table, umap_layout
 from mlcnc.analysis.live import collapse_sentence, live_curves, log_tail, progress, seconds_between
 from mlcnc.analysis.photographs import photograph, where_photographs_are
 from mlcnc.analysis.pictures import picture, picture_bytes, picture_index

@@ -106,6 +106,21 @@ def test_no_pickle_is_ever_executed(saved, tmp_path):
     assert marker.exists()  # the payload would have worked
 
 
+def test_a_pickle_nested_without_end_does_not_end_python(saved):
+    folder, raw, experiment = saved
+    path = folder / FILE_NAME
+    for body in (
+        b"}" + b")" + b"\x85" * 3_000_000 + b"K\x01s.",
+        b"c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.",
+    ):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", b"\x80\x02" + body)
+            archive.writestr("archive/version", b"3\n")
+        with pytest.raises(RunFormatError, match="is damaged: it holds more than"):
+            load_checkpoint(experiment, folder, silent)
+    path.write_bytes(raw)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import session
 from mlcnc.launch import Jobs
 from tests.app.conftest import words, write_run
 from tests.app.job_files import without_gpus, write_job
@@ -44,9 +43,7 @@ def playground(tmp_path_factory):
 
 def follow_the_victim(playground, monkeypatch):
     """Let a job that this process seems to run be training the damaged run, so that its charts are drawn live."""
-    monkeypatch.setattr(Jobs, "ensure_supervisor", lambda jobs: False)
     without_gpus(playground.root.parent / "locks", monkeypatch)
-    session._device_search.cache_clear()
     if not Jobs(playground.root).all():
         write_job(playground.root, "running", run_id=VICTIM)
 
@@ -56,7 +53,7 @@ def shown(playground, page, address, monkeypatch):
     """Open a page over the playground, with the damaged run picked first."""
     monkeypatch.setenv("MLCNC_RUNS", str(playground.root))
     monkeypatch.setattr("sys.argv", ["streamlit"])
-    opened = AppTest.from_file(str(ROOT / "app" / "views" / f"{page}.py"), default_timeout=60)
+    opened = AppTest.from_file(str(ROOT / "app" / page / "page.py"), default_timeout=60)
     opened.session_state["r"] = [VICTIM, HEALTHY]
     if page == "train":
         follow_the_victim(playground, monkeypatch)
@@ -143,7 +140,7 @@ def test_a_run_with_one_class_opens_on_every_page(tmp_path, page, monkeypatch):
     monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
     monkeypatch.setattr("sys.argv", ["streamlit"])
     for address in ({}, *VIEWS.get(page, ())):
-        opened = AppTest.from_file(str(ROOT / "app" / "views" / f"{page}.py"), default_timeout=60)
+        opened = AppTest.from_file(str(ROOT / "app" / page / "page.py"), default_timeout=60)
         for name, value in address.items():
             opened.query_params[name] = value
         with np.errstate(all="ignore"):

@@ -4,7 +4,7 @@ import json
 
 from mlcnc.cli import main
 from mlcnc.store import RunStore, RunWriter
-from mlcnc.terminal_text import printable
+from mlcnc.terminal_text import columns, printable
 from tests.conftest import tiny_config
 
 NASTY = "\x1b]0;owned\x07\x1b[2J\x9b31m\x08\r\u202e"
@@ -45,5 +45,15 @@ def test_a_broken_run_does_not_end_the_check_of_the_others(tmp_path, capsys):
     assert main(["runs", "verify", "--runs", str(tmp_path)]) == 1
     said = capsys.readouterr().out
     assert "first: not verified, run.json of run first is damaged" in said
-    assert "last: 0 values recomputed, nothing to compare" in said
+    assert "last: nothing was checked, for none of its 1 epochs stored arrays" in said
     assert RunStore(tmp_path).run_ids() == ["first", "last"]
+
+
+def test_columns_are_as_wide_as_what_they_hold():
+    rows = [("job", "state", "n"), ("0001-train", "a\nlong\x1bstate", 7), ("", "", 1234)]
+    lines = columns(rows, right=[2])
+    assert lines == [
+        "job         state            n",
+        "0001-train  a long\ufffdstate     7",
+        "                          1234",
+    ]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,13 +37,13 @@ def test_the_verdict_claims_no_more_than_the_seeds_support(first, second, words)
     rows += [row(f"b{i}", value, "b", "glove", seed=i) for i, value in enumerate(second)]
     text = verdict(seed_groups(rows))
     assert words in text
-    assert text.startswith("toy: etf has the highest total mAP")
+    assert text.startswith("toy: MLC-NC etf has the highest total mAP")
 
 
 def test_data_sets_are_never_ranked_against_each_other():
     text = verdict(seed_groups([row("a", 90.0, "a", dataset="easy"), row("b", 10.0, "b", dataset="hard")]))
-    assert "easy: etf reaches" in text
-    assert "hard: etf reaches" in text
+    assert "easy: MLC-NC etf reaches" in text
+    assert "hard: MLC-NC etf reaches" in text
     assert "before" not in text
 
 
@@ -209,7 +211,34 @@ def test_copies_of_a_seed_and_unfinished_runs_are_no_further_evidence(tmp_path):
     assert [group.num_seeds for group in three] == [3, 3]
     assert "every seed of the first is above" in verdict(three)
     assert leads(three)[0].is_decided
-    for name, seeds, finish in (("copies", (0, 0, 0), True), ("growing", (0, 1, 2), False)):
-        groups = groups_of(name, seeds, finish=finish)
-        assert "fewer than three finished seeds of one of them" in verdict(groups)
-        assert not leads(groups)[0].is_decided
+    copies = groups_of("copies", (0, 0, 0))
+    assert "fewer than three finished seeds of one of them" in verdict(copies)
+    assert not leads(copies)[0].is_decided
+    growing = groups_of("growing", (0, 1, 2), finish=False)
+    assert verdict(growing).startswith("toy-lt: no run has finished; ")
+    assert leads(growing) == []
+
+
+def test_runs_of_other_lengths_or_still_going_are_not_ranked_as_methods():
+    long = [row(f"a{seed}", 70.0 + seed, "a", seed=seed) for seed in range(3)]
+    short = [replace(row(f"b{seed}", 40.0 + seed, "b", "glove", seed=seed), num_epochs=2) for seed in range(3)]
+    assert verdict(seed_groups([*long, *short])).endswith(
+        "trained for 3 and 2 epochs, so this order is not one of methods."
+    )
+    third = [row(f"c{seed}", 60.0 + seed, "c", "trainable", seed=seed) for seed in range(3)]
+    every = verdict(seed_groups([*long, *short, *third]))
+    assert "before MLC-NC trainable" in every
+    assert "(of finished runs of 2 to 3 epochs)" in every
+    assert "every seed of the first is above every seed of the second" in every
+    # what still goes has no place in the order, whatever it has reached
+    running = replace(row("d", 99.0, "d", "glove"), state="running", num_logged=1)
+    alone = verdict(seed_groups([long[0], running]))
+    assert alone == "toy: MLC-NC etf reaches a total mAP of 70.0 (n=1); no other recipe has finished."
+    assert verdict(seed_groups([running])) == (
+        "toy: no run has finished; d has a total mAP of 99.0 after 1 of 3 epochs."
+    )
+    # of a recipe the seeds that have finished count
+    mixed = verdict(
+        seed_groups([*long, *third, replace(row("e", 99.0, "c", "trainable", seed=9), state="lost")])
+    )
+    assert "before MLC-NC trainable, 61.0 (60.0-62.0, n=3)" in mixed

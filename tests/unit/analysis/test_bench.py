@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mlcnc.analysis.bench import Entry, best_rate, entries, next_rate, require_settings, table, tried_rates
+from mlcnc.analysis.bench_plan import planned_runs, run_seconds, seconds_left
 from mlcnc.config import override
 from mlcnc.errors import ConfigError
 from mlcnc.metrics import average_precision, bootstrap_difference, mean_average_precision
@@ -160,3 +161,28 @@ def test_every_method_races_and_unknown_ones_are_refused():
     assert [entry.name for entry in entries(["erm"])] == ["ERM"]
     with pytest.raises(ConfigError, match=r"--methods must be of .*mlc_nc.*, got 'erm2'"):
         entries(["erm2"])
+
+
+def test_the_plan_holds_what_is_trained_and_what_will_be(race):
+    erm, _, mlc_nc = RACE
+    plan = planned_runs(race, "toy", erm, (0.001, 0.004, 0.016), (0, 1, 2))
+    assert [(each.rate, each.seed) for each in plan] == [
+        (0.001, 0),
+        (0.004, 0),
+        (0.016, 0),
+        (0.004, 1),
+        (0.004, 2),
+    ]
+    # of two rates the higher one was the better, so that a third is tried
+    plan = planned_runs(race, "toy", erm, (0.001, 0.004), (0, 1))
+    assert [(each.rate, each.seed) for each in plan] == [(0.001, 0), (0.004, 0), (0.016, 0), (0.004, 1)]
+    plan = planned_runs(race, "toy", mlc_nc, (0.001, 0.004), (0, 1))
+    assert [(each.rate, each.seed) for each in plan] == [(0.001, 0), (0.004, 0), (None, 1)]
+    assert run_seconds(race.open(mlc_nc.run_id("toy", 0.001, 0))) == 6.0
+
+
+def test_the_time_of_a_method_without_runs_is_the_mean_of_the_others():
+    erm, db, mlc_nc = RACE
+    assert seconds_left([erm, db, mlc_nc, mlc_nc], {"erm": [1.0, 3.0], "db": [10.0]}) == 24.0
+    assert seconds_left([erm], {}) is None
+    assert seconds_left([], {"erm": [1.0]}) == 0.0

@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -15,8 +17,10 @@ from mlcnc.analysis.geometry import class_mean_angles, gram_angles
 from mlcnc.analysis.variability import class_variability
 from mlcnc.analysis.verification import verify_run
 from mlcnc.cli import main
+from mlcnc.errors import DataError
 from mlcnc.metrics import ClassStatisticsAccumulator, average_precision, nc1_trace
 from mlcnc.store import RunStore
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -186,3 +190,110 @@ def test_class_indices_saved_as_floats_are_class_indices(tmp_path, arrays):
     whole, floats = (read_features(tmp_path / f"{name}.npz") for name in ("whole", "floats"))
     np.testing.assert_array_equal(whole.targets, floats.targets)
     assert floats.single_label
+
+
+X = np.random.default_rng(2).normal(size=(12, 4)).astype(np.float32)
+Y = np.arange(12) % 3
+TENSOR = torch.from_numpy(X)
+SAME = {
+    "batches, the last one smaller": {"features": list(TENSOR.split(5)), "targets": list(torch.from_numpy(Y).split(5))},
+    "one tensor an image": {"features": list(TENSOR), "targets": list(torch.from_numpy(Y))},
+    "lists of lists": {"features": X.tolist(), "targets": Y.tolist()},
+    "sparse": {"features": TENSOR.to_sparse(), "targets": torch.from_numpy(Y)},
+    "double and wide": {"features": TENSOR.double().T.contiguous().T, "targets": torch.from_numpy(np.eye(3)[Y])},
+    "big-endian": {"features": X.astype(">f8"), "targets": Y.astype(">i2")},
+    "column order": {"features": np.asfortranarray(X.astype(np.longdouble)), "targets": Y.astype(np.float16)},
+    "flags": {"features": X, "targets": np.eye(3)[Y] > 0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_the_same_numbers_however_they_are_kept(tmp_path, kind):
+    path = tmp_path / ("a.npz" if isinstance(SAME[kind]["features"], np.ndarray) else "a.pt")
+    if path.suffix == ".npz":
+        np.savez(path, **SAME[kind])
+    else:
+        torch.save(SAME[kind], path)
+    file = read_features(path)
+    np.testing.assert_array_equal(file.features, X)
+    np.testing.assert_array_equal(file.targets, np.eye(3)[Y])
+    assert file.single_label
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2, torch.float16])
+def test_numbers_that_numpy_does_not_have_are_read_from_both_of_torchs_formats(tmp_path, dtype):
+    from safetensors.torch import save_file as save_tensors
+
+    kept = {"features": TENSOR.to(dtype), "targets": torch.from_numpy(Y)}
+    save_tensors(kept, tmp_path / "a.safetensors")
+    torch.save(kept, tmp_path / "a.pt")
+    for name in ("a.safetensors", "a.pt"):
+        np.testing.assert_array_equal(read_features(tmp_path / name).features, TENSOR.to(dtype).float())
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["cat", "dog", "big bus"],
+        ("cat", b"dog", "big  bus\n"),
+        {2: "big bus", 0: "cat", 1: "dog"},
+        {"dog": 1, "cat": 0, "big bus": 2},
+        np.array([b"cat", b"dog", b"big bus"]),
+        np.array([" cat", "dog\t", "big\u00a0bus"]),
+    ],
+)
+def test_names_of_classes_are_words_on_one_line(tmp_path, names):
+    if isinstance(names, np.ndarray):
+        np.savez(tmp_path / "a.npz", features=X, targets=Y, class_names=names)
+    else:
+        torch.save(
+            {"features": TENSOR, "targets": torch.from_numpy(Y), "class_names": names}, tmp_path / "a.npz.pt"
+        )
+    assert read_features(next(tmp_path.iterdir())).class_names == ("cat", "dog", "big bus")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["crane", "crane", "bus"], "class_names must differ, got 'crane' 2 times; rename all but one"),
+        (["crane", "crane ", "bus"], "class_names must differ"),
+        (["", "b", "c"], "text of 1 to 500 characters"),
+        (["a\x1b[2J", "b", "c"], r"got 'a\x1b[2J' of class 0"),
+        (["a", "b"], "must be 3 like the classes, got 2"),
+        ([b"\xfc", b"b", b"c"], "must be text in UTF-8"),
+    ],
+)
+def test_other_names_are_refused_before_anything_is_measured(tmp_path, capsys, names, words):
+    np.savez(tmp_path / "a.npz", features=X, targets=Y, class_names=np.array(names))
+    assert main(["analyze", str(tmp_path / "a.npz"), "--runs", str(tmp_path / "runs")]) == 1
+    said = capsys.readouterr()
+    assert words in said.err
+    assert said.out == ""
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_terminal_of_few_characters_gets_escapes(tmp_path):
+    np.savez(tmp_path / "a.npz", features=X, targets=Y, class_names=np.array(["żółw", "中", "🦄"]))
+    done = subprocess.run(
+        [sys.executable, "-m", "mlcnc", "analyze", str(tmp_path / "a.npz"), "--no-run"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "closest pair of classes" in done.stdout
+
+
+def test_what_takes_more_memory_than_its_file_should_is_refused(tmp_path):
+    np.savez_compressed(
+        tmp_path / "a.npz", features=np.zeros((3000, 40_000), dtype=np.int8), targets=np.arange(3000) % 3
+    )
+    with pytest.raises(DataError, match=r"would take 0.96 GB of memory, and a file of its size may take 0.42"):
+        read_features(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", features=X, targets=Y * 4000)
+    with pytest.raises(DataError, match="would take"):
+        read_features(tmp_path / "b.npz")
+
+
+def test_more_names_than_classes_may_be_are_refused_before_they_become_words(tmp_path):
+    np.savez(tmp_path / "n.npz", features=np.eye(4), targets=np.arange(4), class_names=np.full(9000, "a"))
+    with pytest.raises(DataError, match="class_names must be at most 8192, got 9000"):
+        read_features(tmp_path / "n.npz")

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
+from mlcnc.analysis.aligned_umap import aligned_frames, median_step
 from mlcnc.analysis.layouts import (
-    aligned_frames,
     first_space,
     layout_command,
-    median_step,
     pca_layout,
     principal_axes,
     sample_spaces,

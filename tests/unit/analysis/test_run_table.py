@@ -1,6 +1,7 @@
 """Rows at an epoch, filters of the table, and the sentences about all runs."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -165,15 +166,15 @@ def test_sentences_name_leaders_and_what_seeds_leave_open():
         ("glove", [(71.5, 30.0, 0.1), (73.0, 31.0, 0.2), (74.0, 32.0, 0.3)]),
     )
     by_name = {lead.quantity: lead for lead in leads(found)}
-    assert by_name["tail mAP"].first.recipe == "glove"
+    assert by_name["tail mAP"].first.recipe == "MLC-NC glove"
     assert not by_name["tail mAP"].is_decided  # 72 + 3 is above 71.5 + 3
-    assert by_name["smallest angle"].first.recipe == "etf"
+    assert by_name["smallest angle"].first.recipe == "MLC-NC etf"
     assert by_name["smallest angle"].is_decided
-    assert by_name["tail NC1"].first.recipe == "glove"  # the lowest leads
+    assert by_name["tail NC1"].first.recipe == "MLC-NC glove"  # the lowest leads
     assert by_name["tail NC1"].is_decided
     assert geometry_sentence(found) == (
-        "In test features f, centred by class means, etf keeps its two closest class means furthest apart, "
-        "52.0° (50.0°-54.0°, n=3), and glove has the lowest tail NC1, 0.050 (0.025-0.075, n=3) of its "
+        "In test features f, centred by class means, MLC-NC etf keeps its two closest class means furthest apart, "
+        "52.0° (50.0°-54.0°, n=3), and MLC-NC glove has the lowest tail NC1, 0.050 (0.025-0.075, n=3) of its "
         "label-shuffle baseline (1 is chance)."
     )
     assert undecided_sentence(found) == (
@@ -187,7 +188,27 @@ def test_few_seeds_decide_nothing_and_one_recipe_is_no_order():
     assert not any(lead.is_decided for lead in leads(two))
     assert "(fewer than three seeds of one of the first two)" in undecided_sentence(two)
     assert "and it has the lowest tail NC1, 0.100 (n=1)" in geometry_sentence(two)
-    assert undecided_sentence(groups(("etf", [(70.0, 50.0, 0.4)]))) == ""
+    alone = groups(("etf", [(70.0, 50.0, 0.4)]))
+    assert undecided_sentence(alone) == ""
+    assert geometry_sentence(alone) == (
+        "In test features f, centred by class means, MLC-NC etf keeps its two closest class means 50.0° (n=1) "
+        "apart, and it has a tail NC1 of 0.100 (n=1) of its label-shuffle baseline (1 is chance)."
+    )
+
+
+def test_leaders_are_of_finished_runs_and_other_lengths_decide_nothing():
+    seeds = [(70.0, 50.0, 0.4), (71.0, 52.0, 0.6), (72.0, 54.0, 0.8)]
+    low = [(10.0, 5.0, 0.9), (11.0, 6.0, 1.0), (12.0, 7.0, 1.1)]
+    two = groups(("etf", seeds), ("glove", low))
+    assert all(lead.is_decided for lead in leads(two))
+    rows = [row for group in two for row in group.rows]
+    shorter = seed_groups([replace(r, num_epochs=1) if r.embedding == "glove" else r for r in rows])
+    assert not any(lead.is_decided for lead in leads(shorter))
+    assert "(the first two recipes were trained for different numbers of epochs)" in undecided_sentence(shorter)
+    going = seed_groups([replace(r, state="running") if r.embedding == "etf" else r for r in rows])
+    assert {lead.first.recipe for lead in leads(going)} == {"MLC-NC glove"}
+    going_rows = [row for group in going for row in group.rows]
+    assert best_runs(going_rows, "toy")["total"].embedding == "glove"
 
 
 def test_clear_orders_leave_nothing_open():
@@ -219,23 +240,23 @@ def test_groups_of_one_recipe_are_told_apart_by_their_settings():
     keys = [f"model.x=1;training.lr={lr};training.wd={wd}" for lr, wd in ((0.1, 0), (0.2, 0), (0.2, 5))]
     rows = [row(f"r{i}", key=key) for i, key in enumerate(keys)]
     assert [group.name for group in seed_groups(rows)] == [
-        "etf (lr=0.1, wd=0)",
-        "etf (lr=0.2, wd=0)",
-        "etf (lr=0.2, wd=5)",
+        "MLC-NC etf (lr=0.1, wd=0)",
+        "MLC-NC etf (lr=0.2, wd=0)",
+        "MLC-NC etf (lr=0.2, wd=5)",
     ]
     # the same recipe on another data set, or another recipe, needs no settings
     assert [group.name for group in seed_groups([rows[0], row("o", key=keys[1], dataset="other")])] == [
-        "etf",
-        "etf",
+        "MLC-NC etf",
+        "MLC-NC etf",
     ]
     assert [group.label for group in seed_groups([rows[0], row("g", key="k", embedding="glove")])] == [
-        "etf · toy",
-        "glove · toy",
+        "MLC-NC etf · toy",
+        "MLC-NC glove · toy",
     ]
     # runs without settings
     assert [group.name for group in seed_groups([row("a", key="a"), row("b", key="b")])] == [
-        "etf (a)",
-        "etf (b)",
+        "MLC-NC etf (a)",
+        "MLC-NC etf (b)",
     ]
 
 

@@ -57,19 +57,19 @@ def test_presets_of_another_attention_or_loss_alone_are_unusual():
     }
     assert {name: parts for name, parts in found.items() if parts} == {
         "pictogram-lt-cosine": ("cosine",),
-        "mlc-nc-asl": ("asl",),
-        "mlc-nc-db-focal": ("db-focal",),
-        "mlc-nc-mfm": ("mfm",),
+        "mlc-nc-asl": ("ASL loss",),
+        "mlc-nc-db-focal": ("DB-Focal loss",),
+        "mlc-nc-mfm": ("MFM loss",),
     }
 
 
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        ({"method": {"classification": {"kind": "bce"}}}, ("bce",)),
+        ({"method": {"classification": {"kind": "bce"}}}, ("BCE loss",)),
         ({"method": {"classifier": "init_only", "projection_dim": 9}}, ("init-only",)),
-        ({"method": {"kind": "erm", "classification": {"kind": "two_way"}}}, ("two-way",)),
-        ({"method": {"classification": {"kind": "asl", "negative_gamma": 2.0}}}, ("asl",)),
+        ({"method": {"kind": "erm", "classification": {"kind": "two_way"}}}, ("two-way loss",)),
+        ({"method": {"classification": {"kind": "asl", "negative_gamma": 2.0}}}, ("ASL loss",)),
         ({"method": {"kind": "rw", "classification": {"weight_power": 1.0}}}, ("weight power 1",)),
         ({"method": {"kind": "asl", "classification": {"normalisation": "none"}}}, ("normalisation none",)),
         (
@@ -79,7 +79,7 @@ def test_presets_of_another_attention_or_loss_alone_are_unusual():
         ({"method": {"kind": "ml_gcn", "glove_path": "vectors.txt"}}, ()),
         (
             {"method": {"kind": "erm", "classification": {"kind": "two_way", "two_way_temperature": 2.0}}},
-            ("two way temperature 2", "two-way"),
+            ("two way temperature 2", "two-way loss"),
         ),
     ],
 )
