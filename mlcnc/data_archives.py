@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -13,47 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from mlcnc.data.sources import Archive
-from mlcnc.errors import DataError
-from mlcnc.resumed_download import CHUNK_BYTES, Progress
-
-LARGEST_MEMBER_BYTES = 2**30
-"""Of one file in an archive: the largest wanted one, COCO's instances of train2017, has 470 MB."""
+from mlcnc.files.writing import replace_file
+from mlcnc.resumed_download import WrongFileError
 
 
-class ArchiveError(DataError):
+class ArchiveError(WrongFileError):
     """An archive is damaged, another one, or does not hold what it should."""
-
-
-def beginning_of(archive: Archive) -> bytes:
-    """Return the bytes with which such an archive begins; a tar has none of its own."""
-    return b"" if archive.name.endswith(".tar") else b"PK\x03\x04"
-
-
-def check(path: Path, archive: Archive, *, say: Callable[[str], None]) -> None:
-    """Compare the size of ``path``, and its checksum where one is known, with those of the archive.
-
-    Raises:
-        ArchiveError: they differ.
-    """
-    size = path.stat().st_size
-    if size != archive.num_bytes:
-        raise ArchiveError(
-            f"the archive {path} is damaged or another one: {archive.name} has {archive.num_bytes} bytes, "
-            f"this one {size}"
-        )
-    if archive.md5 is None:
-        return
-    digest, progress = hashlib.md5(usedforsecurity=False), Progress(f"checking {archive.name}", size, say)
-    with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-            progress.add(len(chunk))
-    if digest.hexdigest() != archive.md5:
-        raise ArchiveError(
-            f"the archive {path} is damaged or another one: {archive.name} has the MD5 sum {archive.md5}, "
-            f"this one {digest.hexdigest()}"
-        )
 
 
 def unpack(path: Path, wanted: Mapping[str, Path], *, say: Callable[[str], None]) -> int:
@@ -74,10 +38,10 @@ def unpack(path: Path, wanted: Mapping[str, Path], *, say: Callable[[str], None]
     with _read(path):
         for name, source in _members(path, wanted):
             with source:
-                _write(source, wanted[name], path)
+                _write(source, wanted[name])
             done += 1
             if done % 1000 == 0:
-                say(f"unpacking {path.name.removeprefix('.').removesuffix('.part')}: {done:,} files")
+                say(f"unpacking {path.name}: {done:,} files")
     return done
 
 
@@ -123,22 +87,16 @@ def _begins_like_zip(path: Path) -> bool:
         return stream.read(2) == b"PK"
 
 
-def _write(source: IO[bytes], target: Path, path: Path) -> None:
+def _write(source: IO[bytes], target: Path) -> None:
     if is_there(target):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.part")
-    try:
-        written = 0
+
+    def write(aside: Path) -> None:
         with aside.open("wb") as out:
-            # the last read of a zip compares the checksum
-            while chunk := source.read(CHUNK_BYTES):
-                written += out.write(chunk)
-                if written > LARGEST_MEMBER_BYTES:
-                    raise ArchiveError(f"{target.name} in {path} is larger than such a file can be")
-        os.replace(aside, target)
-    finally:
-        aside.unlink(missing_ok=True)
+            shutil.copyfileobj(source, out)  # the last read of a zip compares the checksum
+
+    replace_file(target, write, flush=False)
 
 
 def is_there(path: Path) -> bool:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from mlcnc.data.sources import SOURCES, Archive, Part, Source, how_to_get, in_words
 from mlcnc.data.wanted_files import LISTS, Places
-from mlcnc.data_archives import ArchiveError, beginning_of, check, is_there, unpack
+from mlcnc.data_archives import ArchiveError, is_there, unpack
 from mlcnc.errors import ConfigError, DataError
-from mlcnc.folder_lock import alone_in
-from mlcnc.resumed_download import NoConnectionError, fetch, forget
+from mlcnc.files.locking import alone_in
+from mlcnc.named_paths import named_path
+from mlcnc.resumed_download import Download, NoConnectionError, WrongFileError, require_whole, size_of
 from mlcnc.single_downloads import Picture, fetch_pictures
 
 _NAMED = 3
@@ -53,7 +54,7 @@ def prepare(
         return
     if boxes and not source.for_boxes:
         raise ConfigError(f"--boxes is for coco-lt, whose boxes are a download of their own; {name} needs none")
-    root = Path(root).expanduser()
+    root = named_path(root)
     folder = root / name if (root / name).is_dir() else root
     work = _Work(name, folder, source, (*source.parts, *(source.for_boxes if boxes else ())), say)
     try:
@@ -115,8 +116,10 @@ class _Work:
                 path = self.folder / archive.name
                 if path.is_file() and self._wanted(archive):
                     try:
+                        self.say(f"checking {archive.name}")
+                        require_whole(path, archive.num_bytes, archive.known_hash)
                         self._unpack(path, archive)
-                    except ArchiveError as error:
+                    except WrongFileError as error:
                         raise DataError(f"{error}; move it away and run this command again") from None
 
     def download(self, *, keep: bool) -> None:
@@ -137,35 +140,29 @@ class _Work:
                 f"{_some(picture.choices[0][0] for picture in gone)}; data.damaged skip trains without them"
             )
 
-    def part_of(self, archive: Archive) -> Path:
-        """Return where an archive is while it is downloaded."""
-        return self.folder / f".{archive.name}.part"
+    def download_of(self, archive: Archive) -> Download:
+        """Return an archive on its way."""
+        return Download(archive.address, self.folder, archive.num_bytes, archive.known_hash, self.say)
 
     def _download_archive(self, archive: Archive, keep: bool) -> None:
-        part, kept = self.part_of(archive), self.folder / archive.name
+        download, kept = self.download_of(archive), self.folder / archive.name
         self.say(f"downloading {archive.address}, {in_words(archive.num_bytes)}, into {self.folder}")
         try:
-            fetch(
-                archive.address,
-                part,
-                starts_with=beginning_of(archive),
-                say=self.say,
-                at_most=archive.num_bytes,
-            )
-            self._unpack(part, archive)
+            path = download.fetch()
+            self._unpack(path, archive)
         except NoConnectionError as error:
             raise DataError(
                 f"{error}. By hand: download {archive.address} where there is a network, put the archive as it "
                 f"is into {self.folder.absolute()} and run this command again"
             ) from None
-        except ArchiveError as error:
-            forget(part)
+        except WrongFileError as error:
+            download.forget()
             raise DataError(f"{error}; it was removed, run this command again") from None
         if keep and not kept.exists():
-            os.replace(part, kept)
+            os.replace(path, kept)
         # what was unpacked is on the disk before its archive goes
         getattr(os, "sync", lambda: None)()
-        forget(part)
+        download.forget()
 
     def _wanted(self, archive: Archive) -> dict[str, Path]:
         """Return the missing files that an archive may hold, by their names in it."""
@@ -178,7 +175,6 @@ class _Work:
         }
 
     def _unpack(self, path: Path, archive: Archive) -> None:
-        check(path, archive, say=self.say)
         self.say(f"unpacking {archive.name}")
         unpack(path, self._wanted(archive), say=self.say)
         for it in self.lacking():
@@ -222,7 +218,7 @@ def _tell_plan(work: _Work, root: Path, *, download: bool, keep: bool) -> None:
     if not download:
         raise DataError(how_to_get(work.name, root))
     sizes = [archive.num_bytes for archive in archives]
-    here = sum(path.stat().st_size for path in map(work.part_of, archives) if path.is_file())
+    here = sum(size_of(work.download_of(archive).partial) for archive in archives)
     files = sum(it.num_bytes for it in lacking)
     # archives go one after the other, each when its files are out
     needed = max(0, (sum(sizes) if keep else max(sizes, default=0)) - here) + files

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 from mlcnc.errors import DataError
-from mlcnc.folder_lock import alone_in
-from mlcnc.resumed_download import CHUNK_BYTES, LARGEST_BYTES, NoConnectionError, Progress, fetch, forget
-
-ADDRESS = "https://nlp.stanford.edu/data/glove.6B.zip"
-"""Pennington, Socher, Manning (2014), trained on Wikipedia 2014 and Gigaword 5; public domain (PDDL)."""
+from mlcnc.files.locking import alone_in
+from mlcnc.files.writing import replace_file
+from mlcnc.glove import ADDRESS, DIMS, glove_dim
+from mlcnc.named_paths import named_path
+from mlcnc.resumed_download import Download, NoConnectionError, WrongFileError, require_whole, size_of
 
 ARCHIVE = "glove.6B.zip"
 ARCHIVE_BYTES = 862_182_613
-DIMS = (50, 100, 200, 300)
+KNOWN_HASH = "sha256:617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb"
 TEXT_BYTES = 3_470_000
 """Of the unpacked file, about so many for each of its numbers a word."""
 
@@ -40,33 +38,34 @@ def download_glove(
 
     Raises:
         DataError: there is no network (it says how to do it by hand), no space, the archive is damaged or
-            holds something else, or another file has the name. What is there already is never overwritten.
+            another one, or another file has the name. What is there already is never overwritten.
     """
     if dim not in DIMS:
         raise DataError(f"--dim must be one of {', '.join(str(one) for one in DIMS)}, got {dim}")
-    folder = Path(folder).expanduser()
+    folder = named_path(folder)
     target = folder / f"glove.6B.{dim}d.txt"
     if _is_there(target, dim):
         say(f"{target} is there already")
         return target
     by_hand = folder / ARCHIVE
-    part = folder / f".{ARCHIVE}.part"
+    download = Download(address, folder, ARCHIVE_BYTES, KNOWN_HASH, say)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with alone_in(folder):
-            if not by_hand.is_file():
-                _check_space(folder, ARCHIVE_BYTES - (part.stat().st_size if part.is_file() else 0), dim)
-                say(f"downloading {address}, about {ARCHIVE_BYTES / 1e6:.0f} MB, into {folder}")
-                fetch(address, part, starts_with=b"PK\x03\x04", say=say)
-            unpack(by_hand if by_hand.is_file() else part, target, dim, say=say)
-            forget(part)
+            if by_hand.is_file():
+                say(f"checking {by_hand}")
+                require_whole(by_hand, ARCHIVE_BYTES, KNOWN_HASH)
+            else:
+                _check_space(folder, ARCHIVE_BYTES - size_of(download.partial), dim)
+                say(f"downloading {address}, {ARCHIVE_BYTES / 1e6:.0f} MB, into {folder}")
+            unpack(by_hand if by_hand.is_file() else download.fetch(), target, say=say)
+            download.forget()
     except NoConnectionError as error:
         raise DataError(
             f"{error}. By hand: download {address} where there is a network, put the archive as it is into "
             f"{folder.absolute()} and run this command again"
         ) from None
-    except _ArchiveError as error:
-        forget(part)
+    except WrongFileError as error:
         kept = f"; remove {by_hand}" if by_hand.is_file() else "; it was removed, run this command again"
         raise DataError(f"{error}{kept}") from None
     except OSError as error:
@@ -75,45 +74,15 @@ def download_glove(
     return target
 
 
-class _ArchiveError(DataError):
-    """The archive is damaged or does not hold what it should."""
+def unpack(archive: Path, target: Path, *, say: Callable[[str], None]) -> None:
+    """Write the member of an archive of known content that is named like ``target`` to it, all or nothing."""
+    say(f"unpacking {target.name}")
 
+    def write(aside: Path) -> None:
+        with zipfile.ZipFile(archive) as packed, packed.open(target.name) as source, aside.open("wb") as out:
+            shutil.copyfileobj(source, out)
 
-def unpack(archive: Path, target: Path, dim: int, *, say: Callable[[str], None]) -> None:
-    """Write the member of ``archive`` that is named like ``target`` to it, all or nothing.
-
-    Nothing else of the archive is unpacked, and no path in it is followed.
-
-    Raises:
-        DataError: the archive is damaged, has no such member, or it is no file of ``dim`` numbers a word.
-    """
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with zipfile.ZipFile(archive) as packed:
-            if target.name not in packed.namelist():
-                raise _ArchiveError(f"the archive {archive} holds no {target.name}")
-            member = packed.getinfo(target.name)
-            if member.file_size > LARGEST_BYTES:
-                raise _ArchiveError(f"{target.name} in {archive} is of {member.file_size / 1e9:.1f} GB")
-            progress = Progress(f"unpacking {target.name}", member.file_size, say)
-            # the last read compares the checksum
-            with packed.open(member) as source, aside.open("wb") as out:
-                while chunk := source.read(CHUNK_BYTES):
-                    out.write(chunk)
-                    progress.add(len(chunk))
-                    if progress.done > member.file_size:
-                        raise _ArchiveError(f"{target.name} in {archive} is larger than it says")
-                out.flush()
-                os.fsync(out.fileno())
-        if progress.done != member.file_size or not _has_dim(aside, dim):
-            raise _ArchiveError(f"{target.name} in {archive} is no file of words with {dim} numbers each")
-        if target.exists():
-            raise DataError(f"{target} came into being meanwhile and is kept")
-        os.replace(aside, target)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        raise _ArchiveError(f"the archive {archive} is damaged: {error}") from None
-    finally:
-        aside.unlink(missing_ok=True)
+    replace_file(target, write)
 
 
 def _is_there(target: Path, dim: int) -> bool:
@@ -125,10 +94,8 @@ def _is_there(target: Path, dim: int) -> bool:
 
 
 def _has_dim(path: Path, dim: int) -> bool:
-    with contextlib.suppress(OSError, ValueError):
-        with path.open("rb") as stream:
-            parts = stream.readline(CHUNK_BYTES).decode("utf-8").split(" ")
-        return len([float(part) for part in parts[1:]]) == dim
+    with contextlib.suppress(DataError):
+        return glove_dim(path) == dim
     return False
 
 

@@ -1,268 +1,255 @@
-"""One large file over HTTP: told about in lines, gone on with where it broke off, checked for its size."""
+"""One large file over HTTPS: told about in lines, gone on with where it broke off, checked for size and sum."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import shutil
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pooch
+import requests
+import urllib3
+from tqdm import tqdm
+
 from mlcnc.errors import DataError
 
 CHUNK_BYTES = 2**20
-LARGEST_BYTES = 4 * 2**30
-"""Of a file whose size nobody stated before."""
+SCHEMES = ("https",)
+"""Of addresses and of what they redirect to; the tests' server has no certificate and adds http."""
 
 TIMEOUT_SECONDS = 30.0
 PAUSES_SECONDS = (1.0, 4.0, 15.0)
 """Before going on after the connection broke off, each time without a byte more than before."""
 
 LINE_EVERY_SECONDS = 5.0
+LINE = "downloading: {percentage:3.0f} %, {n_fmt} of {total_fmt}B, {rate_fmt}, {remaining} left"
+BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError)
+"""What is raised where a connection fails."""
 
 
 class NoConnectionError(DataError):
     """The address cannot be reached from this machine."""
 
 
+class WrongFileError(DataError):
+    """A file is damaged or another one than its size and sum say."""
+
+
+class RefusedError(DataError):
+    """A server answers that it does not have a file, or does not give it."""
+
+    def __init__(self, address: str, response: requests.Response) -> None:
+        super().__init__(f"{address} answers {response.status_code} {response.reason}")
+        self.status = response.status_code
+
+
 @dataclass
 class Progress:
-    """Lines that say how far something is: percentage, megabytes, rate and time left.
+    """Lines every few seconds and at the end that say how far a download is and how long it takes.
 
     Args:
-        what: first word of every line.
-        total: bytes in all, None where unknown.
+        total: bytes in all.
         say: receives the lines.
-        done: bytes that were there before.
+        before: bytes that were there before.
     """
 
-    what: str
-    total: int | None
+    total: int
     say: Callable[[str], None]
-    done: int = 0
+    before: int = 0
     _began: float = field(default_factory=time.monotonic)
     _told: float = float("-inf")
-    _before: int = 0
 
     def __post_init__(self) -> None:
-        self._before = self.done
+        self.done = self.before
 
     def add(self, number: int) -> None:
-        """Count so many bytes more; a line is said every few seconds and at the end."""
+        """Count so many bytes more."""
         self.done += number
-        at_end = self.total is not None and self.done >= self.total
-        if at_end or time.monotonic() - self._told >= LINE_EVERY_SECONDS:
-            self._told = time.monotonic()
-            self.say(self._line())
-
-    def _line(self) -> str:
-        seconds = time.monotonic() - self._began
-        rate = (self.done - self._before) / seconds if seconds > 0.5 else 0.0
-        pace = f", {rate / 1e6:.1f} MB/s" if rate else ""
-        if self.total is None:
-            return f"{self.what}: {self.done / 1e6:.0f} MB{pace}"
-        share = 100 * self.done / self.total if self.total else 100.0
-        left = f", {clock((self.total - self.done) / rate)} left" if rate and self.done < self.total else ""
-        return f"{self.what}: {share:3.0f} %, {self.done / 1e6:.0f} of {self.total / 1e6:.0f} MB{pace}{left}"
+        now = time.monotonic()
+        if self.done >= self.total or now - self._told >= LINE_EVERY_SECONDS:
+            self._told = now
+            units: Any = {"unit": "B", "unit_scale": True, "bar_format": LINE}
+            self.say(tqdm.format_meter(self.done, self.total, now - self._began, initial=self.before, **units))
 
 
-def fetch(
-    address: str,
-    part: Path,
-    *,
-    starts_with: bytes,
-    say: Callable[[str], None],
-    at_most: int = LARGEST_BYTES,
-) -> None:
-    """Download ``address`` into ``part``, going on with what is there of an earlier attempt.
-
-    Beside ``part`` lies ``<part>.json`` with what the server said of the file; where it says something else
-    now, the download starts anew. An interruption leaves both for the next time.
+@dataclass(frozen=True)
+class Download:
+    """One large file that is fetched into a folder, and what came of it until it is whole.
 
     Args:
-        address: http or https.
-        part: where the bytes go; whole when this returns.
-        starts_with: the first bytes of such a file; another answer, e.g. a page of HTML, is refused.
+        address: https.
+        folder: where a hidden folder holds what came, kept for the next time when this is broken off.
+        num_bytes: of the file.
+        known_hash: e.g. ``sha256:617a...``; None checks the size alone.
         say: receives lines.
-        at_most: bytes that such a file can have; a larger one is refused.
+    """
+
+    address: str
+    folder: Path
+    num_bytes: int
+    known_hash: str | None
+    say: Callable[[str], None]
+
+    @property
+    def partial(self) -> Path:
+        """Where the bytes go as they come."""
+        return self._own_folder / "partial"
+
+    @property
+    def _own_folder(self) -> Path:
+        return self.folder / f".{urlsplit(self.address).path.rpartition('/')[2]}.download"
+
+    def fetch(self) -> Path:
+        """Return the whole file; it stays until :meth:`forget`.
+
+        Raises:
+            NoConnectionError: there is no way to the server.
+            WrongFileError: size or sum is another one; what came is removed.
+            DataError: the server refuses.
+            OSError: the folder cannot be written.
+        """
+        if urlsplit(self.address).scheme not in SCHEMES:
+            raise DataError(f"the address must begin with {SCHEMES[0]}://, got {self.address!r}")
+        pooch.get_logger().setLevel("ERROR")
+        try:
+            whole = pooch.retrieve(
+                self.address, self.known_hash, fname="whole", path=self._own_folder, downloader=self._download
+            )
+        except (WrongFileError, ValueError) as error:  # the latter of pooch, where the sum is another one
+            self.forget()
+            reason = error if isinstance(error, WrongFileError) else f"{self.address} has another sum"
+            raise WrongFileError(f"{reason} than {self.known_hash or self.num_bytes}") from None
+        return Path(whole)
+
+    def forget(self) -> None:
+        """Remove what came."""
+        shutil.rmtree(self._own_folder, ignore_errors=True)
+
+    def _download(self, address: str, target: str, _: object) -> None:
+        failures = 0
+        while (before := size_of(self.partial)) < self.num_bytes:
+            try:
+                self._go_on()
+            except BROKEN as error:
+                came = size_of(self.partial)
+                failures = 0 if came > before else failures + 1
+                reason = reason_of(error)
+                if failures > len(PAUSES_SECONDS) or (not came and isinstance(error, requests.ConnectionError)):
+                    kept = f"; the {came / 1e6:.0f} MB that came are kept for the next time" if came else ""
+                    host = urlsplit(address).hostname
+                    raise NoConnectionError(f"there is no connection to {host} ({reason}){kept}") from None
+                pause = PAUSES_SECONDS[max(failures - 1, 0)]
+                self.say(f"the connection broke off ({reason}); going on in {pause:.0f} s")
+                time.sleep(pause)
+        self.say("checking it")
+        os.unlink(target)
+        try:
+            # a second name: what came outlives an interruption while pooch reads its sum
+            os.link(self.partial, target)
+        except OSError:  # this disk has no second names
+            os.replace(self.partial, target)
+
+    def _go_on(self) -> None:
+        have, about = size_of(self.partial), self._about()
+        headers = {}
+        if have and about.get("address") == self.address and about.get("validator"):
+            # the server sends the rest where the file is still the same one, else all of it
+            headers = {"Range": f"bytes={have}-", "If-Range": about["validator"]}
+        with answer(session(), self.address, headers) as response:
+            if response.status_code == 206:
+                self.say(f"going on after the {have / 1e6:.0f} MB that are here")
+            else:
+                have, total = 0, int(response.headers.get("Content-Length", self.num_bytes))
+                if total != self.num_bytes:
+                    kind = response.headers.get("Content-Type", "an unknown kind of file")
+                    raise WrongFileError(f"{self.address} sends {total} bytes of {kind}, another file")
+                tag = response.headers.get("ETag", "W/")
+                # a weak one does not promise equal bytes, and If-Range refuses it
+                validator = response.headers.get("Last-Modified") if tag.startswith("W/") else tag
+                self.partial.unlink(missing_ok=True)
+                self._about_path.write_text(json.dumps({"address": self.address, "validator": validator}))
+            self._receive(response, have)
+
+    def _receive(self, response: requests.Response, have: int) -> None:
+        progress = Progress(self.num_bytes, self.say, have)
+        with self.partial.open("ab" if have else "wb") as stream:
+            while chunk := response.raw.read1(CHUNK_BYTES):
+                stream.write(chunk)
+                stream.flush()  # what was received is in the file whenever this is interrupted
+                progress.add(len(chunk))
+            os.fsync(stream.fileno())
+
+    @property
+    def _about_path(self) -> Path:
+        return self._own_folder / "partial.json"
+
+    def _about(self) -> dict[str, Any]:
+        with contextlib.suppress(OSError, ValueError):
+            tree = json.loads(self._about_path.read_text(encoding="utf-8"))
+            if isinstance(tree, dict):
+                return tree
+        return {}
+
+
+def session() -> requests.Session:
+    """Return what opens https addresses alone, also where it is redirected, by the proxy of the environment."""
+    opened = requests.Session()
+    opened.headers.update({"User-Agent": "mlcnc", "Accept-Encoding": "identity"})
+    for scheme in {"http", "https"}.difference(SCHEMES):
+        del opened.adapters[f"{scheme}://"]
+    return opened
+
+
+def answer(
+    opened: requests.Session, address: str, headers: Mapping[str, str] | None = None
+) -> requests.Response:
+    """Return the answer of a server, its content not read yet.
 
     Raises:
-        NoConnectionError: there is no way to the server.
-        DataError: the server refuses, sends something else, or breaks off again and again.
+        RefusedError: the server has no such file.
+        DataError: it redirects to an address without https.
     """
-    if urlsplit(address).scheme not in ("http", "https"):
-        raise DataError(f"the address must begin with http:// or https://, got {address!r}")
-    failures = 0
-    while True:
-        before = _size(part)
-        try:
-            _go_on(address, part, starts_with, say, at_most)
-            return
-        except (OSError, HTTPException) as error:
-            if isinstance(error, urllib.error.HTTPError):
-                raise DataError(f"{address} answers {error.code} {error.reason}") from None
-            if isinstance(error, OSError) and error.filename is not None:
-                raise DataError(f"{part} cannot be written: {error.strerror}") from None
-            reason = getattr(error, "reason", None) or error
-            failures = 0 if _size(part) > before else failures + 1
-            if failures > len(PAUSES_SECONDS) or (not _size(part) and isinstance(error, urllib.error.URLError)):
-                raise NoConnectionError(_broken(address, part, reason)) from None
-            pause = PAUSES_SECONDS[max(failures - 1, 0)]
-            say(f"the connection broke off ({reason}); going on in {pause:.0f} s")
-            time.sleep(pause)
-
-
-def forget(part: Path) -> None:
-    """Remove a partial download and what is known of it."""
-    part.unlink(missing_ok=True)
-    _about_path(part).unlink(missing_ok=True)
-
-
-def _go_on(address: str, part: Path, starts_with: bytes, say: Callable[[str], None], at_most: int) -> None:
-    about = _read_about(part)
-    have = _size(part)
-    if have and about.get("address") != address:
-        forget(part)
-        have, about = 0, {}
-    if have and have == about.get("total"):
-        return
-    request = urllib.request.Request(address, headers={"User-Agent": "mlcnc", "Accept-Encoding": "identity"})
-    if have:
-        request.add_header("Range", f"bytes={have}-")
-        if about.get("validator"):
-            request.add_header("If-Range", about["validator"])
     try:
-        response = opener().open(request, timeout=TIMEOUT_SECONDS)
-    except urllib.error.HTTPError as error:
-        if error.code == 416 and have:
-            # what is here is not the beginning of what the server has
-            forget(part)
-            raise ConnectionResetError("the file on the server has changed") from None
-        raise
-    with response:
-        total = _total(response, have)
-        resumed = response.status == 206
-        if resumed and (about.get("total") != total or not _continues(response, have)):
-            forget(part)
-            raise ConnectionResetError("the file on the server has changed")
-        if total is not None and total > at_most:
-            raise DataError(f"{address} is of {total / 1e9:.1f} GB, more than such a file can have")
-        if not resumed:
-            have = 0
-            validator = response.headers.get("ETag") or response.headers.get("Last-Modified")
-            _write_about(part, {"address": address, "total": total, "validator": _strong(validator)})
-        elif have:
-            say(f"going on after the {have / 1e6:.0f} MB that are here")
-        _receive(response, part, have, total, starts_with, say, at_most)
+        response = opened.get(address, headers=headers, timeout=TIMEOUT_SECONDS, stream=True)
+    except requests.exceptions.InvalidSchema as error:
+        raise DataError(f"{address} is not read, for it leads away from https: {error}") from None
+    if response.status_code >= 400:
+        response.close()
+        raise RefusedError(address, response)
+    return response
 
 
-def _receive(
-    response: HTTPResponse,
-    part: Path,
-    have: int,
-    total: int | None,
-    starts_with: bytes,
-    say: Callable[[str], None],
-    at_most: int,
-) -> None:
-    progress = Progress("downloading", total, say, done=have)
-    # unbuffered: what was received is in the file whenever this is interrupted
-    with part.open("ab" if have else "wb", buffering=0) as stream:
-        while chunk := response.read1(CHUNK_BYTES):
-            if not progress.done and not chunk.startswith(starts_with[: len(chunk)]):
-                kind = response.headers.get("Content-Type", "an unknown kind of file")
-                stream.truncate(0)
-                forget(part)
-                raise DataError(f"{response.url} sends {kind} in place of the archive")
-            _write_all(stream, chunk, part)
-            progress.add(len(chunk))
-            if progress.done > (at_most if total is None else total):
-                forget(part)
-                raise DataError(f"{response.url} sends more than the {total or at_most} bytes it can have")
-        os.fsync(stream.fileno())
-    if total is not None and progress.done < total:
-        raise ConnectionResetError(f"{progress.done} of {total} bytes came")
+def require_whole(path: Path, num_bytes: int, known_hash: str | None) -> None:
+    """Check a file that was put somewhere by hand.
+
+    Raises:
+        WrongFileError: size or sum, e.g. ``sha256:617a...``, is another one.
+    """
+    if path.stat().st_size != num_bytes:
+        raise WrongFileError(
+            f"{path} is damaged or another one: it must have {num_bytes} bytes, got {path.stat().st_size}"
+        )
+    if known_hash is not None and not pooch.hashes.hash_matches(str(path), known_hash):
+        raise WrongFileError(f"{path} is damaged or another one: it has another sum than {known_hash}")
 
 
-def _write_all(stream: Any, chunk: bytes, part: Path) -> None:
-    view = memoryview(chunk)
-    try:
-        while view:
-            view = view[stream.write(view) :]
-    except OSError as error:
-        raise DataError(
-            f"{part} cannot be written: {error.strerror}; what came before is kept for the next time"
-        ) from None
+def reason_of(error: BaseException) -> str:
+    """Return in a few words what the system said where a connection failed."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.strerror:
+            return link.strerror
+        link = link.__context__
+    return "it was closed before the end"
 
 
-def opener() -> urllib.request.OpenerDirector:
-    """Return what opens http and https addresses alone, through the proxy of the environment."""
-    director = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler,
-        urllib.request.UnknownHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPRedirectHandler,
-        urllib.request.HTTPErrorProcessor,
-    ):
-        director.add_handler(handler())
-    return director
-
-
-def _total(response: HTTPResponse, have: int) -> int | None:
-    if response.status == 206:
-        text = response.headers.get("Content-Range", "").rpartition("/")[2]
-    else:
-        text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdigit() else None
-
-
-def _continues(response: HTTPResponse, have: int) -> bool:
-    return response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-
-
-def _strong(validator: str | None) -> str | None:
-    # a weak one does not promise equal bytes, and If-Range refuses it
-    return None if validator is None or validator.startswith("W/") else validator
-
-
-def _about_path(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
-
-
-def _read_about(part: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):
-        tree = json.loads(_about_path(part).read_text(encoding="utf-8"))
-        if isinstance(tree, dict):
-            return tree
-    return {}
-
-
-def _write_about(part: Path, tree: dict[str, Any]) -> None:
-    part.unlink(missing_ok=True)
-    _about_path(part).write_text(json.dumps(tree), encoding="utf-8")
-
-
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, 0 where there is none."""
     return path.stat().st_size if path.is_file() else 0
-
-
-def _broken(address: str, part: Path, reason: object) -> str:
-    host = urlsplit(address).hostname
-    kept = f"; the {_size(part) / 1e6:.0f} MB that came are kept for the next time" if _size(part) else ""
-    return f"there is no connection to {host} ({reason}){kept}"
-
-
-def clock(seconds: float) -> str:
-    """Return a duration as it is read, in minutes and seconds, with hours where there are any."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"

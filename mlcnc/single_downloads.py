@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import requests
+from tqdm import tqdm
+
 from mlcnc import resumed_download
 from mlcnc.errors import DataError
-from mlcnc.resumed_download import LINE_EVERY_SECONDS, TIMEOUT_SECONDS, NoConnectionError, clock, opener
+from mlcnc.files.writing import replace_file, write_all
+from mlcnc.resumed_download import (
+    BROKEN,
+    LINE_EVERY_SECONDS,
+    NoConnectionError,
+    RefusedError,
+    answer,
+    reason_of,
+    session,
+)
 
 NUM_THREADS = 8
-LARGEST_BYTES = 64 * 2**20
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM")
 _NOT_THERE = (403, 404, 410)
 """A bucket whose contents may not be listed answers 403 for what it does not have."""
@@ -74,7 +81,7 @@ def _watch(futures: dict[Future[bool], Picture], work: _Work, say: Callable[[str
         number, seconds = len(futures) - len(waiting), time.monotonic() - began
         if number > told:
             told = number
-            left = f", {clock(len(waiting) * seconds / number)} left" if waiting else ""
+            left = f", {tqdm.format_interval(len(waiting) * seconds / number)} left" if waiting else ""
             pace = work.num_bytes / 1e6 / max(seconds, 1e-3)
             say(f"downloading: {number:,} of {len(futures):,} pictures, {pace:.1f} MB/s{left}")
 
@@ -85,7 +92,7 @@ class _Work:
 
     stop: threading.Event = field(default_factory=threading.Event)
     num_bytes: int = 0
-    _opener: urllib.request.OpenerDirector = field(default_factory=opener)
+    _session: requests.Session = field(default_factory=session)
 
     def fetch(self, picture: Picture) -> bool:
         """Return whether the picture came."""
@@ -100,46 +107,35 @@ class _Work:
     def _content(self, address: str) -> bytes | None:
         """Return what lies at an address; None where nothing does."""
         # looked up late: tests shorten them
-        pauses = [*resumed_download.PAUSES_SECONDS, None]
-        for pause in pauses:
+        for pause in (*resumed_download.PAUSES_SECONDS, None):
             if self.stop.is_set():
                 raise InterruptedError
             try:
                 return self._answer(address)
-            except urllib.error.HTTPError as error:
-                if error.code in _NOT_THERE:
+            except RefusedError as error:
+                if error.status in _NOT_THERE:
                     return None
-                if error.code not in _FOR_NOW or pause is None:
-                    raise DataError(f"{address} answers {error.code} {error.reason}") from None
-            except (OSError, HTTPException) as error:
-                if pause is None or (not self.num_bytes and isinstance(error, urllib.error.URLError)):
-                    reason = getattr(error, "reason", None) or error
+                if error.status not in _FOR_NOW or pause is None:
+                    raise
+            except BROKEN as error:
+                if pause is None or (not self.num_bytes and isinstance(error, requests.ConnectionError)):
                     host = urlsplit(address).hostname
-                    raise NoConnectionError(f"there is no connection to {host} ({reason})") from None
+                    raise NoConnectionError(f"there is no connection to {host} ({reason_of(error)})") from None
             self.stop.wait(pause)
         raise AssertionError("the last attempt returns or raises")
 
     def _answer(self, address: str) -> bytes:
-        request = urllib.request.Request(address, headers={"User-Agent": "mlcnc"})
-        with self._opener.open(request, timeout=TIMEOUT_SECONDS) as response:
-            content = bytes(response.read(LARGEST_BYTES + 1))
-            if response.length and len(content) <= LARGEST_BYTES:
-                raise ConnectionResetError(f"{response.length} bytes did not come")
-            kind = response.headers.get("Content-Type", "an unknown kind of file")
-        if len(content) > LARGEST_BYTES:
-            raise DataError(f"{address} sends more than the {LARGEST_BYTES} bytes a picture can have")
-        if not content.startswith(_PICTURES):
-            raise DataError(f"{address} sends {kind} in place of a picture")
-        return content
+        with answer(self._session, address) as response:
+            content = response.content
+            if not content.startswith(_PICTURES):
+                kind = response.headers.get("Content-Type", "an unknown kind of file")
+                raise DataError(f"{address} sends {kind} in place of a picture")
+            return content
 
 
 def _write(content: bytes, target: Path) -> None:
-    aside = target.with_name(f".{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content)
-        os.replace(aside, target)
+        replace_file(target, lambda aside: write_all(aside, content), flush=False)
     except OSError as error:
         raise DataError(f"{target} cannot be written: {error.strerror}") from None
-    finally:
-        aside.unlink(missing_ok=True)

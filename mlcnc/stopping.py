@@ -1,4 +1,4 @@
-"""Being asked to stop, by Ctrl-C or SIGTERM: heard once, and never in the middle of a write."""
+"""Being asked to stop, by Ctrl-C or SIGTERM: heard at once, or by a flag while a run is written."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ EXIT_STATUS = 130
 
 class _Request:
     asked = False
-    may_interrupt = True
+    raised = False
+    waits = False
 
 
 def listen() -> None:
-    """Turn the first signal to stop into one KeyboardInterrupt and ignore all later ones.
+    """Turn a signal to stop into one KeyboardInterrupt, at once or :func:`deferred`, and ignore all later ones.
 
     A signal that the parent had this process ignore, e.g. SIGHUP under nohup, stays ignored. Only the main
     thread can do this; elsewhere nothing happens.
@@ -54,58 +55,43 @@ def leave(status: int) -> NoReturn:
     raise SystemExit(status)
 
 
-def was_asked() -> bool:
-    """Return whether a signal to stop has come since :func:`listen`."""
-    return _Request.asked
+def was_raised() -> bool:
+    """Return whether a signal to stop was raised, so that any error since may come from it."""
+    return _Request.raised
 
 
 def raise_if_asked() -> None:
-    """Raise KeyboardInterrupt where a signal to stop came while none could be raised, or was swallowed.
+    """Raise KeyboardInterrupt where a signal to stop came while it was :func:`deferred`, or was swallowed.
 
     Python drops what a handler raises inside a destructor or a callback of compiled code.
     """
     if _Request.asked:
-        raise KeyboardInterrupt
+        _raise()
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Keep a signal to stop from raising inside the block, except inside :func:`interruptible`.
-
-    A block that ends by itself has done all there was to do, so that nothing is raised behind it.
-    """
-    with _set(may_interrupt=False):
-        yield
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let a signal to stop raise KeyboardInterrupt at once; one that came before or was swallowed does too."""
-    with _set(may_interrupt=True):
-        raise_if_asked()
-        yield
-        raise_if_asked()
-
-
-@contextmanager
-def _set(*, may_interrupt: bool) -> Iterator[None]:
-    before = _Request.may_interrupt
-    _Request.may_interrupt = may_interrupt
+def deferred() -> Iterator[None]:
+    """Let a signal to stop only set the flag of :func:`raise_if_asked`; a second Ctrl-C raises at once."""
+    raise_if_asked()
+    _Request.waits = True
     try:
         yield
     finally:
-        _Request.may_interrupt = before
+        _Request.waits = False
 
 
 def _heard(number: int, frame: FrameType | None) -> None:
-    # ignored by the system from here on: Python gives its own handlers up while it shuts down, and a second
-    # signal would kill the process then
+    is_first, _Request.asked = not _Request.asked, True
+    if not _Request.waits or (number == signal.SIGINT and not is_first):
+        _raise()
+
+
+def _raise() -> NoReturn:
+    # ignored by the system from here on: nothing may break off what records the end, and Python gives its own
+    # handlers up while it shuts down, where a second signal would kill the process
     stop_listening()
-    if _Request.asked:
-        return
-    _Request.asked = True
-    if _Request.may_interrupt:
-        raise KeyboardInterrupt
+    _Request.raised = True
+    raise KeyboardInterrupt
 
 
 def _numbers() -> list[signal.Signals]:

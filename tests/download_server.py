@@ -23,6 +23,7 @@ class Server(ThreadingHTTPServer):
         self.tag = '"first"'
         self.ranges = True
         self.stated = None  # Content-Length in place of the true one
+        self.leads_to = None  # address of a redirection
         self.sends = []  # bytes of each answer in turn before the connection is closed; then all
         self.pause = 0.0  # after every piece of a kilobyte
         self.asked = []  # Range headers
@@ -40,6 +41,12 @@ class Handler(BaseHTTPRequestHandler):
         server.asked.append(asked)
         server.paths.append(self.path)
         content = server.content
+        if server.leads_to:
+            self.send_response(302)
+            self.send_header("Location", server.leads_to)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if server.files is not None:
             if self.path[1:] not in server.files:
                 self.send_error(404)
@@ -79,6 +86,7 @@ def download_server(monkeypatch, content=b""):
     """Yield a running server; clients give up after two short pauses."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(resumed_download, "PAUSES_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(resumed_download, "SCHEMES", ("https", "http"))
     server = Server(content)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,13 +13,15 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from mlcnc.data.protocol import ArraySplit
+from mlcnc.files.writing import replace_file, write_all
+from mlcnc.named_paths import named_path, path_in_variable
 
 
 def cache_folder() -> Path:
     """Return MLCNC_CACHE, else ``mlcnc`` under XDG_CACHE_HOME or ``~/.cache``."""
-    if chosen := os.environ.get("MLCNC_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlcnc"
+    if chosen := path_in_variable("MLCNC_CACHE"):
+        return chosen
+    return (path_in_variable("XDG_CACHE_HOME") or named_path("~/.cache")) / "mlcnc"
 
 
 def cached_splits(
@@ -43,17 +43,9 @@ def cached_splits(
     splits = draw()
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, _packed(splits))
+        content = _packed(splits)
+        replace_file(path, lambda aside: write_all(aside, content), flush=False)
     return splits
-
-
-def _replace(path: Path, content: bytes) -> None:
-    aside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        aside.write_bytes(content)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _packed(splits: dict[str, ArraySplit]) -> bytes:

@@ -100,7 +100,7 @@ def read_coco(path: str | Path, wanted: Collection[Key] | None = None) -> CocoAn
         return found
 
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"), object_hook=record)
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_hook=record)
         if not isinstance(content, dict) or not {"images", "annotations", "categories"} <= content.keys():
             raise ValueError("it must hold images, annotations and categories")
         categories = {entry["id"]: str(entry["name"]) for entry in content["categories"]}

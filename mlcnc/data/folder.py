@@ -7,7 +7,6 @@ test set, and there is no validation split: no image is ever both. Only files be
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -27,6 +26,7 @@ from mlcnc.data.photograph_set import photograph_set
 from mlcnc.data.protocol import DatasetFacts, DatasetRequest, MultiLabelDataset
 from mlcnc.data.seeded_split import seeded_split
 from mlcnc.errors import DataError
+from mlcnc.named_paths import named_path, path_in_variable
 
 
 def folder_root(root: Path | None) -> Path:
@@ -35,10 +35,10 @@ def folder_root(root: Path | None) -> Path:
     Raises:
         DataError: there is none.
     """
-    variable = os.environ.get(DATA_VARIABLE)
-    if root is None and not variable:
+    base = path_in_variable(DATA_VARIABLE)
+    if root is None and base is None:
         raise DataError(f"data.root must name the folder of your photographs; {FORMS}")
-    path = Path(variable or "").expanduser() / "folder" if root is None else root
+    path = (base or Path()) / "folder" if root is None else named_path(root)
     if not path.is_dir():
         raise DataError(f"the photographs of folder cannot be found: {path} is not a folder; {FORMS}")
     return path.resolve()

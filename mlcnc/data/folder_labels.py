@@ -252,7 +252,7 @@ def _of_tree(root: Path, tree: Path, difficult: bool) -> FolderLabels:
 
 def _first_words(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as a list of images ({error}); save it in UTF-8") from error
     return [line.split()[0] for line in lines if line.strip()]

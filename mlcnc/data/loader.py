@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -259,7 +259,7 @@ def _as_it_is(images: Any) -> Any:
 
 @contextmanager
 def _quiet_start() -> Iterator[None]:
-    """Let signals wait while workers start, which inherit that, and torch not doubt the number of workers."""
+    """Block signals while workers start, which inherit that, and let torch not doubt the number of workers."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         with warnings.catch_warnings():
@@ -271,20 +271,12 @@ def _quiet_start() -> Iterator[None]:
 
 
 def _begin_worker(worker: int) -> None:
-    """Leave it to the parent to hear signals that reach the whole group, and end with it, or when it says so.
+    """End with the parent, which alone hears signals to stop: they are blocked here since :func:`_quiet_start`.
 
-    A worker that a signal killed would raise in the parent, wherever that is, in the middle of a write too.
+    A worker that a signal to the whole group ended would raise in the parent, before that has read its flag.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.excepthook = _say_unless_left
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    os._exit(0)
 
 
 def _end_with_parent() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlcnc.data.sources import how_to_get
 from mlcnc.errors import DataError
+from mlcnc.named_paths import named_path, path_in_variable
 
 DATA_VARIABLE = "MLCNC_DATA"
 """Environment variable that names the folder of data sets."""
@@ -63,13 +63,12 @@ def find_root(name: str, root: Path | None, missing: Callable[[Path], str | None
     Raises:
         DataError: no folder is named, or each lacks something.
     """
-    variable = os.environ.get(DATA_VARIABLE)
-    if root is None and not variable:
+    base = path_in_variable(DATA_VARIABLE) if root is None else named_path(root)
+    if base is None:
         raise DataError(
             f"the photographs of {name} are looked for in data.root or in the folder that the {DATA_VARIABLE} "
             f"variable names, and neither is set; {remedy}"
         )
-    base = Path(variable or "").expanduser() if root is None else root
     if not base.is_dir():
         place = f"{DATA_VARIABLE} {base}" if root is None else f"data.root {base}"
         raise DataError(f"the photographs of {name} cannot be found: {place} is not a folder; {remedy}")

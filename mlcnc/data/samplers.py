@@ -124,13 +124,22 @@ SAMPLERS: dict[str, type[Sampler]] = {
 }
 
 
+def require_sampler(name: str) -> None:
+    """Check that there is a sampler of that name.
+
+    Raises:
+        ConfigError: there is none; the message lists the known ones.
+    """
+    if name not in SAMPLERS:
+        known, hint = ", ".join(SAMPLERS), nearest(name, SAMPLERS)
+        raise ConfigError(f"data.sampler must be one of {known}, got {name!r}{hint}")
+
+
 def build_sampler(name: str, targets: NDArray[Any], num_samples: int, seed: int) -> Sampler:
     """Return the sampler of that name.
 
     Raises:
         ConfigError: no such sampler; the message lists the known ones.
     """
-    if name not in SAMPLERS:
-        known, hint = ", ".join(SAMPLERS), nearest(name, SAMPLERS)
-        raise ConfigError(f"data.sampler must be one of {known}, got {name!r}{hint}")
+    require_sampler(name)
     return SAMPLERS[name](targets, num_samples, seed)

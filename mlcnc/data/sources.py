@@ -15,13 +15,13 @@ class Archive:
         name: of the file.
         address: of it.
         num_bytes: of it.
-        md5: hexadecimal; None where none was found in two independent places.
+        known_hash: its SHA-256, ``sha256:`` before it; None where none was found in two independent places.
     """
 
     name: str
     address: str
     num_bytes: int
-    md5: str | None = None
+    known_hash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,30 +73,39 @@ class Source:
         return sum(part.download_bytes for part in self.parts)
 
 
-# sizes and checksums of VOC: torchvision's table and the url_checksums of TensorFlow Datasets
+# sizes and checksums of VOC: the url_checksums of TensorFlow Datasets and the test resources of torchvision
 _VOC2007_TEST = Archive(
     "VOCtest_06-Nov-2007.tar",
     "https://thor.robots.ox.ac.uk/pascal/VOC/voc2007/VOCtest_06-Nov-2007.tar",
     451_020_800,
-    "b6e924de25625d8de591ea690078ad9f",
+    "sha256:6836888e2e01dca84577a849d339fa4f73e1e4f135d312430c4856b5609b4892",
 )
 _VOC2012 = Archive(
     "VOCtrainval_11-May-2012.tar",
     "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
     1_999_639_040,
-    "6cd6e144f989b92b3379bac3b3de84fd",
+    "sha256:e14f763270cf193d0b5f74b169f44157a4b0c6efa708f4dd0ff78ee691763bcb",
 )
-# of COCO: the same in a dozen public repositories; its server has no certificate of its own name
-_COCO = "http://images.cocodataset.org"
+# of COCO: the same in a dozen public repositories; its server has no certificate of its own name, but that of
+# the store behind it
+_COCO = "https://s3.amazonaws.com/images.cocodataset.org"
 _TRAIN2017 = Archive(
-    "train2017.zip", f"{_COCO}/zips/train2017.zip", 19_336_861_798, "cced6f7f71b7629ddf16f17bbcfab6b2"
+    "train2017.zip",
+    f"{_COCO}/zips/train2017.zip",
+    19_336_861_798,
+    "sha256:69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929",
 )
-_VAL2017 = Archive("val2017.zip", f"{_COCO}/zips/val2017.zip", 815_585_330, "442b8da7639aecaf257c1dceb8ba8c80")
+_VAL2017 = Archive(
+    "val2017.zip",
+    f"{_COCO}/zips/val2017.zip",
+    815_585_330,
+    "sha256:4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
+)
 _ANNOTATIONS = Archive(
     "annotations_trainval2017.zip",
     f"{_COCO}/annotations/annotations_trainval2017.zip",
     252_907_541,
-    "f4bbac642086de4f52a3fdda2de5fa2c",
+    "sha256:113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268",
 )
 # of Visual Genome: sizes are confirmed, a checksum was not found
 _VG = "https://cs.stanford.edu/people/rak248"

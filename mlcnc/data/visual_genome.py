@@ -88,7 +88,7 @@ def vg200(request: DatasetRequest) -> MultiLabelDataset:
 def _read_labels(path: Path) -> dict[str, list[int]]:
     """Return class indices below 200 of every listed image, by file name without ending."""
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(path.read_text(encoding="utf-8-sig"))
         if not isinstance(content, dict):
             raise ValueError("it must map file names to lists of class indices")
         wanted = [image_id for listed in vg200_splits().values() for image_id in listed.ids]
@@ -111,7 +111,7 @@ def _indices(image_id: str, labels: Any) -> list[int]:
 
 def _read_names(path: Path) -> tuple[str, ...]:
     try:
-        names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+        names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error}); it must hold one class name a line") from error
     if len(names) != NUM_CLASSES or not all(names) or len(set(names)) != NUM_CLASSES:

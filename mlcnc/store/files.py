@@ -1,4 +1,4 @@
-"""Writing files so that a reader, or a crash, never meets a half-written one."""
+"""Writing the files of a run so that every reader of runs accepts them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ import json
 import os
 import re
 import shutil
-import stat
-import sys
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from mlcnc.errors import StoreError
+from mlcnc.files import writing
+from mlcnc.files.regular import open_regular
+from mlcnc.files.writing import write_all
 from mlcnc.store.metrics_file import MOST_BYTES, MOST_LINE_BYTES, MOST_LINES, epoch_of
 from mlcnc.store.regular_files import (
     LINK,
@@ -34,11 +34,8 @@ from mlcnc.store.run_lock import RunLock
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What the system says where it takes no more bytes: disk, quota and limit on the size of a file."""
 
-# a link or a pipe in the place of a file is an error, where the system can tell
-_OWN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
-
-def replace_file(path: Path, write: Callable[[Path], None], *, keep: Path | None = None) -> None:
+def replace_file(path: Path, write: Callable[[Path], object], *, keep: Path | None = None) -> None:
     """Write beside ``path``, flush to disk and rename, so that the old content stays until then.
 
     Args:
@@ -49,26 +46,13 @@ def replace_file(path: Path, write: Callable[[Path], None], *, keep: Path | None
     Raises:
         StoreError: the disk is full or the folder cannot be written.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    handled = sys.exception()
     try:
         if lies_in_subfolder(path):
             if path.parent.is_symlink():
                 raise OSError(errno.ELOOP, f"{path.parent.name}: {LINK}")
             path.parent.mkdir(exist_ok=True)  # never the run folder itself: someone deleted it
-        write(aside)
-        with aside.open("rb") as stream:
-            os.fsync(stream.fileno())
-        if keep is not None and path.is_file():
-            os.replace(path, keep)
-        os.replace(aside, path)
-        flush_folder(path.parent)
-    except BaseException as error:
-        with contextlib.suppress(OSError):  # the disk may be read-only, or away
-            aside.unlink(missing_ok=True)
-        interruption = _interruption(error, handled)
-        if interruption is not None:
-            raise interruption from None
+        writing.replace_file(path, write, keep=keep)
+    except Exception as error:
         raise store_error(path, error) from error
 
 
@@ -133,9 +117,8 @@ def overwrite_json(path: Path, tree: Any) -> bool:
     """
     text = (json.dumps(tree, allow_nan=False) + "\n").encode()
     try:
-        descriptor = os.open(path, os.O_WRONLY | _OWN)
+        descriptor, length = open_regular(path, os.O_WRONLY)
         try:
-            length = _length(descriptor)
             text = text.ljust(length)  # blanks after the object are still JSON
             if os.pwrite(descriptor, text, 0) != len(text):
                 return False
@@ -145,20 +128,6 @@ def overwrite_json(path: Path, tree: Any) -> bool:
     except OSError:
         return False
     return True
-
-
-def flush_folder(folder: Path) -> None:
-    """Flush the names in a folder to disk, so that a renamed file is found after a power cut."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass  # nor do some shared folders flush them
-    finally:
-        os.close(descriptor)
 
 
 _LEFTOVER = re.compile(r"\..+\.(\d+)\.\d+\.tmp")
@@ -233,9 +202,8 @@ def append_line(path: Path, tree: dict[str, Any]) -> None:
             "log values by class as arrays"
         )
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _OWN, 0o644)
+        descriptor, length = open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
-            length = _length(descriptor)
             if length + len(line) > MOST_BYTES:
                 raise OSError(errno.EINVAL, f"it would exceed {MOST_BYTES} bytes, the most that is read")
             if length and os.pread(descriptor, 1, length - 1) != b"\n":
@@ -276,30 +244,3 @@ def store_error(path: Path, error: BaseException) -> StoreError:
 
 
 _NOT_ALLOWED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
-
-
-def _interruption(error: BaseException, handled: BaseException | None) -> BaseException | None:
-    """Return the Ctrl-C behind an error: torch's writer, when interrupted, raises an error of its own.
-
-    One that was ``handled`` when the write began is no news: to record it is what is being written.
-    """
-    link: BaseException | None = error
-    while link is not None and link is not handled:
-        if not isinstance(link, Exception):
-            return link
-        link = link.__context__
-    return None
-
-
-def _length(descriptor: int) -> int:
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file")
-    return found.st_size
-
-
-def write_all(path: Path, content: bytes | memoryview) -> None:
-    """Write the content to a file, for :func:`replace_file`."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _OWN, 0o666)
-    with open(descriptor, "wb") as stream:
-        stream.write(content)

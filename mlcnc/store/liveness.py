@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from datetime import UTC, datetime
-from functools import lru_cache
-from pathlib import Path
-from typing import NamedTuple
 
+from mlcnc.files.processes import boot_id, host_name, pid_namespace, process_stat
 from mlcnc.store.schema import RunStatus
 
 HEARTBEAT_SECONDS = 2.0
@@ -23,33 +19,6 @@ def now() -> str:
 def clock() -> datetime:
     """Return the time in UTC; people and time servers may set it back or forth."""
     return datetime.now(UTC)
-
-
-class Process(NamedTuple):
-    """Names one process for ever, while a pid alone is given to another one later."""
-
-    pid: int
-    process_start_time: float
-    process_start_ticks: int | None
-    boot_id: str | None
-    host: str
-    pid_namespace: int | None
-
-
-def own_process() -> Process:
-    """Return the name of this process, under the names of the fields of :class:`RunStatus`."""
-    import psutil
-
-    pid = os.getpid()
-    found = process_stat(pid)
-    return Process(
-        pid=pid,
-        process_start_time=float(psutil.Process(pid).create_time()),
-        process_start_ticks=None if found is None else found.start_ticks,
-        boot_id=boot_id(),
-        host=host_name(),
-        pid_namespace=pid_namespace(),
-    )
 
 
 def is_alive(status: RunStatus) -> bool:
@@ -89,53 +58,6 @@ def true_state(status: RunStatus) -> RunStatus:
     if not _is_from_here(status) and abs(heartbeat_age_seconds(status)) < STALE_SECONDS:
         return status
     return status.model_copy(update={"state": "lost"})
-
-
-@lru_cache(maxsize=1)
-def boot_id() -> str | None:
-    """Return what tells this start of the machine from all others; None where the system does not say."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip() or None
-    except OSError:
-        return None
-
-
-@lru_cache(maxsize=1)
-def pid_namespace() -> int | None:
-    """Return what tells containers apart that each number their processes from 1; None without them."""
-    try:
-        return os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        return None
-
-
-@lru_cache(maxsize=1)
-def host_name() -> str:
-    """Return the name of this machine; containers of one machine may share it, see :func:`pid_namespace`."""
-    return socket.gethostname()
-
-
-class ProcessStat(NamedTuple):
-    """What Linux says of a process.
-
-    Attributes:
-        start_ticks: from boot to its start; no change of the clock moves them.
-        is_zombie: it has ended and was not waited for yet.
-    """
-
-    start_ticks: int
-    is_zombie: bool
-
-
-def process_stat(pid: int) -> ProcessStat | None:
-    """Return what ``/proc`` says of a process; None where there is no such process or no ``/proc``."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            # the name of the program stands in brackets and may itself hold blanks and brackets
-            fields = stream.read().rpartition(b")")[2].split()
-        return ProcessStat(start_ticks=int(fields[19]), is_zombie=fields[0] in (b"Z", b"X"))
-    except (OSError, IndexError, ValueError):
-        return None
 
 
 def _is_alive_by_clock(status: RunStatus) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import threading
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlcnc.errors import RunFormatError, StoreError, require_shape
-from mlcnc.store.files import flush_folder, readable_json, remove_leftovers, write_bytes, write_json
+from mlcnc.files.writing import aside_of, flush_folder
+from mlcnc.store.files import readable_json, remove_leftovers, write_bytes, write_json
 from mlcnc.store.regular_files import tree_of
 from mlcnc.store.run_lock import RunLock
 from mlcnc.store.schema import RunInfo, RunStatus, checked_run_id, parse_info
@@ -89,7 +89,7 @@ def new_run_folder(folder: Path, info: bytes, status: RunStatus) -> RunLock:
     Raises:
         StoreError: the run exists already or the folder cannot be written.
     """
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    aside = aside_of(folder)
     place, lock = aside, None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,8 @@ def new_run_folder(folder: Path, info: bytes, status: RunStatus) -> RunLock:
         if lock is not None:
             lock.release()
         shutil.rmtree(place, ignore_errors=True)
-        if isinstance(error, FileExistsError) or getattr(error, "errno", None) == errno.ENOTEMPTY:
+        is_taken = isinstance(error, FileExistsError) and folder.parent.is_dir()
+        if is_taken or getattr(error, "errno", None) == errno.ENOTEMPTY:
             raise StoreError(
                 f"run {folder.name} exists already in {folder.parent}; choose another --run-id, resume it "
                 f"(mlcnc train --resume {folder.name}) or delete it"

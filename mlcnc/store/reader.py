@@ -8,7 +8,6 @@ import math
 import os
 import re
 import shutil
-import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from mlcnc.errors import RunFormatError, RunNotFoundError, StoreError
+from mlcnc.files.writing import aside_of
 from mlcnc.store.array_file import ArrayFile
 from mlcnc.store.files import readable_json, store_error, write_bytes
 from mlcnc.store.layouts import StoredLayout, read_layout
@@ -309,7 +309,7 @@ class RunStore:
 
     def _delete(self, folder: Path) -> None:
         # under another name first: a writer would put new files into a folder that is being emptied
-        aside = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+        aside = aside_of(folder)
         try:
             if folder.is_symlink():
                 raise OSError(errno.ELOOP, "it is a link to another run")

@@ -8,13 +8,15 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import from_json
 
 from mlcnc.errors import RunFormatError
+from mlcnc.files.regular import open_regular, regular_size
 
 MOST_JSON_BYTES = 16 * 2**20
 """The largest real one, run.json of a thousand classes with their co-occurrence, has two thirds of it."""
@@ -28,9 +30,6 @@ _OF_THE_RUN_ITSELF = frozenset(
     {"run.json", "status.json", "metrics.jsonl", "samples.safetensors", "notes.json", "notes.damaged.json"}
 )
 
-_KINDS = ((stat.S_ISLNK, LINK), (stat.S_ISDIR, "Is a directory"), (stat.S_ISREG, ""))
-# not on every system; where they are missing there are no such files either
-_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 # int() refuses more digits with an error of its own, and no float holds so many
 _LONG_NUMBER = re.compile(rb"[0-9]{309}")
 
@@ -52,8 +51,8 @@ def said_of(path: Path) -> str:
     return f"{folder}{path.name} of run {run_folder_of(path).name}"
 
 
-def require_regular(path: Path) -> os.stat_result:
-    """Check a file that a library will open by its name, and return its status.
+def require_regular(path: Path) -> int:
+    """Check a file that a library will open by its name, and return its size.
 
     Raises:
         FileNotFoundError: there is none.
@@ -61,16 +60,8 @@ def require_regular(path: Path) -> os.stat_result:
     """
     if lies_in_subfolder(path) and os.path.islink(path.parent):
         raise RunFormatError(f"{path.parent.name} of run {path.parent.parent.name} cannot be read: {LINK}")
-    try:
-        found = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path.name) from None
-    except OSError as error:
-        raise RunFormatError(f"{said_of(path)} cannot be read: {error.strerror}") from None
-    reason = _why_not(found)
-    if reason:
-        raise RunFormatError(f"{said_of(path)} cannot be read: {reason}")
-    return found
+    with _told(path):
+        return regular_size(path, follow=False)
 
 
 def require_own_folders(run_folder: Path) -> None:
@@ -95,27 +86,25 @@ def read_regular(path: Path, most: int) -> bytes:
         FileNotFoundError: there is none.
         RunFormatError: it is no regular file, larger than ``most``, or the system refuses to read it.
     """
+    with _told(path):
+        descriptor, size = open_regular(path)
+        with open(descriptor, "rb") as stream:
+            if size > most:
+                raise OSError(errno.EFBIG, f"it has {size} bytes, and more than {most} cannot be meant")
+            return stream.read(size)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what the system says of a file of a run into one sentence."""
     try:
-        descriptor = os.open(path, _FLAGS)
+        yield
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path.name) from None
     except OSError as error:
         # a link that is not followed is reported as a loop of links
         reason = LINK if error.errno == errno.ELOOP else error.strerror
         raise RunFormatError(f"{said_of(path)} cannot be read: {reason}") from None
-    try:
-        found = os.fstat(descriptor)
-        reason = _why_not(found)
-        if not reason and found.st_size > most:
-            reason = f"it has {found.st_size} bytes, and more than {most} cannot be meant"
-        if reason:
-            raise RunFormatError(f"{said_of(path)} cannot be read: {reason}")
-        with open(descriptor, "rb", closefd=False) as stream:
-            return stream.read(found.st_size)
-    except OSError as error:
-        raise RunFormatError(f"{said_of(path)} cannot be read: {error.strerror}") from None
-    finally:
-        os.close(descriptor)
 
 
 def read_json(path: Path) -> Any:
@@ -144,10 +133,3 @@ def tree_of(raw: bytes) -> Any:
         raise ValueError("it holds a number of more than 308 digits")
     # unlike json it refuses lone surrogates, which no page and no terminal can show, and deep nesting
     return from_json(raw)
-
-
-def _why_not(found: os.stat_result) -> str:
-    for is_kind, reason in _KINDS:
-        if is_kind(found.st_mode):
-            return reason
-    return "it is no regular file"

@@ -16,7 +16,8 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.errors import RunFormatError, StoreError, is_interruption
+from mlcnc.errors import RunFormatError, StoreError
+from mlcnc.files.processes import host_name, own_process
 from mlcnc.store.files import (
     append_line,
     mend_last_line,
@@ -25,7 +26,7 @@ from mlcnc.store.files import (
     write_arrays,
     write_json,
 )
-from mlcnc.store.liveness import HEARTBEAT_SECONDS, host_name, is_alive, now, own_process
+from mlcnc.store.liveness import HEARTBEAT_SECONDS, is_alive, now
 from mlcnc.store.logged_values import as_arrays, as_count, as_failure, as_metrics
 from mlcnc.store.new_run import checked_info, new_run_folder
 from mlcnc.store.regular_files import require_own_folders
@@ -54,8 +55,8 @@ class RunWriter:
 
     A run has one writer: it holds the folder's lock until it is finished or its process ends.
 
-    Leaving it without an exception makes the run ``finished``; with KeyboardInterrupt, or an error raised while
-    that was dealt with, ``stopped``; with any other exception ``failed`` with its message. It goes on.
+    Leaving it without an exception makes the run ``finished``; with KeyboardInterrupt
+    ``stopped``; with any other exception ``failed`` with its message. It goes on.
 
     Example:
         >>> import tempfile
@@ -305,18 +306,11 @@ class RunWriter:
         end = {"state": state, "error": None if error is None else as_failure(error), "finished_at": now()}
         try:
             self._record_end(end)
-        except Exception:
-            self._run_lock.release()
+        except KeyboardInterrupt:
+            self._record_end(end)
             raise
-        except BaseException:
-            try:
-                self._record_end(end)
-            except BaseException:
-                self._closed.clear()  # a later call may still record it
-                raise
+        finally:
             self._run_lock.release()
-            raise
-        self._run_lock.release()
 
     def _record_end(self, end: Mapping[str, Any]) -> None:
         with self._lock:  # a heartbeat under way must not write "running" over it
@@ -340,7 +334,7 @@ class RunWriter:
     ) -> None:
         if error is None:
             self.finish()
-        elif is_interruption(error):
+        elif isinstance(error, KeyboardInterrupt):
             with contextlib.suppress(StoreError):
                 self.finish("stopped")
         else:

@@ -12,7 +12,6 @@ import errno
 import io
 import os
 import pickle
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mlcnc.errors import RunFormatError, StoreError
-from mlcnc.store.files import FULL_DISK, replace_file, write_all
+from mlcnc.files.writing import write_all
+from mlcnc.store.files import FULL_DISK, replace_file
 from mlcnc.store.regular_files import require_regular
+from mlcnc.torch_archive import why_not_plain
 
 if TYPE_CHECKING:
     from mlcnc.training.trainer import Experiment
@@ -140,18 +141,10 @@ def read_checkpoint(run_folder: Path, say: Callable[[str], None] = print) -> dic
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        size = require_regular(path).st_size
-        # torch does not compare the checksums that its files hold
-        with zipfile.ZipFile(path) as archive:
-            parts = archive.infolist()
-            # torch compresses nothing: what is larger unpacked is made to fill the memory
-            if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-                raise RunFormatError(f"the checkpoint {path} is damaged: it is compressed")
-            if sum(part.file_size for part in parts) > size:
-                raise RunFormatError(f"the checkpoint {path} is damaged: its parts are larger than itself")
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise RunFormatError(f"the checkpoint {path} is damaged: the checksum of {damaged} differs")
+        require_regular(path)
+        reason = why_not_plain(path)
+        if reason is not None:
+            raise RunFormatError(f"the checkpoint {path} is damaged: {reason}")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except RunFormatError:
         raise

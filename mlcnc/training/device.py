@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from mlcnc.errors import ConfigError
+from mlcnc.errors import ConfigError, counted
 
 DEVICE_VARIABLE = "MLCNC_DEVICE"
 """Goes before the config where it is set, as for a job, which must not leave the device it was given."""
@@ -47,7 +47,7 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
     if device.type == "cpu":
-        return f"cpu, {torch.get_num_threads()} threads"
+        return f"cpu, {counted(torch.get_num_threads(), 'thread')}"
     return device.type
 
 

@@ -30,8 +30,9 @@ from mlcnc.data.cache import cache_folder
 from mlcnc.data.image_files import ImageFileSplit
 from mlcnc.data.loader import ImageLoader
 from mlcnc.data.protocol import Normalisation, RowsOfSplit
-from mlcnc.errors import ConfigError, DataError
-from mlcnc.folder_lock import alone_in
+from mlcnc.errors import ConfigError, DataError, counted
+from mlcnc.files.locking import alone_in
+from mlcnc.files.writing import aside_of, replace_file, write_all
 from mlcnc.models.weights_file import file_sha256
 
 FORMAT = 1
@@ -178,8 +179,8 @@ class MapCache:
         # what is there of outdated files is given back as they are replaced
         free = shutil.disk_usage(self.folder).free
         self.say(
-            f"computing maps of {number:,} images once, {' x '.join(str(side) for side in shape)} numbers "
-            f"each: {needed / 1e6:,.0f} MB in {self.folder} ({free / 1e6:,.0f} MB free; "
+            f"computing maps of {counted(number, 'image')} once, {' x '.join(str(side) for side in shape)} "
+            f"numbers each: {needed / 1e6:,.0f} MB in {self.folder} ({free / 1e6:,.0f} MB free; "
             "mlcnc data maps lists and removes them)"
         )
         if free < needed + SPARE_BYTES:
@@ -211,7 +212,7 @@ class MapCache:
         progress: _Progress,
     ) -> None:
         path = self._path(name, variant)
-        aside = path.with_name(f".{path.name}.tmp")
+        aside = aside_of(path)
         loader = ImageLoader(
             split,
             lambda epoch: np.arange(len(split)),
@@ -240,9 +241,7 @@ class MapCache:
                 _about(path).unlink(missing_ok=True)
                 os.replace(aside, path)
                 told = json.dumps({"key": key, "sha256": file_sha256(path)})
-                about_aside = _about(path).with_suffix(".tmp")
-                about_aside.write_text(told, encoding="utf-8")
-                os.replace(about_aside, _about(path))
+                replace_file(_about(path), lambda aside: write_all(aside, told.encode()))
             finally:
                 aside.unlink(missing_ok=True)
 

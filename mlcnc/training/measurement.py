@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from mlcnc import stopping
 from mlcnc.data import ImageSplit, MultiLabelDataset
 from mlcnc.data.protocol import RowsOfSplit
 from mlcnc.methods.method import Measured, Method, Output
@@ -256,6 +257,7 @@ def _pass_over(
     passed = _Pass()
     num_positives = int(loader.split.targets.sum())
     for batch in loader.epoch(0):
+        stopping.raise_if_asked()
         tick = time.perf_counter()
         output = forward(batch.images)
         passed.score_parts.append(output.logits.float().cpu().numpy())  # waits for an asynchronous device

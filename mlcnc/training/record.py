@@ -11,6 +11,7 @@ import torch
 
 from mlcnc.config import ExperimentConfig
 from mlcnc.data import MultiLabelDataset
+from mlcnc.errors import counted
 from mlcnc.store import RunStore, RunWriter, Space
 from mlcnc.training.device import device_name
 
@@ -73,7 +74,7 @@ def closing_sentence(store: RunStore, run_id: str) -> str:
     lines = {int(line["epoch"]): line for line in run.metrics()}
     tested = [epoch for epoch, line in lines.items() if "test/map_total" in line]
     if best is None and not tested:
-        return f"run {run_id}: {len(lines)} epochs logged, none measured"
+        return f"run {run_id}: {counted(len(lines), 'epoch')} logged, none measured"
     epoch = tested[-1] if best is None else best
     parts = " / ".join(
         f"{group} {lines[epoch][f'test/map_{group}']:.1f}" for group in ("total", "head", "medium", "tail")

@@ -25,11 +25,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mlcnc import stopping
 from mlcnc.config import DataConfig, ExperimentConfig, default_stem, parse
 from mlcnc.data import DatasetRequest, MultiLabelDataset, build_dataset, dataset_facts
-from mlcnc.data.samplers import build_sampler
-from mlcnc.errors import ConfigError
+from mlcnc.data.samplers import build_sampler, require_sampler
+from mlcnc.errors import ConfigError, counted
 from mlcnc.methods.method import Method, Moment, TrainingStatistics, build_method
+from mlcnc.methods.settings import MethodSettings
 from mlcnc.models import build_backbone, cut
-from mlcnc.store import RunStore, RunWriter, new_run_id, require_free_space
+from mlcnc.named_paths import named_path
+from mlcnc.store import RunStore, RunWriter, new_run_id, require_free_space, require_runs_folder
 from mlcnc.training.batches import Batches, ImageBatches, Loader, seen_images
 from mlcnc.training.cached_batches import cached_batches
 from mlcnc.training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
@@ -100,6 +102,10 @@ def build(config: ExperimentConfig, say: Callable[[str], None] = lambda text: No
     fabric = Fabric(accelerator=device.type, devices=1, precision="bf16-mixed" if half else "32-true")
 
     facts = dataset_facts(data.dataset)
+    if (problem := config.method.problem_with_classes(len(facts.class_names))) is not None:
+        raise ConfigError(f"method.{problem}")
+    for stream in range(len(config.method.streams)):
+        require_sampler(sampler_of(config, stream, 0))
     if facts.root is not None:
         facts.root(dataset_request(data).root)  # what is missing is said before any weights are downloaded
 
@@ -173,20 +179,24 @@ def build(config: ExperimentConfig, say: Callable[[str], None] = lambda text: No
 def settled(config: ExperimentConfig, size: int) -> ExperimentConfig:
     """Return the config as a run stores it, which means the same whatever the current folder is.
 
-    The side of the images is its own, else ``size`` where the data set offers it; folder and weights file are
-    absolute.
+    The side of the images is its own, else ``size`` where the data set offers it; folder, weights file
+    and file of vectors are absolute.
     """
     data, model = config.data, config.model
     offered = dataset_facts(data.dataset).image_sizes
     size = data.image_size or (size if not offered or size in offered else offered[0])
-    root = None if data.root is None else str(Path(data.root).expanduser().absolute())
+    root = None if data.root is None else str(named_path(data.root).absolute())
     weights = model.weights_file
     if weights is not None and "://" not in weights:
-        weights = str(Path(weights).expanduser().absolute())
+        weights = str(named_path(weights).absolute())
+    method: MethodSettings = config.method
+    if vectors := getattr(method, "glove_path", None):
+        method = method.model_copy(update={"glove_path": str(named_path(vectors).absolute())})
     return config.model_copy(
         update={
             "data": data.model_copy(update={"image_size": size, "root": root}),
             "model": model.model_copy(update={"weights_file": weights}),
+            "method": method,
         }
     )
 
@@ -196,7 +206,7 @@ def dataset_request(data: DataConfig) -> DatasetRequest:
     return DatasetRequest(
         seed=data.seed,
         size=data.image_size,
-        root=None if data.root is None else Path(data.root).expanduser(),
+        root=None if data.root is None else named_path(data.root),
         annotations=data.annotations,
         difficult=data.difficult,
         test_images=data.test_images,
@@ -297,25 +307,24 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 def one_epoch(experiment: Experiment, events: Events, epoch: int) -> dict[str, float]:
-    """Train, measure, log and save one epoch and return its metrics; a signal to stop waits for the writes."""
+    """Train, measure, log and save one epoch and return its metrics."""
     training = experiment.config.training
     started = time.perf_counter()
     arrays: dict[str, NDArray[Any]] = {}
-    with stopping.interruptible():
-        metrics = train_epoch(experiment, epoch, events.report)
-        trained = time.perf_counter()
-        if is_measured(experiment.config, epoch):
-            measured, arrays = measure(
-                experiment.method,
-                experiment.step,
-                experiment.images,
-                events.choice,
-                groups=experiment.dataset.groups,
-                average=experiment.average,
-                with_arrays=has_arrays(experiment.config, epoch),
-                thorough=epoch == training.epochs - 1,
-            )
-            metrics.update(measured)
+    metrics = train_epoch(experiment, epoch, events.report)
+    trained = time.perf_counter()
+    if is_measured(experiment.config, epoch):
+        measured, arrays = measure(
+            experiment.method,
+            experiment.step,
+            experiment.images,
+            events.choice,
+            groups=experiment.dataset.groups,
+            average=experiment.average,
+            with_arrays=has_arrays(experiment.config, epoch),
+            thorough=epoch == training.epochs - 1,
+        )
+        metrics.update(measured)
     metrics["seconds_train"] = trained - started
     metrics["images_per_second"] = sum(loader.num_images for loader in experiment.loaders) / (trained - started)
     score = metrics.get(SELECTION_METRIC, float("nan"))
@@ -368,7 +377,7 @@ def train(
         MlcncError: a setting, the folder or the data are not usable, or a loss is not finite.
         KeyboardInterrupt: after the run was recorded as stopped.
     """
-    stopping.raise_if_asked()
+    require_runs_folder(runs_root)
     require_free_space(runs_root)
     run_id, commit = run_id or new_run_id(runs_root, default_stem(config)), git_commit()
     with closing(build(config, say)) as experiment:
@@ -376,11 +385,11 @@ def train(
         dataset, device = experiment.dataset, experiment.fabric.device
         spaces = spaces_of(experiment.step, experiment.input_shape, device)
         with (
-            stopping.uninterrupted(),
+            stopping.deferred(),
             create_writer(experiment.config, dataset, spaces, device, runs_root, run_id, commit) as writer,
         ):
             say(
-                f"run {run_id}: {config.training.epochs} epochs of {config.method.title} on "
+                f"run {run_id}: {counted(config.training.epochs, 'epoch')} of {config.method.title} on "
                 f"{config.data.dataset} into {writer.folder}"
             )
             run_epochs(experiment, writer, 0, show_progress, say if epoch_lines else None)
@@ -407,7 +416,7 @@ def resume(
     run = RunStore(runs_root).open(run_id)
     config = parse(run.info.config)
     if run.status.state == "finished":
-        say(f"run {run_id} is complete: all {config.training.epochs} epochs are logged")
+        say(f"run {run_id} is complete: {counted(config.training.epochs, 'epoch')} logged")
         return run_id
     # locked first: of two that resume at once, one is refused before it costs anything
     with RunWriter.lock(run) as lock, closing(build(config, say)) as experiment:
@@ -416,7 +425,7 @@ def resume(
         first = 0 if begun_only else load_checkpoint(experiment, run.folder, say)
         # an epoch that was logged but not saved stays until it is logged again, the same way
         with (
-            stopping.uninterrupted(),
+            stopping.deferred(),
             RunWriter.reopen(runs_root, run_id, keep_epochs=first, keep_later=True, lock=lock) as writer,
         ):
             say(f"{experiment.device_note}\nrun {run_id}: going on with epoch {first + 1}")
@@ -445,22 +454,20 @@ def run_epochs(
             bar.on_batch(progress)
             stopping.raise_if_asked()
 
-        with stopping.interruptible():
-            choice = choose_samples(
-                experiment.dataset,
-                experiment.images.train,
-                training.num_sample_pairs,
-                training.num_probes,
-                training.seed,
-            )
-            samples: dict[str, NDArray[Any]] = {}
-            if training.arrays_every and first == 0:
-                samples = sample_arrays(experiment.dataset, choice)
-                samples |= image_arrays(
-                    experiment.dataset, experiment.images.train, choice, training.num_pictures
-                )
+        choice = choose_samples(
+            experiment.dataset,
+            experiment.images.train,
+            training.num_sample_pairs,
+            training.num_probes,
+            training.seed,
+        )
+        samples: dict[str, NDArray[Any]] = {}
+        if training.arrays_every and first == 0:
+            samples = sample_arrays(experiment.dataset, choice)
+            samples |= image_arrays(experiment.dataset, experiment.images.train, choice, training.num_pictures)
         if samples:
             writer.log_samples(samples)
         for epoch in range(first, training.epochs):
+            stopping.raise_if_asked()
             metrics = one_epoch(experiment, Events(writer, choice, report), epoch)
             bar.on_epoch(epoch, experiment.best, metrics)

@@ -77,8 +77,8 @@ BOXES_ZIP = zip_of({"annotations/captions_val2017.json": b"{}", "annotations/ins
 VG_PICTURES = {name: jpeg(place) for place, name in enumerate(VG)}
 
 
-def archive(server, name, content, md5=True):
-    digest = hashlib.md5(content).hexdigest() if md5 else None
+def archive(server, name, content, known=True):
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}" if known else None
     return Archive(name, f"{server.address}{name}", len(content), digest)
 
 
@@ -102,7 +102,7 @@ def publish(server, monkeypatch, voc_tar=VOC_TAR):
     tar = archive(server, "VOCtest_06-Nov-2007.tar", voc_tar)
     train, val = archive(server, "train2017.zip", b""), archive(server, "val2017.zip", VAL_ZIP)
     boxes = archive(server, "annotations_trainval2017.zip", BOXES_ZIP)
-    vg = archive(server, "images.zip", zip_of({VG[0]: VG_PICTURES[VG[0]]}), md5=False)
+    vg = archive(server, "images.zip", zip_of({VG[0]: VG_PICTURES[VG[0]]}), known=False)
     records = {
         "voc07-lt": Source((Part("photographs", "VOCdevkit/VOC2007", "voc2007-test", 20_000, (tar,)),)),
         "coco-lt": Source(
@@ -149,7 +149,7 @@ def test_of_an_archive_only_listed_files_are_unpacked_and_nothing_else_is_left(s
     assert lines[-1] == f"voc07-lt is complete; next: mlcnc train --preset voc07-lt --data.root {root}"
     assert lines[-2] == "VOCdevkit/VOC2007: photographs are complete, 24 files"
     assert any(re.search(r"of disk are needed until all is unpacked, .* are free", line) for line in lines)
-    assert any(line.startswith("checking VOCtest_06-Nov-2007.tar: 100 %") for line in lines)
+    assert "checking it" in lines
 
 
 def test_a_second_time_nothing_is_fetched_nor_written(server, tmp_path):
@@ -227,7 +227,7 @@ def test_a_wrong_checksum_is_told_before_anything_is_unpacked(server, tmp_path):
     other[len(VOC_TAR) // 2] ^= 1
     server.files["VOCtest_06-Nov-2007.tar"] = bytes(other)
     with pytest.raises(
-        DataError, match=r"has the MD5 sum \w+, this one \w+; it was removed, run this command again"
+        DataError, match=r"has another sum than sha256:\w+; it was removed, run this command again"
     ):
         prepared("voc07-lt", tmp_path, download=True)
     assert files_in(tmp_path) == {}
@@ -241,7 +241,7 @@ def test_a_wrong_checksum_is_told_before_anything_is_unpacked(server, tmp_path):
 def test_a_shorter_archive_is_told_by_its_size(server, tmp_path):
     (tmp_path / "VOCtest_06-Nov-2007.tar").write_bytes(VOC_TAR[:-2000])
     with pytest.raises(
-        DataError, match=f"has {len(VOC_TAR)} bytes, this one {len(VOC_TAR) - 2000}; move it away"
+        DataError, match=f"must have {len(VOC_TAR)} bytes, got {len(VOC_TAR) - 2000}; move it away"
     ):
         prepared("voc07-lt", tmp_path)
 
@@ -292,13 +292,15 @@ def test_too_small_a_disk_is_told_before_anything_is_received(server, tmp_path, 
 
 def test_something_else_than_the_archive_is_refused(server, tmp_path):
     server.files["VOCtest_06-Nov-2007.tar"] = b"<html>sign in</html>"
-    with pytest.raises(DataError, match=rf"has {len(VOC_TAR)} bytes, this one 20; it was removed"):
+    with pytest.raises(
+        DataError, match=r"sends 20 bytes of application/zip, another file than sha256:.*; it was removed"
+    ):
         prepared("voc07-lt", tmp_path, download=True)
     server.files["val2017.zip"] = b"<html>sign in</html>"
-    with pytest.raises(DataError, match="in place of the archive"):
+    with pytest.raises(DataError, match="sends 20 bytes of application/zip, another file"):
         prepared("coco-lt", tmp_path, download=True)
     server.files["VOCtest_06-Nov-2007.tar"] = VOC_TAR + b"\0" * 1024
-    with pytest.raises(DataError, match="more than such a file can have"):
+    with pytest.raises(DataError, match=f"sends {len(VOC_TAR) + 1024} bytes of application/zip, another file"):
         prepared("voc07-lt", tmp_path, download=True)
 
 
@@ -393,7 +395,9 @@ def test_the_folder_is_named_by_an_option_or_the_variable(server, tmp_path, caps
 PROCESS = """
 import sys, pytest
 from types import SimpleNamespace
+from mlcnc import resumed_download
 from mlcnc.__main__ import run
+resumed_download.SCHEMES = ("https", "http")
 from tests.unit.test_data_download import publish
 server = SimpleNamespace(address=sys.argv[1])
 publish(server, pytest.MonkeyPatch())
@@ -415,7 +419,10 @@ def test_stopped_by_a_signal_it_keeps_what_came_and_goes_on(server, tmp_path, na
     )
     try:
         deadline = time.monotonic() + 60
-        while not any(path.stat().st_size for path in tmp_path.iterdir()) and time.monotonic() < deadline:
+        while (
+            not any(path.is_file() and path.stat().st_size for path in tmp_path.rglob("*"))
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         text, _ = process.communicate(timeout=60)

@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from mlcnc.launch.exit_note import noted_exit
+from mlcnc.launch.log_file import noted_exit
 from mlcnc.launch.processes import JOB_VARIABLE
 from tests.conftest import ROOT
 
@@ -17,6 +17,7 @@ import os, signal, sys
 from mlcnc import stopping
 def stop(number=signal.SIGTERM):
     os.kill(os.getpid(), number)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored in the background
 stopping.listen()
 """
 CASES = {
@@ -26,41 +27,42 @@ CASES = {
         except KeyboardInterrupt:
             print("raised")
         stop(); stop(signal.SIGINT); stop(signal.SIGHUP)
-        print("alive", stopping.was_asked())
+        print("alive", stopping.was_raised())
         """,
-    "kept until a place that can be interrupted": """
+    "kept until the flag is read, and later ones are ignored": """
         try:
-            with stopping.uninterrupted():
-                stop()
+            with stopping.deferred():
+                stop(); stop(); stop(signal.SIGHUP)
                 print("written")
-                with stopping.interruptible():
-                    print("never")
+                stopping.raise_if_asked()
         except KeyboardInterrupt:
             print("raised")
+            stop(); stop(signal.SIGINT)
         """,
-    "raised inside such a place": """
+    "raised by a second Ctrl-C": """
         try:
-            with stopping.uninterrupted():
-                with stopping.interruptible():
-                    stop()
-                    print("never")
+            with stopping.deferred():
+                stop(signal.SIGINT)
+                print("written")
+                stop(signal.SIGINT)
+                print("never")
         except KeyboardInterrupt:
             print("raised")
+            stop(signal.SIGINT)
         """,
-    "all done before it could be raised": """
-        with stopping.uninterrupted():
+    "all done before the flag was read": """
+        with stopping.deferred():
             stop()
-        print("done", stopping.was_asked())
+        print("done", stopping.was_raised())
         """,
-    "swallowed in a destructor, raised behind it": """
+    "swallowed in a destructor, raised before a run begins": """
         class Swallows:
             def __del__(self):
                 stop()
         sys.unraisablehook = lambda problem: print("swallowed")
         try:
-            with stopping.uninterrupted():
-                with stopping.interruptible():
-                    Swallows()
+            Swallows()
+            with stopping.deferred():
                 print("never")
         except KeyboardInterrupt:
             print("raised")
@@ -68,10 +70,10 @@ CASES = {
 }
 EXPECTED = {
     "at once, and later ones are ignored": ["raised", "alive True"],
-    "kept until a place that can be interrupted": ["written", "raised"],
-    "raised inside such a place": ["raised"],
-    "all done before it could be raised": ["done True"],
-    "swallowed in a destructor, raised behind it": ["swallowed", "raised"],
+    "kept until the flag is read, and later ones are ignored": ["written", "raised"],
+    "raised by a second Ctrl-C": ["written", "raised"],
+    "all done before the flag was read": ["done False"],
+    "swallowed in a destructor, raised before a run begins": ["swallowed", "raised"],
 }
 
 
@@ -98,7 +100,7 @@ def test_a_signal_to_stop_is(case):
 def test_what_the_parent_lets_be_ignored_stays_ignored():
     """As ``nohup`` does with SIGHUP, and a shell with SIGINT for what it starts in the background."""
     done = run(
-        'stop(signal.SIGHUP); print("alive", stopping.was_asked())',
+        'stop(signal.SIGHUP); print("alive", stopping.was_raised())',
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     )
     assert done.stdout == "alive False\n"
@@ -121,29 +123,14 @@ status = mlcnc.cli.main([])
 print(*[run.status.state for run in RunStore(folder).scan()])
 sys.exit(status)
 """
-WRITER = (
-    'with stopping.uninterrupted(), RunWriter.create(folder, "run", class_names=["a"], class_counts=[1]):\n'
-)
+WRITER = 'with stopping.deferred(), RunWriter.create(folder, "run", class_names=["a"], class_counts=[1]):\n'
 ENDS = {
     "an import that was interrupted": (
         "try:\n    stop()\nexcept KeyboardInterrupt:\n    raise ImportError('half of a module')",
         (130, ""),
     ),
-    "an import that swallows the signal": (
-        "(folder / 'half.py').write_text('1 / 0')\nsys.path.insert(0, str(folder))\n"
-        "with stopping.uninterrupted():\n    stop()\n    import half",
-        (130, ""),
-    ),
-    "an error in the context of Ctrl-C": (
-        WRITER + "    try:\n        with stopping.interruptible():\n            stop()\n"
-        "    except KeyboardInterrupt:\n        raise RuntimeError('interrupted in compiled code')",
-        (130, "stopped"),
-    ),
-    "a known error in the context of Ctrl-C": (
-        WRITER + "    try:\n        with stopping.interruptible():\n            stop()\n"
-        "    except KeyboardInterrupt:\n        raise MlcncError('could not be written')",
-        (130, "stopped"),
-    ),
+    "a signal that is read": (WRITER + "    stop()\n    stopping.raise_if_asked()", (130, "stopped")),
+    "a second Ctrl-C": (WRITER + "    stop(signal.SIGINT)\n    stop(signal.SIGINT)", (130, "stopped")),
     "an error of its own after a signal": (WRITER + "    stop()\n    1 / 0", (1, "failed")),
     "a known error of its own after a signal": (
         WRITER + "    stop()\n    raise MlcncError('no')",
@@ -190,21 +177,21 @@ def test_a_run_whose_command_failed_after_a_signal_is_failed():
 )
 def test_a_command_of_a_job_leaves_its_exit_status(tmp_path, body, status):
     program = f"import sys, mlcnc.cli, mlcnc.__main__\ndef main():\n    {body}\nmlcnc.cli.main = main\nmlcnc.__main__.run()"
-    environment = {**os.environ, JOB_VARIABLE: str(tmp_path)}
+    environment = {**os.environ, JOB_VARIABLE: f"{tmp_path}/job"}
     process = subprocess.Popen(
         [sys.executable, "-c", program], cwd=ROOT, env=environment, stderr=subprocess.PIPE
     )
     said = process.communicate(timeout=60)[1]
     assert process.returncode == status
-    assert noted_exit(tmp_path, process.pid) == status
+    assert noted_exit(tmp_path / "job.exit", process.pid) == status
     assert (b"ValueError: unforeseen" in said) == ("ValueError" in body)
 
 
 def test_the_command_mlcnc_leaves_the_exit_status_of_a_job(tmp_path):
-    environment = {**os.environ, JOB_VARIABLE: str(tmp_path)}
+    environment = {**os.environ, JOB_VARIABLE: f"{tmp_path}/job"}
     command = [sys.executable, "-m", "mlcnc", "runs", "list", "--runs", str(tmp_path / "none")]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     said = process.communicate(timeout=60)[0]
-    assert noted_exit(tmp_path, process.pid) == process.returncode, said
+    assert noted_exit(tmp_path / "job.exit", process.pid) == process.returncode, said

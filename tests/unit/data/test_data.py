@@ -239,7 +239,7 @@ def test_a_failed_write_leaves_no_temporary_file(tmp_path, monkeypatch):
     def full(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mlcnc.data.cache.os.replace", full)
+    monkeypatch.setattr("mlcnc.files.writing.os.replace", full)
     assert len(cached_splits("tiny", tiny_splits, tmp_path)["train"]) == 2
     assert list(tmp_path.iterdir()) == []
 

@@ -207,6 +207,9 @@ def test_one_coco_file_is_split_by_the_seed(pictures):
     dataset = folder(pictures)
     assert (len(dataset.train), dataset.validation, len(dataset.test)) == (3, None, 1)
     assert dataset.test.boxes(0) is None  # the file says no size of the image
+    marked = "\ufeff" + (pictures / "all.json").read_text()
+    (pictures / "all.json").write_text(marked, encoding="utf-8")
+    assert folder(pictures).class_names == dataset.class_names
 
 
 @pytest.mark.parametrize(

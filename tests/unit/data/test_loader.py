@@ -259,7 +259,7 @@ def ended(processes, *, seconds):
 
 
 PROGRAM = """
-import os, signal, sys, time
+import contextlib, os, signal, sys, time
 import numpy as np, torch
 from mlcnc import stopping
 from mlcnc.data import Normalisation
@@ -280,16 +280,17 @@ def train():
                 print("ready", flush=True)
             if sys.argv[1] == "end" and epoch == 1 and batch == 3:
                 return
-            if sys.argv[1] == "write" and epoch == 1:
-                with stopping.uninterrupted():
-                    os.killpg(0, signal.SIGTERM)
-                    time.sleep(0.5)
-                    print("written", flush=True)
+            if sys.argv[1] == "write" and (epoch, batch) == (1, 0):
+                os.killpg(0, signal.SIGTERM)
+                time.sleep(0.5)
+            if sys.argv[1] == "write" and (epoch, batch) == (1, 9):
+                print("written", flush=True)
                 stopping.raise_if_asked()
         epoch += 1
 
 try:
-    train()
+    with stopping.deferred() if sys.argv[1] == "write" else contextlib.nullcontext():
+        train()
 except KeyboardInterrupt:
     print("stopped", flush=True)
     stopping.leave(stopping.EXIT_STATUS)

@@ -38,4 +38,7 @@ def test_archives_are_named_as_at_their_address():
     parts = [part for source in SOURCES.values() for part in (*source.parts, *source.for_boxes)]
     for archive in (archive for part in parts for archive in part.archives):
         assert urlsplit(archive.address).path.endswith(f"/{archive.name}")
-        assert archive.md5 is None or len(bytes.fromhex(archive.md5)) == 16
+        assert archive.address.startswith("https://")
+        assert (
+            archive.known_hash is None or len(bytes.fromhex(archive.known_hash.removeprefix("sha256:"))) == 32
+        )

@@ -156,7 +156,7 @@ def test_a_disk_without_locks_still_works(tmp_path, monkeypatch):
     def unsupported(*arguments):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(run_lock.fcntl, "flock", unsupported)
+    monkeypatch.setattr("fcntl.flock", unsupported)
     with new_run(tmp_path) as run:
         log(run, 0)
     assert RunStore(tmp_path).open("run").status.state == "finished"

@@ -18,7 +18,12 @@ RECORDED = [
     for run_id in STORE.run_ids()
     if json.loads((STORE.root / run_id / "run.json").read_text())["schema_version"] == 1
 ]
-RECIPES = {"block": "etf, block-aligned", "etf": "etf", "trainable": "trainable", "glove": "glove"}
+RECIPES = {
+    "block": "MLC-NC etf, block-aligned",
+    "etf": "MLC-NC etf",
+    "trainable": "MLC-NC trainable",
+    "glove": "MLC-NC glove",
+}
 
 
 def recipe_of(run_id):
@@ -71,12 +76,12 @@ def test_seeds_of_one_embedding_are_one_group():
     rows = run_rows([STORE.open(run_id) for run_id in RECORDED])
     found = {(group.dataset, group.name): {row.seed for row in group.rows} for group in seed_groups(rows)}
     assert found == {
-        ("pictogram-lt", "etf"): {0, 1, 2},
-        ("pictogram-lt", "trainable"): {0, 1, 2},
-        ("pictogram-lt", "glove"): {0, 1, 2},
-        ("pictogram-lt", "etf, block-aligned"): {0},
-        ("digits-lt", "etf"): {0},
-        ("digits-lt", "trainable"): {0},
+        ("pictogram-lt", "MLC-NC etf"): {0, 1, 2},
+        ("pictogram-lt", "MLC-NC trainable"): {0, 1, 2},
+        ("pictogram-lt", "MLC-NC glove"): {0, 1, 2},
+        ("pictogram-lt", "MLC-NC etf, block-aligned"): {0},
+        ("digits-lt", "MLC-NC etf"): {0},
+        ("digits-lt", "MLC-NC trainable"): {0},
     }
 
 

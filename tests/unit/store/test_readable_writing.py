@@ -228,17 +228,6 @@ def test_ctrl_c_while_the_end_is_recorded_waits_until_it_is(tmp_path, monkeypatc
     RunWriter.reopen(tmp_path, "run", keep_epochs=1).finish()
 
 
-def test_the_end_can_be_recorded_after_it_was_interrupted_twice(tmp_path, monkeypatch):
-    writer = new_run(tmp_path)
-    interrupted(monkeypatch, 2)
-    with pytest.raises(KeyboardInterrupt):
-        writer.finish()
-    assert RunStore(tmp_path).open("run").status.state == "running"
-    writer.finish("stopped")
-    assert RunStore(tmp_path).open("run").status.state == "stopped"
-    RunWriter.reopen(tmp_path, "run", keep_epochs=0).finish()
-
-
 @pytest.mark.parametrize("run_id", ["epochs", "layouts", "checkpoints"])
 def test_a_run_called_like_a_subfolder_is_a_run(tmp_path, run_id):
     writer = new_run(tmp_path, run_id)

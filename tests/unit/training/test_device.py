@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mlcnc.errors import ConfigError
-from mlcnc.launch import active_job
+from mlcnc.launch.devices import environment_of
 from mlcnc.training.device import DEVICE_VARIABLE, select_device
 
 
@@ -21,7 +21,7 @@ def machine(monkeypatch):
 def test_the_config_decides_where_nothing_was_given(machine, monkeypatch):
     machine(mps=True)
     assert [select_device(name)[0].type for name in ("auto", "cpu", "mps")] == ["mps", "cpu", "mps"]
-    assert select_device("cpu")[1].endswith("threads (asked for)")
+    assert select_device("cpu")[1].endswith(("thread (asked for)", "threads (asked for)"))
     with pytest.raises(
         ConfigError, match=r"training\.device: 'cuda' is not available here; use one of mps, cpu"
     ):
@@ -49,4 +49,5 @@ def test_a_given_device_that_is_not_here_is_named(machine, monkeypatch, given):
 
 
 def test_jobs_and_training_mean_the_same_variable():
-    assert active_job.DEVICE_VARIABLE == DEVICE_VARIABLE
+    assert environment_of("cpu")[DEVICE_VARIABLE] == "cpu"
+    assert environment_of("GPU-aa")[DEVICE_VARIABLE] == "cuda"

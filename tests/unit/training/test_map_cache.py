@@ -16,7 +16,7 @@ from mlcnc.data.image_files import ImageFileSplit
 from mlcnc.data.protocol import ArraySplit, Normalisation, RowsOfSplit
 from mlcnc.data.view import View
 from mlcnc.errors import ConfigError, DataError
-from mlcnc.folder_lock import alone_in
+from mlcnc.files.locking import alone_in
 from mlcnc.training import map_cache
 from mlcnc.training.cached_batches import MapBatches
 from mlcnc.training.map_cache import MIRRORED, PLAIN, FrozenPart, MapCache, Variant, content_key

@@ -311,24 +311,3 @@ def test_recorded_runs_are_complete_and_verified():
         assert not report.problems
         assert bool(run.array_epochs()) == run_id.endswith("s0")
         assert str(ROOT.parent) not in json.dumps(run.info.model_dump())
-
-
-def test_ctrl_c_while_a_checkpoint_is_written_stays_ctrl_c(tmp_path, monkeypatch):
-    """Interrupted in its zip writer, torch raises a RuntimeError; the run must end as stopped, not as failed."""
-    from mlcnc.training.checkpoint import save_checkpoint
-
-    experiment = build(tiny_config())
-    save_checkpoint(experiment, tmp_path, 1)
-    before = (tmp_path / "checkpoints" / "last.pt").read_bytes()
-
-    def interrupted(state, target):
-        try:
-            raise KeyboardInterrupt
-        finally:
-            raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
-
-    monkeypatch.setattr(torch, "save", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        save_checkpoint(experiment, tmp_path, 2)
-    assert (tmp_path / "checkpoints" / "last.pt").read_bytes() == before
-    assert len(list((tmp_path / "checkpoints").iterdir())) == 1

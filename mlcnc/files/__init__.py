@@ -1,0 +1,1 @@
+"""What every part of this package writes files, locks folders, names processes and tells regular files by."""
