@@ -9,7 +9,7 @@ from typing import NoReturn
 from mlcnc import stopping
 
 # as mlcnc.launch.processes has it, which takes long to load for a command that was stopped at once
-_JOB_VARIABLE = "MLCNC_JOB_FOLDER"
+_JOB_VARIABLE = "MLCNC_JOB"
 
 THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
 """Read when torch is loaded: threads that wait for each other spin for microseconds, then sleep. Spinning on,
@@ -18,6 +18,7 @@ they take the cores from what they wait for when other processes are busy; sleep
 
 def run() -> NoReturn:
     """Run one command and leave with its exit status; see ``mlcnc.cli.main``."""
+    _open_closed_streams()
     # before anything else is loaded: a signal to stop that comes meanwhile is one too
     stopping.listen()
     for name, value in THREADS.items():
@@ -38,17 +39,32 @@ def run() -> NoReturn:
     stopping.leave(status)
 
 
+def _open_closed_streams() -> None:
+    """Give closed standard streams somewhere to go: a file of a run must not become the standard output."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is not None:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  # as long as the program
+
+
 def _note(status: int) -> None:
     # from here on no signal changes the status that is noted
     stopping.stop_listening()
-    if not os.environ.get(_JOB_VARIABLE):
+    job = os.environ.get(_JOB_VARIABLE)
+    if not job:
         return
     try:
-        from mlcnc.launch.exit_note import note_exit
-
-        note_exit(status)
-    except Exception as error:
-        # a stop in the middle of an import may leave modules that cannot be loaded
+        # a link in its place is not followed
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(f"{job}.exit", flags, 0o600)
+        os.write(descriptor, f"{os.getpid()} {status}\n".encode())
+        os.close(descriptor)
+    except OSError as error:
+        # the job's end is told from its run and its log
         print(f"mlcnc: the exit status could not be noted: {error}", file=sys.stderr)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import json
 import os
@@ -10,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import distributions
-from traceback import walk_tb
+from itertools import chain
 from typing import Any, NoReturn, TypedDict
 
 from mlcnc import __version__, stopping
@@ -20,8 +21,9 @@ from mlcnc.cli_glove import add_glove
 from mlcnc.cli_jobs import add_jobs
 from mlcnc.cli_layout import add_layout
 from mlcnc.cli_runs import GROUPS, add_analyze, add_runs, add_runs_folder
-from mlcnc.cli_settings import add_settings, config_of, given_settings
-from mlcnc.errors import ConfigError, MlcncError, is_interruption, nearest
+from mlcnc.cli_settings import add_settings, add_settings_parser, config_of, given_settings
+from mlcnc.errors import ConfigError, MlcncError, nearest
+from mlcnc.named_paths import named_path, path_in_variable
 from mlcnc.plugins import load_plugins
 from mlcnc.store import RunStore
 from mlcnc.terminal_text import printable
@@ -49,7 +51,9 @@ class _Parser(argparse.ArgumentParser):
             first = message.removeprefix("unrecognized arguments: ").split()[0].split("=")[0]
             known = [option for action in self._of_command() for option in action.option_strings]
             also = {name: own for name, own in _ALSO_CALLED.items() if own in known}
-            message += nearest(first, known, also, cutoff=0.7)
+            # the last part of several settings, e.g. of a method and of a loss
+            meant = [option for option in known if option.endswith(f".{first.lstrip('-')}")]
+            message += f"; say {' or '.join(meant)}" if meant else nearest(first, known, also, cutoff=0.7)
         chosen = re.match(r"argument [A-Z]+: invalid choice: '(.*?)' \(choose", message)
         if chosen is not None:
             commands = [name for action in self._actions for name in _choices_of(action)]
@@ -72,6 +76,10 @@ def _choices_of(action: argparse.Action) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 for a known error, 130 after Ctrl-C."""
+    # what a terminal cannot show is spelled out, and a log shows each line when it is said
+    for stream, each_line in ((sys.stdout, True), (sys.stderr, None)):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace", line_buffering=each_line)
     try:
         load_plugins()
     except MlcncError as error:
@@ -80,7 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # a log shows each line when it is said
+        # a log shows each line when it is said; a terminal of few characters gets names of classes as escapes
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    try:
+        os.getcwd()
+    except OSError:
+        print("mlcnc: the current folder does not exist any more; go to another one", file=sys.stderr)
+        return 1
     try:
         return command(options)
     except KeyboardInterrupt:
@@ -90,22 +104,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        # the same rule by which the run is recorded as stopped
-        if is_interruption(error) or (stopping.was_asked() and _is_of_an_import(error)):
+        # compiled code and half-done imports raise errors of their own when they are interrupted
+        if stopping.was_raised():
             return _stopped(options)
+        if _is_of_the_output(error):
+            return _output_lost(error)
         if not isinstance(error, MlcncError):
             raise
         print(printable(f"mlcnc: {error}"), file=sys.stderr)
         return 1
 
 
-def _is_of_an_import(error: BaseException) -> bool:
-    """Return whether an error was raised by a module that was being loaded, before any run began.
+def _is_of_the_output(error: BaseException) -> bool:
+    """Return whether nothing more can be printed: a full disk behind it, a terminal that went away."""
+    return (
+        isinstance(error, OSError)
+        and error.filename is None
+        and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT)
+    )
 
-    Compiled modules swallow the signal and say that they cannot be loaded.
-    """
-    places = [frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__)]
-    return isinstance(error, ImportError) or "<module>" in places[1:]
+
+def _output_lost(error: BaseException) -> int:
+    # what is still buffered would be written at the end, and fail again
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print(f"mlcnc: the output cannot be written: {getattr(error, 'strerror', error)}", file=sys.stderr)
+    return 1
 
 
 def _stopped(options: argparse.Namespace) -> int:
@@ -137,16 +160,25 @@ def build_parser() -> argparse.ArgumentParser:
 COMMAND_GROUP = "mlcnc.commands"
 """Entry points of what is installed with this package: each adds a command to the sub-parsers."""
 
-_FROM_THE_DASHBOARD = {"report": "write the main charts of runs as one page that opens offline"}
+_FROM_THE_DASHBOARD = {
+    "dashboard": "open the dashboard in the browser",
+    "report": "write the main charts of runs as one page that opens offline",
+}
 
 
 def _add_installed(commands: Any) -> None:
+    added: set[str] = set()
     # all copies of the metadata: an old one in the project's folder must not hide the installed one
-    copies = distributions(name="mlcnc")
-    found = {entry.name: entry for copy in copies for entry in copy.entry_points.select(group=COMMAND_GROUP)}
-    for entry in found.values():
-        entry.load()(commands)
-    for name in _FROM_THE_DASHBOARD.keys() - found.keys():
+    entries = [copy.entry_points.select(group=COMMAND_GROUP) for copy in distributions(name="mlcnc")]
+    for entry in chain.from_iterable(entries):
+        if entry.name in added:
+            continue
+        try:
+            entry.load()(commands)
+        except (ImportError, AttributeError):  # what another version named
+            continue
+        added.add(entry.name)
+    for name in _FROM_THE_DASHBOARD.keys() - added:
         # no character starts an option here, so that whatever follows ends in one clear sentence
         parser = commands.add_parser(
             name, help=_FROM_THE_DASHBOARD[name], prefix_chars="\0", add_help=False, allow_abbrev=False
@@ -163,11 +195,11 @@ def _not_installed(options: argparse.Namespace) -> int:
 
 
 def _add_train(commands: Any) -> None:
-    parser = commands.add_parser(
+    parser = add_settings_parser(
+        commands,
         "train",
         help="train a run and log every epoch",
         description="Train a run and log every epoch. Settings: command line over --config over --preset.",
-        allow_abbrev=False,
     )
     parser.add_argument("--run-id", help="folder name of the run; default: made from the settings")
     parser.add_argument("--resume", metavar="RUN_ID", help="go on with an interrupted run")
@@ -269,8 +301,12 @@ def _record_gallery(options: argparse.Namespace) -> int:
     stopping.listen()
     from mlcnc.training.gallery import record_gallery
 
-    glove = options.glove or os.environ.get("MLCNC_GLOVE")
+    glove = named_path(options.glove) if options.glove else path_in_variable("MLCNC_GLOVE")
     record_gallery(
-        options.runs, glove_path=glove, only=options.only, dry_run=options.list, **_progress(quiet=False)
+        options.runs,
+        glove_path=None if glove is None else str(glove),
+        only=options.only,
+        dry_run=options.list,
+        **_progress(quiet=False),
     )
     return 0

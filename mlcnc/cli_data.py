@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Iterable
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from mlcnc import stopping
@@ -17,7 +16,8 @@ from mlcnc.data.cache import cache_folder
 from mlcnc.data.contact_sheet import MOST_ROWS
 from mlcnc.data.image_files import ImageFileSplit
 from mlcnc.data.verification import class_table, damaged_files, splits_of, wrong_counts, wrong_labels
-from mlcnc.errors import ConfigError
+from mlcnc.errors import ConfigError, counted
+from mlcnc.named_paths import path_argument
 from mlcnc.terminal_text import printable
 
 _MOST_PROBLEMS = 20
@@ -30,7 +30,9 @@ def add_data(commands: Any) -> None:
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     sheet = actions.add_parser("preview", help="write a contact sheet with examples of every class")
     _add_dataset(sheet)
-    sheet.add_argument("--out", required=True, metavar="FILE", help="picture to write, e.g. sheet.png")
+    sheet.add_argument(
+        "--out", type=path_argument, required=True, metavar="FILE", help="picture to write, e.g. sheet.png"
+    )
     sheet.add_argument("--per-class", type=int, default=10, help="images a row [10]")
     sheet.add_argument("--size", type=int, help="side of the images in pixels [64; photographs 96]")
     sheet.add_argument("--boxes", action="store_true", help="draw the boxes of the row's class")
@@ -51,7 +53,9 @@ def add_data(commands: Any) -> None:
 
 def _add_dataset(parser: Any) -> None:
     parser.add_argument("dataset", help=f"one of {', '.join(DATASETS)}")
-    parser.add_argument("--root", metavar="DIR", help="folder of the photographs; default: MLCNC_DATA")
+    parser.add_argument(
+        "--root", type=path_argument, metavar="DIR", help="folder of the photographs; default: MLCNC_DATA"
+    )
     parser.add_argument(
         "--annotations", metavar="FILE", help="folder: labels as a CSV or COCO JSON, below the root"
     )
@@ -59,7 +63,7 @@ def _add_dataset(parser: Any) -> None:
 
 
 def _request(options: argparse.Namespace, size: int | None = None) -> DatasetRequest:
-    root = None if options.root is None else Path(options.root).expanduser()
+    root = options.root
     return DatasetRequest(seed=options.seed, size=size, root=root, annotations=options.annotations)
 
 
@@ -71,7 +75,7 @@ def _preview(options: argparse.Namespace) -> int:
     if isinstance(dataset.test, ImageFileSplit) and not 32 <= side <= 1024:
         raise ConfigError(f"--size must be between 32 and 1024, got {side}")
     sheet = contact_sheet(dataset, options.per_class, side=side, boxes=options.boxes)
-    path = Path(options.out)
+    path = options.out
     try:
         sheet.save(path)
     except (OSError, ValueError) as error:
@@ -101,7 +105,7 @@ def _verify(options: argparse.Namespace) -> int:
         damaged = list(chain.from_iterable(damaged_files(split, bar.update) for split in splits.values()))
     wrong += _told("file", damaged)
     if files:
-        print(f"{files - len(damaged):,} of {files:,} files can be decoded")
+        print(f"{files - len(damaged):,} of {counted(files, 'file')} can be decoded")
     things = "thing is" if wrong == 1 else "things are"
     print(f"{options.dataset}: " + (f"{wrong:,} {things} wrong" if wrong else "nothing is wrong"))
     return 1 if wrong else 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import Any
 
 from mlcnc import stopping
 from mlcnc.data import dataset_facts
 from mlcnc.data.sources import SOURCES
 from mlcnc.errors import ConfigError
+from mlcnc.named_paths import path_argument, path_in_variable
 
 
 def add_prepare(actions: Any) -> None:
@@ -23,7 +23,10 @@ def add_prepare(actions: Any) -> None:
     )
     parser.add_argument("dataset", help=f"one of {', '.join(SOURCES)}")
     parser.add_argument(
-        "--root", metavar="DIR", help="folder of the data sets; default: the MLCNC_DATA variable"
+        "--root",
+        type=path_argument,
+        metavar="DIR",
+        help="folder of the data sets; default: the MLCNC_DATA variable",
     )
     parser.add_argument("--download", action="store_true", help="download what no archive in the folder has")
     parser.add_argument("--keep", action="store_true", help="keep downloaded archives after unpacking")
@@ -38,7 +41,7 @@ def _prepare(options: argparse.Namespace) -> int:
     name = options.dataset
     if name not in SOURCES:
         dataset_facts(name)  # raises for an unknown one
-    root = options.root or os.environ.get("MLCNC_DATA")
+    root = options.root or path_in_variable("MLCNC_DATA")
     if root is None and name in SOURCES:
         raise ConfigError(
             f"the photographs of {name} need a folder: name it with --root DIR, or by the MLCNC_DATA variable"

@@ -6,7 +6,8 @@ import argparse
 from typing import Any
 
 from mlcnc import stopping
-from mlcnc.glove_download import ADDRESS, DIMS, download_glove
+from mlcnc.glove import ADDRESS, DIMS
+from mlcnc.named_paths import path_argument
 
 
 def add_glove(commands: Any) -> None:
@@ -18,7 +19,9 @@ def add_glove(commands: Any) -> None:
         "Stopped or broken off, the same command goes on. Without a network: put glove.6B.zip into the folder.",
         allow_abbrev=False,
     )
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="where the vectors go")
+    parser.add_argument(
+        "--out", type=path_argument, required=True, metavar="FOLDER", help="where the vectors go"
+    )
     parser.add_argument(
         "--dim", type=int, default=300, metavar="|".join(map(str, DIMS)), help="numbers a word [300]"
     )
@@ -28,6 +31,8 @@ def add_glove(commands: Any) -> None:
 
 def _glove(options: argparse.Namespace) -> int:
     stopping.listen()
+    from mlcnc.glove_download import download_glove
+
     download_glove(options.out, options.dim, address=options.address, say=_say)
     return 0
 

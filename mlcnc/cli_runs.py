@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlcnc.config import ExperimentConfig, override
-from mlcnc.errors import ConfigError, StoreError
-from mlcnc.store import Run, RunProblem, RunStore
-from mlcnc.terminal_text import printable
+from mlcnc.errors import ConfigError, StoreError, counted
+from mlcnc.named_paths import path_argument, runs_folder
+from mlcnc.store import Run, RunProblem, RunStore, left_out, require_runs_folder
+from mlcnc.terminal_text import columns, one_line, printable
 
 
 def add_runs(commands: Any) -> None:
@@ -50,7 +50,7 @@ def add_analyze(commands: Any) -> None:
         "writes a run that the dashboard opens.",
         allow_abbrev=False,
     )
-    parser.add_argument("file", help="file of features")
+    parser.add_argument("file", type=path_argument, help="file of features")
     parser.add_argument(
         "--split", choices=("train", "test"), default="test", help="what the features are of [test]"
     )
@@ -67,7 +67,8 @@ def add_runs_folder(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where runs are."""
     parser.add_argument(
         "--runs",
-        default=os.environ.get("MLCNC_RUNS", "runs"),
+        type=path_argument,
+        default=runs_folder(),
         metavar="FOLDER",
         help="where runs are [MLCNC_RUNS, else runs]",
     )
@@ -77,17 +78,19 @@ GROUPS = ("total", "head", "medium", "tail")
 
 
 def _runs_list(options: argparse.Namespace) -> int:
-    found = list(RunStore(options.runs).scan())
+    found, besides = list(RunStore(options.runs).scan()), left_out(options.runs)
     if not found:
-        print(f"no runs in {options.runs}; start one with: mlcnc train")
-        return 0
-    width = max(len(item.run_id) for item in found)
-    print(f"{'run':{width}}  {'state':8}  epochs  mAP total/head/medium/tail of the best validation epoch")
+        print(printable(f"no runs in {options.runs}" + ("" if besides else "; start one with: mlcnc train")))
+    rows = [("run", "state", "epochs", "mAP total/head/medium/tail of the best validation epoch")]
     for item in found:
         if isinstance(item, RunProblem):
-            print(f"{item.run_id:{width}}  broken    {printable(item.text)}")
+            rows.append((item.run_id, "broken", "", item.text))
         else:
-            print(f"{item.run_id:{width}}  {item.status.state:8}  {len(item.metrics()):6}  {_result(item)}")
+            rows.append((item.run_id, item.status.state, str(len(item.metrics())), _result(item)))
+    if found:
+        print("\n".join(columns(rows, right=[2])))
+    for sentence in besides:
+        print(printable(sentence))
     return 0
 
 
@@ -109,7 +112,8 @@ def _say(text: str) -> None:
 def _runs_show(options: argparse.Namespace) -> int:
     run = RunStore(options.runs).open(options.run_id)
     info, status = run.info, run.status
-    _say(f"{run.name} ({run.run_id}), {status.state}, {len(run.metrics())} of {status.num_epochs} epochs")
+    planned = counted(status.num_epochs, "epoch") if status.num_epochs else "? epochs"
+    _say(f"{run.name} ({run.run_id}), {status.state}, {len(run.metrics())} of {planned}")
     _say(f"created {info.created_at} on {info.device}, seed {info.seed}, commit {info.git_commit}")
     _say(
         f"{len(info.class_names)} classes; train/validation/test images: "
@@ -139,9 +143,15 @@ def _runs_verify(options: argparse.Namespace) -> int:
     from mlcnc.analysis.verification import verify_run
 
     store = RunStore(options.runs)
+    if not store.run_ids():
+        raise ConfigError(
+            f"there are no runs in {options.runs}; start one with mlcnc train, or name --runs FOLDER"
+        )
     for run_id in options.run_ids:
         store.open(run_id)  # a name that was mistyped is said before minutes of work
     failed = 0
+    checked = 0
+    runs_without: dict[str, list[str]] = {}
     for run_id in options.run_ids or store.run_ids():
         try:
             report = verify_run(store.open(run_id))
@@ -149,16 +159,22 @@ def _runs_verify(options: argparse.Namespace) -> int:
             _say(f"{run_id}: not verified, {error}")
             failed += 1
             continue
-        verdict = "differs" if report.problems else "agrees" if report.num_checks else "nothing to compare"
-        _say(f"{run_id}: {report.num_checks} values recomputed, {verdict}")
+        if report.num_checks or report.problems:
+            verdict = "differs" if report.problems else "agrees"
+            epochs = f"{report.num_verified} of {report.num_epochs} epochs"
+            _say(f"{run_id}: {verdict}; {report.num_checks} values recomputed, in {epochs}")
+        else:
+            _say(f"{run_id}: nothing was checked, for none of its {report.num_epochs} epochs stored arrays")
         for problem in report.problems:
             _say(f"  {problem}")
-        if not report.num_checks:
-            _say("  no epoch stored arrays to recompute anything from")
-        elif report.unchecked:
-            _say(f"  not recomputed: {_unchecked(report.unchecked)}")
+        if report.unchecked:
+            runs_without.setdefault(_unchecked(report.unchecked), []).append(run_id)
         failed += bool(report.problems)
-    return 1 if failed else 0
+        checked += report.num_checks
+    # runs of one kind lack the same, and the list is long
+    for names, run_ids in runs_without.items():
+        _say(f"not recomputed in {', '.join(run_ids)}: {names}")
+    return 1 if failed or not checked else 0
 
 
 def _defaults(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,6 +216,8 @@ def _analyze(options: argparse.Namespace) -> int:
 
     if options.tail_max > options.head_min:
         raise ConfigError(f"--tail-max {options.tail_max} must not be above --head-min {options.head_min}")
+    if not options.no_run:
+        require_runs_folder(options.runs)
     file = read_features(options.file)
     counts = file.targets.sum(axis=0, dtype=int).tolist()
     groups = groups_by_count(counts, options.head_min, options.tail_max)
@@ -210,7 +228,7 @@ def _analyze(options: argparse.Namespace) -> int:
     else:
         sizes = ", ".join(f"{name} {len(members)}" for name, members in groups.items())
         shape = " x ".join(str(size) for size in file.features.shape)
-        print(f"{options.file}: features {shape}, {len(counts)} classes ({sizes})")
+        print(f"{one_line(options.file)}: features {shape}, {len(counts)} classes ({sizes})")
         print(report_text(report, file.class_names))
     if not options.no_run:
         run_id = write_feature_run(
@@ -221,5 +239,5 @@ def _analyze(options: argparse.Namespace) -> int:
             source=options.file,
             thresholds=(options.head_min, options.tail_max),
         )
-        print(f"run {run_id} written to {options.runs}; open it in the dashboard", file=sys.stderr)
+        print(f"run {run_id} written to {one_line(options.runs)}; open it in the dashboard", file=sys.stderr)
     return 0

@@ -5,11 +5,22 @@ from __future__ import annotations
 import argparse
 from typing import Any, get_args, get_origin
 
-from mlcnc.config import ExperimentConfig, leaf_fields, nested, override, read_file
-from mlcnc.methods.settings import LOSSES, METHODS, kind_of
+from mlcnc.cli_help import SettingsHelp
+from mlcnc.config import ExperimentConfig, leaf_fields, nested, override
+from mlcnc.named_paths import path_argument
 from mlcnc.presets import preset, preset_names
 
 _GLOVE = ("method", "glove_path")
+
+
+def add_settings_parser(commands: Any, name: str, **words: Any) -> argparse.ArgumentParser:
+    """Add a command that takes all settings, see :func:`add_settings`, and return its parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, allow_abbrev=False, add_help=False, usage="%(prog)s [OPTION ...] [SETTING ...]",
+        formatter_class=argparse.RawDescriptionHelpFormatter, **words,
+    )  # fmt: skip
+    parser.add_argument("-h", "--help", action=SettingsHelp, config=_help_config, chosen=_names_a_kind)
+    return parser
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -17,11 +28,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset",
         default="pictogram-lt",
-        help=f"one of {preset_names()}: the recipe of a method's paper on VOC-LT, e.g. original-db-focal",
+        help=f"one of {preset_names()}: the recipe of a method's paper on VOC-LT, e.g. original-db-focal "
+        "[pictogram-lt]",
     )
-    parser.add_argument("--config", metavar="FILE", help="YAML or JSON file of settings")
-    parser.add_argument("--glove", metavar="PATH", help=f"same as --{'.'.join(_GLOVE)}")
-    group = parser.add_argument_group("settings (each also by its last part alone where that is unique)")
+    parser.add_argument("--config", type=path_argument, metavar="FILE", help="YAML or JSON file of settings")
+    parser.add_argument("--glove", type=path_argument, metavar="PATH", help=f"same as --{'.'.join(_GLOVE)}")
+    groups: dict[str, Any] = {}
     fields = dict(leaf_fields())
     last_parts = [_called(path)[-1] for path in fields]
     for path, field in fields.items():
@@ -31,14 +43,25 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             names = list(dict.fromkeys([*names, called[-1]]))
         choices = _choices(field.annotation)
         form = "|".join(choices) if choices else _type_name(field.annotation)
-        words = f"{field.description}{_whose(path)} [{_shown(field.default)}]"
-        group.add_argument(
+        if len(path) > 1 and path[0] not in groups:
+            groups[path[0]] = parser.add_argument_group(f"settings of {path[0]}")
+        groups.get(path[0], parser).add_argument(
             *(f"--{name}" for name in names),
             dest=".".join(path),
-            metavar=form,
+            metavar="KIND" if path[-1] == "kind" else form,
             default=argparse.SUPPRESS,
-            help=words.replace("%", "%%"),
+            help=argparse.SUPPRESS,  # until it is known whose settings are asked for
         )
+
+
+def _help_config(options: argparse.Namespace) -> ExperimentConfig:
+    """Return the config that help is about: of the kinds that were named, without other changes."""
+    kinds = {path: value for path, value in given_settings(options).items() if path[-1] == "kind"}
+    return override(_base_of(options), nested(kinds))
+
+
+def _names_a_kind(options: argparse.Namespace) -> bool:
+    return any(path[-1] == "kind" for path in given_settings(options))
 
 
 def config_of(options: argparse.Namespace) -> ExperimentConfig:
@@ -49,10 +72,16 @@ def config_of(options: argparse.Namespace) -> ExperimentConfig:
     Raises:
         ConfigError: an unknown preset or key, a setting of another method, or a bad value.
     """
+    return override(_base_of(options), nested(given_settings(options)))
+
+
+def _base_of(options: argparse.Namespace) -> ExperimentConfig:
     config = preset(options.preset)
-    if options.config:
-        config = override(config, read_file(options.config))
-    return override(config, nested(given_settings(options)))
+    if not options.config:
+        return config
+    from mlcnc.settings_file import read_file
+
+    return override(config, read_file(options.config))
 
 
 def given_settings(options: argparse.Namespace) -> dict[tuple[str, ...], Any]:
@@ -63,23 +92,13 @@ def given_settings(options: argparse.Namespace) -> dict[tuple[str, ...], Any]:
         if hasattr(options, name := ".".join(path))
     }
     if options.glove:
-        given[_GLOVE] = options.glove
+        given[_GLOVE] = str(options.glove)
     return given
 
 
 def _called(path: tuple[str, ...]) -> tuple[str, ...]:
     """Return a path as it is said in short: a kind by the name of what is of that kind."""
     return path[:-1] if path[-1] == "kind" else path
-
-
-def _whose(path: tuple[str, ...]) -> str:
-    """Return which methods, or which losses, have a setting, in brackets; empty where all have it."""
-    if path[0] != "method":
-        return ""
-    # of a loss where the path goes through it
-    sections: list[Any] = list(METHODS.values()) if len(path) == 2 else list(LOSSES.values())
-    having = [kind_of(section) for section in sections if path[-1] in section.model_fields]
-    return f" ({', '.join(having)})" if len(having) < len(sections) else ""
 
 
 def _value(text: str, choices: tuple[str, ...]) -> Any:
@@ -100,9 +119,3 @@ def _type_name(annotation: Any) -> str:
     return {"int": "INT", "float": "NUMBER", "bool": "true|false", "str": "TEXT"}.get(
         getattr(parts[0], "__name__", ""), "VALUE"
     )
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(str(part) for part in value)
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

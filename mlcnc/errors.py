@@ -1,4 +1,4 @@
-"""The errors a caller may want to recover from, and the one shape check that words them alike."""
+"""The errors a caller may want to recover from, and what words them and other sentences alike."""
 
 from __future__ import annotations
 
@@ -83,6 +83,8 @@ def require_shape(name: str, actual: Sequence[int], expected: Sequence[int | str
             ...
         ValueError: targets must have shape (B, 20) like logits, got (32, 80)
     """
+    if actual == expected:
+        return
     fits = len(actual) == len(expected) and all(
         isinstance(want, str) or want == have for have, want in zip(actual, expected, strict=True)
     )
@@ -93,26 +95,37 @@ def require_shape(name: str, actual: Sequence[int], expected: Sequence[int | str
         raise ValueError(f"{name} must have shape {wanted}{suffix}, got {came}")
 
 
-def is_interruption(error: BaseException) -> bool:
-    """Return whether an error is Ctrl-C, or was raised while Ctrl-C was dealt with.
-
-    Compiled code, half-done imports and failing writes raise errors of their own when they are interrupted.
-    """
-    link: BaseException | None = error
-    while link is not None and not isinstance(link, KeyboardInterrupt):
-        link = link.__context__ or link.__cause__
-    return link is not None
-
-
-def nearest(
-    name: str, known: Iterable[str], also: Mapping[str, str] | None = None, *, cutoff: float = 0.5
-) -> str:
-    """Return ``; did you mean 'x'?`` for the closest known name, or the empty string.
+def closest(
+    name: str, known: Iterable[str], also: Mapping[str, str] | None = None, *, cutoff: float = 0.6
+) -> str | None:
+    """Return the known name that is most like a given one, None where none is alike.
 
     Args:
         also: known names by what others call them.
-        cutoff: how alike they must be, of 1.
+        cutoff: how alike they must be, of 1; two letters of three are 0.67.
     """
     also = also or {}
     close = difflib.get_close_matches(name, [*known, *also], n=1, cutoff=cutoff)
-    return f"; did you mean {also.get(close[0], close[0])!r}?" if close else ""
+    return also.get(close[0], close[0]) if close else None
+
+
+def nearest(
+    name: str, known: Iterable[str], also: Mapping[str, str] | None = None, *, cutoff: float = 0.6
+) -> str:
+    """Return ``; did you mean 'x'?`` for the :func:`closest` known name, or the empty string."""
+    found = closest(name, known, also, cutoff=cutoff)
+    return f"; did you mean {found!r}?" if found else ""
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with what it counts.
+
+    Args:
+        one: of the things counted.
+        many: its plural; empty takes an s.
+
+    Example:
+        >>> counted(1, "epoch"), counted(2000, "class", "classes")
+        ('1 epoch', '2,000 classes')
+    """
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"

@@ -145,7 +145,7 @@ def test_its_row_names_the_method(root):
 def test_every_page_opens_it(root, page, monkeypatch):
     monkeypatch.setenv("MLCNC_RUNS", str(root))
     monkeypatch.setattr("sys.argv", ["streamlit"])
-    shown = AppTest.from_file(str(ROOT / "app" / "views" / f"{page}.py"), default_timeout=30).run()
+    shown = AppTest.from_file(str(ROOT / "app" / page / "page.py"), default_timeout=30).run()
     assert not shown.exception
 
 
@@ -162,7 +162,7 @@ def test_a_loss_brings_statistics_and_sampler_to_any_method(weighted, tmp_path, 
     use_few_images(monkeypatch)
     method = {"kind": kind, "classification": {"kind": "weighted", "power": 1.0}}
     if kind == "mlc_nc":
-        method |= {"embedding_dim": 12, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 0}
+        method |= {"embedding_dim": 20, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 0}
     train(small_config(method=method), runs_root=tmp_path, run_id="whole", **QUIET)
     lines = RunStore(tmp_path).open("whole").metrics()
     assert np.isfinite(lines[-1]["train/weighted"])

@@ -1,6 +1,7 @@
 """``mlcnc bench`` on a few drawn images; its queue trains in this process, at once."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from mlcnc import cli_bench
-from mlcnc.cli import main
+from mlcnc.analysis.bench import VARIANTS, entries
+from mlcnc.analysis.bench_plan import run_seconds
+from mlcnc.cli import build_parser, main
 from mlcnc.config import override
 from mlcnc.errors import LaunchError
 from mlcnc.store import RunStore
@@ -25,10 +28,15 @@ class Queue:
     asked: list[str]
     failing: set[str]
     refused: set[str]
+    made: int
 
     def __init__(self, root):
+        type(self).made += 1
         self.root = root
         self.done = []
+
+    def start_workers(self):
+        """Nothing waits for one."""
 
     def all(self):
         return self.done[::-1]
@@ -56,7 +64,7 @@ def queue(monkeypatch, tmp_path):
     def small(dataset, kind):
         method = {"kind": kind}
         if kind == "mlc_nc":
-            method |= {"embedding_dim": 12, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 1}
+            method |= {"embedding_dim": 20, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 1}
         return override(
             small_config(method={"kind": "erm"}), {"method": method, "training": {"arrays_every": 4}}
         )
@@ -64,7 +72,7 @@ def queue(monkeypatch, tmp_path):
     monkeypatch.setattr(cli_bench, "bench_config", small)
     monkeypatch.setattr(cli_bench, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(cli_bench, "Jobs", Queue)
-    Queue.asked, Queue.failing, Queue.refused = [], set(), set()
+    Queue.asked, Queue.failing, Queue.refused, Queue.made = [], set(), set(), 0
     monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
     return Queue
 
@@ -98,9 +106,21 @@ def test_other_seeds_are_trained_at_the_best_rate_and_the_table_is_written(queue
         / 2,
         abs=0.2,
     )
-    said = capsys.readouterr().out
-    assert "runs so far" in said
-    assert "MLC-NC" in said
+    plan, *said = capsys.readouterr().out.splitlines()
+    assert plan == (
+        "2 methods on pictogram-lt, rates 0.001,0.01, seeds 3,4: 6 runs, 0 done, 6 left (time unknown yet); more where the best rate is the lowest or the highest"
+    )
+    ended = [line for line in said if "validation mAP" in line]
+    assert len(ended) == len(store.run_ids())
+    for method in tree["methods"]:
+        run = store.open(f"pictogram-lt-{method['key'].replace('_', '-')}-lr0p01-s3")
+        value = run.metrics()[-1]["validation/map_total"]
+        line = next(each for each in ended if each.startswith(f"{method['name']}, seed 3, rate 0.01: "))
+        assert f"validation mAP {value:.1f}, {run_seconds(run):.0f} s; " in line
+        assert run_seconds(run) > 0
+    assert ended[-1].endswith(f"; {len(ended)} done, 0 left")
+    assert re.search(r"; 1 done, \d left \(about 1 min\)$", ended[0])
+    assert said[-2].startswith("ERM  ")
 
 
 def test_the_same_command_goes_on_where_it_was_left(queue, tmp_path, capsys):
@@ -127,6 +147,11 @@ def test_a_run_that_cannot_be_queued_is_said_and_its_method_left_out(queue, tmp_
     queue.refused = {"pictogram-lt-erm-lr0p01-s3"}
     assert main(ARGUMENTS) == 1
     caught = capsys.readouterr()
+    assert "ERM, seed 3, rate 0.01: not trained, the disk is full" in caught.out
+    lines = caught.out.splitlines()
+    caught = SimpleNamespace(
+        out="\n".join(lines[lines.index(next(x for x in lines if x.startswith("method "))) :]), err=caught.err
+    )
     assert caught.err.strip() == "pictogram-lt-erm-lr0p01-s3: the disk is full"
     assert "MLC-NC" in caught.out
     assert "ERM" not in caught.out
@@ -136,10 +161,66 @@ def test_a_run_that_cannot_be_queued_is_said_and_its_method_left_out(queue, tmp_
     assert capsys.readouterr().err.strip() == "pictogram-lt-erm-lr0p01-s3: failed with NaN"
 
 
+def test_a_dry_run_says_what_is_done_and_left_and_starts_nothing(queue, tmp_path, capsys):
+    arguments = ["bench", "--methods", "erm,mlc_nc", "--rates", "0.001", "--seeds", "0,1,2"]
+    assert main([*arguments, "--dry-run"]) == 0
+    assert "6 runs, 0 done, 6 left (time unknown yet)\n" in capsys.readouterr().out
+    assert (queue.asked, queue.made, list(tmp_path.iterdir())) == ([], 0, [])
+    assert main(["bench", "--methods", "erm", "--rates", "0.001", "--seeds", "0,1"]) == 0
+    capsys.readouterr()
+    asked, made = list(queue.asked), queue.made
+    assert main([*arguments, "--dry-run"]) == 0
+    plan, head, mlc_nc, erm = capsys.readouterr().out.splitlines()
+    assert plan.endswith("6 runs, 2 done, 4 left (about 1 min)")
+    assert head.split() == ["method", "what", "it", "is", "done", "left", "these", "take"]
+    assert mlc_nc.split() == ["mlc_nc", "MLC-NC", "0", "3", "about", "1", "min"]
+    assert erm.split() == ["erm", "ERM", "2", "1", "about", "1", "min"]
+    assert (queue.asked, queue.made) == (asked, made)
+    # what is refused is said before hours are spent
+    run = tmp_path / "pictogram-lt-erm-lr0p001-s0" / "run.json"
+    run.write_text(run.read_text().replace('"jitter": 0.2', '"jitter": 0.25'))
+    assert main([*arguments, "--dry-run"]) == 1
+    caught = capsys.readouterr()
+    assert "was trained with data.jitter 0.25, not 0.2" in caught.err
+    assert "1 done, 3 left" in caught.out
+
+
+def test_vectors_are_given_to_what_needs_them(queue, tmp_path):
+    path = tmp_path / "vectors.txt"
+    path.write_text("cat 1 2\n")
+    options = build_parser().parse_args(["bench", "--methods", "erm,ml_gcn", "--glove", str(path)])
+    race = cli_bench._Race(options)
+    for entry in race.entries:
+        config = race._config(entry, 0.004, 0)[1]
+        assert getattr(config.method, "glove_path", str(path)) == str(path)
+        assert ("glove_path" in type(config.method).model_fields) == (entry.key == "ml_gcn")
+
+
+def test_help_and_table_explain_every_variant(capsys):
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for key, variant in VARIANTS.items():
+        assert f"{key}: {variant.meaning}." in said
+    buckets = {"total": 1.0, "head": 1.0, "medium": 1.0, "tail": 1.0}
+    methods = [
+        {"name": entry.name, "key": entry.key, "rate": 0.1, "runs": [{"seed": 0, **buckets}]}
+        for entry in entries()
+    ]
+    lines = cli_bench._lines({"methods": methods})
+    assert lines[1 + len(methods) :] == [f"{item.title}: {item.meaning}." for item in VARIANTS.values()]
+    assert len({line.find("1.0") for line in lines[1 : 1 + len(methods)]}) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--methods", "resnet"], "--methods must be of mlc_nc, erm"),
+        (["--methods", "mlc_nc+als"], "got 'mlc_nc+als'; did you mean 'mlc_nc+asl'?"),
+        (
+            ["--glove", "nowhere.txt"],
+            "--glove must be a file of vectors, got nowhere.txt; get one with: mlcnc glove",
+        ),
         (["--out", "nowhere/table.json"], "--out must be in a folder that exists"),
     ],
 )
@@ -150,7 +231,8 @@ def test_wrong_arguments_are_said_before_anything_is_trained(queue, capsys, argu
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--rates", "0"], ["--rates", "fast"], ["--seeds", "-1"], ["--seeds", ""]]
+    "arguments",
+    [["--rates", "0"], ["--rates", "0.1,inf"], ["--rates", "fast"], ["--seeds", "-1"], ["--seeds", ""]],
 )
 def test_wrong_numbers_are_refused_by_the_parser(queue, capsys, arguments):
     with pytest.raises(SystemExit):

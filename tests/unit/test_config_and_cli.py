@@ -4,9 +4,12 @@ import shutil
 import pytest
 
 from mlcnc.cli import build_parser, config_of, main
-from mlcnc.config import ExperimentConfig, leaf_fields, override, parse, read_file
+from mlcnc.cli_help import shown, value_at
+from mlcnc.config import ExperimentConfig, leaf_fields, override, parse
 from mlcnc.errors import ConfigError
+from mlcnc.methods.settings import LOSSES, METHODS
 from mlcnc.presets import PRESETS, preset, with_width
+from mlcnc.settings_file import read_file
 from mlcnc.store import RunStore
 
 
@@ -23,6 +26,38 @@ def test_presets_are_valid_and_round_trip(name):
 def test_an_unknown_preset_lists_the_known_ones():
     with pytest.raises(ConfigError, match=r"one of demo, comparison, pictogram-lt, .* got 'fast'"):
         preset("fast")
+
+
+@pytest.mark.parametrize("name", ["nosuch", "fast", "odd"])
+def test_a_preset_that_is_like_none_gets_no_suggestion(name):
+    with pytest.raises(ConfigError) as raised:
+        preset(name)
+    assert "did you mean" not in str(raised.value)
+    with pytest.raises(ConfigError, match="did you mean 'bench'"):
+        preset("bnech")
+
+
+def test_what_is_advised_of_deferred_weights_is_taken():
+    for epochs in range(2, 400):
+        with pytest.raises(ConfigError, match="at most") as raised:
+            override(
+                preset("erm"),
+                {"method": {"kind": "ldam", "deferred_from": 0.9999}, "training": {"epochs": epochs}},
+            )
+        most = float(str(raised.value).partition("at most ")[2].partition(",")[0])
+        override(
+            preset("erm"), {"method": {"kind": "ldam", "deferred_from": most}, "training": {"epochs": epochs}}
+        )
+
+
+def test_the_last_part_of_several_settings_names_them_all(capsys):
+    for name in ("max_margin", "scale", "kind"):
+        with pytest.raises(SystemExit):
+            main(["train", f"--{name}", "1"])
+        said = capsys.readouterr().err
+        assert f"say --method.classification.{name} or --method.{name}" in said or (
+            f"say --method.{name} or --method.classification.{name}" in said
+        )
 
 
 def test_the_demonstration_stores_arrays_at_every_epoch_and_its_recipe_is_the_full_one():
@@ -105,15 +140,42 @@ def test_none_is_nothing_except_where_it_is_one_of_the_choices():
         ({"method": {"kind": "DB-Focal"}}, "got 'DB-Focal'; did you mean 'db_focal'"),
         (
             {"method": {"kind": "ldam", "classification": "asl"}},
-            "unknown setting 'method.classification' of the method ldam: another one has it",
+            "'method.classification' of the method ldam; leave it out, or take a method that has it: mlc_nc, erm, rs, rw, ",
         ),
         (
             {"method": {"kind": "erm", "label_embedding": "etf"}},
-            "unknown setting 'method.label_embedding' of the method erm: another one has it",
+            "'method.label_embedding' of the method erm; leave it out, or take a method that has it: mlc_nc$",
         ),
         (
-            {"method": {"classification": {"kind": "bce", "two_way_mean": "all"}}},
-            "unknown setting 'method.classification.two_way_mean' of the loss bce: another one has it",
+            {"method": {"classification": {"kind": "bce", "negative_gamma": 1}}},
+            "'method.classification.negative_gamma' of the loss bce; leave it out, or take a loss that has it: asl, mfm$",
+        ),
+        ({"method": {"kind": "erm", "classificatoin": "asl"}}, "erm; did you mean 'method.classification'"),
+        (
+            {"method": {"kind": "erm", "negative_gamma": 1}},
+            r"erm; did you mean 'method.classification.negative_gamma' \(of asl, mfm\)\?$",
+        ),
+        ({"method": {"kind": "erm", "epochs": 1}}, "erm; did you mean 'training.epochs'"),
+        ({"method": {"kind": "erm", "seed": 1}}, "erm; did you mean 'data.seed' or 'training.seed'"),
+        (
+            {"method": {"kind": "erm", "embeding_dim": 1}},
+            r"erm; did you mean 'method.embedding_dim' \(of mlc_nc\)",
+        ),
+        ({"method": {"kind": "erm", "xyz": 1}}, "unknown setting 'method.xyz' of the method erm$"),
+        ({"training": {"xyz": 1}}, "unknown setting 'training.xyz'$"),
+        ({"trainig": {"epochs": 1}}, "unknown setting 'trainig'; did you mean 'training'"),
+        ({"epochs": 1}, "unknown setting 'epochs'; did you mean 'training.epochs'"),
+        (
+            {"method": {"kind": "ldam", "deferred_from": 0.8}, "training": {"epochs": 2}},
+            "got 0.8, which is the end of epoch 2, the last; give it at most 0.5, none for no ",
+        ),
+        (
+            {"method": {"kind": "ldam", "deferred_from": 0.8}, "training": {"epochs": 1}},
+            "got 0.8, which is the end of epoch 1, the last; give it none for no deferred weights, or more",
+        ),
+        (
+            {"method": {"kind": "oltr"}, "training": {"epochs": 1}},
+            "got 0.33, which is none of them; train at least 2 epochs",
         ),
         ({"training": {"lr_drops": "5,x"}}, "training.lr_drops.1: input should be a valid integer"),
         ({"training": {"epochs": "many"}}, "training.epochs"),
@@ -182,16 +244,50 @@ def test_unknown_command_names_the_nearest(capsys, words, meant):
     assert (f"did you mean {meant!r}" in said) if meant else ("did you mean" not in said)
 
 
-def test_help_shows_every_setting(capsys):
-    with pytest.raises(SystemExit):
-        main(["train", "--help"])
+def helped(capsys, *arguments):
+    assert main([*arguments]) == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_help_is_short_and_shows_what_is_trained_without_options(capsys):
+    assert main(["train", "--help"]) == 0
     text = capsys.readouterr().out
-    for path, _ in leaf_fields():
-        assert f"--{'.'.join(path)}" in text
-    words = " ".join(text.split())
-    assert "or fixed GloVe vectors (mlc_nc) [etf]" in words
-    assert "on positives (released code 4) (two_way) [4.0]" in words
-    assert "[mlc_nc]" in words
+    assert len(text.splitlines()) < 80
+    for path, _ in leaf_fields(ExperimentConfig()):
+        value = shown(value_at(ExperimentConfig(), path))
+        option = path[-2] if path[-1] == "kind" else path[-1]
+        assert f"{option} {value}" in text or path == ("name",), path
+    assert "negative_gamma" not in text
+    assert "db_focal (DB-Focal)" in " ".join(text.split())
+
+
+def test_help_of_methods_and_losses_shows_every_setting_with_their_own_defaults(capsys):
+    kinds = [("method", kind) for kind in METHODS] + [("classification", kind) for kind in LOSSES]
+    seen = set()
+    for option, kind in kinds:
+        words = helped(capsys, "train", f"--{option}", kind, "--help").replace(" ", "")
+        config = override(
+            ExperimentConfig(),
+            {"method": {"kind": kind} if option == "method" else {"classification": {"kind": kind}}},
+        )
+        for path, field in leaf_fields(config):
+            if path[0] == "method":
+                said = f"{field.description} [{shown(value_at(config, path))}]"
+                assert "".join(said.split()) in words, path  # broken after hyphens too
+                seen.add(path)
+    assert seen == {path for path, _ in leaf_fields() if path[0] == "method"}
+
+
+@pytest.mark.parametrize("command", [["train"], ["jobs", "start", "train"]])
+def test_help_of_parts_and_presets(capsys, command):
+    words = helped(capsys, *command, "--preset", "original-db-focal", "-h", "all")
+    assert "peak learning rate of the schedule [0.02]" in words
+    assert "--data.seed INT" in words
+    assert "--embedding_dim" not in words
+    training = helped(capsys, *command, "--help", "training", "--preset", "quick")
+    assert "[4]" in training
+    assert "photographs" not in training.partition("settings of training")[2]
+    assert "--epochs 4 " in helped(capsys, *command, "--help", "--preset", "quick", "--epochs", "0")
 
 
 def test_runs_list_show_and_verify(trained, capsys):
@@ -219,8 +315,8 @@ def test_verify_says_what_differs(trained, tmp_path, capsys):
     assert "epoch 2, test/map_total" in text
     assert "epoch 3, train.f/nc1_trace" in text
     *said, last = text.splitlines()
-    assert len(said) == 3
-    assert last.startswith("  not recomputed: ")
+    assert len(said) == 4  # the mean is off by both its ways
+    assert last.startswith("not recomputed in tiny: ")
 
 
 def test_deleting_asks_and_obeys(trained, tmp_path, capsys):
