@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -12,10 +11,10 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import streamlit as st
 
-from app.device_search import DeviceSearch, FoundDevices
 from mlcnc.analysis.runs import Choice, RunRow, RunSummary, row_at, summary
 from mlcnc.errors import StoreError
-from mlcnc.launch import Jobs
+from mlcnc.launch import Device, Jobs, devices
+from mlcnc.named_paths import RUNS_VARIABLE, named_path, path_in_variable
 from mlcnc.store import Run, RunProblem, RunStore
 
 P = ParamSpec("P")
@@ -23,18 +22,22 @@ R = TypeVar("R")
 
 RUNS_KEY = "r"
 CHOICE_KEY = "at"
+READ_NAMES = "names_that_plotly_reads"
+"""Session key: names of runs and classes that charts must escape; set where runs are picked."""
 PROJECT = Path(__file__).resolve().parent.parent
 
 
 def runs_root() -> Path:
     """Return the runs folder: ``--runs`` after ``--``, else MLCNC_RUNS, else the project's own."""
-    return Path(_argument("--runs") or os.environ.get("MLCNC_RUNS") or PROJECT / "runs").expanduser()
+    given = _argument("--runs")
+    return named_path(given) if given else path_in_variable(RUNS_VARIABLE) or PROJECT / "runs"
 
 
 def data_root() -> str | None:
     """Return the folder of photographs: ``--data-root`` after ``--``, else MLCNC_DATA, else None."""
-    named = _argument("--data-root") or os.environ.get("MLCNC_DATA")
-    return str(Path(named).expanduser().absolute()) if named else None
+    given = _argument("--data-root")
+    named = named_path(given) if given else path_in_variable("MLCNC_DATA")
+    return str(named.absolute()) if named else None
 
 
 def _argument(name: str) -> str | None:
@@ -94,14 +97,9 @@ def opened_run(run_id: str | None) -> Run | None:
     return run
 
 
-def known_devices() -> FoundDevices:
-    """Return what is known of the devices of this machine, without waiting for those who look for them."""
-    return _device_search().found()
-
-
-@lru_cache(maxsize=1)
-def _device_search() -> DeviceSearch:
-    return DeviceSearch()
+def known_devices() -> list[Device]:
+    """Return the devices of this machine, the one that auto takes first."""
+    return devices()
 
 
 @lru_cache(maxsize=4)

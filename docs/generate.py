@@ -32,7 +32,7 @@ SECTIONS = {
         "self_duality", "contrast_cosines", "concatenated_duality", "row_cosines",
     ],
     "NC4: nearest class mean": ["NearestClassAccumulator.compute", "classifier_agreement"],
-    "Multi-label neural collapse": ["TagMeansAccumulator.compute"],
+    "Multi-label neural collapse": ["tag_average"],
     "Ranking and decisions": [
         "average_precision", "mean_average_precision", "global_map", "f1_scores", "precision_recall_curves",
         "bootstrap_map", "bootstrap_difference",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
-from mlcnc.analysis.bench import spreads
+from mlcnc.analysis.bench import legend, spreads
 from mlcnc.analysis.runs import BUCKETS
 from mlcnc.config import ExperimentConfig
 from mlcnc.methods.settings import METHODS, MethodSettings
@@ -136,7 +136,10 @@ def race(dataset: str, tree: dict[str, Any]) -> str:
         ]
         cells += ["-" if method[key] is None else f"{method[key]:.0f}" for key in ("seconds", "memory_mb")]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
+    explained = legend(method["key"] for method in tree["methods"])
+    return "\n".join(
+        [*lines, "", *(f"- {sentence}" for sentence in explained), ""] if explained else [*lines, ""]
+    )
 
 
 def _difference(interval: Sequence[float] | None) -> str:

@@ -135,7 +135,7 @@ def test_the_method_example_trains(tmp_path):
         [*command, *small], env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "1 epochs of largest value on pictogram-lt" in done.stdout
+    assert "1 epoch of largest value on pictogram-lt" in done.stdout
     from mlcnc.store import RunStore
 
     (run,) = RunStore(tmp_path / "runs").scan()

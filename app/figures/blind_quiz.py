@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import LOG_TICKS, NEUTRAL, family_colour, finished
+from app.figures.style import LOG_TICKS, NEUTRAL, epoch_axis, family_colour, finished
 from mlcnc.analysis.blind_quiz import Reading
 from mlcnc.analysis.curves import Curve
 
@@ -71,7 +71,7 @@ def quiz_curves(looks: Sequence[Look], curves: Sequence[Curve], baseline: float 
             line={"dash": "longdashdot", "color": NEUTRAL, "width": 1.5},
             hovertemplate="%{y:.3g} with labels shuffled<extra></extra>",
         )
-    figure.update_xaxes(title="epoch")
+    figure.update_xaxes(**epoch_axis(epochs))
     figure.update_yaxes(title="NC1, trace ratio, test f (log)", type="log", **LOG_TICKS)
     return finished(figure, height=360)
 

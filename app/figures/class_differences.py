@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from app.figures.style import BUCKET_COLOURS, BUCKET_MARKS, NEUTRAL, finished
+from app.figures.style import BUCKET_COLOURS, NEUTRAL, bucket_mark, finished
 from mlcnc.analysis.class_differences import ClassDifferences, bucket_differences
 
 
@@ -31,8 +31,7 @@ def difference_dots(record: ClassDifferences, first: str, second: str) -> go.Fig
             mode="markers",
             marker={
                 "color": BUCKET_COLOURS.get(bucket, NEUTRAL),
-                "symbol": BUCKET_MARKS.get(bucket, "diamond"),
-                "size": 11,
+                **bucket_mark(bucket, 11),
                 "line": {"width": 1, "color": NEUTRAL},
             },
             error_y=_whiskers(record, members),

@@ -12,6 +12,7 @@ from app.figures.style import (
     LOG_TICKS,
     NEUTRAL,
     OPTIMUM_COLOUR,
+    epoch_axis,
     finished,
     group_dashes,
     recipe_colour,
@@ -200,7 +201,7 @@ def metric_curves(
             line={"dash": "dash", "color": NEUTRAL, "width": 1.5},
             hovertemplate="%{y:.3g} with labels shuffled<extra></extra>",
         )
-    return _axes(figure, label, log, optimum)
+    return _axes(figure, label, log, optimum, epochs)
 
 
 def metric_bands(
@@ -230,11 +231,14 @@ def metric_bands(
             line={"color": colour, "width": 2, "dash": dash},
             hovertemplate="epoch %{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
         )
-    return _axes(figure, label, log, optimum)
+    epochs = [epoch for _, item in bands for epoch in item.epochs]
+    return _axes(figure, label, log, optimum, epochs)
 
 
-def _axes(figure: go.Figure, label: str, log: bool, optimum: float | None) -> go.Figure:
-    figure.update_xaxes(title="epoch")
+def _axes(
+    figure: go.Figure, label: str, log: bool, optimum: float | None, epochs: Sequence[float]
+) -> go.Figure:
+    figure.update_xaxes(**epoch_axis(epochs))
     figure.update_yaxes(title=label, type="log" if log else "linear", **(LOG_TICKS if log else {}))
     if optimum is not None:
         figure.add_hline(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import LOG_TICKS, NEUTRAL, OPTIMUM_COLOUR, finished
+from app.figures.style import LOG_TICKS, NEUTRAL, OPTIMUM_COLOUR, epoch_axis, finished
 from mlcnc.analysis.curve_points import CurvePoints
 
 PANEL_HEIGHT = 210
@@ -91,7 +91,11 @@ def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool
             font={"size": 13},
         )
     finished(figure, height=110 + (PANEL_HEIGHT + 20) * max(1, number))
-    figure.update_xaxes(title=x_title, anchor="y" if number < 2 else f"y{number}")
+    epochs = [
+        x for panel in panels for line in panel.lines for x in line.points.x[[0, -1]] if len(line.points.x)
+    ]
+    whole = epoch_axis(epochs) if x_title == "epoch" else {}
+    figure.update_xaxes(**{"title": x_title, **whole}, anchor="y" if number < 2 else f"y{number}")
     figure.update_layout(
         hovermode="x", hoversubplots="axis", margin={"t": 70}, legend={"y": 1.0, "yref": "container"}
     )

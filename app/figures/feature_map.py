@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from app.figures.player import with_player
-from app.figures.style import BUCKET_COLOURS, BUCKET_MARKS, NEUTRAL, finished
+from app.figures.style import BUCKET_COLOURS, BUCKET_MARKS, NEUTRAL, bucket_mark, finished
 from mlcnc.analysis.layouts import Layout, SampleTable
 from mlcnc.analysis.placement import Outcomes, Placement
 
@@ -178,7 +178,7 @@ def _points(
 ) -> go.Scatter | go.Scattergl:
     colour = kind.colour or BUCKET_COLOURS[bucket]
     name = f"{kind.name}, {bucket}" if kind.name else bucket
-    size = 10 if kind.stands_out else 7
+    mark = bucket_mark(bucket, 10 if kind.stands_out else 7)
     marked = (
         {"selectedpoints": [i for i, sample in enumerate(samples.tolist()) if sample in chosen]}
         if chosen
@@ -193,13 +193,13 @@ def _points(
         text=[table.class_names[label] for label in table.class_index[samples]],
         hovertemplate=f"%{{text}}, sample %{{customdata}}<extra>{name}</extra>",
         marker={
-            "symbol": BUCKET_MARKS[bucket] + ("" if kind.filled else "-open"),
+            "symbol": mark["symbol"] + ("" if kind.filled else "-open"),
             "color": colour,
-            "size": size,
+            "size": mark["size"],
             "opacity": 0.9 if kind.stands_out or kind.filled else 0.75,
             "line": {"width": 1 if kind.filled else 1.8, "color": NEUTRAL if kind.filled else colour},
         },
-        selected={"marker": {"opacity": 1.0, "size": size + 3}},
+        selected={"marker": {"opacity": 1.0, "size": mark["size"] + 3}},
         unselected={"marker": {"opacity": 0.2}},
         **marked,
     )

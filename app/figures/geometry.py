@@ -11,7 +11,16 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.figures.player import curve_mark, with_player
-from app.figures.style import ANGLE_SCALE, LOG_TICKS, NEUTRAL, OPTIMUM_COLOUR, finished, recipe_colour, run_dash
+from app.figures.style import (
+    ANGLE_SCALE,
+    LOG_TICKS,
+    NEUTRAL,
+    OPTIMUM_COLOUR,
+    epoch_axis,
+    finished,
+    recipe_colour,
+    run_dash,
+)
 from mlcnc.analysis.curves import Curve
 from mlcnc.analysis.geometry import AngleRecord
 from mlcnc.analysis.geometry_history import BIN_DEGREES, angle_counts
@@ -82,7 +91,8 @@ def geometry_player(
             figure.update_yaxes(title_text="pairs", **where)
     marks = _add_curves(figure, panels, below)
     figure.update_yaxes(title_text=nc1_label, type="log", **LOG_TICKS, range=_log_range(panels), **below)
-    figure.update_xaxes(title={"text": "epoch", "standoff": 4}, **below)
+    logged = [epoch for panel in panels for of in (panel.nc1, panel.shuffled) for epoch in of.epochs]
+    figure.update_xaxes(**epoch_axis([*logged, *(epoch + 1 for epoch in epochs)]), **below)
     counts = [[angle_counts(record)[1] for record in panel.records] for panel in panels]
     top = max((int(values.max()) for of in counts for values in of), default=0)
     for place in bars:
@@ -118,10 +128,13 @@ def geometry_player(
     finished(figure, height=980 if number == 1 else 900, legend=False)
     figure.update_layout(margin={"t": 70})
     if number > 1:
-        # two runs of one recipe have one colour: here, beside the title of the axis, stands whose dash is whose
-        legend = {"x": 1.0, "xanchor": "right", "y": -0.03, "yanchor": "top", "bgcolor": CLEAR}
+        # two runs of one recipe have one colour: here, beside the name of the epoch, stands whose dash is whose
+        legend = {"x": 1.0, "xanchor": "right", "y": -0.06, "yanchor": "top", "bgcolor": CLEAR}
         figure.update_layout(showlegend=True, legend=legend)
-    with_player(figure, [epoch + 1 for epoch in epochs], start=start)
+    axis = f"xaxis{2 * number + 1}"
+    with_player(
+        figure, [epoch + 1 for epoch in epochs], start=start, axis=axis, below=46 if number == 1 else 72
+    )
     return figure
 
 
@@ -290,8 +303,12 @@ def _note(figure: go.Figure, panel: GeometryPanel, index: int, column: int) -> d
     axis = "" if column == 1 else str(column)
     domain = figure.layout[f"xaxis{axis}"].domain
     return {
-        "text": f"<b>{panel.row.name}</b>, epoch {record.epoch + 1}<br>smallest {record.summary.minimum:.1f}°, "
-        f"spread {record.summary.std:.1f}°",
+        "text": f"<b>{panel.row.name}</b>, epoch {record.epoch + 1}<br>"
+        + (
+            "no two classes have an angle"
+            if record.summary.closest_pair is None
+            else f"smallest {record.summary.minimum:.1f}°, spread {record.summary.std:.1f}°"
+        ),
         "x": sum(domain) / 2,
         "y": 1.0,
         "xref": "paper",
@@ -306,18 +323,19 @@ def _note(figure: go.Figure, panel: GeometryPanel, index: int, column: int) -> d
 
 def _colour_axis(optimum: float) -> dict[str, Any]:
     steps = (-60, -30, 0, 30, 60)
+    middle, name = (90.0, "") if np.isnan(optimum) else (optimum, " ETF")  # one class has no ETF
     return {
         "colorscale": ANGLE_SCALE,
-        "cmin": optimum - REACH_DEGREES,
-        "cmax": optimum + REACH_DEGREES,
+        "cmin": middle - REACH_DEGREES,
+        "cmax": middle + REACH_DEGREES,
         "colorbar": {
             "title": {"text": "angle (°)", "side": "right"},
             "len": 0.55,
             "y": 1.0,
             "yanchor": "top",
             "thickness": 12,
-            "tickvals": [optimum + step for step in steps],
-            "ticktext": [f"{optimum + step:.0f}" + (" ETF" if step == 0 else "") for step in steps],
+            "tickvals": [middle + step for step in steps],
+            "ticktext": [f"{middle + step:.0f}" + (name if step == 0 else "") for step in steps],
         },
     }
 

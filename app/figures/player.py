@@ -12,6 +12,7 @@ from app.figures.style import NEUTRAL
 from mlcnc.analysis.curves import Curve
 
 PLAY_MILLISECONDS = 700
+STEP_INSET = 10
 _AT_ONCE: dict[str, Any] = {"duration": 0, "redraw": True}
 
 
@@ -23,6 +24,7 @@ def with_player(
     what: str = "epoch",
     duration: int = PLAY_MILLISECONDS,
     below: int = 46,
+    axis: str | None = None,
 ) -> go.Figure:
     """Return the figure with a slider over its frames and buttons to play and pause.
 
@@ -33,6 +35,8 @@ def with_player(
         what: in front of the label of the frame that is shown.
         duration: of a frame while playing, milliseconds.
         below: pixels between the lowest axis and the slider, for tick labels and title.
+        axis: name in the layout of an axis with a range, on which the labels are numbers: the slider begins and
+            ends where the first and the last one stand on it.
 
     Returns:
         The same figure. Its traces hold the values of the first shown frame; with one frame it has no
@@ -52,14 +56,16 @@ def with_player(
     _show(figure, frames[first])
     if len(frames) == 1:
         return figure
+    start_at, length = (0.0, 1.0) if axis is None else _under(figure.layout[axis], labels)
     figure.update_layout(
         sliders=[
             {
                 "active": first,
                 "currentvalue": {"prefix": f"{what} ", "font": {"size": 14}, "xanchor": "left"},
-                "pad": {"t": below, "b": 4},
-                "x": 0.0,
-                "len": 1.0,
+                # the first and the last step stand so far within the rail
+                "pad": {"t": below, "b": 4} | ({} if axis is None else {"l": -STEP_INSET, "r": -STEP_INSET}),
+                "x": start_at,
+                "len": length,
                 "y": 0.0,
                 "yanchor": "top",
                 "bgcolor": NEUTRAL,
@@ -121,6 +127,14 @@ def with_player(
         ],
     )
     return figure
+
+
+def _under(axis: Any, labels: Sequence[int | str]) -> tuple[float, float]:
+    """Return where the first label stands on an axis and how far off the last is, as parts of the width."""
+    (left, right), (low, high) = axis.domain or (0.0, 1.0), axis.range
+    places = [left + (float(label) - low) / (high - low) * (right - left) for label in (labels[0], labels[-1])]
+    start = min(1.0, max(0.0, places[0]))
+    return start, min(1.0, max(start, places[1])) - start
 
 
 def at_frame(figure: go.Figure, label: str | None) -> go.Figure:

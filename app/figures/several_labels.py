@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import NEUTRAL, finished
+from app.figures.style import NEUTRAL, epoch_axis, finished
 from mlcnc.analysis.co_occurrence import CoOccurrence
 from mlcnc.analysis.label_pairs import LabelPairs
 from mlcnc.toys.several_labels import BetweenCentres
@@ -132,6 +132,6 @@ def own_and_other(course: Sequence[LabelPairs]) -> go.Figure:
             marker={"symbol": mark, "size": 9},
             hovertemplate="epoch %{x}: %{y:.1f}°<extra>%{fullData.name}</extra>",
         )
-    figure.update_xaxes(title="epoch")
+    figure.update_xaxes(**epoch_axis(epochs))
     figure.update_yaxes(title="mean angle (°), centring class", rangemode="tozero")
     return finished(figure, height=340)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 from zlib import crc32
 
 import plotly.graph_objects as go
@@ -115,6 +116,32 @@ def turns(families: Sequence[str]) -> list[int]:
         found.append(seen.get(colour, 0))
         seen[colour] = found[-1] + 1
     return found
+
+
+EPOCH_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+MOST_EPOCH_TICKS = 9
+
+
+def epoch_axis(epochs: Iterable[float]) -> dict[str, Any]:
+    """Return the settings of an axis of epochs: whole ticks alone, and room for a mark at either end.
+
+    Example:
+        >>> epoch_axis([1, 2, 3])["dtick"], epoch_axis(range(1, 41))["dtick"], epoch_axis([])["dtick"]
+        (1, 5, 1)
+    """
+    every = [float(epoch) for epoch in epochs] or [1.0]
+    first, last = min(every), max(every)
+    step = next((step for step in EPOCH_STEPS if (last - first) / step < MOST_EPOCH_TICKS), None)
+    # plain numbers, for an axis of few epochs has no room between them that means anything
+    room = max(0.5 if last == first else 0.0, 0.03 * (last - first))
+    axis: dict[str, Any] = {"title": {"text": "epoch", "standoff": 4}, "range": [first - room, last + room]}
+    return axis | ({"tick0": 0, "dtick": step} if step else {"tickformat": "d"})
+
+
+def bucket_mark(bucket: str, size: float) -> dict[str, Any]:
+    """Return form and size of a mark; a triangle is drawn larger, for of equal size it looks the smallest."""
+    mark = BUCKET_MARKS.get(bucket, "diamond")
+    return {"symbol": mark, "size": round(size * (1.4 if mark.startswith("triangle") else 1.0))}
 
 
 TOOL_BAR = 22

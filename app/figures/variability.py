@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from app.figures.player import curve_mark, with_player
-from app.figures.style import BUCKET_MARKS, LOG_TICKS, NEUTRAL, finished, recipe_colour, run_dash, run_mark
+from app.figures.style import (
+    LOG_TICKS,
+    NEUTRAL,
+    bucket_mark,
+    epoch_axis,
+    finished,
+    recipe_colour,
+    run_dash,
+    run_mark,
+)
 from mlcnc.analysis.curves import Curve
 from mlcnc.analysis.runs import RunRow
 from mlcnc.analysis.variability import VariabilityRecord
@@ -83,7 +92,7 @@ def variability_player(
             row=1,
             col=1,
         )
-    figure.update_xaxes(title={"text": "epoch", "standoff": 4}, row=1, col=1)
+    figure.update_xaxes(**epoch_axis([*every, *(epoch + 1 for epoch in epochs)]), row=1, col=1)
     figure.update_yaxes(title_text=metric_label, type="log", **LOG_TICKS, row=1, col=1)
     marked = [(row, curve) for row, _, curve in runs if len(curve.epochs)]
     last: Dots = [(row, records[-1]) for row, records, _ in runs]
@@ -126,11 +135,13 @@ def variability_player(
     ]
     finished(figure, height=880)
     figure.update_xaxes(title_text=None, row=2, col=1)
-    return with_player(figure, [epoch + 1 for epoch in epochs], start=start, below=110)
+    return with_player(figure, [epoch + 1 for epoch in epochs], start=start, below=110, axis="xaxis")
 
 
 def _dots(records: Dots, relative: bool) -> list[dict[str, Any]]:
     places = _places(records)
+    size = 9 if len(places) <= 40 else 6
+    marks = [[bucket_mark(bucket, size) for bucket in record.buckets] for _, record in records]
     return [
         {
             "type": "scatter",
@@ -142,13 +153,14 @@ def _dots(records: Dots, relative: bool) -> list[dict[str, Any]]:
             "mode": "markers",
             "marker": {
                 "color": recipe_colour(row),
-                "symbol": [run_mark(row, BUCKET_MARKS.get(b, "diamond")) for b in record.buckets],
-                "size": 9 if len(places) <= 40 else 6,
+                "symbol": [run_mark(row, mark["symbol"]) for mark in marks[turn]],
+                "size": [mark["size"] for mark in marks[turn]],
+                "opacity": 1.0,  # marks of several sizes would be pale
                 # an open mark is drawn by its line, a filled one has a white rim
                 "line": {"width": 2 if "open" in run_mark(row, "") else 1, "color": "#FFFFFF"},
             },
             "customdata": [
-                [bucket, str(count), name, f"{nc1:.3g}", f"{chance:.3g}"]
+                [bucket, str(count), name, *("undefined" if x != x else f"{x:.3g}" for x in (nc1, chance))]
                 for bucket, count, name, nc1, chance in zip(
                     record.buckets,
                     record.sample_counts,

@@ -9,7 +9,13 @@ from app.offline.page import Chart, Section, Table
 from app.report import readings
 from app.report.about import Reported, number
 from mlcnc.analysis.attention import ProbeRecord, attention_epochs, attention_sentence, probe_attention
-from mlcnc.analysis.geometry import AngleRecord, class_mean_angles, closest_pairs, geometry_sentence
+from mlcnc.analysis.geometry import (
+    AngleRecord,
+    class_mean_angles,
+    closest_pairs,
+    etf_words,
+    geometry_sentence,
+)
 from mlcnc.analysis.report_choice import probe_of_each_bucket
 from mlcnc.analysis.runs import FIRST_SPACE, nearest_array_epoch
 from mlcnc.analysis.spaces import KIND_WORDS, space_for, spaces_with_means
@@ -56,7 +62,7 @@ def angles(about: Reported) -> Section:
         matrices.append(Chart(angle_matrix(record), f"{row.name}, {epoch}", sentence, readings.MATRIX))
         spread = (
             f"Mean {number(record.summary.mean)}°, spread {number(record.summary.std)}°, smallest "
-            f"{number(record.summary.minimum)}°; an ETF has {record.optimum:.1f}° everywhere."
+            f"{number(record.summary.minimum)}°; {etf_words(record)}."
         )
         histograms.append(
             Chart(angle_histogram(record), f"{row.name}, {epoch}: all pairs", spread, readings.HISTOGRAM)

@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from mlcnc.errors import ConfigError
+from mlcnc.files.writing import replace_file, write_all
 from mlcnc.store import Run, RunStore
-
-
-def add_command(commands: Any) -> None:
-    """Add ``report`` to the command line; the entry point that ``mlcnc`` looks up."""
-    parser = commands.add_parser(
-        "report",
-        help="write the main charts of runs as one page that opens offline",
-        description="Write the main charts of one or more runs as one HTML page of about 5 MB. It opens in any "
-        "browser without a network and without Python.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("run_ids", nargs="+", metavar="RUN", help="run ids, see: mlcnc runs list")
-    parser.add_argument("--out", required=True, metavar="FILE", help="page to write, e.g. report.html")
-    parser.add_argument("--force", action="store_true", help="replace a file that is there already")
-    parser.add_argument(
-        "--runs",
-        default=os.environ.get("MLCNC_RUNS", "runs"),
-        metavar="FOLDER",
-        help="where runs are [MLCNC_RUNS, else runs]",
-    )
-    parser.set_defaults(command=_report)
 
 
 def report_page(runs: Sequence[Run], *, written_at: datetime) -> str:
@@ -71,8 +49,9 @@ def report_page(runs: Sequence[Run], *, written_at: datetime) -> str:
     )
 
 
-def _report(options: argparse.Namespace) -> int:
-    path = Path(options.out).expanduser()
+def write_report(options: argparse.Namespace) -> int:
+    """Write the report that the options of ``mlcnc report`` ask for."""
+    path: Path = options.out
     if path.is_dir():
         raise ConfigError(f"--out {path} is a folder; name a file, e.g. {path / 'report.html'}")
     if path.exists() and not options.force:
@@ -92,14 +71,10 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _replace(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, path)
+        replace_file(path, lambda aside: write_all(aside, text.encode()))
     except OSError as error:
         raise ConfigError(f"--out {path} cannot be written: {error.strerror}") from None
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _counted(number: int | None) -> str:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.figures.backdrop import holds_photograph
 from app.figures.plain_names import with_plain_names
+from app.session import READ_NAMES
 from app.widgets.controls import how_to_read
 from app.widgets.downloads import Numbers, mode_bar, offer_downloads
 
@@ -47,7 +48,7 @@ def show_chart(
     photographs = holds_photograph(figure)
     settings: dict[str, Any] = {"key": key, "alt": alt, "config": mode_bar(key, camera=not photographs)}
     event = None
-    shown = with_plain_names(figure)
+    shown = with_plain_names(figure, st.session_state.get(READ_NAMES, ()))
     if on_select is None:
         st.plotly_chart(shown, **settings)
     else:

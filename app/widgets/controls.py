@@ -1,4 +1,4 @@
-"""Controls that several pages share: epoch, split, space; each lives in the URL."""
+"""Controls that several pages share: epoch, split, space, a pair of runs; each lives in the URL."""
 
 from __future__ import annotations
 
@@ -7,27 +7,19 @@ from typing import Literal
 
 import streamlit as st
 
+from app.address import follow_default
 from app.session import CHOICE_KEY
 from mlcnc.analysis.geometry import CENTRINGS, Centring
-from mlcnc.analysis.runs import FIRST_SPACE, Choice
+from mlcnc.analysis.runs import FIRST_SPACE, Choice, RunRow
 from mlcnc.analysis.spaces import offered_spaces
-from mlcnc.store import Space
+from mlcnc.store import Run, Space
 
+NONE = "none"
 Split = Literal["train", "test"]
 SPACES_HELP = (
     "Features that the runs measured. f: class-wise features (Eq. 5). mu: after the per-class projection, unit "
     "norm (Eq. 7). z: what a plain network ends in, one feature for an image."
 )
-
-
-def follow_default(key: str, default: object) -> None:
-    """Set a control that the address does not hold to its default of now; before it is drawn.
-
-    Streamlit leaves out of the address what equals the default. Where the default hangs on another control, a
-    value that stayed behind would be another one for whoever opens the address.
-    """
-    if key in st.session_state and key not in st.query_params:
-        st.session_state[key] = default
 
 
 def pick_split() -> Split:
@@ -120,6 +112,45 @@ def pick_epoch(stored: list[int], label: str = "Epoch") -> int | None:
     follow_default("epoch", options[-1])
     chosen = st.select_slider(label, options, value=options[-1], key="epoch", bind="query-params")
     return int(chosen) - 1 if isinstance(chosen, int) else stored[-1]
+
+
+def pick_pair(
+    usable: Sequence[tuple[Run, RunRow]],
+    *,
+    first_label: str = "Run",
+    second_label: str = "Beside it",
+    optional: bool = True,
+) -> list[tuple[Run, RunRow]]:
+    """Ask for one run and, where there is another of the same classes, a second; both live in the URL.
+
+    Args:
+        usable: the picked runs that have what the page shows; at least one.
+        first_label, second_label: of the controls.
+        optional: whether the second may be left out.
+
+    Returns:
+        One or two runs with their rows, the first one first.
+    """
+    by_id = {run.run_id: (run, row) for run, row in usable}
+    ids = list(by_id)
+
+    left, right = st.columns(2)
+    # no format_func: the address holds what the control shows, and names can change or repeat
+    first = left.selectbox(first_label, ids, key="a", bind="query-params") or ids[0]
+    names = by_id[first][0].info.class_names
+    others = [run_id for run_id in ids if run_id != first and by_id[run_id][0].info.class_names == names]
+    options = [*([NONE] if optional or not others else []), *others]
+    place = 1 if optional and others else 0
+    follow_default("b", options[place])
+    second = right.selectbox(
+        second_label,
+        options,
+        index=place,
+        key="b",
+        bind="query-params",
+        help="Runs of the same classes, of those picked in the sidebar.",
+    )
+    return [by_id[run_id] for run_id in (first, second) if run_id in by_id]
 
 
 def how_to_read(text: str, *, key: str | None = None) -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.figures.backdrop import without_photographs
 from app.offline.page import MODE_BAR, Chart, Section, Table, offline_page
+from app.widgets.csv_file import csv_file
 
 Numbers = pd.DataFrame | Callable[[], pd.DataFrame]
 
@@ -84,7 +85,7 @@ def offer_downloads(
     with st.popover("Download", icon=":material/download:", key=f"download_{name}"):
         st.download_button(
             "Numbers (CSV)",
-            lambda: numbers().to_csv(index=False),
+            lambda: csv_file(numbers()),
             f"{name}.csv",
             "text/csv",
             key=f"csv_{name}",

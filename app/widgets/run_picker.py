@@ -8,13 +8,14 @@ from html import escape
 
 import streamlit as st
 
+from app.figures.plain_names import read_by_plotly
 from app.figures.style import dash_gradient, told_apart
-from app.session import RUNS_KEY, remembered, rows_of, runs_root, scanned
+from app.session import READ_NAMES, RUNS_KEY, remembered, rows_of, runs_root, scanned
 from app.widgets.plain_text import plain
 from mlcnc.analysis.comparison import SeedGroup, family_place, seed_groups
 from mlcnc.analysis.findings import main_dataset
 from mlcnc.analysis.runs import Choice, RunRow, run_warnings
-from mlcnc.store import Run, RunProblem
+from mlcnc.store import Run, RunProblem, left_out
 
 MAX_PICKED = 8
 MAX_PROBLEMS = 3
@@ -50,8 +51,10 @@ def show_picker() -> None:
     """Draw the picker in the sidebar; called by the entry script on every page."""
     runs, _ = scanned()
     rows, _ = rows_of(runs, "best")
+    _note_names(runs, rows)
     ids = [row.run_id for row in rows]
     if not ids:
+        _say_left_out()
         return
     _note_unknown(ids)
     # the options are ids, for the address holds what the picker shows, and names can change or repeat
@@ -68,11 +71,23 @@ def show_picker() -> None:
     )
     with st.sidebar:
         by_id = {row.run_id: row for row in rows}
-        _show_names(told_apart([by_id[run_id] for run_id in ids if run_id in picked]))
+        _show_names(told_apart([by_id[run_id] for run_id in picked if run_id in by_id]))
         unknown = st.session_state.get(_UNKNOWN)
         if unknown:
             st.warning(f"{unknown} Pick other runs above.", icon=":material/link_off:")
         st.caption(f"{len(ids)} run{'' if len(ids) == 1 else 's'} in {plain(runs_root().name)}/")
+    _say_left_out()
+
+
+def _note_names(runs: Sequence[Run], rows: Sequence[RunRow]) -> None:
+    """Keep for the charts which names of runs, data sets and classes they must escape."""
+    names = {name for row in rows for name in (row.name, row.dataset)}
+    st.session_state[READ_NAMES] = read_by_plotly(names.union(*(run.info.class_names for run in runs)))
+
+
+def _say_left_out() -> None:
+    for sentence in left_out(runs_root()):
+        st.sidebar.caption(plain(f"{sentence}."))
 
 
 def pick(run_ids: Sequence[str]) -> None:
@@ -93,15 +108,18 @@ def selection(choice: Choice = "best") -> Selection:
     """
     runs, problems = scanned()
     rows, more = rows_of(runs, choice)
+    _note_names(runs, rows)
     by_id = {row.run_id: row for row in rows}
+    found = {run.run_id: run for run in runs}
     wanted = st.session_state.get(RUNS_KEY)
     if wanted is None:  # a page opened by itself, without the picker
         wanted = default_picks(rows)
-    picked = []
-    for run in runs:
-        if run.run_id in wanted and run.run_id in by_id:
-            row = replace(by_id[run.run_id], warnings=remembered(run_warnings, run))
-            picked.append((run, row))
+    # in the order in which they were picked: what is shown first, and a dash, stay when another joins
+    picked = [
+        (found[run_id], replace(by_id[run_id], warnings=remembered(run_warnings, found[run_id])))
+        for run_id in wanted
+        if run_id in by_id
+    ]
     shown = told_apart([row for _, row in picked])
     picked = [(run, row) for (run, _), row in zip(picked, shown, strict=True)]
     return Selection(runs, rows, picked, problems + more)
@@ -149,6 +167,8 @@ def stop_without_runs(selected: Selection) -> None:
         st.info("No run is picked: choose one to eight in the sidebar.")
     else:
         show_problems(selected.problems, [])
+        for sentence in left_out(runs_root()):
+            st.warning(plain(f"{sentence}."), icon=":material/folder_off:")
         st.info(
             f"There are no runs in {plain(runs_root().name)}/ yet. Train one, under two minutes without a GPU:"
         )
@@ -173,12 +193,13 @@ def _say_how_it_stands(row: RunRow) -> None:
 
 
 def _show_names(rows: Sequence[RunRow]) -> None:
-    """Show what the picked ids stand for: a line in the colour and dash of theirs, and the name."""
+    """Show what the picked ids stand for: a line in the colour and dash of theirs, the name and the recipe."""
     # the colour comes from our own palette; a name is given by people, so it is escaped
     lines = [
         '<div style="font-size:0.875rem;line-height:1.5;overflow-wrap:anywhere">'
         '<span aria-hidden="true" style="display:inline-block;width:44px;height:3px;margin-right:6px;'
-        f'vertical-align:middle;background:{dash_gradient(row)}"></span><span>{escape(row.name)}</span></div>'
+        f'vertical-align:middle;background:{dash_gradient(row)}"></span><span>{escape(row.name)}</span> '
+        f'<span style="opacity:0.65;font-size:0.8rem;display:inline-block">{escape(row.recipe)}</span></div>'
         for row in rows
     ]
     if lines:

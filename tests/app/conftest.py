@@ -342,7 +342,7 @@ def opened(monkeypatch, catalogue):
     def open_page(page, situation):
         monkeypatch.setenv("MLCNC_RUNS", str(catalogue(situation)))
         monkeypatch.setattr("sys.argv", ["streamlit"])
-        return AppTest.from_file(str(ROOT / "app" / "views" / f"{page}.py"), default_timeout=30).run()
+        return AppTest.from_file(str(ROOT / "app" / page / "page.py"), default_timeout=30).run()
 
     return open_page
 

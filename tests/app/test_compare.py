@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.compare.buckets import bucket_frame
 from app.figures.comparison import StoredInterval, bucket_bars
 from app.figures.curve_panels import Line, MetricPanel, curve_panels
 from app.figures.style import turns
-from app.widgets.compare_buckets import bucket_frame
 from mlcnc.analysis.class_differences import (
     bucket_differences,
     class_difference_sentence,
@@ -27,7 +27,7 @@ TABS = ("Buckets", "Classes", "Curves", "Settings", "Published")
 def opened_at(monkeypatch, root, picked=None, **query):
     monkeypatch.setenv("MLCNC_RUNS", str(root))
     monkeypatch.setattr("sys.argv", ["streamlit"])
-    page = AppTest.from_file(str(ROOT / "app" / "views" / "compare.py"), default_timeout=60)
+    page = AppTest.from_file(str(ROOT / "app" / "compare" / "page.py"), default_timeout=60)
     if picked:
         page.session_state["r"] = picked
     for name, value in query.items():

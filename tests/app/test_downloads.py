@@ -37,7 +37,7 @@ def test_nothing_is_built_before_the_click(opened, offered, monkeypatch):
     for (label, name), data in offered.items():
         content = data()
         if name.endswith(".csv"):
-            assert len(pd.read_csv(io.StringIO(content))) > 0
+            assert len(pd.read_csv(io.BytesIO(content))) > 0
         else:
             assert content == "<html>", label
     assert built
@@ -49,7 +49,7 @@ def test_numbers_load_again_as_they_were_plotted(offered):
     frame = pd.DataFrame({"class": ['a, "b"', "ü\nc"], "value": [1.0 / 3.0, np.nan], "count": [3, 4]})
     offer_downloads("angles", "Angles", go.Figure(), frame)
     text = offered["Numbers (CSV)", "angles.csv"]()
-    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(text)), frame)
+    pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(text)), frame)
 
 
 def test_a_downloaded_player_keeps_its_frames_and_its_first_500_numbers():

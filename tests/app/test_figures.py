@@ -19,6 +19,7 @@ from app.figures.style import (
     NEUTRAL,
     OPTIMUM_COLOUR,
     OTHER_COLOURS,
+    epoch_axis,
     family_colour,
     recipe_colour,
     run_dash,
@@ -160,3 +161,13 @@ def linear(colour):
 def luminance(colour):
     """Return the relative luminance of a colour, as the contrast rules of WCAG 2 define it."""
     return float(linear(colour) @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("epochs", [[1], [1, 2], [3, 4, 5], range(1, 41), range(1, 90_001, 7)])
+def test_an_axis_of_epochs_has_whole_ticks_and_holds_all_of_them(epochs):
+    axis = epoch_axis(epochs)
+    low, high = axis["range"]
+    assert low < min(epochs)
+    assert max(epochs) < high
+    assert isinstance(axis.get("dtick"), int) or axis["tickformat"] == "d"
+    assert (high - low) / axis.get("dtick", high - low) < 11

@@ -16,7 +16,7 @@ from app.figures.geometry import (
     geometry_player,
     most_frames,
 )
-from app.widgets.angle_tables import angle_frame
+from app.geometry.tables import angle_frame
 from mlcnc.analysis.class_arrows import arrows_sentence, class_arrows, default_classes
 from mlcnc.analysis.class_order import class_positions, reordered
 from mlcnc.analysis.curves import curve
@@ -214,7 +214,7 @@ def test_arrows_end_where_the_record_says_and_start_at_the_origin(runs):
 def opened_at(monkeypatch, root, **address):
     monkeypatch.setenv("MLCNC_RUNS", str(root))
     monkeypatch.setattr("sys.argv", ["streamlit"])
-    page = AppTest.from_file(str(ROOT / "app" / "views" / "geometry.py"), default_timeout=60)
+    page = AppTest.from_file(str(ROOT / "app" / "geometry" / "page.py"), default_timeout=60)
     for name, value in address.items():
         page.query_params[name] = value
     shown = page.run()
@@ -230,7 +230,7 @@ def figures(shown):
 def test_texts_and_tables_are_of_the_epoch_in_the_address(monkeypatch, catalogue, epoch, index):
     shown = opened_at(monkeypatch, catalogue("full"), **({} if epoch is None else {"epoch": epoch}))
     text = words(shown)
-    for place, name in enumerate(("etf-s0", "glove-s0")):
+    for place, name in enumerate(("etf-s0", "trainable-s0")):
         run = RunStore(catalogue("full")).open(name)
         record = class_mean_angles(run, index, split="test", space="f", centring="class")
         assert geometry_sentence(record) in text
@@ -247,7 +247,7 @@ def test_both_runs_share_the_order_and_the_table_names_the_other_angle(monkeypat
     store = RunStore(catalogue("full"))
     first, second = (
         class_mean_angles(store.open(name), 2, split="test", space="f", centring="none")
-        for name in ("etf-s0", "glove-s0")
+        for name in ("etf-s0", "trainable-s0")
     )
     positions = class_positions(first, "cluster")
     names = [first.class_names[i] for i in positions]
@@ -255,7 +255,19 @@ def test_both_runs_share_the_order_and_the_table_names_the_other_angle(monkeypat
     assert one["y"] == other["y"]
     pair = closest_pairs(first, 1)[0]
     at = [second.class_names.index(name) for name in (pair.first, pair.second)]
-    assert shown.dataframe[0].value["in glove-s0"][0] == pytest.approx(second.angles[at[0], at[1]])
+    assert shown.dataframe[0].value["in trainable-s0"][0] == pytest.approx(second.angles[at[0], at[1]])
+
+
+def test_the_run_that_is_shown_stays_when_others_join_those_picked(monkeypatch, catalogue):
+    """Whatever the names of those that join: they come after what was there."""
+    shown = opened_at(monkeypatch, catalogue("full"))
+    for picked in (["trainable-s0"], ["trainable-s0", "glove-s0"], ["trainable-s0", "glove-s0", "etf-s0"]):
+        shown.session_state["r"] = picked
+        shown.run()
+        assert not shown.exception, shown.exception
+        by_label = {box.label: box.value for box in shown.selectbox}
+        assert by_label["Run"] == "trainable-s0"
+        assert by_label["Beside it"] == ("none" if len(picked) == 1 else "glove-s0")
 
 
 @pytest.mark.parametrize("subject", ["label embedding", "classifier"])

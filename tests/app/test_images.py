@@ -6,9 +6,9 @@ from streamlit.testing.v1 import AppTest
 
 from app.figures.attention_course import attention_course_figure, nearest_index
 from app.figures.precision_recall import corners, precision_recall
-from app.widgets.image_detail import course_frame, course_sentences, score_table
-from app.widgets.image_gallery import gallery_title
-from app.widgets.worst_classes import class_frame
+from app.images.detail import course_frame, course_sentences, score_table
+from app.images.gallery import gallery_title
+from app.images.worst_classes import class_frame
 from mlcnc.analysis.attention import attention_course, mass_cells
 from mlcnc.analysis.decisions import (
     class_results,
@@ -32,7 +32,7 @@ def recorded(monkeypatch):
     monkeypatch.setattr("sys.argv", ["streamlit"])
 
     def opened(**query):
-        page = AppTest.from_file(str(ROOT / "app" / "views" / "images.py"), default_timeout=60)
+        page = AppTest.from_file(str(ROOT / "app" / "images" / "page.py"), default_timeout=60)
         for name, value in query.items():
             page.query_params[name] = value
         return page.run()
@@ -315,7 +315,7 @@ def opened_pair(tmp_path, monkeypatch):
 def _opened(root, monkeypatch, picked, **query):
     monkeypatch.setenv("MLCNC_RUNS", str(root))
     monkeypatch.setattr("sys.argv", ["streamlit"])
-    page = AppTest.from_file(str(ROOT / "app" / "views" / "images.py"), default_timeout=60)
+    page = AppTest.from_file(str(ROOT / "app" / "images" / "page.py"), default_timeout=60)
     page.session_state["r"] = picked
     for name, value in query.items():
         page.query_params[name] = str(value)

@@ -15,9 +15,8 @@ from app.figures.toys import (
     imbalanced_matrix,
     random_against_etf,
 )
-from app.lessons.classes import COLOURS, FIVE, MARKS, TEN
-from app.lessons.frame import STEPS, question, small
-from app.lessons.step4 import RATIOS
+from app.learn.frame import COLOURS, FIVE, MARKS, STEPS, TEN, question, small
+from app.learn.step4 import RATIOS
 from mlcnc.toys.centring import centring_trap
 from mlcnc.toys.collapse import collapse_course
 from mlcnc.toys.imbalance import imbalanced_end
@@ -36,7 +35,7 @@ def lesson(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.argv", ["streamlit"])
 
     def open_step(number, **address):
-        page = AppTest.from_file(str(ROOT / "app" / "views" / "learn.py"), default_timeout=60)
+        page = AppTest.from_file(str(ROOT / "app" / "learn" / "page.py"), default_timeout=60)
         for name, value in ({"step": str(number)} | address).items():
             page.query_params[name] = value
         shown = page.run()
@@ -124,9 +123,9 @@ def test_the_page_imports_the_shown_step_only(lesson, monkeypatch):
     import sys
 
     for step in STEPS:
-        monkeypatch.delitem(sys.modules, f"app.lessons.step{step.number}", raising=False)
+        monkeypatch.delitem(sys.modules, f"app.learn.step{step.number}", raising=False)
     lesson(4)
-    assert [name for name in sys.modules if name.startswith("app.lessons.step")] == ["app.lessons.step4"]
+    assert [name for name in sys.modules if name.startswith("app.learn.step")] == ["app.learn.step4"]
 
 
 def test_numbers_of_step_1_are_computed(lesson):

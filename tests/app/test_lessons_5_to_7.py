@@ -13,9 +13,9 @@ from app.figures.blind_quiz import BLIND_NAMES, blind_looks, open_looks, quiz_bu
 from app.figures.label_embeddings import embedding_matrices, feature_against_embedding
 from app.figures.several_labels import between_centres_plane, own_and_other, shared_images
 from app.figures.style import EMBEDDING_COLOURS
-from app.lessons.classes import COLOURS, FIVE, MARKS, TEN
-from app.lessons.quiz_plots import bucket_frame
-from app.lessons.step7 import KIND_NAMES
+from app.learn.frame import COLOURS, FIVE, MARKS, TEN
+from app.learn.quiz_plots import bucket_frame
+from app.learn.step7 import KIND_NAMES
 from mlcnc.analysis.attention import (
     attention_epochs,
     attention_sentence,
@@ -39,7 +39,7 @@ from tests.conftest import ROOT
 def lesson(monkeypatch, folder, step, **settings):
     monkeypatch.setenv("MLCNC_RUNS", str(folder))
     monkeypatch.setattr("sys.argv", ["streamlit"])
-    page = AppTest.from_file(str(ROOT / "app" / "views" / "learn.py"), default_timeout=30)
+    page = AppTest.from_file(str(ROOT / "app" / "learn" / "page.py"), default_timeout=30)
     page.query_params["step"] = str(step)
     for name, value in settings.items():
         page.query_params[name] = value

@@ -14,7 +14,7 @@ def lesson(monkeypatch):
     monkeypatch.setattr("sys.argv", ["streamlit"])
 
     def open_step(number, **address):
-        page = AppTest.from_file(str(ROOT / "app" / "views" / "learn.py"), default_timeout=60)
+        page = AppTest.from_file(str(ROOT / "app" / "learn" / "page.py"), default_timeout=60)
         for name, value in ({"step": number} | address).items():
             page.query_params[name] = value
         shown = page.run()

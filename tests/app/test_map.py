@@ -17,7 +17,7 @@ from app.figures.feature_map import (
     feature_map,
     feature_map_player,
 )
-from app.widgets.sample_selection import samples_of
+from app.map.selection import samples_of
 from mlcnc.analysis.layouts import Layout, SampleTable, pca_layout, sample_table
 from mlcnc.analysis.placement import (
     Outcomes,
@@ -85,7 +85,14 @@ def test_kinds_are_told_by_fill_and_size_not_by_hue_alone():
     for trace in figure.data:
         stands_out = trace.name.startswith("misplaced")
         assert trace.marker.symbol.endswith("-open") != stands_out
-        assert trace.marker.size == (10 if stands_out else 7)
+        # a triangle looks smaller than a circle of its size
+        is_triangle = trace.marker.symbol.startswith("triangle")
+        assert (
+            trace.marker.size
+            == {(True, False): 10, (True, True): 14, (False, False): 7, (False, True): 10}[
+                stands_out, is_triangle
+            ]
+        )
 
 
 def test_one_class_stands_against_the_rest():
@@ -189,7 +196,7 @@ def shown(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.argv", ["streamlit"])
 
     def open_map(**settings):
-        page = AppTest.from_file(str(ROOT / "app" / "views" / "map.py"), default_timeout=60)
+        page = AppTest.from_file(str(ROOT / "app" / "map" / "page.py"), default_timeout=60)
         for name, value in settings.items():
             page.query_params[name] = value
         page.run()

@@ -35,7 +35,7 @@ def mixed(catalogue):
 def opened_at(monkeypatch, root, view, **address):
     monkeypatch.setenv("MLCNC_RUNS", str(root))
     monkeypatch.setattr("sys.argv", ["streamlit"])
-    page = AppTest.from_file(str(ROOT / "app" / "views" / f"{view}.py"), default_timeout=30)
+    page = AppTest.from_file(str(ROOT / "app" / view / "page.py"), default_timeout=30)
     for name, found in address.items():
         page.query_params[name] = found
     if "r" in address:
@@ -48,7 +48,7 @@ def opened_at(monkeypatch, root, view, **address):
 def test_a_run_is_called_by_its_method_and_a_stranger_by_nothing_of_ours(mixed, catalogue):
     _, rows = mixed
     assert (rows["erm-s0"].recipe, rows["erm-s0"].method_title, rows["erm-s0"].embedding) == ("ERM", "ERM", "")
-    assert (rows["etf-s0"].recipe, rows["etf-s0"].method_title) == ("etf", "MLC-NC")
+    assert (rows["etf-s0"].recipe, rows["etf-s0"].method_title) == ("MLC-NC etf", "MLC-NC")
     (mine,) = run_rows(list(RunStore(catalogue("other_loop")).scan()))
     assert (mine.recipe, mine.embedding, mine.nc1_space) == ("another loop", "", "f")
 
@@ -56,13 +56,17 @@ def test_a_run_is_called_by_its_method_and_a_stranger_by_nothing_of_ours(mixed, 
 def test_what_is_unusual_for_a_method_is_part_of_its_recipe(tmp_path):
     write_run(tmp_path, "block", classifier="block_aligned").finish()
     (row,) = run_rows([RunStore(tmp_path).open("block")])
-    assert (row.recipe, row.is_plain) == ("etf, block-aligned", False)
+    assert (row.recipe, row.is_plain) == ("MLC-NC etf, block-aligned", False)
 
 
 def test_the_table_has_the_method_and_says_of_which_features_its_numbers_are(opened, mixed):
     _, rows = mixed
     table = opened("overview", "mixed").dataframe[0].value.set_index("run")
-    assert table["method"].to_dict() == {"erm-s0": "ERM", "etf-s0": "MLC-NC", "etf-demo": "MLC-NC"}
+    assert table["recipe"].to_dict() == {
+        "erm-s0": "ERM",
+        "etf-s0": "MLC-NC etf",
+        "etf-demo": "MLC-NC etf",
+    }
     assert table["space"].to_dict() == {"erm-s0": "z", "etf-s0": "f", "etf-demo": "f"}
     assert table["embedding"]["erm-s0"] is None or table["embedding"].isna()["erm-s0"]
     assert table["NC1"]["erm-s0"] == pytest.approx(rows["erm-s0"].nc1)

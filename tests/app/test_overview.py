@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.widgets.run_notes import changed_notes, tags_of
+from app.overview.notes import changed_notes, tags_of
+from app.overview.table import run_frame
 from app.widgets.run_picker import default_picks
-from app.widgets.run_table import run_frame
 from mlcnc.analysis.comparison import seed_groups
 from mlcnc.analysis.findings import geometry_sentence, undecided_sentence
 from mlcnc.analysis.runs import run_row, run_rows
@@ -44,7 +44,7 @@ def shown(monkeypatch, tmp_path):
     monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
     monkeypatch.setattr("sys.argv", ["streamlit"])
 
-    def opened(script="app/views/overview.py", **address):
+    def opened(script="app/overview/page.py", **address):
         page = AppTest.from_file(str(ROOT / script), default_timeout=30)
         for name, value in address.items():
             page.query_params[name] = value
@@ -334,6 +334,30 @@ def test_a_running_run_of_unknown_length_says_no_none(monkeypatch, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"num_epochs": None}))
     monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
     monkeypatch.setattr("sys.argv", ["streamlit"])
-    page = AppTest.from_file(str(ROOT / "app" / "views" / "overview.py"), default_timeout=30).run()
+    page = AppTest.from_file(str(ROOT / "app" / "overview" / "page.py"), default_timeout=30).run()
     assert not page.exception
     assert "still running: 1 of ? epochs so far" in words(page)
+
+
+def test_runs_still_going_or_of_another_length_are_told_and_never_the_top(shown, tmp_path):
+    write_run(tmp_path, "short", embedding="glove", epochs=1, quality=3.0, slim=True).finish()
+    write_run(tmp_path, "long", epochs=3, slim=True).finish()
+    going = write_run(tmp_path, "going", embedding="trainable", epochs=2, quality=9.0, slim=True)
+    page = shown()
+    text = words(page)
+    assert "MLC-NC trainable has" not in text
+    assert "epochs, so this order is not one of methods" in text
+    assert "Their lengths differ, 1 to 3 epochs." in text
+    assert {metric.label for metric in page.metric} >= {"Top total mAP", "Top tail mAP"}
+    assert not any("going" in caption.value and "epochs" in caption.value for caption in page.caption)
+    assert list(table(page).columns[:5]) == ["run", "recipe", "data set", "state", "epochs"]
+    going._closed.set()
+
+
+def test_a_single_run_is_no_top(shown, tmp_path):
+    write_run(tmp_path, "only", slim=True).finish()
+    page = shown()
+    assert {metric.label for metric in page.metric} >= {"total mAP", "tail mAP"}
+    assert "toy-lt: MLC-NC etf reaches a total mAP of" in words(page)
+    assert "has the highest" not in words(page)
+    assert "has the lowest" not in words(page)

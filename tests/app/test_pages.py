@@ -76,7 +76,7 @@ def test_geometry_follows_its_controls(opened, catalogue):
 def test_attention_says_how_much_lies_on_the_object(monkeypatch, catalogue):
     monkeypatch.setenv("MLCNC_RUNS", str(catalogue("one")))
     monkeypatch.setattr("sys.argv", ["streamlit"])
-    page = AppTest.from_file(str(ROOT / "app" / "views" / "images.py"), default_timeout=30)
+    page = AppTest.from_file(str(ROOT / "app" / "images" / "page.py"), default_timeout=30)
     page.query_params["image"], page.query_params["class"] = "0", "person"
     # the toy map puts everything into the upper left quarter, which is the object's box
     sentence = "100 % of the attention of person lies on the object, chance is 25 %"
@@ -92,7 +92,7 @@ def test_entry_script_opens_every_page_with_the_picker(monkeypatch, catalogue):
     assert not app.exception
     assert app.sidebar.multiselect[0].value == ["etf-s0", "trainable-s0", "glove-s0"]
     for page in PAGES[1:]:
-        app.switch_page(f"views/{page}.py").run()
+        app.switch_page(f"{page}/page.py").run()
         assert not app.exception, page
         assert app.title[0].value.endswith("?")
 
@@ -118,7 +118,7 @@ def test_a_centring_that_needs_negatives_says_so_where_there_are_none(monkeypatc
         "sample": "centred by the mean of all positive features",
     }
     for centring, sentence in said.items():
-        page = AppTest.from_file(str(ROOT / "app" / "views" / "geometry.py"), default_timeout=30)
+        page = AppTest.from_file(str(ROOT / "app" / "geometry" / "page.py"), default_timeout=30)
         page.query_params["centring"] = centring
         shown = page.run()
         assert not shown.exception

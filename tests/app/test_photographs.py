@@ -42,7 +42,7 @@ def page_of(monkeypatch, catalogue):
 
     def opened(name, root=None, **query):
         monkeypatch.setattr("sys.argv", ["streamlit", *([] if root is None else ["--data-root", str(root)])])
-        page = AppTest.from_file(str(ROOT / "app" / "views" / f"{name}.py"), default_timeout=60)
+        page = AppTest.from_file(str(ROOT / "app" / name / "page.py"), default_timeout=60)
         for key, value in query.items():
             page.query_params[key] = value
         return page.run()
@@ -183,7 +183,7 @@ def test_a_downloaded_page_is_drawn_without_the_photograph(record):
 def quiz_attention(runs_folder):
     from types import SimpleNamespace
 
-    from app.lessons.quiz_plots import _attention
+    from app.learn.quiz_plots import _attention
     from mlcnc.store import RunStore
 
     runs = [RunStore(runs_folder).open(run_id) for run_id in ("voc-etf", "voc-own")]

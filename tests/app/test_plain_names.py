@@ -1,7 +1,13 @@
 """Tags in names of runs and classes are shown, not followed."""
 
+import html
+import json
+import re
+
 import numpy as np
 import plotly.graph_objects as go
+import pytest
+from streamlit.testing.v1 import AppTest
 
 from app.figures.comparison import bucket_bars
 from app.figures.plain_names import with_plain_names
@@ -9,6 +15,7 @@ from mlcnc.analysis.comparison import seed_groups
 from mlcnc.analysis.runs import run_rows
 from mlcnc.store import RunStore
 from tests.app.conftest import write_run
+from tests.conftest import ROOT
 
 LINK = '<a href="https://example.org">click</a>'
 
@@ -39,3 +46,57 @@ def test_a_run_named_by_a_link_is_drawn_as_text(tmp_path):
     run.write_notes({"name": LINK})
     groups = seed_groups(run_rows([run]))
     assert "<script" not in with_plain_names(bucket_bars(groups, dots=True)).to_json()
+
+
+ODD = [
+    "<b>bold</b>", "bold", "<b>", "H<sub>2</sub>O", "&lt;x&gt;", "&#65;", "a & b", "%{x}", "<extra>e", "<br>",
+    "$x^2$", "**md**", "😀 ü", "\u05d0\u05d1 rtl", "zero\u200bwidth", "n" * 300, "two\nlines", "=1+1", "{name}",
+]  # fmt: skip
+
+
+def as_plotly_shows(text):
+    """Return a text after Plotly's templates, tags and entities were read; None where one was followed."""
+    if re.search(r"%\{", text) or re.search(r"</?(?:b|i|br|sup|sub|extra|a|em|s|u)\b", text):
+        return None
+    return html.unescape(text)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_name_is_shown_as_written_in_ticks_legends_hovers_and_titles(name):
+    label = f"{name} (12)"
+    figure = go.Figure(go.Bar(x=[label], y=[1], name=name, customdata=np.array([[name]], dtype=object)))
+    figure.update_layout(xaxis={"ticktext": [label], "tickvals": [0]}, title={"text": f"<b>{name}</b>"})
+    figure.frames = [go.Frame(name="1", data=[go.Bar(x=[label])])]
+    shown = with_plain_names(figure, ODD)
+    texts = [shown.data[0].x[0], shown.layout.xaxis.ticktext[0], shown.frames[0].data[0].x[0]]
+    assert [as_plotly_shows(text) for text in texts] == [label] * 3
+    assert as_plotly_shows(shown.data[0].name) == as_plotly_shows(shown.data[0].customdata[0][0]) == name
+    inner = re.fullmatch(r"(?:<b>|&lt;b&gt;)(.*)(?:</b>|&lt;/b&gt;)", shown.layout.title.text, re.DOTALL)[1]
+    assert as_plotly_shows(inner) == name
+
+
+def test_tags_of_the_house_stay_and_a_figure_without_such_names_is_the_same_object():
+    figure = go.Figure(go.Bar(x=["bold"], y=[1], hovertemplate="<b>%{x}</b><extra></extra>"))
+    assert with_plain_names(figure, ["bold", "dog", "<i>x</i>"]) is figure
+
+
+def texts_of(tree):
+    if isinstance(tree, str):
+        yield tree
+    for part in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        yield from texts_of(part)
+
+
+@pytest.mark.parametrize("page", ["geometry", "variability", "overview", "images", "map"])
+def test_pages_escape_the_names_of_the_classes_they_show(page, tmp_path, monkeypatch):
+    names = ["<b>bold</b>", "bold", "H<sub>2</sub>O", "&lt;x&gt;", "%{x}"]
+    write_run(tmp_path, "odd", classes=names).finish()
+    RunStore(tmp_path).open("odd").write_notes({"name": "<i>my</i> run"})
+    monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    shown = AppTest.from_file(str(ROOT / "app" / page / "page.py"), default_timeout=30).run()
+    assert not shown.exception
+    texts = [text for chart in shown.get("plotly_chart") for text in texts_of(json.loads(chart.proto.spec))]
+    assert texts
+    for name in ("<b>bold</b>", "H<sub>2</sub>O", "<i>my</i> run"):
+        assert not [text for text in texts if name in text]

@@ -8,13 +8,13 @@ from streamlit.testing.v1 import AppTest
 
 from app.figures.comparison import metric_curves
 from app.figures.variability import class_dots, variability_player
-from app.widgets.variability_tables import curve_frame, variability_frame
+from app.variability.tables import curve_frame, variability_frame
 from mlcnc.analysis.curves import curve
 from mlcnc.analysis.runs import run_row, run_rows
 from mlcnc.analysis.variability import class_variability, variability_history, variability_sentence
 from mlcnc.metrics import shuffled_nc1_per_class
 from mlcnc.store import RunStore
-from tests.app.conftest import words
+from tests.app.conftest import words, write_run
 from tests.conftest import ROOT
 
 
@@ -102,7 +102,7 @@ def test_downloads_hold_every_class_and_epoch(runs):
 def test_the_sentences_are_of_the_epoch_in_the_address(monkeypatch, catalogue, epoch, index):
     monkeypatch.setenv("MLCNC_RUNS", str(catalogue("full")))
     monkeypatch.setattr("sys.argv", ["streamlit"])
-    page = AppTest.from_file(str(ROOT / "app" / "views" / "variability.py"), default_timeout=60)
+    page = AppTest.from_file(str(ROOT / "app" / "variability" / "page.py"), default_timeout=60)
     page.query_params["nc1_scale"] = "over chance"
     if epoch is not None:
         page.query_params["epoch"] = epoch
@@ -113,3 +113,38 @@ def test_the_sentences_are_of_the_epoch_in_the_address(monkeypatch, catalogue, e
         assert variability_sentence(record) in words(opened)
     figure = json.loads(opened.get("plotly_chart")[0].proto.spec)
     assert "over its value with labels shuffled" in figure["layout"]["yaxis2"]["title"]["text"]
+
+
+def test_tail_marks_are_larger_and_none_is_pale(runs):
+    row = run_rows([runs["etf-s0"]])[0]
+    marker = class_dots([(row, class_variability(runs["etf-s0"], 2, split="test", space="f"))]).data[0].marker
+    assert marker.size == (9, 9, 9, 13, 13)
+    assert marker.opacity == 1.0
+
+
+def test_the_slider_stands_under_the_marks_of_its_first_and_last_epoch(runs):
+    run = runs["etf-s0"]
+    row, records, item = shown(run)
+    epochs = [record.epoch for record in records][1:]
+    figure = variability_player([(row, records[1:], item)], epochs, metric_label="NC1", baseline=None)
+    (slider,), axis = figure.layout.sliders, figure.layout.xaxis
+    low, high = axis.range
+    for at, epoch in ((slider.x, epochs[0]), (slider.x + slider.len, epochs[-1])):
+        assert low + at * (high - low) == pytest.approx(epoch + 1)
+    assert float(axis.dtick).is_integer()
+
+
+def test_a_run_with_the_features_of_another_is_drawn_once_and_said(monkeypatch, tmp_path):
+    for name in ("one", "two"):
+        write_run(tmp_path, name, seed=3).finish()
+    write_run(tmp_path, "other", seed=4, embedding="glove").finish()
+    monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    page = AppTest.from_file(str(ROOT / "app/variability/page.py"), default_timeout=60)
+    page.session_state["r"] = ["one", "two", "other"]
+    page.run()
+    assert not page.exception, page.exception
+    assert "two has in every class and epoch the NC1 of one" in words(page)
+    (figure,) = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+    assert {trace.get("name") for trace in figure["data"]} >= {"one", "other"}
+    assert "two" not in {trace.get("name") for trace in figure["data"]}

@@ -9,14 +9,14 @@ from tests.conftest import ROOT
 if Jobs.submit.__name__ == "submit":
     submit_at_once = Jobs.submit
 
-    def submit_slowly(jobs, request):
+    def submit_slowly(jobs, request, token=None):
         if (jobs.runs_root / "refuse").exists():
             time.sleep(2)
             raise LaunchError("refused after two seconds")
-        job = submit_at_once(jobs, request)
+        job = submit_at_once(jobs, request, token)
         time.sleep(2)
         return job
 
     Jobs.submit = submit_slowly
 
-runpy.run_path(str(ROOT / "app" / "views" / "train.py"))
+runpy.run_path(str(ROOT / "app" / "train" / "page.py"))

@@ -3,8 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import app.session as session
-from app.widgets import job_permission
+from app.train import clicks
 from mlcnc.launch import Jobs
 from tests.app.job_files import without_gpus
 from tests.conftest import ROOT
@@ -17,12 +16,11 @@ def root(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv("MLCNC_RUNS", str(folder))
     monkeypatch.delenv("MLCNC_GLOVE", raising=False)
-    monkeypatch.delenv(job_permission.ALLOW_VARIABLE, raising=False)
+    monkeypatch.delenv(clicks.ALLOW_VARIABLE, raising=False)
     monkeypatch.setattr("sys.argv", ["streamlit"])
-    monkeypatch.setattr(Jobs, "ensure_supervisor", lambda jobs: False)
+    monkeypatch.setattr(Jobs, "_start_worker", lambda jobs, lane: False)
+    monkeypatch.setattr(Jobs, "_has_worker", lambda jobs, lane: True)
     without_gpus(tmp_path / "locks", monkeypatch)
-    session._device_search.cache_clear()
-    assert session.known_devices().devices
     return folder
 
 
@@ -30,7 +28,7 @@ def root(tmp_path, monkeypatch):
 def opened(root):
     """Return a function that opens the page, with settings of the address."""
 
-    def open_page(script="app/views/train.py", **address):
+    def open_page(script="app/train/page.py", **address):
         page = AppTest.from_file(str(ROOT / script), default_timeout=60)
         for name, value in address.items():
             page.query_params[name] = value

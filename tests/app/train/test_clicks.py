@@ -1,29 +1,56 @@
 """What a click on the Train page does and says: once, truly, and whatever else is clicked meanwhile."""
 
-import pytest
+import json
+from contextlib import suppress
 
-from app.widgets import job_actions, job_clicks
-from mlcnc.launch import Jobs, LaunchError
+import pytest
+from streamlit.runtime.scriptrunner import RerunException
+
+from app.train import actions
+from mlcnc.launch import JobRequest, Jobs, LaunchError
 from tests.app.job_files import write_job
-from tests.app.train.page_words import pressed, said
+from tests.app.train.page_words import button_of, pressed, said, write_live
 
 
 @pytest.mark.parametrize(
     ("key", "number"),
     [("start_One-minute demonstration", 1), ("start_Five-minute comparison", 2), ("queue_form", 1)],
 )
-def test_a_double_click_queues_once_and_a_later_click_again(opened, root, monkeypatch, key, number):
-    page = pressed(opened(), key)
-    first = {job.run_id for job in Jobs(root).all()}
+def test_a_token_queues_once_and_the_button_drawn_next_again(opened, root, key, number):
+    page = opened()
+    first = button_of(page, key).key
     pressed(page, key)
     assert len(Jobs(root).all()) == number
-    assert all(f"{run_id}" in page.toast[0].value for run_id in first)
-    assert "taken for a double click" in page.toast[0].value
-    monkeypatch.setattr(job_clicks, "TWICE_SECONDS", 0.0)
+    assert button_of(page, key).key != first
     pressed(page, key)
     assert len(Jobs(root).all()) == 2 * number
-    later = {job.run_id for job in Jobs(root).all()} - first
-    assert all(f"{run_id}" in page.toast[0].value for run_id in later)
+
+
+def test_the_second_half_of_a_double_click_queues_nothing(opened, root):
+    """It carries the token of the button that was on the page when it was made."""
+    page = opened()
+    name = "start_One-minute demonstration"
+    token = button_of(page, name).key.removeprefix(f"{name} ")
+    asked = [JobRequest(kind="train", preset="demo")] * 2
+    said = []
+    for _ in range(2):
+        with suppress(RerunException):
+            actions.submit(
+                name, token, lambda: asked, lambda queued: said.append([job.job_id for job in queued]) or ""
+            )
+    assert said == [["0001-train", "0002-train"]] * 2
+    assert len(Jobs(root).all()) == 2
+
+
+def test_a_run_is_resumed_once_however_often_that_is_clicked(opened, root):
+    write_live(root)
+    path = root / "live" / "status.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "stopped"}))
+    stopped = Jobs(root).get(write_job(root, "stopped", run_id="live"))
+    for _ in range(2):
+        with suppress(RerunException):
+            actions.resume(stopped)
+    assert [job.request.kind for job in Jobs(root).all()] == ["resume", "train"]
 
 
 def test_another_request_right_after_the_first_is_queued(opened, root):
@@ -50,21 +77,13 @@ def test_what_was_done_is_said_once(opened, root):
     assert not page.run().toast
 
 
-def test_the_same_again_after_its_job_has_ended_is_no_double_click(opened, root):
-    page = pressed(opened(), "start_One-minute demonstration")
-    Jobs(root).stop(Jobs(root).all()[0].job_id)
-    pressed(page, "start_One-minute demonstration")
-    assert [job.state for job in Jobs(root).all()] == ["queued", "stopped"]
-    assert "double click" not in page.toast[0].value
-
-
 def test_of_a_group_that_cannot_be_queued_whole_nothing_stays(opened, root, monkeypatch):
     submit = Jobs.submit
 
-    def submit_first_only(jobs, request):
+    def submit_first_only(jobs, request, token):
         if Jobs(root).all():
             raise LaunchError("the disk is full")
-        return submit(jobs, request)
+        return submit(jobs, request, token)
 
     page = opened()
     monkeypatch.setattr(Jobs, "submit", submit_first_only)
@@ -74,7 +93,7 @@ def test_of_a_group_that_cannot_be_queued_whole_nothing_stays(opened, root, monk
 
 
 def test_of_a_group_that_cannot_be_queued_whole_what_has_begun_is_named(opened, root, monkeypatch):
-    def submit_first_only(jobs, request):
+    def submit_first_only(jobs, request, token):
         if Jobs(root).all():
             raise OSError(28, "No space left on device")
         write_job(root, "running", run_id="mine")
@@ -107,9 +126,9 @@ def test_who_chose_another_job_meanwhile_stays_with_it(opened, root, monkeypatch
     submit = Jobs.submit
     page = opened()
 
-    def submit_while_another_is_chosen(jobs, request):
-        job_actions.follow(other)
-        return submit(jobs, request)
+    def submit_while_another_is_chosen(jobs, request, token):
+        actions.follow(other)
+        return submit(jobs, request, token)
 
     monkeypatch.setattr(Jobs, "submit", submit_while_another_is_chosen)
     page.query_params["job"] = other

@@ -5,16 +5,13 @@ import json
 import pytest
 
 from mlcnc.launch import Jobs
-from mlcnc.launch.job import JobStatus
-from mlcnc.launch.job_folder import write_status
-from tests.app.job_files import telemetry_line, write_job
+from tests.app.job_files import change, measured, write_job
 from tests.app.train.page_words import labels, pressed, said, write_live
 
 
 def test_a_running_job_shows_its_curves_its_use_and_its_time_left(opened, root):
     write_live(root)
-    job_id = write_job(root, "running", run_id="live", log="begin\nepoch 3 done\n")
-    (root / ".jobs" / job_id / "telemetry.jsonl").write_text(telemetry_line())
+    write_job(root, "running", use=measured(), run_id="live", log="begin\nepoch 3 done\n")
     page = opened()
     assert "Yes: live is running, 3 of 10 epochs logged. NC1 of test features f fell from 30 to 10" in said(
         page
@@ -40,8 +37,7 @@ def test_a_running_job_shows_its_curves_its_use_and_its_time_left(opened, root):
 @pytest.mark.parametrize("kind", ["layout", "evaluate"])
 def test_a_job_that_trains_nothing_shows_nothing_of_its_runs_training(opened, root, kind):
     write_live(root, finished=True)
-    job_id = write_job(root, "running", kind=kind, run_id="live", log="placing\n")
-    (root / ".jobs" / job_id / "telemetry.jsonl").write_text(telemetry_line())
+    write_job(root, "running", use=measured(), kind=kind, run_id="live", log="placing\n")
     page = opened()
     assert {metric.label for metric in page.metric} == {"Processor", "Memory"}
     assert "epochs" not in page.markdown[0].value
@@ -54,8 +50,7 @@ def test_a_job_that_trains_nothing_shows_nothing_of_its_runs_training(opened, ro
 
 
 def test_a_download_tells_neither_epochs_nor_a_device(opened, root):
-    job_id = write_job(root, "running", kind="glove", out=str(root), device="auto")
-    (root / ".jobs" / job_id / "telemetry.jsonl").write_text(telemetry_line())
+    write_job(root, "running", use=measured(), kind="glove", out=str(root), device="auto")
     page = opened()
     assert "Yes: GloVe download is running" in said(page)
     assert {metric.label for metric in page.metric} == {"Processor", "Memory"}
@@ -65,7 +60,7 @@ def test_a_download_tells_neither_epochs_nor_a_device(opened, root):
 def test_a_finished_layout_leads_to_the_feature_map(opened, root):
     write_live(root, finished=True)
     write_job(root, "finished", kind="layout", run_id="live")
-    page = opened("app/main.py").switch_page("views/train.py").run()
+    page = opened("app/main.py").switch_page("train/page.py").run()
     links = {link.proto.label: link.proto for link in page.get("page_link")}
     assert links["Open in Feature map"].query_string == "to_r=live"
 
@@ -73,9 +68,7 @@ def test_a_finished_layout_leads_to_the_feature_map(opened, root):
 def test_why_a_job_waits_is_said(opened, root):
     first = write_job(root, run_id="one")
     write_job(root, run_id="two")
-    write_status(
-        root / ".jobs" / first, JobStatus(state="queued", headline="waits for cpu, which another job holds")
-    )
+    change(root, first, said="waits for cpu, which another job holds")
     page = opened()
     assert "one waits at place 1 of the queue: waits for cpu, which another job holds." in said(page)
     assert any("waits for cpu, which another job holds" in caption.value for caption in page.caption)
@@ -99,9 +92,10 @@ def test_before_the_first_epoch_the_page_waits_for_it(opened, root):
     assert not page.get("vega_lite_chart")
 
 
-def test_stop_asks_the_runner_and_the_button_rests(opened, root):
+def test_stop_asks_the_runner_and_the_button_rests(opened, root, monkeypatch):
     write_live(root)
     job_id = write_job(root, "running", run_id="live")
+    monkeypatch.setattr("os.killpg", lambda pid, number: None)
     page = pressed(opened(), "stop_followed")
     assert Jobs(root).get(job_id).state == "stopping"
     assert "Asked live to stop" in said(page)
@@ -148,7 +142,7 @@ def test_a_failed_job_has_its_error_as_headline_and_its_log_open(opened, root):
 def test_a_run_without_epochs_is_not_offered_to_be_looked_at(opened, root):
     write_live(root, epochs=0)
     write_job(root, "failed", run_id="live", headline="did the training diverge?")
-    page = opened("app/main.py").switch_page("views/train.py").run()
+    page = opened("app/main.py").switch_page("train/page.py").run()
     assert "Open in Geometry" not in {link.proto.label for link in page.get("page_link")}
     assert "Place its samples (UMAP)" not in labels(page)
     assert "Resume" in labels(page)
@@ -187,7 +181,7 @@ def test_a_finished_job_leads_to_geometry_and_a_group_to_compare(opened, root):
     for name in ("one", "two"):
         write_live(root, name, finished=True)
         write_job(root, "finished", run_id=name, after="comparison 1")
-    page = opened("app/main.py").switch_page("views/train.py").run()
+    page = opened("app/main.py").switch_page("train/page.py").run()
     assert "Nothing runs now. two finished with 3 logged epochs" in said(page)
     links = {link.proto.label: link.proto for link in page.get("page_link")}
     assert links["Compare the 2 runs"].query_string == "to_r=one&to_r=two"
@@ -225,10 +219,10 @@ def test_names_from_files_are_text(opened, root):
 def test_a_damaged_job_is_one_sentence_and_the_others_stay(opened, root):
     write_job(root, run_id="one")
     broken = write_job(root, run_id="two")
-    (root / ".jobs" / broken / "job.json").write_text("{")
+    change(root, broken, request="{")
     page = opened()
     assert "one waits at place 1" in said(page)
-    assert f"job.json of job {broken} is damaged" in said(page)
+    assert "job 0002 is damaged, request" in said(page)
 
 
 def test_an_ended_job_of_the_list_leads_to_its_run_while_another_is_followed(opened, root):
@@ -236,7 +230,7 @@ def test_an_ended_job_of_the_list_leads_to_its_run_while_another_is_followed(ope
     write_job(root, "finished", run_id="one")
     write_job(root, "stopped", run_id="two")
     write_job(root, run_id="three")
-    page = opened("app/main.py").switch_page("views/train.py").run()
+    page = opened("app/main.py").switch_page("train/page.py").run()
     assert "three waits" in said(page)
     links = [link.proto for link in page.get("page_link") if link.proto.label == "Geometry"]
     assert [link.query_string for link in links] == ["to_r=one"]
@@ -268,7 +262,7 @@ def test_an_ended_job_on_a_run_shows_the_ways_on_of_the_run_and_back_to_its_trai
     write_live(root, finished=True)
     trained = write_job(root, "finished", run_id="live")
     write_job(root, state, kind=kind, run_id="live")
-    page = opened("app/main.py").switch_page("views/train.py").run()
+    page = opened("app/main.py").switch_page("train/page.py").run()
     assert "Open in Geometry" in {link.proto.label for link in page.get("page_link")}
     assert {"Evaluate", "Place its samples (UMAP)", "Show its training"} <= set(labels(page))
     assert "Resume" not in labels(page)
@@ -322,7 +316,7 @@ def test_what_comes_and_goes_has_a_box_so_that_what_is_below_stays_in_place(open
     one = place(opened())
     write_job(root, run_id="two")
     assert place(opened(job=first)) == one
-    write_status(root / ".jobs" / first, JobStatus(state="finished"))
+    change(root, first, state="finished")
     assert place(opened(job=first)) == one
 
 
@@ -333,3 +327,28 @@ def test_many_ended_jobs_are_folded(opened, root):
     shown = [button.key for button in page.button if button.key.startswith("show_")]
     assert len(shown) == 6
     assert any("3 older jobs" in box.label for box in page.expander)
+
+
+def test_what_waits_without_a_worker_goes_on_by_a_click_and_not_by_a_look(opened, root, monkeypatch):
+    started = []
+    monkeypatch.setattr(Jobs, "_has_worker", lambda jobs, lane: bool(started))
+    monkeypatch.setattr(Jobs, "_start_worker", lambda jobs, lane: bool(started.append(lane)) or True)
+    write_job(root, run_id="one")
+    page = opened()
+    assert "no worker is there" in said(page)
+    assert started == []
+    pressed(page, "start_workers")
+    assert started == ["cpu"]
+    assert "The queue goes on" in said(page)
+    assert "no worker is there" not in said(page)
+
+
+@pytest.mark.parametrize("changes", [{"machine": None}, {"machine": ""}, {"machine": "f" * 32}])
+def test_a_job_without_the_id_of_this_machine_is_never_started(opened, root, monkeypatch, changes):
+    started = []
+    monkeypatch.setattr(Jobs, "_start_worker", lambda jobs, lane: bool(started.append(lane)) or True)
+    change(root, write_job(root, run_id="one"), **changes)
+    page = opened()
+    assert "Let the queue go on" not in labels(page)
+    Jobs(root).start_workers()
+    assert started == []

@@ -3,7 +3,7 @@
 import pytest
 
 from mlcnc.launch import Jobs
-from tests.app.train.page_words import labels, pressed, said
+from tests.app.train.page_words import button_of, labels, pressed, said
 from tests.photograph_tree import photographs
 
 START, DOWNLOAD, FOLDER = "Start on photographs", "photographs_download", "photographs_folder"
@@ -56,13 +56,13 @@ def test_a_form_with_photographs_names_their_folder_or_what_is_missing(opened, t
     page = opened()
     page.selectbox(key="form_0_data.dataset").select("voc07-lt").run()
     assert "the photographs of voc07-lt cannot be found" in said(page).lower().replace("the the", "the")
-    assert page.button(key="queue_form").disabled
+    assert button_of(page, "queue_form").disabled
     data = tmp_path / "photographs"
     photographs(data)
     page.text_input(key=FOLDER).set_value(str(data)).run()
     assert not page.error
     assert f"--data.root {data}" in page.code[-1].value
-    assert not page.button(key="queue_form").disabled
+    assert not button_of(page, "queue_form").disabled
 
 
 def test_a_folder_that_cannot_be_is_a_sentence(opened):

@@ -1,13 +1,17 @@
 """Starting from the Train page: presets, vectors, the form; when it refuses."""
 
+import json
+
 import pytest
 
-import app.session as session
-from app.widgets import job_permission
+from app.train import clicks
+from app.train.photographs import FOLDER_KEY
+from app.train.presets import RACED, method_requests
 from mlcnc.data import dataset_facts
 from mlcnc.launch import Jobs
 from tests.app.job_files import write_job, written_settings
-from tests.app.train.page_words import labels, pressed, said
+from tests.app.train.page_words import button_of, labels, pressed, said
+from tests.conftest import ROOT
 
 
 def test_without_jobs_the_page_says_what_to_do_first(opened):
@@ -18,7 +22,12 @@ def test_without_jobs_the_page_says_what_to_do_first(opened):
     assert "NC1 falls" not in said(page)
     assert "NC1 beside shuffled labels" in said(page)
     assert not page.get("vega_lite_chart")
-    assert labels(page)[:3] == ["Start the demonstration", "Start the two runs", "Start the full run"]
+    assert labels(page)[:4] == [
+        "Start the demonstration",
+        "Start the three methods",
+        "Start the two runs",
+        "Start the full run",
+    ]
 
 
 def test_the_demonstration_is_queued_as_the_preset_says_and_followed(opened, root):
@@ -38,10 +47,9 @@ def test_the_demonstration_is_queued_as_the_preset_says_and_followed(opened, roo
 def test_a_lock_folder_that_others_may_write_is_one_sentence_until_it_is_mended(opened, root, tmp_path):
     locks = tmp_path / "locks"
     locks.chmod(0o775)
-    session._device_search.cache_clear()
     page = opened()
     assert "must be a folder of your own that no one else may write" in said(page)
-    assert page.button(key="queue_form").disabled
+    assert button_of(page, "queue_form").disabled
     pressed(page, "start_One-minute demonstration")
     assert "must be a folder of your own" in page.error[0].value
     assert Jobs(root).all() == []
@@ -49,7 +57,7 @@ def test_a_lock_folder_that_others_may_write_is_one_sentence_until_it_is_mended(
     page.run()
     assert not page.error
     assert "auto is cpu here" in said(page)
-    assert not page.button(key="queue_form").disabled
+    assert not button_of(page, "queue_form").disabled
 
 
 def test_the_form_knows_the_names_of_waiting_jobs(opened, root):
@@ -57,7 +65,6 @@ def test_the_form_knows_the_names_of_waiting_jobs(opened, root):
     for name in ("pictogram-lt-etf-s0", "pictogram-lt-etf-s0-2", "pictogram-lt-etf-s0-3"):
         assert f"--run-id {name} " in page.code[-1].value
         pressed(page, "queue_form")
-        page.session_state["train_clicked"].queueing.asked = None
         assert f"Queued {name}." in said(page)
         assert Jobs(root).all()[0].run_id == name
 
@@ -103,8 +110,8 @@ def test_a_comparison_with_vectors_gives_all_three_their_width(opened, root, tmp
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "there is no file of GloVe vectors at this path"),
-        ("PK\x03\x04", "the first line of a file of GloVe vectors"),
+        (None, "cannot be read: No such file or directory"),
+        ("PK\x03\x04", "is not word vectors as text: it is packed (zip), unpack it first"),
     ],
 )
 def test_another_file_than_vectors_is_told_at_once(opened, tmp_path, content, sentence):
@@ -113,7 +120,7 @@ def test_another_file_than_vectors_is_told_at_once(opened, tmp_path, content, se
         path.write_text(content)
     page = opened()
     page.text_input(key="glove_file").set_value(str(path)).run()
-    assert f"Not usable: {sentence}" in said(page)
+    assert f"Not usable: the GloVe file {path} {sentence}" in said(page).replace("\\", "")
     assert "Start the two runs" in labels(page)
 
 
@@ -152,7 +159,7 @@ def test_clone_fills_the_form_and_the_queued_run_has_the_same_settings(opened, r
         300.0,
     )
     assert page.selectbox(key="form_1_device").value == "cuda:3"
-    assert page.button(key="queue_form").disabled, "this machine has no cuda:3"
+    assert button_of(page, "queue_form").disabled, "this machine has no cuda:3"
     page.selectbox(key="form_1_device").select("cpu").run()
     pressed(page, "queue_form")
     queued = written_settings(root, Jobs(root).all()[0].job_id)
@@ -249,8 +256,8 @@ def test_what_would_make_it_fail_is_told_at_once(opened, root):
     page.number_input(key="form_0_training.batch_size").set_value(5000).run()
     assert "larger than the 1142 images of an epoch" in said(page)
     assert "of memory" not in said(page)
-    assert page.button(key="queue_form").disabled
-    page.button(key="queue_form").proto.disabled = False
+    assert button_of(page, "queue_form").disabled
+    button_of(page, "queue_form").proto.disabled = False
     pressed(page, "queue_form")
     assert Jobs(root).all() == []
 
@@ -360,7 +367,7 @@ def test_ml_gcn_gets_the_vectors_of_the_page_and_is_not_queued_without(opened, r
     page = opened()
     page.selectbox(key="form_0_method.kind").select("ml_gcn").run()
     assert "no file of vectors is named" in page.error[0].value
-    assert page.button(key="queue_form").disabled
+    assert button_of(page, "queue_form").disabled
     path = tmp_path / "vectors.txt"
     names = dataset_facts("pictogram-lt").class_names
     path.write_text("".join(f"{name} 0.5 {number}\n" for number, name in enumerate(names)))
@@ -383,29 +390,51 @@ def test_a_glove_path_that_the_label_embedding_does_not_use_is_told(opened):
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.4", "", "::", "example.org"])
 def test_a_server_that_others_reach_starts_nothing(opened, root, monkeypatch, address):
     job_id = write_job(root, run_id="one")
-    monkeypatch.setattr(job_permission.st, "get_option", lambda name: address)
+    monkeypatch.setattr(clicks.st, "get_option", lambda name: address)
     page = opened()
     assert "can be reached from other machines" in said(page)
     assert "MLCNC_ALLOW_REMOTE_LAUNCH=1" in said(page)
     for key in ("start_One-minute demonstration", "queue_form", f"remove_{job_id}"):
-        assert page.button(key=key).disabled
+        assert button_of(page, key).disabled
         # disabling is the browser's: a changed page can send the click all the same
-        page.button(key=key).proto.disabled = False
+        button_of(page, key).proto.disabled = False
         pressed(page, key)
         assert "Starting, stopping and changing jobs is off" in said(page)
     assert [job.run_id for job in Jobs(root).all()] == ["one"]
 
 
+def test_where_launching_is_off_no_typed_path_is_looked_at(opened, tmp_path, monkeypatch):
+    monkeypatch.setattr(clicks.st, "get_option", lambda name: "0.0.0.0")
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("cat 0.5 0.5\n")
+    (tmp_path / "VOCdevkit").mkdir()
+
+    def shown(path):
+        page = opened()
+        for key in ("glove_file", FOLDER_KEY):
+            # disabling is the browser's: a changed page can send a path all the same
+            page.text_input(key=key).proto.disabled = False
+            page.text_input(key=key).set_value(path)
+        page.selectbox(key="form_0_method.label_embedding").select("glove").run()
+        page.text_input(key="form_0_method.glove_path").set_value(path).run()
+        assert page.text_input(key="glove_file").disabled
+        assert not page.exception
+        return (said(page) + " ".join(labels(page))).replace(path, "PATH")
+
+    told = {shown(str(tmp_path / name)) for name in ("vectors.txt", "VOCdevkit", "absent", "vectors.txt/below")}
+    assert len(told) == 1
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "::1", "127.8.9.1"])
 def test_loopback_addresses_may_start_jobs(monkeypatch, address):
-    monkeypatch.delenv(job_permission.ALLOW_VARIABLE, raising=False)
-    monkeypatch.setattr(job_permission.st, "get_option", lambda name: address)
-    assert job_permission.why_no_launch() is None
+    monkeypatch.delenv(clicks.ALLOW_VARIABLE, raising=False)
+    monkeypatch.setattr(clicks.st, "get_option", lambda name: address)
+    assert clicks.why_no_launch() is None
 
 
 def test_a_setting_allows_what_the_address_forbids(opened, root, monkeypatch):
-    monkeypatch.setattr(job_permission.st, "get_option", lambda name: "0.0.0.0")
-    monkeypatch.setenv(job_permission.ALLOW_VARIABLE, "1")
+    monkeypatch.setattr(clicks.st, "get_option", lambda name: "0.0.0.0")
+    monkeypatch.setenv(clicks.ALLOW_VARIABLE, "1")
     pressed(opened(), "start_One-minute demonstration")
     assert len(Jobs(root).all()) == 1
 
@@ -427,3 +456,24 @@ def test_vectors_wider_than_a_network_can_be_are_one_sentence(opened, root, tmp_
     pressed(page, "start_Five-minute comparison")
     assert "embedding_dim" in page.error[0].value
     assert Jobs(root).all() == []
+
+
+def test_three_methods_are_queued_each_at_the_rate_of_the_recorded_race(opened, root):
+    recorded = json.loads((ROOT / "docs/bench/pictogram-lt.json").read_text(encoding="utf-8"))
+    rates = {method["key"]: method["rate"] for method in recorded["methods"]}
+    assert {kind: rates[kind] for kind in RACED} == RACED
+    configs = [request.config() for request in method_requests()]
+    assert {config.method.kind: config.training.lr for config in configs} == RACED
+    assert {config.training.epochs for config in configs} == {40}
+    page = pressed(opened(), "start_Three methods")
+    queued = [job.request for job in Jobs(root).all()]
+    assert len(queued) == len(RACED)
+    assert len({request.after for request in queued}) == 1
+    assert any("mlcnc bench --dataset pictogram-lt --runs" in code.value for code in page.code)
+
+
+def test_what_was_queued_is_brought_into_view_once(opened, root):
+    page = pressed(opened(), "start_Full recipe")
+    assert page.session_state["scroll_turn_shown_job"] == 1
+    page.run()
+    assert page.session_state["scroll_turn_shown_job"] == 1

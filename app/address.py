@@ -1,0 +1,192 @@
+"""The address, which holds the view: links that carry settings to a page, and what it asks for in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+from app.session import RUNS_KEY, opened_run
+from app.widgets.plain_text import plain
+
+SHARED = ("a", "b", "class")
+"""Keys of controls with text values that several pages have."""
+
+MAX_SHOWN = 60
+"""Characters of a value that is said."""
+
+MAX_HANDED = 8
+_HANDED = "to_"
+_ASKED, _MISSING = "view_asked", "view_missing"
+_LEFT_OUT = (RUNS_KEY, "sample", "pair")
+"""Runs have a sentence of their own; samples and pairs are words in the address and numbers in the state."""
+
+_BUTTON = st.components.v2.component(
+    "mlcnc_copy_link",
+    html="""<button type="button" part="button">Copy link to this view</button>
+<span role="status" aria-live="polite"></span>""",
+    css="""
+button { font: inherit; font-size: 0.875rem; cursor: pointer; padding: 0.25rem 0.75rem;
+  color: var(--st-text-color); background: var(--st-background-color);
+  border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius); }
+button:hover, button:focus-visible { color: var(--st-primary-color); border-color: var(--st-primary-color); }
+span { font-size: 0.8rem; color: var(--st-text-color); margin-left: 0.5rem; }
+""",
+    js="""
+export default function (component) {
+  const { parentElement, data } = component;
+  const button = parentElement.querySelector("button");
+  const said = parentElement.querySelector("span");
+  button.onclick = async () => {
+    const view = new URL(window.location.href);
+    // runs that nobody picked are those of this folder today, and others tomorrow
+    if (!view.searchParams.has(data.key)) {
+      for (const run of data.runs) view.searchParams.append(data.key, run);
+    }
+    const address = view.href;
+    try {
+      await navigator.clipboard.writeText(address);
+      said.textContent = "copied";
+    } catch (error) {
+      // without permission for the clipboard the address is shown to be copied by hand
+      window.prompt("Address of this view", address);
+    }
+    setTimeout(() => { said.textContent = ""; }, 2000);
+  };
+}
+""",
+)
+
+
+def follow_default(key: str, default: object) -> None:
+    """Set a control that the address does not hold to its default of now; before it is drawn.
+
+    Streamlit leaves out of the address what equals the default. Where the default hangs on another control, a
+    value that stayed behind would be another one for whoever opens the address.
+    """
+    if key in st.session_state and key not in st.query_params:
+        st.session_state[key] = default
+
+
+def handed_over(**settings: str) -> dict[str, str]:
+    """Return query parameters for ``st.page_link`` that arrive although this page has controls of these names.
+
+    Streamlit drops from a link what is bound to a control of the page that is left; under another name it
+    arrives, and ``take_over`` gives it back its own.
+    """
+    return {f"{_HANDED}{name}" if name in SHARED else name: value for name, value in settings.items()}
+
+
+def with_runs(run_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return query parameters for ``st.page_link`` that pick these runs on the page it leads to."""
+    return {_HANDED + RUNS_KEY: list(run_ids)}
+
+
+def take_over() -> None:
+    """Give settings of a link their own names; called before any control is drawn.
+
+    A value that the page does not offer falls back to the page's default, as one typed into the address does.
+    """
+    for name in SHARED:
+        value = st.query_params.get(_HANDED + name)
+        if value is not None:
+            _set(name, value)
+            del st.query_params[_HANDED + name]
+    asked = st.query_params.get_all(_HANDED + RUNS_KEY)
+    if asked:
+        # an id that is no run would not be an option of the picker
+        known = [run_id for run_id in asked[:MAX_HANDED] if opened_run(run_id) is not None]
+        if known:
+            _set(RUNS_KEY, known)
+        del st.query_params[_HANDED + RUNS_KEY]
+
+
+def copy_link() -> None:
+    """Draw the button; called after the picker of runs."""
+    runs = list(st.session_state.get(RUNS_KEY) or [])
+    _BUTTON(key="copy_link", data={"key": RUNS_KEY, "runs": runs})
+
+
+def note_asked(view: str) -> None:
+    """Keep what the address asks for when it is opened; before any control is drawn, which corrects it.
+
+    Args:
+        view: the page.
+    """
+    if _MISSING in st.session_state:
+        return
+    before, asked = st.session_state.get(_ASKED, (None, {}))
+    now = {name: st.query_params.get_all(name) for name in st.query_params if name not in _LEFT_OUT}
+    if before is not None:
+        # the page was used before it was drawn whole: what was asked for is what the address still holds
+        now = {name: values for name, values in asked.items() if before == view and now.get(name) == values}
+    st.session_state[_ASKED] = (view, now)
+
+
+def say_what_is_missing(place: st.delta_generator.DeltaGenerator, view: str) -> None:
+    """Say what of the address is not shown and what is instead, until the address is another one.
+
+    Args:
+        place: an empty one above the page.
+        view: the page, once all its controls are drawn.
+    """
+    address = (view, {name: st.query_params.get_all(name) for name in st.query_params})
+    if _MISSING not in st.session_state:
+        st.session_state[_MISSING] = (address, _missing(st.session_state.get(_ASKED, (view, {}))[1]))
+    drawn_at, missing = st.session_state[_MISSING]
+    if missing and drawn_at != address:
+        # another choice was made, or another page: who made it knows what is shown
+        missing = {}
+        st.session_state[_MISSING] = (address, missing)
+    said = [
+        f"{name} = {plain(_short(values))}, which is not here; it shows {_shown(shown)}"
+        for name, (values, shown) in missing.items()
+    ]
+    if said:
+        place.warning(f"The address asks for {'; for '.join(said)}.", icon=":material/link_off:")
+
+
+def _set(name: str, value: str | list[str]) -> None:
+    """Set a bound setting: a new page does not read the address alone, and the state alone may not reach it."""
+    st.session_state[name] = value
+    try:
+        st.query_params[name] = value
+    except StreamlitAPIException:
+        return  # its control is there already, as the picker of runs is, and brings the state into the address
+
+
+def _missing(asked: dict[str, list[str]]) -> dict[str, tuple[list[str], Any]]:
+    found = {}
+    for name, values in asked.items():
+        if name not in st.session_state or st.query_params.get_all(name) == values:
+            continue
+        shown = st.session_state[name]
+        if [_comparable(value) for value in _texts(shown)] != [_comparable(value) for value in values]:
+            found[name] = (values, shown)
+    return found
+
+
+def _texts(shown: Any) -> list[str]:
+    if shown is None:
+        return []
+    values = shown if isinstance(shown, list | tuple) else [shown]
+    return [str(value) for value in values]
+
+
+def _shown(shown: Any) -> str:
+    return plain(_short(_texts(shown))) or "none"
+
+
+def _comparable(text: str) -> object:
+    """Return a number for what is one, so that 0.50 is 0.5, else the text in small letters."""
+    try:
+        return float(text)
+    except ValueError:
+        return text.lower()
+
+
+def _short(values: list[str]) -> str:
+    text = ", ".join(values)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."

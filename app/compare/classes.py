@@ -1,0 +1,147 @@
+"""What every class gains or loses between two runs or two recipes."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app.figures.class_differences import difference_dots
+from app.session import remembered
+from app.widgets.chart import show_chart
+from app.widgets.controls import pick_pair
+from app.widgets.plain_text import plain
+from app.widgets.run_picker import Selection
+from mlcnc.analysis.class_differences import (
+    ClassDifferences,
+    bucket_differences,
+    class_difference_sentence,
+    mean_class_differences,
+    with_intervals,
+)
+from mlcnc.analysis.intervals import difference_sentence, map_difference
+from mlcnc.analysis.runs import RunRow, nearest_array_epoch
+from mlcnc.errors import RunFormatError
+from mlcnc.store import Run
+
+READING = (
+    "One mark a class, the class with most training images first: circles are head, squares medium, triangles "
+    "tail classes. Above 0 the first has the higher average precision on test images. The **dotted line** over "
+    "each bucket is the mean of its classes, which is what the bars differ by at these epochs.\n\n"
+    "A whisker, where asked for, is the 95 % interval of the difference of these two runs by drawing the test "
+    "images anew, the same ones for both. It leaves out the seed: another seed may move a class further. Of "
+    "twenty such intervals, one misses 0 by chance alone; with ten positives or fewer they are too narrow, and "
+    "more do."
+)
+Side = tuple[tuple[Run, int], ...]
+
+
+def show_classes(selected: Selection, bucket: str) -> None:
+    """Ask for two runs or recipes and draw the difference of each class.
+
+    Args:
+        selected: the picked runs.
+        bucket: of the sentence on mAP.
+    """
+    stored = [(run, row) for run, row in selected.picked if row.has_arrays]
+    if len(stored) < 2:
+        st.info("Pick two runs with stored arrays in the sidebar to see what each class gains or loses.")
+        return
+    of = st.segmented_control(
+        "Compare",
+        ["runs", "recipes"],
+        default="runs",
+        required=True,
+        key="pairs",
+        bind="query-params",
+        help="recipes: the mean over all seeds of the two runs' recipes that stored arrays.",
+    )
+    pair = pick_pair(stored, first_label="First", second_label="Minus", optional=False)
+    if len(pair) < 2:
+        st.info("No other picked run has the same classes; pick runs of one data set in the sidebar.")
+        return
+    (_, first), (_, second) = pair
+    if of == "recipes" and first.group_key == second.group_key:
+        st.info(f"Both runs are of the recipe {plain(first.recipe)}; choose runs of two recipes.")
+        return
+    sides = [_side(selected, row, of == "recipes") for row in (first, second)]
+    names = [row.recipe if of == "recipes" else row.name for row in (first, second)]
+    try:
+        _show(sides[0], sides[1], names[0], names[1], bucket)
+    except RunFormatError as error:
+        st.warning(plain(error))
+
+
+def _side(selected: Selection, row: RunRow, whole_recipe: bool) -> Side:
+    wanted = {
+        other.run_id: other
+        for other in selected.rows
+        if other.run_id == row.run_id or (whole_recipe and other.group_key == row.group_key)
+    }
+    found = []
+    for run in selected.runs:
+        if run.run_id in wanted:
+            epoch = nearest_array_epoch(run, wanted[run.run_id].epoch)
+            if epoch is not None:
+                found.append((run, epoch))
+    return tuple(found)
+
+
+def _show(first: Side, second: Side, name: str, other: str, bucket: str) -> None:
+    single = len(first) == len(second) == 1
+    asked = single and st.toggle(
+        "Interval of each class",
+        key="class_intervals",
+        bind="query-params",
+        help="By drawing the test images anew, 1,000 times; takes a few seconds the first time.",
+    )
+    record: ClassDifferences | None
+    if asked:
+        with st.spinner("Drawing test images anew"):
+            record = remembered(with_intervals, first[0], second[0])
+        if record is not None and record.low is None:
+            st.caption("These runs stored no scores of the same test images, so there are no intervals.")
+    else:
+        record = remembered(mean_class_differences, first, second)
+    if record is None:
+        st.info("These runs have no AP of the same classes; pick runs of one data set.")
+        return
+    with st.spinner("Drawing test images anew", show_time=False):
+        found = remembered(map_difference, first[0], second[0]) if single else None
+    if found is not None and f"map_{bucket}" in found:
+        said = difference_sentence(f"{bucket} mAP", name, other, found[f"map_{bucket}"])
+        st.markdown(plain(said))
+    sentence = class_difference_sentence(record, name, other)
+    st.markdown(plain(sentence))
+    show_chart(
+        difference_dots(record, name, other),
+        key="class_differences",
+        title=f"Test AP per class, {name} minus {other}",
+        alt=sentence,
+        reading=READING,
+        frame=class_frame(record, name, other),
+    )
+    means = ", ".join(f"{part} {value:+.2f}" for part, value in bucket_differences(record).items())
+    st.caption(
+        f"Mean difference in points: {means}. {_epochs(first, second)} of those with stored arrays, the "
+        "nearest to the chosen moment of each run; the bars may be of other epochs."
+    )
+
+
+def class_frame(record: ClassDifferences, name: str, other: str) -> pd.DataFrame:
+    """Return the drawn numbers, a row a class."""
+    columns: dict[str, object] = {
+        "class": record.class_names,
+        "bucket": record.buckets,
+        "training images": record.train_counts,
+        f"AP of {name} (%)": record.first,
+        f"AP of {other} (%)": record.second,
+        "difference": record.difference,
+    }
+    if record.low is not None and record.high is not None:
+        columns |= {"low": record.low, "high": record.high}
+    return pd.DataFrame(columns)
+
+
+def _epochs(first: Side, second: Side) -> str:
+    listed = [" and ".join(str(epoch + 1) for _, epoch in side) for side in (first, second)]
+    return f"Epochs {listed[0]} against {listed[1]}:"

@@ -1,0 +1,74 @@
+"""Compare: what does a setting change, in results, classes and curves, and do seeds and images support it?"""
+
+import streamlit as st
+
+from app.compare.answer import show_answer
+from app.compare.buckets import show_buckets
+from app.compare.classes import show_classes
+from app.compare.curves import show_curves
+from app.compare.published import show_published
+from app.compare.settings import show_settings
+from app.widgets.controls import pick_moment
+from app.widgets.plain_text import plain
+from app.widgets.run_picker import selection, show_problems, stop_without_runs
+from mlcnc.analysis.runs import BUCKETS
+from mlcnc.analysis.setting_groups import confounders, setting_groups, varying_settings
+
+RECIPE = "recipe"
+
+st.title("What does the method, or any of its settings, change?")
+answer = st.container()
+selected = selection()
+stop_without_runs(selected)
+with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    choice = pick_moment(max(row.num_logged for row in selected.rows))
+    if choice != "best":
+        selected = selection(choice)
+    rows = selected.picked_recipes
+    bucket = (
+        st.segmented_control(
+            "Answer for", BUCKETS, default="total", required=True, key="bucket", bind="query-params"
+        )
+        or "total"
+    )
+    setting = st.selectbox(
+        "Take together",
+        [RECIPE, *varying_settings(rows)],
+        key="group",
+        bind="query-params",
+        width=260,
+        help="recipe: runs that differ in the seed only. A setting: all runs that have the same value of it.",
+    )
+by_id = {run.run_id: run for run in selected.runs}
+single = setting in (RECIPE, None)
+groups = selected.picked_groups if single else setting_groups(rows, setting)
+with answer:
+    show_answer(groups, bucket, by_id)
+    others = [] if single else confounders(groups, setting)
+    if others:
+        st.warning(
+            f"Runs of these groups also differ in {', '.join(plain(name) for name in others)}; "
+            f"a difference need not come from {plain(setting)}."
+        )
+buckets, classes, curves, settings, published = st.tabs(
+    ["Buckets", "Classes", "Curves", "Settings", "Published"],
+    key="show",
+    on_change="rerun",
+    bind="query-params",
+)
+if buckets.open:
+    with buckets:
+        show_buckets(groups, by_id)
+if classes.open:
+    with classes:
+        show_classes(selected, bucket)
+if curves.open:
+    with curves:
+        show_curves(groups, selected)
+if settings.open:
+    with settings:
+        show_settings(groups, selected)
+if published.open:
+    with published:
+        show_published(selected.picked_groups)
+show_problems(selected.problems, selected.picked)

@@ -1,0 +1,110 @@
+"""The paper's numbers and this project's, one table a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from app.widgets.csv_file import csv_file
+from app.widgets.plain_text import plain
+from mlcnc.analysis.comparison import SeedGroup
+from mlcnc.analysis.published import (
+    SOURCE,
+    VALUES,
+    ResultRow,
+    published_rows,
+    published_sentence,
+    result_tables,
+)
+
+ALL = "all"
+TABLES = tuple(dict.fromkeys(row.table for row in published_rows() if "total" in row.values))
+NOTES = (
+    "Published test mAP is of the paper's own training; its best epoch was probably chosen on the test set, "
+    "while this project chooses on validation images. Its baselines in Table 1 agree digit for digit with an "
+    "earlier paper's table, so they come from another training code than MLC-NC. Two published totals do not "
+    "fit their own buckets: ERM on COCO-LT (41.27) and LDAM on VOC-LT (70.33)."
+)
+
+
+def show_published(groups: Sequence[SeedGroup]) -> None:
+    """Ask for tables and a data set, and draw one table a data set; nothing is ranked across them.
+
+    Args:
+        groups: recipes of this project.
+    """
+    st.markdown(plain(published_sentence(groups)))
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        tables = st.pills(
+            "Published",
+            TABLES,
+            selection_mode="multi",
+            default=["Table 1", "Table 4"],
+            key="tables",
+            bind="query-params",
+        )
+        shown = result_tables(groups, tables)
+        dataset = st.selectbox(
+            "Images of",
+            [ALL, *result_tables(groups, TABLES)],
+            key="images_of",
+            bind="query-params",
+            width=220,
+        )
+    names = [name for name in shown if dataset in (ALL, None, name)]
+    # this project's first, for the published tables are long
+    names.sort(key=lambda name: all(row.beside or row.source in TABLES for row in shown[name]))
+    for name in names:
+        rows = shown[name]
+        st.subheader(plain(name))
+        st.caption(plain("; ".join(dict.fromkeys(row.origin for row in rows))) + ".")
+        frame = published_frame(rows)
+        st.dataframe(
+            frame,
+            hide_index=True,
+            column_config={
+                value: st.column_config.NumberColumn(format="%.2f") for value in VALUES if value in frame
+            },
+            # the numbers first: variants name all runs of a recipe
+            column_order=[*(str(column) for column in frame if column != "variant"), "variant"],
+            height="content",
+            alt=f"Results on {name}, published or of this project, one origin a row",
+            key=f"results_{name}",
+        )
+    if names:
+        everything = pd.concat([published_frame(shown[name]) for name in names], ignore_index=True)
+        st.download_button(
+            "Shown rows (CSV)",
+            lambda: csv_file(everything),
+            "results.csv",
+            "text/csv",
+            icon=":material/download:",
+            key="csv_results",
+            on_click="ignore",
+        )
+    else:
+        st.info("No row of these tables is of this data set; choose another table or all data sets.")
+    st.caption(f"Source: {SOURCE}. {NOTES}")
+
+
+def published_frame(rows: Sequence[ResultRow]) -> pd.DataFrame:
+    """Return rows of one data set; a column of values is there where any row has it."""
+    frame = pd.DataFrame(
+        [
+            {
+                "origin": row.origin,
+                "from": row.source,
+                "method": row.method,
+                "variant": row.variant,
+                **{name: row.values.get(name, float("nan")) for name in VALUES},
+                "published beside": row.beside,
+            }
+            for row in rows
+        ]
+    )
+    absent = [name for name in VALUES if frame[name].isna().all()]
+    if not frame["published beside"].any():
+        absent.append("published beside")
+    return frame.drop(columns=absent)

@@ -1,0 +1,136 @@
+"""Geometry: how close is a run to a simplex ETF, and which classes are not?"""
+
+from functools import partial
+
+import streamlit as st
+
+from app.figures.geometry import GeometryPanel, geometry_player, most_frames
+from app.geometry.arrows import show_arrows
+from app.geometry.tables import angle_frame, show_answers, show_closest_pairs
+from app.session import remembered
+from app.widgets.controls import Split, pick_centring, pick_pair, pick_space, pick_split
+from app.widgets.plain_text import plain
+from app.widgets.player import show_player
+from app.widgets.run_picker import selection, show_problems, stop_without_runs
+from mlcnc.analysis.class_order import CLASS_ORDERS, ClassOrder, class_positions, reordered
+from mlcnc.analysis.curves import curve
+from mlcnc.analysis.geometry import Centring, geometry_sentence
+from mlcnc.analysis.geometry_history import SUBJECTS, Subject, angle_history
+from mlcnc.analysis.history import shown_epochs
+from mlcnc.analysis.runs import FIRST_SPACE
+from mlcnc.analysis.spaces import offered_spaces, space_for, spaces_sentence, spaces_with_means
+
+READING = (
+    "Rows and columns of the **matrix** are classes in one order for both runs; by frequency, lines "
+    "separate head, medium and tail. White is the angle of a simplex ETF, blue too close, brown too far "
+    "apart; the scale is the same for every run. The **histogram** counts pairs of classes in steps of "
+    "three degrees, the dashed line is the ETF. The curve is **NC1** at every epoch, marked where the "
+    "slider stands; the dashed grey line is what it would be with labels shuffled.\n\nThe **mean** angle "
+    "of class-centred means is no evidence: such means sum to zero, and with equal norms their mean "
+    "cosine is that of an ETF whatever the geometry. Read the smallest angle, the spread and the Gram "
+    "distance instead. Uncentred angles move with a direction that all class means share.\n\nA mean of "
+    "few features is noise in part: look at the number of features of a pair before believing its angle. "
+    "Slider, arrow keys and play move all parts at once; the texts follow when it comes to rest."
+)
+
+st.title("How close to a simplex ETF, and which classes are not?")
+selected = selection()
+stop_without_runs(selected)
+pair = pick_pair(selected.picked)
+controls = st.container(horizontal=True, gap="medium")
+subject: Subject = controls.segmented_control(
+    "Angles between", SUBJECTS, default=SUBJECTS[0], required=True, key="of", bind="query-params"
+)
+order: ClassOrder = controls.segmented_control(
+    "Order of classes",
+    CLASS_ORDERS,
+    default=CLASS_ORDERS[0],
+    required=True,
+    key="order",
+    bind="query-params",
+    help="frequency: most training images first. cluster: classes with small angles in the first run, at its "
+    "last stored epoch, are neighbours. name: alphabetical. Both runs are drawn in the same order.",
+)
+split: Split = "test"
+centring: Centring = "class"
+stored = [(row.name, remembered(spaces_with_means, run)) for run, row in pair]
+space = next(iter(offered_spaces([spaces for _, spaces in stored])), FIRST_SPACE)
+if subject == "class means":
+    with controls:
+        centring, split, space = pick_centring(), pick_split(), pick_space([s for _, s in stored])
+    st.caption(plain(spaces_sentence(stored, space)))
+own_space = {run.run_id: space_for(spaces, space) for (run, _), (_, spaces) in zip(pair, stored, strict=True)}
+
+histories = [
+    (
+        run,
+        row,
+        remembered(
+            angle_history, run, subject=subject, split=split, space=own_space[run.run_id], centring=centring
+        ),
+    )
+    for run, row in pair
+]
+for _, row, history in histories:
+    for problem in history.problems:
+        st.warning(plain(f"{row.name}: {problem}."))
+    if subject == "label embedding" and row.method != "?" and not row.embedding:
+        st.info(f"{plain(row.name)} is a run of {plain(row.method_title)}, which has no label embedding.")
+    elif not history.records and not history.problems:
+        st.info(
+            f"{plain(row.name)} stored no features of negatives, which centring 'all' needs; choose another "
+            "centring."
+            if centring == "all" and history.has_arrays
+            else f"{plain(row.name)} stored no such arrays, so there are no angles to show; train with "
+            "--training.arrays_every 5 to keep them."
+        )
+usable = [(run, row, history) for run, row, history in histories if history.records]
+if usable:
+    num_classes = len(usable[0][0].info.class_names)
+    epochs, num_epochs = shown_epochs(
+        [history for *_, history in usable], most_frames(num_classes, len(usable))
+    )
+    positions = class_positions(usable[0][2].records[-1], order)
+    panels = [
+        GeometryPanel(
+            row,
+            [reordered(history.nearest(epoch), positions) for epoch in epochs],
+            curve(run, f"{split}.{own_space[run.run_id]}/nc1_trace"),
+            curve(run, f"{split}.{own_space[run.run_id]}/nc1_trace_shuffled"),
+        )
+        for run, row, history in usable
+    ]
+    drawn_spaces = ", ".join(dict.fromkeys(own_space[run.run_id] for run, *_ in usable))
+    figure = geometry_player(panels, epochs, nc1_label=f"NC1, {split} {drawn_spaces} (log)")
+    labels = [epoch + 1 for epoch in epochs]
+
+    @st.fragment
+    def angles_over_epochs() -> None:
+        """Draw what follows the epoch of the player; the chart itself moves in the browser."""
+        sentences = st.container()
+        label = show_player(
+            figure,
+            key="geometry",
+            title="Angles between classes against a simplex ETF",
+            alt=" ".join(f"{panel.row.name}: {geometry_sentence(panel.records[-1])}" for panel in panels),
+            reading=READING,
+            frame=partial(angle_frame, panels, epochs),
+            follow=True,
+        )
+        index = labels.index(int(label)) if label else len(labels) - 1
+        shown = [(panel.row, panel.records[index]) for panel in panels]
+        with sentences:
+            show_answers(shown, subject)
+        if len(epochs) < num_epochs:
+            st.caption(f"Showing {len(epochs)} of {num_epochs} stored epochs, evenly spread.")
+        show_closest_pairs(shown)
+
+    angles_over_epochs()
+    if st.toggle(
+        "Chosen classes in three dimensions",
+        key="arrows",
+        bind="query-params",
+        help="Class means of two to six classes as arrows, and the simplex an ETF would make of them.",
+    ):
+        show_arrows(usable, epochs, split=split, spaces=own_space)
+show_problems(selected.problems, selected.picked)

@@ -1,0 +1,1 @@
+"""The page Images and attention and its pieces."""

@@ -1,0 +1,277 @@
+"""One test image: its picture, the scores of two runs, and where they look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.figures.attention import enlarged
+from app.figures.attention_course import attention_course_figure, nearest_index
+from app.images.gallery import offer_attention
+from app.session import remembered, run_identity
+from app.timing import timed
+from app.widgets.plain_text import plain
+from app.widgets.player import show_player
+from app.widgets.stored_picture import OPENED, photograph_address
+from mlcnc.analysis.attention import (
+    AttentionCourse,
+    attention_course,
+    attention_epochs,
+    localisation,
+    localisation_sentence,
+)
+from mlcnc.analysis.decisions import Scored, probe_images
+from mlcnc.analysis.pictures import picture, picture_index
+from mlcnc.analysis.runs import RunRow
+from mlcnc.store import Run
+
+LABEL_KEY = "label"
+"""Of the control of the class whose attention is shown."""
+
+_LABEL_OF = "label_of"
+"""Of the class and the image that it was shown for last."""
+
+READING = (
+    "Every cell is one position of the feature map, and all cells of an image sum to 100 %; brighter cells "
+    "carry more. The **white line** surrounds the fewest cells that hold 80 % of the attention: a small patch "
+    "is a focused look, a line around everything an even one. The **dashed frame** is the object of the class, "
+    "where the image has one and its box is known. **Chance** is the share of the picture inside the frame: "
+    "what even attention would put there. Colours mean the same in both runs and all epochs. Attention of a "
+    "class that is **not** in the image must go somewhere too. *Smoothed* interpolates between the middles of "
+    "the cells; nothing finer than a cell was measured."
+)
+
+
+def show_image(
+    image: int,
+    class_name: str,
+    runs: Sequence[tuple[Run, RunRow, Scored]],
+    *,
+    kind: str,
+    attended: Mapping[str, Sequence[int]],
+) -> None:
+    """Draw the picture, a table of labels and scores, and the attention of one label.
+
+    Args:
+        image: index of a test image.
+        class_name: the class of the page, first choice for the attention.
+        runs: one or two, with their scores; of the same classes.
+        kind: of images in the gallery.
+        attended: by kind, images of the first run with stored attention.
+    """
+    run, _, own = runs[0]
+    names = run.info.class_names
+    true = [names[i] for i in np.flatnonzero(own.present[image])]
+    has = ", ".join(true) or "no label"
+    st.subheader(f"Test image {image}")
+    st.markdown(plain(outcome_sentence(image, class_name, runs)))
+    left, right = st.columns([1, 3])
+    with left:
+        shown = picture(run, remembered(picture_index, run), "test", image)
+        seen = photograph_address(run, "test", image, OPENED) if shown is None else enlarged(shown)
+        if seen is None:
+            st.caption("No picture of this image is stored.")
+        else:
+            st.image(seen, width="stretch", alt=f"Test image {image} with {has}")
+        st.caption(f"It has: {plain(has)}.")
+    with right:
+        table = score_table(image, class_name, runs)
+        st.dataframe(table, hide_index=True, alt=f"Labels and scores of test image {image}")
+        st.caption(
+            f"Raw score (logit) against the threshold of its class: of greatest F1 on {own.chosen_on}, 0 where "
+            f"no image there has the class, and for {plain(class_name)} moved as the slider says. Shown: "
+            "labels of the image, the chosen class, and what any run says yes to."
+        )
+    kept = [remembered(probe_images, run, item.epoch) for run, _, item in runs]
+    blind = [row for (_, row, _), probes in zip(runs, kept, strict=True) if not probes and looks_nowhere(row)]
+    for row in blind:
+        st.info(
+            f"{plain(row.name)} is a run of {plain(row.method_title)}, which has no attention: there is "
+            "no map of where it looks."
+        )
+    if any(image in probes for probes in kept):
+        show_attention(image, class_name, [*true, *table["class"]], runs)
+        return
+    number = max(len(probes) for probes in kept)
+    if number == 0:
+        if len(blind) < len(runs):
+            st.info("These runs stored no attention: train with --training.num_probes 24 to keep it.")
+        return
+    st.info(
+        f"No attention is stored for this image: the runs keep it for {number} probe images. "
+        "Train with --training.num_probes 200 to keep it for more."
+    )
+    offer_attention(attended, kind, class_name)
+
+
+def looks_nowhere(row: RunRow) -> bool:
+    """Return whether the method of a run is known to have no attention."""
+    return row.method != "?" and not row.attention
+
+
+def outcome_sentence(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, Scored]]) -> str:
+    """Return what each run decides on the chosen class in an image, e.g. ``cow is missed by a, found by b.``"""
+    label = runs[0][0].info.class_names.index(class_name)
+    there = bool(runs[0][2].present[image, label])
+    parts = []
+    for _, row, item in runs:
+        said = bool(item.scores[image, label] >= item.limits[label])
+        words = ("found" if said else "missed") if there else ("falsely seen" if said else "rightly not seen")
+        parts.append(f"{words} by {row.name}")
+    return f"{class_name} is {'' if there else 'not in the image, '}{', '.join(parts)}."
+
+
+def score_table(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, Scored]]) -> pd.DataFrame:
+    """Return one line a class that matters in an image: whether it is there, and what each run says."""
+    own = runs[0][2]
+    names = runs[0][0].info.class_names
+    said = np.any([item.scores[image] >= item.limits for _, _, item in runs], axis=0)
+    wanted = np.flatnonzero(own.present[image] | said | (np.array(names) == class_name))
+    best = np.max([item.scores[image] - item.limits for _, _, item in runs], axis=0)
+    rows = sorted(wanted, key=lambda i: (names[i] != class_name, not own.present[image, i], -best[i]))
+    return pd.DataFrame(
+        [
+            {
+                "class": names[i],
+                "in the image": "yes" if own.present[image, i] else "no",
+                **{row.name: _said(item, image, int(i)) for _, row, item in runs},
+            }
+            for i in rows
+        ]
+    )
+
+
+def _said(item: Scored, image: int, label: int) -> str:
+    score, limit = float(item.scores[image, label]), float(item.limits[label])
+    return f"yes: {score:.2f} ≥ {limit:.2f}" if score >= limit else f"no: {score:.2f} < {limit:.2f}"
+
+
+@st.fragment
+def show_attention(
+    image: int, class_name: str, options: list[str], runs: Sequence[tuple[Run, RunRow, Scored]]
+) -> None:
+    """Draw the attention of a label over the image, for every run that stored it, epoch by epoch."""
+    with timed("attention"):
+        kept = [(run, row, remembered(probe_images, run, item.epoch)) for run, row, item in runs]
+        looked = [(run, row, probes[image]) for run, row, probes in kept if image in probes]
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            labels = list(dict.fromkeys([class_name, *options]))
+            # another image or class begins with the attention of that class, not with what was chosen before
+            seen, now = st.session_state.get(_LABEL_OF, (class_name, image)), (class_name, image)
+            if seen != now:
+                st.session_state[LABEL_KEY] = class_name
+            st.session_state[_LABEL_OF] = now
+            label = st.segmented_control(
+                "Attention of",
+                labels,
+                default=None if seen != now else class_name,
+                required=True,
+                key=LABEL_KEY,
+                bind="query-params",
+                format_func=plain,
+            )
+            label = label if label in labels else labels[0]
+            opacity = st.slider("Opacity", 0.0, 1.0, 0.75, 0.05, key="opacity", bind="query-params", width=160)
+            smooth = st.toggle("Smoothed", key="smooth", bind="query-params")
+        class_index = runs[0][0].info.class_names.index(label)
+        pairs = [(row.name, run, probe) for run, row, probe in looked]
+        courses = _courses(pairs, class_index)
+        if not courses:
+            st.info("The attention of this image is incomplete; another run may have it.")
+            return
+        named = [(name, course) for name, _, course in courses]
+        said = course_sentences(label, named)
+        st.markdown(plain(said))
+        st.caption(
+            "White line: around the fewest cells that hold 80 % of the attention. Dashed frame: the object. "
+            "One colour scale for all pictures and epochs."
+        )
+        photographs = tuple(
+            photograph_address(run, "test", image, OPENED) if course.image is None else None
+            for _, run, course in courses
+        )
+        show_player(
+            _figure(tuple(pairs), class_index, opacity, smooth, photographs),
+            key="attention",
+            title=f"Attention of {label} in test image {image}",
+            alt=f"Attention of {label} over test image {image}. {said}",
+            reading=READING,
+            frame=partial(course_frame, named),
+            parameter="frame",
+        )
+        for run, row, _ in looked:
+            said_of = localisation_sentences(run, label, class_index)
+            if said_of:
+                st.caption(f"{plain(row.name)}, {plain(said_of)}")
+
+
+def _courses(pairs: Sequence[tuple[str, Run, int]], class_index: int) -> list[tuple[str, Run, AttentionCourse]]:
+    found = [(name, run, remembered(attention_course, run, probe, class_index)) for name, run, probe in pairs]
+    return [(name, run, course) for name, run, course in found if course is not None]
+
+
+# shared and never changed: building it takes a third of the page's time
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={Run: run_identity})
+def _figure(
+    pairs: tuple[tuple[str, Run, int], ...],
+    class_index: int,
+    opacity: float,
+    smooth: bool,
+    photographs: tuple[str | None, ...],
+) -> go.Figure:
+    courses = [(name, course) for name, _, course in _courses(pairs, class_index)]
+    return attention_course_figure(courses, opacity=opacity, smooth=smooth, backdrops=photographs)
+
+
+def course_sentences(label: str, courses: Sequence[tuple[str, AttentionCourse]]) -> str:
+    """Return how much attention lies on the object at the last stored epoch of each run, against chance."""
+    parts = []
+    for name, course in courses:
+        rows, columns = course.maps.shape[1:]
+        if not len(course.boxes):
+            parts.append(f"{name}: no box of {label} is known in this image ({rows} by {columns} cells).")
+            continue
+        inside = "inside" if course.peak_in_box[-1] else "outside"
+        parts.append(
+            f"{name}, epoch {course.epochs[-1] + 1}: {100 * course.mass_in_box[-1]:.0f} % of the attention of "
+            f"{label} lies on the object, chance is {100 * course.chance:.0f} %; the brightest of {rows} by "
+            f"{columns} cells is {inside}."
+        )
+    return " ".join(parts)
+
+
+def course_frame(courses: Sequence[tuple[str, AttentionCourse]]) -> pd.DataFrame:
+    """Return the plotted cells, one line a run, epoch and cell."""
+    parts = []
+    for name, course in courses:
+        for epoch in course.epochs:
+            cells = course.maps[nearest_index(course, epoch)]
+            row, column = np.indices(cells.shape)
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "run": name,
+                        "epoch": epoch + 1,
+                        "row": row.ravel() + 1,
+                        "column": column.ravel() + 1,
+                        "percent_of_attention": (100 * cells.ravel()).round(4),
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def localisation_sentences(run: Run, label: str, class_index: int) -> str:
+    """Return how well a label is found over all its probe images, and any label; empty without boxes."""
+    epochs = remembered(attention_epochs, run)
+    found = remembered(localisation, run, epochs[-1]) if epochs else None
+    if found is None:
+        return ""
+    own = remembered(localisation, run, epochs[-1], class_index)
+    first = "" if own is None else f" {localisation_sentence(own, label)}"
+    return f"epoch {epochs[-1] + 1}.{first} {localisation_sentence(found)}"

@@ -1,0 +1,1 @@
+"""The page Learn: seven lessons, one module a step, each with a function ``show``."""

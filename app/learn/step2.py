@@ -1,0 +1,126 @@
+"""Step 2, variability collapse: what still moves once every training image is classified correctly."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.figures.collapse_course import collapse_frames
+from app.learn.frame import (
+    COLOURS,
+    FIVE,
+    MARKS,
+    formula,
+    in_your_run,
+    question,
+    small,
+    toy,
+    what_happened,
+    what_would_change_my_mind,
+)
+from app.session import remembered
+from app.widgets.player import show_player
+from mlcnc.toys.collapse import CollapseCourse, collapse_course
+
+DECAY = 0.05
+
+
+def show() -> None:
+    """Draw the lesson."""
+    with_decay = remembered(collapse_course, decay=DECAY)
+    without = remembered(collapse_course, decay=0.0)
+    st.markdown(
+        "Think of a network so flexible that it can put the feature of every training image wherever it likes. "
+        "Then images and layers no longer matter: what is left are free points, one for each image, and a "
+        "linear classifier. This is the *unconstrained-features model*. Gradient descent moves both."
+    )
+    question(
+        "2_moves",
+        f"By step {with_decay.first_perfect} all {len(with_decay.labels)} points are classified correctly. "
+        "What happens in the 2,000 steps that follow?",
+        ["nothing, all is learned", "points only move outwards", "each class shrinks to one point"],
+        "each class shrinks to one point",
+        {
+            "nothing, all is learned": "A correct answer still has a loss: cross-entropy is never zero, so its "
+            "gradient never is.",
+            "points only move outwards": "They would without weight decay, for ever. With weight decay length "
+            "is paid for, and something else is left to gain.",
+            "each class shrinks to one point": "Every feature of a class wants the same place, the best one "
+            "for its class. Once there, the class has no variability left.",
+        },
+    )
+    _collapse(with_decay, without)
+    with what_happened("2_moves"):
+        after = with_decay.frame_at(with_decay.first_perfect or 0)
+        st.markdown(
+            f"Accuracy reaches 100 % by step {with_decay.first_perfect} and says nothing more. NC1, the spread "
+            f"within classes over the spread between them, stands at {with_decay.nc1[after]:.1f} then and at "
+            f"{small(with_decay.nc1[-1])} after {with_decay.steps[-1]:,} steps. This is **variability "
+            "collapse**."
+        )
+        st.markdown(
+            f"**Weight decay does it.** Without it NC1 still is {without.nc1[-1]:.2f} at the end, and the mean "
+            f"length of the features has grown from {without.feature_norms[0]:.1f} to "
+            f"{without.feature_norms[-1]:.1f} and goes on growing. With it, the length settles at "
+            f"{with_decay.feature_norms[-1]:.1f}."
+        )
+    formula(
+        r"\mathrm{NC1} = \frac{\operatorname{tr}\Sigma_W}{\operatorname{tr}\Sigma_B},\qquad"
+        r"\Sigma_W = \frac1C\sum_c \frac1{n_c}\sum_{i} (x_{ic}-m_c)(x_{ic}-m_c)^\top,\qquad"
+        r"\Sigma_B = \frac1C\sum_c (m_c-g)(m_c-g)^\top",
+        f"$m_c$ is the mean of the {len(with_decay.labels) // len(FIVE)} points of class $c$ (the large open "
+        f"marks), $g$ the mean of the $C = {len(FIVE)}$ class means. The trace ratio is the short form of "
+        f"NC1; it is {with_decay.nc1[0]:.0f} at the random start.",
+        title="What NC1 measures",
+    )
+    in_your_run(
+        "A real network is not free: its features come from images, and each image has several labels. NC1 "
+        "of a recorded run falls far less. Look at it beside its baseline with shuffled labels, never alone.",
+        "variability",
+        "NC1 of your runs on the training images",
+        split="train",
+    )
+    what_would_change_my_mind(
+        "A run with weight decay, trained long after its training accuracy reached 100 %, whose NC1 on "
+        "training images stays flat. This toy says nothing about *test* images."
+    )
+
+
+@st.fragment
+def _collapse(with_decay: CollapseCourse, without: CollapseCourse) -> None:
+    toy("free features and a linear classifier, five balanced classes")
+    chosen = st.segmented_control(
+        "Weight decay",
+        [f"{DECAY:g}", "0"],
+        default=f"{DECAY:g}",
+        required=True,
+        key="decay",
+        bind="query-params",
+    )
+    course = without if chosen == "0" else with_decay
+    show_player(
+        _figure(course.decay),
+        key="lesson2_collapse" if course.decay else "lesson2_no_decay",
+        title="Features collapse onto their class means",
+        alt=f"Points of five classes draw together; NC1 goes from {course.nc1[0]:.0f} to {course.nc1[-1]:.2g} "
+        f"in {course.steps[-1]} steps with weight decay {course.decay:g}.",
+        reading="Left: every small mark is the feature of one training image, every large open mark a class "
+        "mean. There are five dimensions; the picture shows the plane in which five equidistant means form a "
+        "regular pentagon, so distances within it are true but a part of each is hidden.\n\nRight: NC1 against "
+        "the step, both logarithmic. The dashed line is the first kept moment with all points classified "
+        "correctly. Grey: the same start with the other weight decay.",
+        frame=pd.DataFrame(
+            {"step": course.steps, "nc1": course.nc1, "accuracy": course.accuracy, "norm": course.feature_norms}
+        ),
+        parameter="moment" if course.decay else "moment0",
+        what="step",
+        autoplay=True,
+    )
+
+
+# building frames takes longer than a page should; a figure is only read, so all visitors share it
+@st.cache_resource(show_spinner=False)
+def _figure(decay: float) -> go.Figure:
+    course, other = (remembered(collapse_course, decay=value) for value in (decay, DECAY - decay))
+    return collapse_frames(course, other, FIVE, COLOURS, MARKS)

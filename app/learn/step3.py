@@ -1,0 +1,177 @@
+"""Step 3, angles: class means become a simplex ETF, and how centring can hide that they did not."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.figures.collapse_course import angle_frames
+from app.figures.toys import centring_strips
+from app.learn.frame import (
+    COLOURS,
+    FIVE,
+    formula,
+    in_your_run,
+    question,
+    small,
+    toy,
+    what_happened,
+    what_would_change_my_mind,
+)
+from app.session import remembered
+from app.widgets.chart import show_chart
+from app.widgets.player import show_player
+from mlcnc.toys.centring import GEOMETRIES, centring_trap
+from mlcnc.toys.collapse import collapse_course
+
+
+def show() -> None:
+    """Draw the lesson."""
+    course = remembered(collapse_course, decay=0.05)
+    angles = course.angles
+    st.markdown(
+        "The same five classes, the same run as in step 2. Every class has shrunk to a point. Where do the "
+        "five points lie, and where does the classifier point?"
+    )
+    question(
+        "3_equal",
+        "Tight clusters can be classified correctly in many arrangements. Must they end equally far apart?",
+        ["no, anything that separates", "yes, all angles equal", "pairs of opposites"],
+        "yes, all angles equal",
+        {
+            "no, anything that separates": "For accuracy that is enough. Cross-entropy with weight decay wants "
+            "more: the most room at the least length.",
+            "yes, all angles equal": f"Every pair ends at {angles.minimum[-1]:.1f}° to "
+            f"{angles.maximum[-1]:.1f}°, and the simplex ETF of five vectors has {course.optimum:.1f}°.",
+            "pairs of opposites": "180° is wide, but five classes cannot pair up, and neighbours of a pair "
+            "would stand closer than they need.",
+        },
+    )
+    toy("the run of step 2")
+    show_player(
+        _figure(),
+        key="lesson3_angles",
+        title="Class means and classifier become one simplex ETF",
+        alt=f"The smallest angle between class means grows from {angles.minimum[0]:.1f} to "
+        f"{angles.minimum[-1]:.1f} degrees; the mean angle stays near {angles.mean[-1]:.1f}.",
+        reading="Left: open circles are class means, grey arrows the classifier rows, both scaled to the same "
+        "total length, in the plane of the pentagon. Middle: angles between class means; white is the angle "
+        "of a simplex ETF, blue too close, brown too far apart. Right: the smallest and the mean angle "
+        "against the step; the dashed line is the ETF. Class means are centred by their own mean.",
+        frame=pd.DataFrame(
+            {
+                "step": course.steps,
+                "mean": angles.mean,
+                "smallest": angles.minimum,
+                "sd": angles.std,
+                "self_duality": course.duality,
+            }
+        ),
+        parameter="moment3",
+        what="step",
+        autoplay=True,
+    )
+    with what_happened("3_equal"):
+        st.markdown(
+            f"The **smallest angle** grows from {angles.minimum[0]:.1f}° to {angles.minimum[-1]:.1f}° and the "
+            f"standard deviation falls from {angles.std[0]:.1f}° to {small(angles.std[-1])}°: the class means "
+            "become a simplex ETF (NC2). The classifier rows turn until they lie on the class means: their "
+            f"squared distance, both scaled to Frobenius norm 1, falls from {course.duality[0]:.2f} to "
+            f"{small(course.duality[-1])} (self-duality, NC3)."
+        )
+    st.markdown(
+        f"Now look at the **mean** angle: {angles.mean[0]:.1f}° at the random start, {angles.mean[-1]:.1f}° "
+        f"at the end, and the ETF has {course.optimum:.1f}°. It was right before anything was learned. Why?"
+    )
+    st.subheader("The centring trap")
+    question(
+        "3_trap",
+        "Twenty random class means of equal length, centred by their own mean. Their mean angle is",
+        ["far below the ETF", "that of the ETF", "90° exactly"],
+        "that of the ETF",
+        {
+            "far below the ETF": "So it looks before centring. Subtracting the mean moves every angle.",
+            "that of the ETF": "Centred means sum to zero. With equal lengths this alone fixes the mean cosine "
+            "at $-1/(C-1)$, whatever the arrangement.",
+            "90° exactly": "Close: 90° would hold for random vectors before centring. Centred ones sum to "
+            "zero, so on average they must point a little away from each other.",
+        },
+    )
+    _trap()
+    formula(
+        r"\sum_c (m_c - g) = 0 \;\Rightarrow\; \sum_{i\ne j} a_i a_j \cos_{ij} = -\sum_i a_i^2"
+        r"\;\Rightarrow\; \overline{\cos} = -\frac{1}{C-1} \text{ if all } a_i = \lVert m_i - g\rVert"
+        r"\text{ are equal}",
+        "Square the sum of the centred means and sort the terms. No word about the arrangement is needed. With "
+        "unequal lengths the identity fails, and the mean angle falls: then it measures lengths, not angles.",
+        title="Why the mean angle is no evidence",
+    )
+    in_your_run(
+        "Switch the centring of the class means of a recorded run, and read the smallest angle, not the mean. "
+        "Without centring you see a direction that all classes share.",
+        "geometry",
+        "Angles of class means, uncentred",
+        centring="none",
+    )
+    what_would_change_my_mind(
+        "A mean centred angle far from the ETF with equal norms: the identity says it cannot be. For the "
+        "claim of an ETF: one pair of classes that stays close however long training goes on."
+    )
+
+
+# building frames takes longer than a page should; a figure is only read, so all visitors share it
+@st.cache_resource(show_spinner=False)
+def _figure() -> go.Figure:
+    return angle_frames(remembered(collapse_course, decay=0.05), FIVE, COLOURS)
+
+
+@st.fragment
+def _trap() -> None:
+    toy("made-up class means, nothing trained")
+    left, right = st.columns(2)
+    geometry = left.segmented_control(
+        "Arrangement of 20 class means",
+        list(GEOMETRIES),
+        default=GEOMETRIES[0],
+        required=True,
+        key="arrangement",
+        bind="query-params",
+    )
+    spread = right.slider(
+        "Spread of their lengths (sd of the logarithm)",
+        0.0,
+        2.0,
+        0.0,
+        0.25,
+        key="lengths",
+        bind="query-params",
+    )
+    chosen = next((item for item in GEOMETRIES if item == geometry), GEOMETRIES[0])
+    trap = remembered(centring_trap, chosen, norm_spread=spread)
+    none, centred = trap.reading("none").summary, trap.reading("class").summary
+    show_chart(
+        centring_strips(trap),
+        key="lesson3_trap",
+        title="The same class means under three centrings",
+        alt=f"Mean angle {none.mean:.1f} degrees uncentred and {centred.mean:.1f} centred by class; the "
+        f"smallest centred one is {centred.minimum:.1f}; an ETF has {trap.optimum:.1f}.",
+        reading="Every dot is one of the 190 pairs of 20 class means, which also share one direction, as "
+        "features after a ReLU do. Rows: nothing subtracted; the mean of the class means subtracted; the "
+        "mean of all samples subtracted, which the frequent classes rule (500 down to 4 images). Diamond: "
+        "mean. Triangle: smallest angle. Dashed: simplex ETF.",
+        frame=pd.DataFrame(
+            {f"centring_{reading.centring}": reading.pairs for reading in trap.readings},
+        ),
+    )
+    words = (
+        f"The mean centred angle is {centred.mean:.1f}°, the ETF has {trap.optimum:.1f}°; the smallest angle "
+        f"is {centred.minimum:.1f}° and the standard deviation {centred.std:.1f}°. Uncentred, the mean is "
+        f"{none.mean:.1f}°, because of the shared direction."
+    )
+    if spread > 0:
+        words += (
+            f" The lengths differ (coefficient of variation {trap.reading('class').norm_spread:.2f}), so the "
+            "mean angle has lost its identity and moves with the lengths."
+        )
+    st.markdown(words)

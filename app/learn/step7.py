@@ -1,0 +1,231 @@
+"""Step 7, a quiz without names: three trained networks, and what their plots support."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app.figures.blind_quiz import BLIND_NAMES, blind_looks, open_looks
+from app.learn.frame import in_your_run, measured, question, what_happened, what_would_change_my_mind
+from app.learn.quiz_plots import show_plots
+from app.session import RUNS_KEY
+from app.widgets.run_picker import selection
+from mlcnc.analysis.blind_quiz import (
+    Hand,
+    claim_reason,
+    claim_sentence,
+    comparisons_sentence,
+    deal,
+    paper_total_map,
+    reading,
+    reading_sentence,
+    run_evidence,
+    supported_claim,
+    unsupported_claim,
+)
+from mlcnc.analysis.comparison import EMBEDDING_ORDER
+from mlcnc.analysis.runs import RunRow
+from mlcnc.errors import RunFormatError
+from mlcnc.store import Run
+
+KIND_NAMES = {"etf": "ETF", "trainable": "trainable", "glove": "GloVe"}
+QUIZ_KEY, OPENED_KEY = "quiz", "quiz_opened"
+
+
+def show() -> None:
+    """Draw the lesson."""
+    st.markdown(
+        "Most of what came before was a toy. These are trained networks. If the kind of label embedding "
+        "mattered as much as the story says, you could tell from the plots which run had which. Try."
+    )
+    selected = selection()
+    rows = {row.run_id: row for row in selected.rows}
+    runs = [(run, rows[run.run_id]) for run in selected.runs if run.run_id in rows]
+    picked = [run.run_id for run, _ in selected.picked]
+    if deal(runs, picked, 0) is None:
+        kinds = [kind for kind in EMBEDDING_ORDER if any(row.family == kind for row in rows.values())]
+        had = ", ".join(KIND_NAMES[kind] for kind in kinds) or "none"
+        st.info(
+            "The quiz needs three finished runs of one data set with stored arrays that differ in label "
+            "embedding and seed alone: one with an ETF, one with a trainable and one with a GloVe label "
+            f"embedding. Here: {had}. Train the missing ones, "
+            "for instance with `mlcnc train --method.label_embedding trainable`."
+        )
+        _paper(None)
+        in_your_run("What the runs you have differ in.", "compare", "Compare runs")
+        return
+    _quiz(runs, picked)
+
+
+@st.fragment
+def _quiz(runs: Sequence[tuple[Run, RunRow]], picked: Sequence[str]) -> None:
+    number = st.number_input(
+        "Shuffle number",
+        0,
+        999,
+        key=QUIZ_KEY,
+        bind="query-params",
+        width=260,
+        help="Each number puts the three runs in another order. It is in the address, so a link opens "
+        "the same order for everyone.",
+    )
+    hand = deal(runs, picked, int(number or 0))
+    if hand is None:
+        return
+    opened = st.session_state.get(OPENED_KEY) == _name(hand)
+    by_id = {run.run_id: run for run, _ in runs}
+    shown = [by_id[row.run_id] for row in hand.rows]
+    names = list(BLIND_NAMES)
+    if opened:
+        names = [f"{blind} ({KIND_NAMES[kind]})" for blind, kind in zip(BLIND_NAMES, hand.answers, strict=True)]
+    _guess(hand, opened)
+    _predict_claim(hand)
+    measured(f"three runs on {hand.dataset}, one a kind of label embedding, their names hidden until you ask")
+    try:
+        show_plots(hand, shown, open_looks(names, hand.answers) if opened else blind_looks())
+    except RunFormatError:
+        # the error names the run
+        st.warning("A file of one of these three runs is damaged, so the rest of its plots cannot be shown.")
+    _claims(hand, names, opened)
+    _paper(hand)
+    if opened:
+        _links(hand)
+    what_would_change_my_mind(
+        "More seeds. With ten a side the spread itself would be known, and a small gap could be judged against "
+        "it. Three a side show only a large one."
+    )
+
+
+def _name(hand: Hand) -> tuple[str, ...]:
+    return (str(hand.seed), *(row.run_id for row in hand.rows))
+
+
+def _guess(hand: Hand, opened: bool) -> None:
+    guesses = []
+    with st.container(border=True):
+        st.markdown("**Predict first.** Look at the plots below, then say which run had which label embedding.")
+        for index, column in enumerate(st.columns(len(hand.rows))):
+            guesses.append(
+                column.selectbox(
+                    BLIND_NAMES[index],
+                    list(KIND_NAMES.values()),
+                    index=None,
+                    placeholder="your guess",
+                    key=f"quiz_guess_{hand.seed}_{index}",
+                    persist_state="session",
+                )
+            )
+        if not opened:
+            st.button(
+                "Reveal the names", type="primary", on_click=_open, args=(_name(hand),), key="quiz_reveal"
+            )
+            return
+        right = sum(KIND_NAMES[kind] == guess for kind, guess in zip(hand.answers, guesses, strict=True))
+        if any(guess is not None for guess in guesses):
+            st.markdown(
+                f"**{right} of {len(guesses)} right.** Blind chance gets one right on average and all three in "
+                "one of six."
+            )
+        names = [f"{BLIND_NAMES[i]} ({KIND_NAMES[kind]})" for i, kind in enumerate(hand.answers)]
+        for index, (row, guess) in enumerate(zip(hand.rows, guesses, strict=True)):
+            answer = KIND_NAMES[row.family]
+            said = f"{BLIND_NAMES[index]} is **{answer}** ({row.run_id}). {run_evidence(hand, index, names)}"
+            if guess == answer:
+                st.success(f"Yes: {said}", icon=":material/check_circle:")
+            else:
+                start = "" if guess is None else f"You said {guess}. "
+                st.warning(start + said, icon=":material/lightbulb:")
+        st.button("Deal again", on_click=_deal_again, args=(hand.seed,), key="quiz_again")
+
+
+def _open(name: tuple[str, ...]) -> None:
+    st.session_state[OPENED_KEY] = name
+
+
+def _deal_again(seed: int) -> None:
+    st.session_state[QUIZ_KEY] = (seed + 1) % 1000
+
+
+def _predict_claim(hand: Hand) -> None:
+    good, bad = supported_claim(hand), unsupported_claim(hand)
+    if good is None or bad is None:
+        return
+    yes, no = (claim_sentence(claim, BLIND_NAMES) for claim in (good, bad))
+    question(
+        _claims_key(hand),
+        "One of these two claims the plots below support, the other they do not. Which one do they support?",
+        sorted([yes, no]),
+        yes,
+        {yes: claim_reason(good, BLIND_NAMES), no: claim_reason(bad, BLIND_NAMES)},
+    )
+
+
+def _claims_key(hand: Hand) -> str:
+    return f"7_claims_{hand.seed}"
+
+
+def _claims(hand: Hand, names: Sequence[str], opened: bool) -> None:
+    st.subheader("What do these plots support?")
+    good, bad = supported_claim(hand), unsupported_claim(hand)
+    asked = good is not None and bad is not None
+    # who knows the names has read what parts the runs
+    with what_happened(_claims_key(hand), "What they support") if asked and not opened else st.container():
+        if good is not None:
+            st.markdown(f"**Supported.** {claim_sentence(good, names)} {claim_reason(good, names)}")
+        else:
+            st.markdown("**Supported.** No order of any two of these runs is.")
+        counted = comparisons_sentence(hand)
+        if counted:
+            st.markdown(counted)
+        if bad is not None:
+            st.markdown(f"**Not supported.** {claim_sentence(bad, names)} {claim_reason(bad, names)}")
+    st.markdown(
+        "Nothing follows from *gaps between clusters of a feature map* (UMAP places clusters freely, their "
+        "distances and sizes mean little), from *one attention map*, or from *a mean angle centred by class "
+        "means* (step 3)."
+    )
+
+
+def _paper(hand: Hand | None) -> None:
+    published = paper_total_map()
+    gap = max(published.values()) - min(published.values())
+    numbers = ", ".join(f"{KIND_NAMES[kind]} {value:.2f}" for kind, value in published.items())
+    words = (
+        f"**The paper's own gaps are small.** Total mAP of MLC-NC on VOC-LT: {numbers} (its Tables 1 and "
+        f"4), {gap:.2f} points between the first and the last, means of three runs whose spread is not "
+        "given."
+    )
+    if hand is not None:
+        total = reading(hand, "map_total")
+        if total.widest_seeds > 0:
+            words += (
+                f" Here, two seeds of one and the same recipe differ by up to {total.widest_seeds:.1f} "
+                "points of total mAP: a gap like the paper's is "
+                + ("smaller than that." if gap < total.widest_seeds else "larger than that.")
+            )
+        words += f" {reading_sentence(total, BLIND_NAMES)}" if total.widest_seeds == 0 else ""
+    st.markdown(words)
+
+
+def _links(hand: Hand) -> None:
+    first, second, third = (row.run_id for row in hand.rows)
+    shown: dict[str, str | list[str]] = {RUNS_KEY: [first, second, third]}
+    in_your_run(
+        "One plot would have told at once: the angles of the label embeddings. An ETF's are all equal.",
+        "geometry",
+        "Angles of the label embeddings",
+        **shown | {"a": first, "b": second, "of": "label embedding"},
+    )
+    in_your_run(
+        "All seeds, all metrics, class by class.",
+        "compare",
+        "Compare the three runs",
+        **shown | {"a": first, "b": third},
+    )
+    in_your_run(
+        "More than one image.",
+        "images",
+        "Attention of two of them",
+        **shown | {"a": first, "b": second},
+    )

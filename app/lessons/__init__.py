@@ -1,1 +1,0 @@
-"""The seven lessons of the Learn page, one module a step, each with a function ``show``."""

@@ -1,0 +1,1 @@
+"""The page Feature map and its pieces."""

@@ -1,0 +1,115 @@
+"""Pictures of chosen image-label pairs, page by page, and the pairs nearest to one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+from app.address import handed_over
+from app.session import remembered
+from app.widgets.plain_text import plain
+from app.widgets.stored_picture import show_picture
+from mlcnc.analysis.decisions import KINDS
+from mlcnc.analysis.layouts import SampleTable
+from mlcnc.analysis.pictures import PictureIndex, picture_index
+from mlcnc.analysis.placement import Outcomes, Placement, nearest_samples
+from mlcnc.store import Run
+
+PER_PAGE = 24
+NUM_NEIGHBOURS = 8
+
+
+def show_samples(
+    run: Run, table: SampleTable, samples: Sequence[int], record: Placement, outcomes: Outcomes | None
+) -> list[int]:
+    """Draw one page of pictures, each with its class, how it lies, and a link to the Images page.
+
+    Returns:
+        The samples of the page that is shown.
+    """
+    pages = max(1, -(-len(samples) // PER_PAGE))
+    page = 1
+    if pages > 1:
+        page = st.pagination(pages, key="map_page", bind="query-params")
+    shown = list(samples[(page - 1) * PER_PAGE : page * PER_PAGE])
+    index = remembered(picture_index, run)
+    with st.grid(min_column_width=120, gap="small", key="map_gallery"):
+        for sample in shown:
+            with st.container():
+                said = outcomes.words[sample] if outcomes else ""
+                _tile(run, index, table, sample, _words(table, sample, record, outcomes), said)
+    return shown
+
+
+def show_neighbours(
+    run: Run, table: SampleTable, record: Placement, samples: Sequence[int], *, of_images: bool = False
+) -> None:
+    """Ask for one of the samples and draw the pairs of its split that are nearest to it in feature space.
+
+    Args:
+        of_images: whether all pairs of an image have one feature; then they are no neighbours of each other.
+    """
+    options = [str(sample) for sample in samples]
+
+    def named(option: str) -> str:
+        sample = int(option)
+        return f"sample {sample}: {plain(table.name(sample))} in image {table.image_index[sample]}"
+
+    picked = st.selectbox("Neighbours of", options, format_func=named, key="sample", bind="query-params")
+    sample = int(picked if picked in options else options[0])
+    others = record.samples
+    if of_images:
+        others = others[table.image_index[others] != table.image_index[sample]]
+    found = remembered(
+        nearest_samples,
+        run,
+        record.epoch,
+        record.space,
+        sample,
+        among=tuple(others.tolist()),
+        number=NUM_NEIGHBOURS,
+    )
+    same = sum(table.class_index[item.sample] == table.class_index[sample] for item in found)
+    st.markdown(
+        f"{same} of the {len(found)} nearest sampled {record.split} pairs are {plain(table.name(sample))} too: "
+        f"nearest by cosine in {record.space} after epoch {record.epoch + 1}, not in the picture."
+    )
+    index = remembered(picture_index, run)
+    with st.grid(min_column_width=120, gap="small", key="map_neighbours"):
+        for item in found:
+            with st.container():
+                _tile(run, index, table, item.sample, f"cosine {item.cosine:.3f}")
+
+
+def _tile(
+    run: Run, index: PictureIndex, table: SampleTable, sample: int, words: str, outcome: str = ""
+) -> None:
+    split, image, name = table.split[sample], int(table.image_index[sample]), table.name(sample)
+    if not show_picture(run, index, split, image, alt=f"{split} image {image} with {name}: {words}"):
+        st.caption("(no picture stored)")
+    st.caption(f"**{plain(name)}** {plain(words)}")
+    if split == "test":
+        _link_to_image(run, image, name, outcome)
+
+
+def _link_to_image(run: Run, image: int, name: str, outcome: str) -> None:
+    kind = {"kind": outcome} if outcome in KINDS else {}
+    try:
+        st.page_link(
+            "images/page.py",
+            label=f"image {image}",
+            icon=":material/visibility:",
+            query_params=handed_over(**{"image": str(image), "class": name, "a": run.run_id}, **kind),
+        )
+    except StreamlitAPIException:  # a page opened by itself has no others
+        st.caption(f"image {image}")
+
+
+def _words(table: SampleTable, sample: int, record: Placement, outcomes: Outcomes | None) -> str:
+    place = int((record.samples == sample).argmax())
+    nearest = int(record.nearest[place])
+    lies = "in place" if not record.misplaced[place] else f"nearer to {table.class_names[nearest]}"
+    outcome = outcomes.words[sample] if outcomes else "no score"
+    return lies if outcome == "no score" else f"{lies}, {outcome}"

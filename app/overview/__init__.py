@@ -1,0 +1,1 @@
+"""The page Overview and its pieces."""

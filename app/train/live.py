@@ -1,0 +1,267 @@
+"""The job that is followed: how far it is, its curves, what it uses and its log, drawn anew while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+
+import streamlit as st
+
+from app.figures.live_curves import HEIGHT, LIVE_PANELS, live_spec, live_table, live_title
+from app.session import jobs, opened_run
+from app.timing import timed
+from app.train.actions import (
+    follow,
+    followed,
+    queueing_button,
+    resume,
+    show_way_to,
+    stop,
+)
+from app.train.clicks import clicked, draw_anew
+from app.train.jobs import TRAINING, group_of, job_name, last_training, may_resume, state_badge, waiting_words
+from app.train.use import show_progress, show_use
+from app.widgets.plain_text import plain
+from mlcnc.analysis.live import LiveCurves, Progress, collapse_sentence, live_curves, log_tail, progress
+from mlcnc.errors import MlcncError
+from mlcnc.launch import Job, JobRequest
+from mlcnc.store import Run
+
+TICK_SECONDS = 2.0
+IDLE_TICK_SECONDS = 10.0
+"""While nothing runs: a job may be started in a terminal or in another tab."""
+
+LOG_LINES = 12
+_SEEN = "jobs_seen"
+
+
+def show_live(every: Sequence[Job], refused: bool) -> None:
+    """Draw the followed job, again and again: quickly while anything is under way, slowly else.
+
+    Args:
+        every: all jobs as they stand now.
+        refused: launching is off, so that nothing can be stopped from here.
+    """
+    changing = any(job.is_active for job in every)
+    st.session_state[_SEEN] = _signature(every)
+    st.fragment(_live, run_every=TICK_SECONDS if changing else IDLE_TICK_SECONDS)(refused)
+
+
+def _live(refused: bool) -> None:
+    with timed("live"):
+        every = jobs().all()
+        if _signature(every) != st.session_state.get(_SEEN):
+            # lists, form, badge and timer stand outside
+            draw_anew()
+        job = followed(every)
+        if job is None:
+            st.markdown(
+                "Nothing was started from here yet. The one-minute demonstration needs no GPU, no data set "
+                "and no network."
+            )
+            return
+        # of another kind of job, what its run's training wrote says nothing
+        run = opened_run(job.run_id) if job.request.kind in TRAINING else None
+        curves = None if run is None else kept_curves(run)
+        how_far = None if run is None or curves is None else progress(curves, run.status)
+        st.markdown(answer(job, every, curves, how_far))
+        _show_head(job, every, refused, curves is not None and curves.num_logged > 0)
+        # one box whatever it holds, so that the charts below keep their place and are not built anew
+        with st.container():
+            if job.state == "failed" and job.headline:
+                st.error(plain(job.headline), icon=":material/error:")
+            elif job.state in ("lost", "stopped") and job.headline:
+                st.warning(plain(job.headline))
+            if how_far is not None and job.state != "queued":
+                show_progress(job, how_far)
+            elif _is_beginning(job):
+                st.progress(0.0, text=f"it begins{_last_words(job)}")
+            show_use(job, run, curves, how_far)
+        # another such box: the log below keeps its place, and so stays open, when the first curves come
+        with st.container():
+            if curves is not None and curves.num_logged:
+                _show_curves(curves, None if how_far is None else how_far.num_epochs)
+            elif _is_beginning(job):
+                _keep_room(curves)
+            elif job.is_active and job.request.kind in TRAINING:
+                st.caption("Curves begin with the first logged epoch.")
+        _show_log(job)
+
+
+def answer(job: Job, every: Sequence[Job], curves: LiveCurves | None, how_far: Progress | None) -> str:
+    """Return the page's answer in one sentence or two."""
+    name = plain(job_name(job))
+    fell = plain(collapse_sentence(curves)) if curves is not None else ""
+    if job.state == "queued":
+        # one of another machine has no place here, and says so
+        if not job.place:
+            return f"{name} is {plain(job.headline)}."
+        reason = f": {plain(job.headline)}" if job.headline else ""
+        return f"{name} waits at place {job.place} of the queue{reason}."
+    if job.is_active:
+        where = ""
+        if how_far is not None and how_far.num_epochs:
+            where = f", {how_far.num_logged} of {how_far.num_epochs} epochs logged"
+        verb = {"starting": "is starting", "stopping": "is stopping"}.get(job.state, "is running")
+        return f"Yes: {name} {verb}{where}{waiting_words(every)}. {fell}".strip()
+    others = sum(other.is_active for other in every)
+    now = f"{others} {'job is' if others == 1 else 'jobs are'} active" if others else "Nothing runs now"
+    epochs = f" with {curves.num_logged} logged epochs" if curves is not None and curves.num_logged else ""
+    ended = {"finished": "finished", "stopped": "was stopped", "failed": "failed", "lost": "was lost"}
+    return f"{now}. {name} {ended.get(job.state, job.state)}{epochs}. {fell}".strip()
+
+
+def kept_curves(run: Run) -> LiveCurves:
+    """Return the curves of a run, read again only when its metrics changed."""
+    watched = ("run.json", "metrics.jsonl")
+    parts = tuple(part for part in run.identity() if len(part) == 1 or part[0] in watched)
+    return _kept_curves(str(run.folder), parts)
+
+
+@lru_cache(maxsize=16)
+def _kept_curves(folder: str, identity: tuple[tuple[str | int, ...], ...]) -> LiveCurves:
+    return live_curves(Run(Path(folder)))
+
+
+def _signature(every: Sequence[Job]) -> tuple[object, ...]:
+    """Return what the parts of the page that have no timer show."""
+    shown = [
+        (job.job_id, job.state, job.place, job.is_unattended, job.headline if job.place else "")
+        for job in every
+    ]
+    return (*shown, clicked().number)
+
+
+def _show_head(job: Job, every: Sequence[Job], refused: bool, has_epochs: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader(f"{plain(job_name(job))} {state_badge(job.state)}", anchor=False, width="content")
+        if job.is_active and job.state != "queued":
+            st.button(
+                "Stop",
+                icon=":material/stop_circle:",
+                key="stop_followed",
+                disabled=refused or job.state == "stopping",
+                on_click=partial(stop, job.job_id),
+                help="Saves what it has, then ends; it can be resumed.",
+            )
+        elif job.run_id and job.request.kind in TRAINING:
+            _show_ways_on(job, every, refused, has_epochs)
+        elif job.run_id and not job.is_active:
+            if job.request.kind == "layout" and job.state == "finished":
+                show_way_to("map", [job.run_id], "Open in Feature map", ":material/grain:")
+            run = opened_run(job.run_id)
+            _show_ways_on(job, every, refused, run is not None and run.status.epoch is not None)
+        training = last_training(job, every)
+        if training is not None and job.request.kind not in TRAINING:
+            st.button(
+                "Show its training",
+                icon=":material/show_chart:",
+                key="show_training",
+                on_click=partial(_follow_now, training.job_id),
+                help="Back to the curves of this run.",
+            )
+
+
+def _follow_now(job_id: str) -> None:
+    follow(job_id)
+    # lists mark the job that is shown
+    draw_anew()
+
+
+def _show_ways_on(job: Job, every: Sequence[Job], refused: bool, has_epochs: bool) -> None:
+    run_id = str(job.run_id)
+    if (run := opened_run(run_id)) is None:
+        return
+    if may_resume(job, every):
+        st.button(
+            "Resume",
+            icon=":material/resume:",
+            key="resume_followed",
+            disabled=refused,
+            on_click=partial(resume, job),
+            help="Goes on with the epoch after the last one that was saved.",
+        )
+    group = group_of(job, every)
+    ids = [str(other.run_id) for other in group if opened_run(other.run_id) is not None]
+    if len(ids) > 1:
+        still = " so far" if any(other.is_active for other in group) else ""
+        show_way_to("compare", ids, f"Compare the {len(ids)} runs{still}", ":material/bar_chart:")
+    if not has_epochs:
+        return
+    show_way_to("geometry", [run_id], "Open in Geometry", ":material/hub:")
+    if run.spaces:
+        queueing_button(
+            "Place its samples (UMAP)",
+            "layout_followed",
+            lambda: [JobRequest(kind="layout", run_id=run_id)],
+            lambda queued: f"Queued a layout of {queued[0].run_id}.",
+            icon=":material/grain:",
+            disabled=refused or job.is_active,
+            help="Computes a layout for the feature map, as a job of its own; about half a minute.",
+        )
+    queueing_button(
+        "Evaluate",
+        "evaluate_followed",
+        lambda: [JobRequest(kind="evaluate", run_id=run_id)],
+        lambda queued: f"Queued an evaluation of {queued[0].run_id}; its log will hold the numbers.",
+        icon=":material/straighten:",
+        disabled=refused or any(other.run_id == run_id and other.is_active for other in every),
+        help="Measures the last checkpoint again, as a job of its own; the run is not changed.",
+    )
+
+
+def _is_beginning(job: Job) -> bool:
+    return job.is_active and job.state != "queued" and job.request.kind in TRAINING
+
+
+def _keep_room(curves: LiveCurves | None) -> None:
+    """Draw the frames of the curves, so that nothing below is pushed down when they come."""
+    columns = st.columns(2)
+    for place, panel in enumerate(LIVE_PANELS):
+        with columns[place % 2]:
+            st.markdown(f"**{plain(live_title(panel, curves))}**")
+            with st.container(height=HEIGHT, border=True):
+                st.caption("Begins with the first logged epoch.")
+
+
+def _show_curves(curves: LiveCurves, num_epochs: int | None) -> None:
+    columns = st.columns(2)
+    drawn = [panel for panel in LIVE_PANELS if curves.panels[panel].lines]
+    for place, panel in enumerate(drawn):
+        with columns[place % 2]:
+            title = live_title(panel, curves)
+            st.markdown(f"**{plain(title)}**")
+            st.vega_lite_chart(
+                live_table(curves, panel),
+                live_spec(curves, panel, num_epochs),
+                key=f"live_{panel}_{curves.run_id}",
+                height=HEIGHT,
+                alt=f"{title} over the logged epochs",
+            )
+    if curves.space is None:
+        st.caption("This run measures no features, so that there is neither NC1 nor an angle between classes.")
+
+
+def _last_words(job: Job) -> str:
+    """Return the last line that a job printed after a colon, e.g. how far the maps of photographs are."""
+    try:
+        lines = jobs().log(job.job_id, max_bytes=2000).splitlines()
+    except MlcncError:
+        return ""
+    return f": {plain(lines[-1])}" if lines else ""
+
+
+def _show_log(job: Job) -> None:
+    try:
+        text = log_tail(jobs().log(job.job_id, max_bytes=6000), LOG_LINES)
+    except MlcncError as error:
+        st.caption(plain(str(error)))
+        return
+    if not text:
+        return
+    with st.expander(
+        "Log", expanded=job.state == "failed" or job.request.kind not in TRAINING, key=f"log_{job.job_id}"
+    ):
+        st.code(text, language=None, wrap_lines=True)
+        st.caption(f"The last lines; all of it: mlcnc jobs logs {plain(job.job_id)}")

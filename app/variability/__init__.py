@@ -1,0 +1,1 @@
+"""The page Variability and its pieces."""
