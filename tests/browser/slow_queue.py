@@ -6,17 +6,18 @@ import time
 from mlcnc.launch import Jobs, LaunchError
 from tests.conftest import ROOT
 
-if Jobs.submit.__name__ == "submit":
-    submit_at_once = Jobs.submit
+if __name__ == "__main__":  # pytest imports it in search of examples, and its own queue is to stay quick
+    if Jobs.submit.__name__ == "submit":
+        submit_at_once = Jobs.submit
 
-    def submit_slowly(jobs, request, token=None):
-        if (jobs.runs_root / "refuse").exists():
+        def submit_slowly(jobs, request, token=None):
+            if (jobs.runs_root / "refuse").exists():
+                time.sleep(2)
+                raise LaunchError("refused after two seconds")
+            job = submit_at_once(jobs, request, token)
             time.sleep(2)
-            raise LaunchError("refused after two seconds")
-        job = submit_at_once(jobs, request, token)
-        time.sleep(2)
-        return job
+            return job
 
-    Jobs.submit = submit_slowly
+        Jobs.submit = submit_slowly
 
-runpy.run_path(str(ROOT / "app" / "train" / "page.py"))
+    runpy.run_path(str(ROOT / "app" / "train" / "page.py"))

@@ -134,9 +134,18 @@ def is_alive(process):
 
 def kill_workers(jobs):
     """Kill every worker of a runs folder, as a person with ``kill -9`` does, and wait until it is gone."""
-    for process in workers(jobs.runs_root):
+    killed = workers(jobs.runs_root)
+    for process in killed:
         process.kill()
-    wait_until(lambda: not workers(jobs.runs_root))
+    # it loses its command line before its files, and so its lock: only a zombie has let go of both
+    wait_until(lambda: not any(map(holds_files, killed)))
+
+
+def holds_files(process):
+    try:
+        return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def begun(jobs, behaviour, **more):
