@@ -14,7 +14,6 @@ TRAINING = ("train", "resume")
 
 STATE_COLOURS = {
     "queued": "gray",
-    "starting": "blue",
     "running": "blue",
     "stopping": "orange",
     "finished": "green",

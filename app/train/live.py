@@ -103,7 +103,7 @@ def answer(job: Job, every: Sequence[Job], curves: LiveCurves | None, how_far: P
         where = ""
         if how_far is not None and how_far.num_epochs:
             where = f", {how_far.num_logged} of {how_far.num_epochs} epochs logged"
-        verb = {"starting": "is starting", "stopping": "is stopping"}.get(job.state, "is running")
+        verb = "is stopping" if job.state == "stopping" else "is running"
         return f"Yes: {name} {verb}{where}{waiting_words(every)}. {fell}".strip()
     others = sum(other.is_active for other in every)
     now = f"{others} {'job is' if others == 1 else 'jobs are'} active" if others else "Nothing runs now"
