@@ -1,4 +1,4 @@
-"""One process that writes into a folder at a time: a lock that the system drops when its process dies."""
+"""Locks that the system drops with the last process that holds their descriptor: no crash leaves one behind."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Self
 from weakref import WeakSet
 
 from mlcnc.errors import DataError
+from mlcnc.files.regular import open_regular
 
 try:
     import fcntl
@@ -114,3 +115,51 @@ def alone_in(folder: Path, waiting: Callable[[], object] | None = None) -> Itera
         time.sleep(0.5)
     with lock:
         yield
+
+
+def try_lock(path: Path) -> int | None:
+    """Return the descriptor of the locked file, made if missing; None where another process holds it.
+
+    A process that is given the descriptor holds the lock too.
+
+    Raises:
+        OSError: the file cannot be opened, is no regular one, or its disk knows no locks.
+    """
+    while True:
+        descriptor, _ = open_regular(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_lock_of(descriptor, path):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except OSError:
+            os.close(descriptor)
+            raise
+        # a cleaner of temporary files removed it between opening and locking
+        os.close(descriptor)
+
+
+def is_lock_of(descriptor: int, path: Path) -> bool:
+    """Return whether the file of this name is still the one that was opened, not a later one in its place."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds the lock; who tries to lock it at that moment has to try again."""
+    try:
+        descriptor, _ = open_regular(path)
+    except OSError as error:
+        # one that may not be opened is of another user, whose lock it is
+        return isinstance(error, PermissionError)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

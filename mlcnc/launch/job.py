@@ -1,33 +1,25 @@
-"""A job as it stands in the table of jobs, and how it ended."""
+"""A job as it stands in the table of jobs."""
 
 from __future__ import annotations
 
-import signal
 from contextlib import suppress
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from mlcnc.errors import StoreError
-from mlcnc.launch.devices import LANE
-from mlcnc.launch.log_file import error_line, last_line, noted_exit
-from mlcnc.launch.processes import ProcessName, machine_id
+from mlcnc.devices import LANE
+from mlcnc.files.processes import ProcessName, machine_id
 from mlcnc.launch.request import WRITES_RUN, JobRequest
-from mlcnc.store import RunStore
-from mlcnc.store.liveness import now
+from mlcnc.slurm_request import SLURM
 from mlcnc.store.schema import RUN_ID
 
 JobState = Literal["queued", "running", "stopping", "finished", "stopped", "failed", "lost"]
-ACTIVE_STATES: frozenset[JobState] = frozenset({"queued", "running", "stopping"})
 
-INTERRUPTED = 130
-"""Exit status of ``mlcnc`` after a polite stop, which it has recorded in the run."""
-
-_UNSEEN = "its process ended and nobody saw how; what was logged is kept"
-_KILLED = "killed by signal 9 (SIGKILL), often because memory ran out; what was logged is kept"
+UNSEEN = "its process ended and nobody saw how"
+KILLED = "killed by signal 9 (SIGKILL), often because memory ran out"
 
 
 class StopReason(StrEnum):
@@ -60,6 +52,20 @@ class Telemetry(BaseModel):
     gpu_total_bytes: int | None = Field(None, ge=0, lt=10**18)
 
 
+_request = lru_cache(maxsize=2000)(JobRequest.model_validate_json)
+
+
+def _parsed(request: str | JobRequest) -> JobRequest:
+    return _request(request) if isinstance(request, str) else request
+
+
+def _plausible(text: str | Telemetry | None) -> Telemetry | None:
+    # of a sample that no chart could draw nothing is kept; the job is none the worse
+    with suppress(ValidationError):
+        return Telemetry.model_validate_json(text) if isinstance(text, str) else text
+    return None
+
+
 class Job(BaseModel):
     """One job; its fields are the columns of the table.
 
@@ -85,7 +91,7 @@ class Job(BaseModel):
     host: str
     machine: str
     created_at: str
-    request: JobRequest
+    request: Annotated[JobRequest, BeforeValidator(_parsed)]
     run_id: str | None = Field(None, pattern=rf"^{RUN_ID.pattern}$")
     lane: str = Field(pattern=rf"^({LANE.pattern})$")
     place: int | None = None
@@ -101,22 +107,9 @@ class Job(BaseModel):
     finished_at: str | None = None
     exit_code: int | None = None
     said: str = ""
-    use: Telemetry | None = None
+    use: Annotated[Telemetry | None, BeforeValidator(_plausible)] = None
     folder: Path
     is_unattended: bool = False
-
-    @field_validator("request", mode="before")
-    @classmethod
-    def _parsed(cls, value: Any) -> Any:
-        return _request(value) if isinstance(value, str) else value
-
-    @field_validator("use", mode="before")
-    @classmethod
-    def _plausible(cls, value: Any) -> Any:
-        # of a sample that no chart could draw nothing is kept; the job is none the worse
-        with suppress(ValidationError):
-            return Telemetry.model_validate_json(value) if isinstance(value, str) else value
-        return None
 
     @property
     def job_id(self) -> str:
@@ -124,9 +117,14 @@ class Job(BaseModel):
         return f"{self.number:04d}-{self.request.kind}"
 
     @property
+    def stem(self) -> Path:
+        """The path of its files without their endings, by which its processes are known too."""
+        return self.folder / self.job_id
+
+    @property
     def log(self) -> Path:
         """The file with what it printed."""
-        return self.folder / f"{self.job_id}.log"
+        return self.stem.with_suffix(".log")
 
     @property
     def process(self) -> ProcessName | None:
@@ -138,7 +136,7 @@ class Job(BaseModel):
     @property
     def is_active(self) -> bool:
         """Whether it waits or runs, so that it may still change by itself."""
-        return self.state in ACTIVE_STATES
+        return self.state in ("queued", "running", "stopping")
 
     @property
     def is_ours(self) -> bool:
@@ -148,86 +146,25 @@ class Job(BaseModel):
     @property
     def headline(self) -> str:
         """One sentence for people: the result, the error, why it was stopped, why it waits."""
-        if not self.is_ours and self.state == "queued":
+        if not self.is_ours and self.state == "queued" and self.lane != SLURM:
             return f"queued on {self.host or 'another machine'} and started there alone"
+        said = self.said
         if self.stop is not None and self.state in ("stopping", "stopped"):
-            limit = {
+            said = {
                 StopReason.BEFORE_START: "stopped before it began",
-                StopReason.ASKED: "stopped on request; what was logged is kept",
-                StopReason.MINUTES: f"stopped after its limit of {self.request.max_minutes or 0:g} minutes; "
-                "what was logged is kept",
-                StopReason.MEGABYTES: f"stopped over its limit of {self.request.max_megabytes or 0:g} MB; "
-                "what was logged is kept",
-            }
-            return limit[self.stop]
-        return self.said or (self.note if self.is_active else "")
+                StopReason.ASKED: "stopped on request",
+                StopReason.MINUTES: f"stopped after its limit of {self.request.max_minutes or 0:g} minutes",
+                StopReason.MEGABYTES: f"stopped over its limit of {self.request.max_megabytes or 0:g} MB",
+            }[self.stop]
+        elif said not in (UNSEEN, KILLED):
+            return said or (self.note if self.is_active else "")
+        return said if self.stop is StopReason.BEFORE_START else said + self.what_is_kept()
 
-
-def true_state(job: Job, runs_root: Path) -> Job:
-    """Return a job as it truly stands now: what nobody runs any more is not called running."""
-    if job.state != "running":
-        return job
-    if not job.is_ours:
-        where = job.host or "another machine"
-        return job.model_copy(
-            update={"state": "lost", "said": f"began on {where}, where alone its end is known"}
-        )
-    if job.process is not None and job.process.is_alive:
-        return job.model_copy(update={"state": "stopping"}) if job.stop is not None else job
-    return ended(job, runs_root, None)
-
-
-def ended(job: Job, runs_root: Path, code: int | None) -> Job:
-    """Return a job as it stands after the end of its process.
-
-    Args:
-        job: as in the table.
-        runs_root: the runs folder.
-        code: its exit status, None where nobody waited for it.
-    """
-    if code is None:
-        code = None if job.process is None else job.process.exit_code
-    # of an end that nobody saw the time is not known
-    end = None if code is None else now()
-    if code is None:
-        code = noted_exit(job.folder / f"{job.job_id}.exit", job.pid)
-    state, said = _by_its_run(job, runs_root) if code is None else _by_its_code(job, code)
-    return job.model_copy(update={"state": state, "said": said, "exit_code": code, "finished_at": end})
-
-
-def _by_its_code(job: Job, code: int) -> tuple[JobState, str]:
-    if code == 0:
-        return "finished", last_line(job.log) or "finished"
-    said = error_line(job.log)
-    if job.stop is not None:
-        return "stopped", said
-    if code == INTERRUPTED:
-        return "stopped", said or "stopped from outside"
-    if code == -signal.SIGKILL:
-        return "lost", _KILLED
-    if code < 0:
-        known = {number.value: number.name for number in signal.Signals}
-        return "failed", f"ended by signal {-code} ({known.get(-code, 'unknown')})" + (
-            f": {said}" if said else ""
-        )
-    return "failed", said or f"ended with exit status {code} and said nothing; see its log"
-
-
-def _by_its_run(job: Job, runs_root: Path) -> tuple[JobState, str]:
-    said = error_line(job.log)
-    if job.request.kind in WRITES_RUN and job.run_id is not None:
-        with suppress(StoreError, OSError, ValueError):
-            status = RunStore(runs_root).open(job.run_id).status
-            # a run that another process wrote last says nothing about this one
-            if status.pid == job.pid and status.state in ("finished", "failed", "stopped"):
-                error = f"{status.error.type}: {status.error.message}" if status.error else "failed"
-                words = {"finished": last_line(job.log) or "finished", "failed": said or error}
-                return status.state, words.get(status.state, said or "stopped from outside")
-    if job.stop is not None:
-        return "stopped", said
-    return ("failed", said) if said and job.request.kind not in WRITES_RUN else ("lost", _UNSEEN)
-
-
-@lru_cache(maxsize=2000)
-def _request(text: str) -> JobRequest:
-    return JobRequest.model_validate_json(text)
+    def what_is_kept(self) -> str:
+        """Return the end of a sentence on a job that was broken off; empty where it writes no run."""
+        if self.request.kind not in WRITES_RUN or self.run_id is None:
+            return ""
+        with suppress(OSError):
+            if (self.folder.parent / self.run_id / "metrics.jsonl").stat().st_size:
+                return "; what was logged is kept"
+        return "; nothing was logged yet"

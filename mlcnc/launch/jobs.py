@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from mlcnc.config import ExperimentConfig, default_stem
+from mlcnc.config import ExperimentConfig, default_stem, parse
+from mlcnc.devices import NETWORK, chosen_device, device_lock, lanes_of, num_gpus_of
 from mlcnc.errors import JobNotFoundError, LaunchError
-from mlcnc.files.processes import host_name
-from mlcnc.launch.devices import NETWORK, chosen_device, lanes_of_auto
-from mlcnc.launch.job import Job, StopReason, true_state
-from mlcnc.launch.locks import device_lock, is_locked, try_lock
-from mlcnc.launch.log_file import open_to_append, read_tail
-from mlcnc.launch.obstacles import check_run, obstacles, resumed_request, with_device_of_run
-from mlcnc.launch.processes import JOB_VARIABLE, boot_seconds, kill_left_behind, machine_id
+from mlcnc.files.growing import read_tail
+from mlcnc.files.locking import is_locked, try_lock
+from mlcnc.files.processes import boot_seconds, host_name, machine_id
+from mlcnc.launch.ending import true_state
+from mlcnc.launch.job import Job, StopReason
+from mlcnc.launch.processes import JOB_VARIABLE, signal_job, start_detached
 from mlcnc.launch.queue import Queue, rank, update
 from mlcnc.launch.request import DOWNLOADS, NEEDS_RUN, WRITES_RUN, JobRequest
-from mlcnc.launch.worker import GRACE_SECONDS, worker_lock
+from mlcnc.launch.resuming import check_run, resumed_request, with_device_of_run
+from mlcnc.launch.worker import GRACE_SECONDS
+from mlcnc.obstacles import obstacles
+from mlcnc.slurm_request import SLURM
 from mlcnc.store import RunStore, new_run_id, require_free_space
 from mlcnc.store.liveness import now
-from mlcnc.store.schema import RUN_ID
 
 
 class Jobs:
     """The jobs of one runs folder.
+
+    Whatever takes the id of a job raises JobNotFoundError where there is no such job, and LaunchError where its
+    record or the table cannot be read or written.
 
     Args:
         runs_root: the runs folder; one without jobs, or that does not exist, has none.
@@ -42,26 +46,44 @@ class Jobs:
 
     def all(self) -> list[Job]:
         """Return all readable jobs as they truly stand now, newest first; see :meth:`problems` for others."""
-        return self._read()[0]
+        return self.read()[0]
 
     def problems(self) -> list[str]:
         """Return one sentence for each job that cannot be read, or one where the whole table cannot."""
-        return list(self._read()[1].values())
+        return list(self.read()[1].values())
+
+    def read(self) -> tuple[list[Job], dict[Any, str]]:
+        """Return :meth:`all`, and :meth:`problems` by the job's number, by ``table`` that of all of them."""
+        try:
+            jobs, damaged = self._queue.read()
+            if any(
+                job.process is not None and not job.process.is_alive for job in jobs if job.state == "running"
+            ):
+                jobs, damaged = (
+                    self._queue.read()
+                )  # who waits for a process writes how it ended before it is gone
+        except LaunchError as error:
+            return [], {"table": str(error)}
+        waiting = sorted((job for job in jobs if job.state == "queued" and job.is_ours), key=rank)
+        places = {job.number: place for place, job in enumerate(waiting, start=1)}
+        idle = {lane for lane in {job.lane for job in waiting} if not self._has_worker(lane)}
+        found = []
+        for job in (true_state(job, self.runs_root) for job in reversed(jobs)):
+            changes = {
+                "place": places.get(job.number),
+                "is_unattended": job.number in places and job.lane in idle,
+            }
+            found.append(job.model_copy(update=changes if job.is_active else {**changes, "pid": None}))
+        return found, dict(damaged)
 
     def get(self, job_id: str) -> Job:
-        """Return one job.
-
-        Raises:
-            JobNotFoundError: there is no such job.
-            LaunchError: its record is damaged.
-        """
+        """Return one job."""
         number = self._queue.number_of(job_id)
-        jobs, problems = self._read()
+        jobs, problems = self.read()
         if found := problems.get(number, problems.get("table")):
             raise LaunchError(found)
-        for job in jobs:
-            if job.job_id == job_id:
-                return job
+        if same := [job for job in jobs if job.job_id == job_id]:
+            return same[0]
         known = ", ".join(job.job_id for job in jobs[9::-1]) or "none"
         raise JobNotFoundError(f"there is no job {job_id!r} in {self.runs_root}; the newest are: {known}")
 
@@ -79,7 +101,13 @@ class Jobs:
             StoreError: the run to work on does not exist or cannot be read, or the disk is nearly full.
             LaunchError: anything else that keeps the job from being queued.
         """
-        return self._with_token(token) or self._submit(request, "", token)
+        if found := self._with_token(token):
+            return found
+        note = ""
+        if request.kind in NEEDS_RUN:
+            run = RunStore(self.runs_root).open(str(request.run_id))
+            request, note = with_device_of_run(request, run)
+        return self._submit(request, note, token)
 
     def resume(
         self,
@@ -106,15 +134,13 @@ class Jobs:
         """
         if found := self._with_token(token):
             return found
-        if not RUN_ID.fullmatch(run_id):
-            RunStore(self.runs_root).open(run_id)
         given = {"device": device, "max_minutes": max_minutes, "max_megabytes": max_megabytes}
-        request, note, any_device = resumed_request(run_id, self.runs_root, self.all(), given)
-        return self._submit(request, note, token, any_device=any_device)
+        run = RunStore(self.runs_root).open(run_id)
+        return self._submit(*resumed_request(run, self.all(), given), token)
 
     def next_run_id(self, config: ExperimentConfig) -> str:
         """Return the name that a training with this config would get now; those of waiting jobs are taken."""
-        return self._free_name(config, self._claimed(self.all()))
+        return new_run_id(self.runs_root, default_stem(config), self._claimed(self.all()))
 
     def stop(self, job_id: str) -> None:
         """Ask a job to end: at once where it waits, else politely, and after 6 s by force.
@@ -123,10 +149,17 @@ class Jobs:
         job is killed from here too.
 
         Raises:
-            JobNotFoundError: there is no such job.
-            LaunchError: it has ended already, or cannot be told.
+            LaunchError: it has ended already.
         """
-        job = self.get(job_id)
+        try:
+            job = self.get(job_id)
+        except LaunchError as error:
+            # its record cannot be read, but its processes carry its name
+            if isinstance(error, JobNotFoundError) or not signal_job(
+                self._queue.folder / job_id, signal.SIGTERM
+            ):
+                raise
+            raise LaunchError(f"job {job_id} was asked to end, but {error}") from None
         if not job.is_active:
             raise LaunchError(f"job {job_id} has ended already: it is {job.state}")
         try:
@@ -147,8 +180,7 @@ class Jobs:
             raise JobNotFoundError(f"job {job.job_id} was removed")
         now_there = found[0]
         if now_there.state == "queued":
-            stopped = {"state": "stopped", "stop": StopReason.BEFORE_START, "finished_at": now()}
-            update(table, job.number, **stopped)
+            update(table, job.number, state="stopped", stop=StopReason.BEFORE_START, finished_at=now())
         elif now_there.process is None or not now_there.process.is_alive:
             return  # it just ended
         elif now_there.stop is None:
@@ -158,44 +190,29 @@ class Jobs:
             now_there.process.signal_group(signal.SIGKILL)
 
     def remove(self, job_id: str) -> None:
-        """Remove a job that waits or has ended from the list, with its log; its run stays.
-
-        Raises:
-            JobNotFoundError: there is no such job.
-            LaunchError: it is running, or the table cannot be written.
-        """
+        """Remove a job that waits or has ended from the list, with its log; its run stays."""
         number = self._queue.number_of(job_id)
-        if number in self._read()[1]:
-            # damaged: to remove it is the cure, once nothing of it runs
-            for log in self._queue.folder.glob(f"{number:04d}-*.log"):
-                kill_left_behind(log.with_suffix(""))
-        else:
+        if number not in self.read()[1]:  # of a damaged one it is the cure
             self.get(job_id)
         with self._queue.changing() as table:
             for job in self._queue.rows(table, "number = ?", number)[0]:
                 state = true_state(job, self.runs_root).state
                 if state in ("running", "stopping"):
                     raise LaunchError(f"job {job_id} is {state}; stop it first")
-                if job.state == "running":
-                    # its worker died with it: nobody else would end what still holds the device
-                    kill_left_behind(job.log.with_suffix(""))
             table.execute("DELETE FROM job WHERE number = ?", (number,))
-        for ending in ("log", "exit"):
+        for path in self._queue.folder.glob(f"{number:04d}-*.*"):
+            # nobody else would end what a damaged job, or one that died with its worker, left running
+            signal_job(path.with_suffix(""), signal.SIGKILL)
             with suppress(OSError):
-                (self._queue.folder / f"{job_id}.{ending}").unlink()
+                path.unlink()
 
     def move(self, job_id: str, by: int) -> None:
-        """Move a queued job by so many places, below 0 towards the front; it stops at either end.
-
-        Raises:
-            JobNotFoundError: there is no such job.
-            LaunchError: it is not queued, or the table cannot be written.
-        """
+        """Move a queued job by so many places, below 0 towards the front; it stops at either end."""
         self.get(job_id)
         with self._queue.changing() as table:
             # those that have a place: a job of another machine never starts here
-            waiting = sorted(self._queue.rows(table, "state = 'queued'")[0], key=rank)
-            waiting = [job for job in waiting if job.is_ours]
+            queued = self._queue.rows(table, "state = 'queued'")[0]
+            waiting = sorted((job for job in queued if job.is_ours), key=rank)
             ids = [job.job_id for job in waiting]
             if job_id not in ids:
                 raise LaunchError(f"job {job_id} is not in the queue any more, so that it cannot be moved")
@@ -205,11 +222,7 @@ class Jobs:
                 update(table, job.number, place=place)
 
     def log(self, job_id: str, max_bytes: int = 20_000) -> str:
-        """Return the end of what a job printed; empty where it printed nothing yet.
-
-        Raises:
-            JobNotFoundError: there is no such job.
-        """
+        """Return the end of what a job printed; empty where it printed nothing yet."""
         return read_tail(self.get(job_id).log, max_bytes)
 
     def start_workers(self) -> int:
@@ -220,91 +233,59 @@ class Jobs:
         Raises:
             LaunchError: one cannot be started.
         """
-        lanes: dict[str, None] = {}
         # as written: of a job that ended unseen someone has to say so, and to end what it left behind
-        for job in self._queue.read("state IN ('queued', 'running')")[0]:
-            if job.is_ours:
-                lanes |= dict.fromkeys(lanes_of_auto() if job.lane == "auto" else [job.lane])
-        return sum(self._start_worker(lane) for lane in lanes)
-
-    def _read(self) -> tuple[list[Job], dict[Any, str]]:
-        """Return jobs, newest first, and what is wrong: by number, with the table, or with old jobs."""
-        try:
-            jobs, damaged = self._queue.read()
-        except LaunchError as error:
-            return [], {"table": str(error)}
-        problems: dict[Any, str] = dict(damaged)
-        if old := self._queue.of_old_format():
-            problems["old"] = (
-                f"{old} waiting job{'s' * (old > 1)} of an earlier version in {self._queue.folder} will not be "
-                "started; queue them anew, their files stay as they are"
-            )
-        waiting = sorted((job for job in jobs if job.state == "queued" and job.is_ours), key=rank)
-        places = {job.number: place for place, job in enumerate(waiting, start=1)}
-        lanes = {job.lane for job in waiting}
-        idle = {lane for lane in lanes if not self._has_worker(lane)}
-        found = []
-        for job in (true_state(job, self.runs_root) for job in reversed(jobs)):
-            place = places.get(job.number)
-            changes = {"place": place, "is_unattended": place is not None and job.lane in idle}
-            found.append(job.model_copy(update=changes if job.is_active else {**changes, "pid": None}))
-        return found, problems
+        jobs = self._queue.read("state IN ('queued', 'running')")[0]
+        lanes = {lane for job in jobs if job.is_ours for lane in lanes_of(job.lane)}
+        return sum(map(self._start_worker, sorted(lanes)))
 
     def _has_worker(self, lane: str) -> bool:
-        if lane != "auto":
-            return is_locked(worker_lock(self._queue, lane))
-        locks = self._queue.folder.glob("worker-*.lock")
-        return any(is_locked(lock) for lock in locks if lock != worker_lock(self._queue, NETWORK))
+        locks = set(map(self._queue.worker_lock, lanes_of(lane)))
+        if lane == "auto":  # the worker of any GPU takes those, also of one that this process does not see
+            locks |= set(self._queue.folder.glob("worker-[GM]*.lock"))
+        return any(map(is_locked, locks))
 
     def _with_token(self, token: str | None) -> Job | None:
         jobs = [] if token is None else self._queue.read("token = ?", token)[0]
         return self.get(jobs[0].job_id) if jobs else None
 
-    def _submit(self, request: JobRequest, note: str, token: str | None, *, any_device: bool = False) -> Job:
+    def _submit(self, request: JobRequest, note: str, token: str | None) -> Job:
         device_lock(NETWORK)
         if request.max_megabytes is not None and request.kind in ("gallery", *DOWNLOADS):
-            raise LaunchError(
-                f"max_megabytes limits the folder of one run, which a job of kind {request.kind} does not "
-                "have; leave it out"
-            )
+            which = f"which a job of kind {request.kind} does not have; leave it out"
+            raise LaunchError(f"max_megabytes limits the folder of one run, {which}")
         config = request.config() if request.kind == "train" else None
         request = request.as_kept()
-        if config is not None and (found := obstacles(config, self.runs_root, request.wanted_device())):
+        wanted = request.wanted_device() if request.slurm is None else "cpu"
+        if config is not None and (found := obstacles(config, self.runs_root, wanted)):
             raise LaunchError("; ".join(found))
+        shared = config.training.devices if config is not None else 1
         if request.kind in NEEDS_RUN:
             run = RunStore(self.runs_root).open(str(request.run_id))
             check_run(request.kind, run)
-            if not any_device:
-                request, more = with_device_of_run(request, run)
-                note = "; ".join(part for part in (note, more) if part)
-        lane = NETWORK
-        if request.kind not in DOWNLOADS:
-            wanted = request.wanted_device()
-            lane = "auto" if wanted == "auto" else chosen_device(wanted).lane
+            shared = parse(run.info.config).training.devices if request.kind == "resume" else 1
+        lane, gpus = NETWORK if request.slurm is None else SLURM, 1
+        if lane == NETWORK and request.kind not in DOWNLOADS:
+            # where auto means one device it is queued for that: a worker may see others than we do
+            gpus = num_gpus_of(wanted, shared)
+            several = gpus > 1 or (wanted == "auto" and len(lanes_of("auto")) > 1)
+            lane = "auto" if several else chosen_device(wanted).lane
         require_free_space(self.runs_root)
         self._queue.make()
-        with self._queue.changing() as table:
+        with ExitStack() as undo, self._queue.changing() as table:
             jobs = [true_state(job, self.runs_root) for job in self._queue.rows(table)[0]]
             known = table.execute("SELECT 1 FROM job WHERE token = ?", (token,)).fetchone()
             if known is None:
                 run_id = self._run_id_of(request, config, jobs)
-                request = request.model_copy(update={"run_id": run_id})
-                columns = {
-                    "token": token,
-                    "host": host_name(),
-                    "machine": machine_id(),
-                    "created_at": now(),
-                    "request": request.model_dump_json(),
-                    "run_id": run_id,
-                    "lane": lane,
-                    "note": note,
-                }
-                marks = ", ".join("?" * len(columns))
-                table.execute(f"INSERT INTO job ({', '.join(columns)}) VALUES ({marks})", (*columns.values(),))
+                request = request.model_copy(update={"run_id": run_id, "gpus": gpus})
+                table.execute("INSERT INTO job DEFAULT VALUES")
                 (number,) = table.execute("SELECT last_insert_rowid()").fetchone()
-                update(table, number, place=number)
+                machine = SLURM if lane == SLURM else machine_id()  # no machine's worker starts those of Slurm
+                here = {"host": host_name(), "machine": machine, "created_at": now()}
+                asked = {"request": request.model_dump_json(), "run_id": run_id, "lane": lane, "note": note}
+                update(table, number, token=token, place=number, **here, **asked)
+                self._queued(table, number, undo)
         if known is not None:
-            return self._with_token(token) or self._submit(request, note, None)
+            return self._with_token(token) or self._submit(request, note, token)
         failure = ""
         try:
             self.start_workers()
@@ -314,46 +295,35 @@ class Jobs:
         job = self.get(f"{number:04d}-{request.kind}")
         return job.model_copy(update={"said": failure}) if failure else job
 
+    def _queued(self, table: Any, number: int, undo: ExitStack) -> None:
+        """Do what belongs to a new row; ``undo`` is told of any error by which the row is not written."""
+
     def _start_worker(self, lane: str) -> bool:
         """Start the worker of a device where there is none; return whether one was started."""
-        path = worker_lock(self._queue, lane)
-        # whoever looks whether it is held holds it for a moment
-        for _ in range(5):
-            lock = try_lock(path)
-            if lock is not None:
-                break
-            time.sleep(0.01)
-        else:
-            return False
         try:
-            with open(open_to_append(self._queue.folder / "worker.log"), "ab") as log:
-                if os.fstat(log.fileno()).st_size > 1_000_000:
-                    log.truncate(0)
-                process = subprocess.Popen(
-                    self._worker_argv(lane, lock),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    # the lock goes with it: there is no moment in which nobody holds it
-                    pass_fds=(lock,),
-                    cwd=Path(__file__).resolve().parent.parent.parent,
-                    # started from within a job it is none of the job's processes
-                    env={name: value for name, value in os.environ.items() if name != JOB_VARIABLE},
-                )
+            # whoever looks whether it is held holds it for a moment
+            for _ in range(5):
+                if (lock := try_lock(self._queue.worker_lock(lane))) is not None:
+                    break
+                time.sleep(0.01)
+            else:
+                return False
+            try:
+                # started from within a job it is none of the job's processes
+                env = {name: value for name, value in os.environ.items() if name != JOB_VARIABLE}
+                argv, log = self._worker_argv(lane, lock), self._queue.folder / "worker.log"
+                process = start_detached(argv, log, locks=(lock,), env=env)
+            finally:
+                os.close(lock)
         except OSError as error:
-            raise LaunchError(
-                f"no worker can be started for {self.runs_root}: {error.strerror or error}"
-            ) from None
-        finally:
-            os.close(lock)
+            reason = error.strerror or error
+            raise LaunchError(f"no worker can be started for {self.runs_root}: {reason}") from None
         # someone has to wait for it, or it stays a zombie for as long as this server lives
         threading.Thread(target=process.wait, name="mlcnc-worker", daemon=True).start()
         return True
 
     def _worker_argv(self, lane: str, lock: int) -> list[str]:
-        where = ["--runs", str(self.runs_root), "--lane", lane, "--lock", str(lock)]
-        return [sys.executable, "-m", "mlcnc.launch.worker", *where]
+        return [sys.executable, "-m", "mlcnc.launch.worker", str(self.runs_root), lane, str(lock)]
 
     def _claimed(self, jobs: list[Job]) -> dict[str | None, str]:
         return {job.run_id: job.job_id for job in jobs if job.request.kind in WRITES_RUN and job.is_active}
@@ -365,17 +335,8 @@ class Jobs:
         if config is None:
             return request.run_id
         if request.run_id is None:
-            return self._free_name(config, claimed)
+            return new_run_id(self.runs_root, default_stem(config), claimed)
         if request.run_id in claimed or (self.runs_root / request.run_id).exists():
-            raise LaunchError(
-                f"run_id {request.run_id!r} is taken in {self.runs_root}; choose another or leave it out"
-            )
+            taken = f"run_id {request.run_id!r} is taken in {self.runs_root}"
+            raise LaunchError(f"{taken}; choose another or leave it out")
         return request.run_id
-
-    def _free_name(self, config: ExperimentConfig, claimed: dict[str | None, str]) -> str:
-        stem = default_stem(config)
-        name, number = new_run_id(self.runs_root, stem), 2
-        while name in claimed:
-            name = new_run_id(self.runs_root, f"{stem}-{number}")
-            number += 1
-        return name

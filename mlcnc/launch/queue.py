@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlcnc.errors import JobNotFoundError, LaunchError
+from mlcnc.files.processes import machine_id
 from mlcnc.launch.job import Job
-from mlcnc.launch.processes import machine_id
 
 JOB_ID = re.compile(r"([0-9]{4,9})-[a-z]{1,16}")
 SCHEMA = """CREATE TABLE job (
@@ -27,13 +27,12 @@ SCHEMA = """CREATE TABLE job (
 PATIENCE_SECONDS = 20.0
 """For the table, which everyone gives back within milliseconds."""
 
-_OLD_JOB = re.compile(r"[0-9]{4,9}-[a-z]{1,16}")
 _MOST_BYTES = 1_000_000
 _MOST_JOBS = 100_000
 
 
 class Queue:
-    """The table of jobs of one runs folder.
+    """The table of jobs of one runs folder; whatever keeps it from being used is a LaunchError.
 
     Args:
         runs_root: the runs folder; ``.jobs`` in it is made by the first job.
@@ -44,12 +43,12 @@ class Queue:
         self.folder = self.runs_root / ".jobs"
         self.file = self.folder / "queue.sqlite"
 
-    def make(self) -> None:
-        """Make folder and table where there is none.
+    def worker_lock(self, lane: str) -> Path:
+        """Return the file whose lock the worker of a device holds for as long as it lives."""
+        return self.folder / f"worker-{lane.replace('/', '-')}.lock"
 
-        Raises:
-            LaunchError: they cannot be made.
-        """
+    def make(self) -> None:
+        """Make folder and table where there is none."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -57,25 +56,16 @@ class Queue:
         with self.opened(create=True) as table:
             table.execute("PRAGMA journal_mode = WAL")
             table.execute(SCHEMA.replace("TABLE job", "TABLE IF NOT EXISTS job", 1))
-            self._begin_above_logs(table)
-
-    def _begin_above_logs(self, table: sqlite3.Connection) -> None:
-        """Number jobs of a new table above those of one that was moved away, of which some may still run."""
-        if table.execute("SELECT 1 FROM sqlite_sequence").fetchone() is None:
-            matches = (JOB_ID.fullmatch(path.stem) for path in self.folder.glob("*.log"))
-            highest = max((int(match[1]) for match in matches if match), default=0)
-            table.execute(
-                "INSERT INTO sqlite_sequence SELECT 'job', ? WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence)",
-                (highest,),
-            )
+            if table.execute("SELECT 1 FROM sqlite_sequence").fetchone() is None:
+                # above the jobs of a table that was moved away, of which some may still run
+                matches = (JOB_ID.fullmatch(path.stem) for path in self.folder.glob("*.log"))
+                first = "SELECT 'job', ? WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence)"
+                highest = max((int(match[1]) for match in matches if match), default=0)
+                table.execute(f"INSERT INTO sqlite_sequence {first}", (highest,))
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
-        """Hold the table alone while it is changed; nothing of it is kept where the block raises.
-
-        Raises:
-            LaunchError: there is no such table, it is damaged, or it cannot be written.
-        """
+        """Hold the table alone while it is changed; nothing of it is kept where the block raises."""
         with self.opened() as table:
             table.execute("BEGIN IMMEDIATE")
             try:
@@ -92,11 +82,7 @@ class Queue:
             update(table, number, **columns)
 
     def read(self, where: str = "1", *values: Any) -> tuple[list[Job], dict[int, str]]:
-        """Return jobs as written, oldest first, and a sentence by number for each that cannot be read.
-
-        Raises:
-            LaunchError: the table as a whole cannot be read.
-        """
+        """Return jobs as written, oldest first, and a sentence by number for each that cannot be read."""
         if not os.path.islink(self.folder) and not os.path.lexists(self.file):
             return [], {}
         with self.opened() as table:
@@ -129,33 +115,15 @@ class Queue:
         )
 
     def number_of(self, job_id: str) -> int:
-        """Return the number of a job.
-
-        Raises:
-            JobNotFoundError: this is no id of a job.
-        """
+        """Return the number in the id of a job; JobNotFoundError where it is none."""
         match = JOB_ID.fullmatch(job_id)
         if match is None:
             raise JobNotFoundError(f"a job id looks like 0001-train, got {job_id!r}; see: mlcnc jobs list")
         return int(match[1])
 
-    def of_old_format(self) -> int:
-        """Return how many jobs of an earlier version, each in a folder of its own, never began."""
-        try:
-            folders = [
-                path for path in self.folder.iterdir() if _OLD_JOB.fullmatch(path.name) and path.is_dir()
-            ]
-            return sum(not (path / "state.json").exists() for path in folders)
-        except OSError:
-            return 0
-
     @contextmanager
     def opened(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
-        """Give a connection, each change by which is written at once.
-
-        Raises:
-            LaunchError: there is no such table, or it is damaged; one sentence for whatever SQLite says.
-        """
+        """Give a connection, each change by which is written at once."""
         if os.path.islink(self.folder):
             raise LaunchError(f"{self.folder} is a link; jobs are kept in the runs folder itself")
         for end in ("", "-wal", "-shm", "-journal"):
@@ -207,6 +175,8 @@ def _advice(error: sqlite3.Error) -> str:
         return f"another process held it for {PATIENCE_SECONDS:.0f} seconds, see whether one was halted"
     if "full" in said or "disk I/O" in said:
         return "free some space"
+    if "too big" in said:
+        return "a job is a megabyte at most: give it shorter settings, or move away a table that came with more"
     if "readonly" in said or "unable to open" in said:
         return "make the runs folder writable"
     return "move it away to begin a new list; what runs goes on, and logs and runs stay"

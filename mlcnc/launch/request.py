@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,13 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mlcnc.config import ExperimentConfig, nested, override
 from mlcnc.data import is_on_disk
-from mlcnc.errors import ConfigError, LaunchError
+from mlcnc.devices import first_of_kind
+from mlcnc.errors import ConfigError, LaunchError, explained
 from mlcnc.named_paths import named_path, path_in_variable
 from mlcnc.presets import preset
+from mlcnc.setting_texts import NO_VALUE, arguments_of, given_values
+from mlcnc.slurm_request import SlurmRequest
 from mlcnc.store.schema import RUN_ID, SPACE_NAME
 
 Kind = Literal["train", "resume", "layout", "evaluate", "gallery", "glove", "data"]
-KINDS: tuple[Kind, ...] = ("train", "resume", "layout", "evaluate", "gallery", "glove", "data")
 NEEDS_RUN = frozenset({"resume", "layout", "evaluate"})
 WRITES_RUN = frozenset({"train", "resume"})
 DOWNLOADS = frozenset({"glove", "data"})
@@ -28,8 +29,6 @@ _DEVICE = "training.device"
 _GLOVE = "method.glove_path"
 _ROOT = "data.root"
 _WEIGHTS = "model.weights_file"
-# what the command line takes for None in place of a text
-_NO_VALUE = ("none", "null")
 
 
 class JobRequest(BaseModel):
@@ -61,6 +60,8 @@ class JobRequest(BaseModel):
         None, gt=0, allow_inf_nan=False, description="end the job when its run is larger"
     )
     after: str | None = Field(None, max_length=120, description="label of a group of jobs")
+    slurm: SlurmRequest | None = Field(None, description="what Slurm is asked for; None is this machine")
+    gpus: int = Field(1, ge=1, description="that it takes, all or none; as many as its training has devices")
 
     @field_validator("run_id")
     @classmethod
@@ -88,15 +89,6 @@ class JobRequest(BaseModel):
             raise ValueError("a job of kind data needs dataset, and out, the folder of data sets")
         if self.settings and self.kind != "train":
             raise ValueError(f"settings belong to train, a job of kind {self.kind} takes none")
-        try:
-            values = _values(self.settings)
-        except RecursionError:
-            raise ValueError(
-                "settings must be sections with values, got sections too deep in each other"
-            ) from None
-        for name, value in values:
-            if isinstance(value, str) and "\0" in value:
-                raise ValueError(f"the setting {name} must not hold a zero byte, got {value!r:.100}")
         return self
 
     def config(self) -> ExperimentConfig:
@@ -118,39 +110,26 @@ class JobRequest(BaseModel):
             request = self.model_copy(update={"out": str(named_path(self.out).absolute())})
         if self.kind != "train":
             return request
-        values = dict(self.given_settings())
+        config = request.config()
+        values = given_values(request.settings, config.model_dump())
         name = values.get("name")
-        if isinstance(name, str) and name.lower() in _NO_VALUE:
+        if isinstance(name, str) and name.lower() in NO_VALUE:
             raise ConfigError(
                 f"the setting name must not be {name!r}, which means no name on a command line; "
                 "choose another or leave it out"
             )
-        config = request.config()
         # those of who asks: the worker may have been started where variables name other places
-        if config.method.needs_glove and config.method.model_dump().get("glove_path") is None:
-            _fill(values, _GLOVE, "MLCNC_GLOVE")
-        if is_on_disk(config.data.dataset) and config.data.root is None:
-            _fill(values, _ROOT, "MLCNC_DATA")
+        has_vectors = not config.method.needs_glove or getattr(config.method, "glove_path", None)
+        if not has_vectors and (path := path_in_variable("MLCNC_GLOVE")):
+            values[_GLOVE] = str(path)
+        has_photographs = not is_on_disk(config.data.dataset) or config.data.root
+        if not has_photographs and (path := path_in_variable("MLCNC_DATA")):
+            values[_ROOT] = str(path)
         for name in (_GLOVE, _ROOT, _WEIGHTS):
-            path = values.get(name)
-            if path is not None and "://" not in path:
-                values[name] = str(named_path(path).absolute())
+            if (given := values.get(name)) is not None and "://" not in given:
+                values[name] = str(named_path(given).absolute())
         settings = nested({tuple(name.split(".")): value for name, value in values.items()})
         return request.model_copy(update={"settings": settings})
-
-    def given_settings(self) -> list[tuple[str, Any]]:
-        """Return the changes to the preset by their dotted names, with values as the config holds them.
-
-        Raises:
-            ConfigError: as for :meth:`config`.
-        """
-        tree = self.config().model_dump()
-        found = ((name, _at(tree, name)) for name, _ in _values(self.settings))
-        # a method may be given by its kind alone
-        return [
-            (f"{name}.kind", value["kind"]) if isinstance(value, Mapping) else (name, value)
-            for name, value in found
-        ]
 
     def wanted_device(self) -> str:
         """Return the device asked for; where it is auto, the one that the settings name or the kind needs."""
@@ -158,8 +137,7 @@ class JobRequest(BaseModel):
             return "cpu"  # UMAP computes there, whatever else there is
         if self.kind != "train" or self.device != "auto":
             return self.device
-        named = self.config().training.device
-        return "cuda:0" if named == "cuda" else named
+        return first_of_kind(self.config().training.device)
 
 
 def request_of(tree: Any) -> JobRequest:
@@ -171,7 +149,8 @@ def request_of(tree: Any) -> JobRequest:
     try:
         return JobRequest.model_validate(tree)
     except ValidationError as error:
-        raise LaunchError("; ".join(_explain(item) for item in error.errors())) from None
+        told = (explained(item, ".".join(map(str, item["loc"]))) for item in error.errors())
+        raise LaunchError("; ".join(told)) from None
 
 
 def argv_of(request: JobRequest, run_id: str | None, runs_root: str | Path) -> list[str]:
@@ -192,7 +171,12 @@ def argv_of(request: JobRequest, run_id: str | None, runs_root: str | Path) -> l
     match request.kind:
         case "train":
             named = [] if run_id is None else ["--run-id", run_id]
-            settings = _settings(request)
+            device = request.wanted_device()
+            values = given_values(request.settings, request.config().model_dump())
+            if device != "auto":
+                # the number reaches the process as the one GPU that it can see
+                values[_DEVICE] = device.partition(":")[0]
+            settings = arguments_of(values)
             return [*start, "train", "--preset", request.preset, *settings, *named, "--quiet", *end]
         case "resume":
             return [*start, "train", "--resume", str(run_id), "--quiet", *end]
@@ -206,8 +190,7 @@ def argv_of(request: JobRequest, run_id: str | None, runs_root: str | Path) -> l
             chosen = ["--only", request.only] if request.only else []
             return [*start, "record-gallery", *chosen, *end]
         case "glove":
-            where = ["--out", request.out] if request.out else []
-            return [*start, "glove", *where]
+            return [*start, "glove", "--out", str(request.out)]
         case "data":
             return [*start, "data", "prepare", str(request.dataset), "--root", str(request.out), "--download"]
 
@@ -221,51 +204,3 @@ def command_line(argv: list[str]) -> str:
     """
     words = ["mlcnc", *argv[3:]] if argv[1:3] == ["-m", "mlcnc"] else argv
     return shlex.join(words)
-
-
-def _fill(values: dict[str, Any], name: str, variable: str) -> None:
-    if path := path_in_variable(variable):
-        values[name] = str(path)
-
-
-def _settings(request: JobRequest) -> list[str]:
-    device = request.wanted_device()
-    values = {name: _text(value) for name, value in request.given_settings() if name != _DEVICE}
-    if device != "auto":
-        # the number reaches the process as the one GPU that it can see
-        values[_DEVICE] = device.partition(":")[0]
-    arguments: list[str] = []
-    for name, value in values.items():
-        arguments += [f"--{name}={value}"] if value.startswith("-") else [f"--{name}", value]
-    return arguments
-
-
-def _values(tree: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for key, value in tree.items():
-        name = f"{path}.{key}" if path else str(key)
-        found += _values(value, name) if isinstance(value, Mapping) else [(name, value)]
-    return found
-
-
-def _at(tree: Any, name: str) -> Any:
-    for part in name.split("."):
-        tree = tree[part]
-    return tree
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, list | tuple):
-        return ",".join(str(part) for part in value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _explain(item: Any) -> str:
-    name = ".".join(str(part) for part in item["loc"])
-    message = str(item["msg"]).removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    if item["type"] == "value_error":
-        return f"{name}: {message}" if name else message
-    return f"{name or 'request'}: {message}, got {item['input']!r:.100}"

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.processes.nursery import Nursery, Whole
-from tests.processes.stand_in import GPUS, IDLE, LEDGER, StandInJobs, clear
+from tests.processes.stand_in import GPUS, LEDGER, StandInJobs, clear
 
 
 @pytest.fixture
@@ -15,11 +15,10 @@ def locks(tmp_path, monkeypatch):
     folder = tmp_path / "locks"
     folder.mkdir(mode=0o700)
     monkeypatch.setenv("MLCNC_LOCKS", str(folder))
-    monkeypatch.setenv(IDLE, "0.3")
     monkeypatch.setenv(LEDGER, str(tmp_path / "ledger.txt"))
     monkeypatch.setenv(GPUS, "")
     monkeypatch.delenv(GPUS)
-    devices = sys.modules["mlcnc.launch.devices"]
+    devices = sys.modules["mlcnc.devices"]
     monkeypatch.setattr(devices, "_gpus", devices._gpus)
     yield folder
     clear(tmp_path)

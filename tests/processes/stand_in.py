@@ -14,6 +14,8 @@ from mlcnc.launch.processes import JOB_VARIABLE
 from mlcnc.launch.queue import Queue
 
 LEDGER = "MLCNC_LEDGER"
+PATIENCE = {"IDLE": "0.3", "GRACE": "1.5", "RETRY": "0.3", "HELD": "0.3"}
+"""How many seconds a worker of stand-ins waits where one of real jobs waits longer, by the name of its constant."""
 IDLE = "MLCNC_IDLE"
 GPUS = "MLCNC_PRETENDED_GPUS"
 JOB = Path(__file__).with_name("stand_in_job.py")
@@ -53,8 +55,9 @@ def training(behaviour, **more):
     return JobRequest(kind="train", after=behaviour, **{"device": "cpu", **more})
 
 
-def submit(root, behaviour, device):
-    """Queue one stand-in, in whichever process this is called."""
+def submit(root, behaviour, device, variables):
+    """Queue one stand-in, in whichever process this is called: a server of forks has older variables."""
+    os.environ.update(variables)
     pretend()
     StandInJobs(root).submit(stand_in(behaviour, device=device))
 
@@ -69,7 +72,7 @@ def pretend():
     """Let this process know the GPUs that were said to be there; None were said of."""
     if GPUS in os.environ:
         found = [(lane, "Pretended GPU", None) for lane in os.environ[GPUS].split(",") if lane]
-        sys.modules["mlcnc.launch.devices"]._gpus = lambda: (found, "none is pretended")
+        sys.modules["mlcnc.devices"]._gpus = lambda: (found, "none is pretended")
 
 
 def wait_until(claim, seconds=60.0):
@@ -173,17 +176,18 @@ def group_members(pid):
     return found
 
 
-def clear(folder):
-    """Kill every worker and every process of a job under a folder."""
+def clear(folder, *spared):
+    """Kill every worker and every process of a job under a folder, but for the spared pids."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             of_job = process.environ().get(JOB_VARIABLE, "").startswith(str(folder))
             of_queue = any(word.startswith(str(folder)) for word in process.cmdline()[1:])
-            if (of_job or of_queue) and process.pid != os.getpid():
+            if (of_job or of_queue) and process.pid not in (os.getpid(), *spared):
                 os.kill(process.pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":
     pretend()
-    worker.IDLE_SECONDS = float(os.environ.get(IDLE, worker.IDLE_SECONDS))
+    for name, seconds in PATIENCE.items():
+        setattr(worker, f"{name}_SECONDS", float(os.environ.get(f"MLCNC_{name}", seconds)))
     worker.Worker(sys.argv[1], sys.argv[2], int(sys.argv[3]), command).run()

@@ -30,7 +30,7 @@ def test_a_method_from_outside_runs_as_a_job(tmp_path, locks, monkeypatch):
         wanted = {
             "data": {"dataset": "coloured-noise", "image_size": 32},
             "method": {"kind": "nearest_colour"},
-            "training": {"epochs": 2, "num_threads": 1},
+            "training": {"epochs": 1, "num_threads": 1},
         }
         jobs = Jobs(tmp_path / "runs")
         job = jobs.submit(JobRequest(kind="train", settings=wanted, device="cpu"))

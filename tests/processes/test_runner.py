@@ -9,12 +9,14 @@ import time
 import psutil
 import pytest
 
+from mlcnc.devices import device_lock
+from mlcnc.files.locking import is_locked
 from mlcnc.launch import JobRequest, LaunchError
 from mlcnc.launch.job import StopReason
-from mlcnc.launch.locks import device_lock, is_locked
 from mlcnc.launch.worker import GRACE_SECONDS
 from tests.processes.stand_in import (
     LEDGER,
+    PATIENCE,
     StandInJobs,
     group_members,
     pretend_gpus,
@@ -63,14 +65,15 @@ def test_how_a_job_ended_is_told(jobs):
         assert ended.pid is None
 
 
-def test_twenty_starts_from_as_many_processes_in_two_folders_never_share_a_device(tmp_path, locks):
+@pytest.mark.parametrize("number", [10, pytest.param(20, marks=pytest.mark.slow)])
+def test_starts_from_many_processes_in_two_folders_never_share_a_device(tmp_path, locks, number):
     pretend_gpus(2)
     roots = [tmp_path / "one", tmp_path / "two"]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.processes.stand_in"])
     starts = [
-        context.Process(target=submit, args=(roots[index % 2], "rest:0.05", "auto" if index % 5 else "cpu"))
-        for index in range(20)
+        context.Process(target=submit, args=(roots[index % 2], "rest:0.05", device, dict(os.environ)))
+        for index, device in enumerate(["cpu", *["auto"] * 4] * (number // 5))
     ]
     for process in starts:
         process.start()
@@ -79,7 +82,7 @@ def test_twenty_starts_from_as_many_processes_in_two_folders_never_share_a_devic
         assert process.exitcode == 0
     found = [StandInJobs(root) for root in roots]
     wait_until(lambda: not any(job.is_active for jobs in found for job in jobs.all()))
-    assert sorted(job.state for jobs in found for job in jobs.all()) == ["finished"] * 20
+    assert sorted(job.state for jobs in found for job in jobs.all()) == ["finished"] * number
     lines = sorted(ledger(), key=lambda line: float(line[2]))
     assert {line[1] for line in lines} == {"cpu", "GPU-0", "GPU-1"}
     for device in ("cpu", "GPU-0", "GPU-1"):
@@ -87,12 +90,54 @@ def test_twenty_starts_from_as_many_processes_in_two_folders_never_share_a_devic
         # begin and end of one process follow each other: no other began in between
         assert [line[0] for line in mine] == ["begin", "end"] * (len(mine) // 2)
         assert all(first[3] == second[3] for first, second in zip(mine[::2], mine[1::2], strict=True))
-    assert len(lines) == 40
+    assert len(lines) == 2 * number
     print(
-        f"\n20 starts of {len(roots)} folders at once: {len(lines) // 2} jobs on 3 devices, none beside another"
+        f"\n{number} starts of {len(roots)} folders at once: {len(lines) // 2} jobs on 3 devices, none beside another"
     )
     for root in roots:
         wait_until(lambda root=root: not workers(root))
+
+
+def test_a_training_on_several_gpus_has_all_of_them_or_none(jobs):
+    pretend_gpus(3)
+    on_two = {"settings": {"training": {"devices": 2}}, "device": "auto"}
+    for number in range(9):
+        request = training("rest:0.2", **on_two) if number % 3 == 1 else stand_in("rest:0.1", device="auto")
+        jobs.submit(request)
+    wait_until(lambda: not any(job.is_active for job in jobs.all()))
+    assert [job.state for job in jobs.all()] == ["finished"] * 9
+    lines = sorted(ledger(), key=lambda line: float(line[2]))
+    for gpu in ("GPU-0", "GPU-1", "GPU-2"):
+        mine = [line for line in lines if gpu in line[1].split(",")]
+        assert [line[0] for line in mine] == ["begin", "end"] * (len(mine) // 2)
+        assert all(first[3] == second[3] for first, second in zip(mine[::2], mine[1::2], strict=True))
+    shared = [line[1] for line in lines if line[0] == "begin" and "," in line[1]]
+    assert len(shared) == 3
+    assert all(names == ",".join(sorted(names.split(","))) for names in shared)
+    assert {job.device.count("cuda:") for job in jobs.all() if job.request.gpus == 2} == {2}
+
+
+def test_a_training_on_more_gpus_than_are_free_waits_and_holds_none(jobs):
+    pretend_gpus(2)
+    held = begun(jobs, jobs.submit(stand_in("polite", device="auto")).job_id)
+    (free,) = {"GPU-0", "GPU-1"} - {held.lane}
+    job = jobs.submit(training("rest:0", settings={"training": {"devices": 2}}, device="auto"))
+    wait_until(lambda: jobs.get(job.job_id).headline == "waits for 2 GPUs that no job holds")
+    assert not is_locked(device_lock(free))
+    jobs.stop(held.job_id)
+    assert wait_for_state(jobs, job.job_id, "finished").device == "cuda:0, cuda:1"
+
+
+def test_gpus_that_are_not_there_are_told_before_a_training_waits_for_them(jobs):
+    pretend_gpus(2)
+    on = {"settings": {"training": {"devices": 3}}}
+    with pytest.raises(LaunchError, match=r"must be at most 2, the GPUs of this machine, got 3"):
+        jobs.submit(training("rest:0", **{"device": "auto", **on}))
+    with pytest.raises(LaunchError, match=r"must be auto where training.devices is 3, got 'cuda:1'"):
+        jobs.submit(training("rest:0", **{"device": "cuda:1", **on}))
+    # processes on the CPU share the one device
+    job = jobs.submit(training("rest:0", **{"device": "cpu", **on}))
+    assert wait_for_state(jobs, job.job_id, "finished").device == "cpu"
 
 
 def test_the_device_stays_locked_until_the_last_process_of_the_job_is_gone(jobs):
@@ -124,11 +169,11 @@ def test_a_job_that_resists_is_killed_after_its_time_of_grace(jobs):
     jobs.stop(job.job_id)
     assert jobs.get(job.job_id).state == "stopping"
     ended = wait_for_state(jobs, job.job_id, "stopped")
-    assert time.monotonic() - asked > GRACE_SECONDS - 0.1
+    assert time.monotonic() - asked > float(PATIENCE["GRACE"]) - 0.1
     assert GRACE_SECONDS < 7, "three seconds are left for the ticks of a busy machine"
     assert [line[0] for line in ledger()] == ["begin", "told"], "told once, not by two"
     assert group_members(job.pid) == []
-    assert ended.headline == "stopped on request; what was logged is kept"
+    assert ended.headline == "stopped on request"
     assert ended.stop is StopReason.ASKED
     with pytest.raises(LaunchError, match="has ended already: it is stopped"):
         jobs.stop(job.job_id)
@@ -153,7 +198,7 @@ def test_a_stop_works_while_the_worker_is_halted(jobs):
     wait_until(lambda: not group_members(polite.pid))
     worker.resume()
     ended = wait_for_state(jobs, polite.job_id, "stopped")
-    assert ended.headline == "stopped on request; what was logged is kept"
+    assert ended.headline == "stopped on request"
 
 
 def test_who_asks_again_after_the_grace_kills_a_job_that_nobody_looks_after(jobs, monkeypatch):
@@ -201,12 +246,12 @@ def test_queued_jobs_are_stopped_moved_and_removed(jobs):
 def test_limits_end_a_job_and_say_so(jobs):
     short = jobs.submit(stand_in("polite", max_minutes=0.005))
     ended = wait_for_state(jobs, short.job_id, "stopped")
-    assert ended.headline == "stopped after its limit of 0.005 minutes; what was logged is kept"
+    assert ended.headline == "stopped after its limit of 0.005 minutes"
     assert ended.stop is StopReason.MINUTES
     large = begun(jobs, jobs.submit(training("polite", max_megabytes=0.5)).job_id)
     large.log.write_bytes(b"x" * 700_000)
     ended = wait_for_state(jobs, large.job_id, "stopped")
-    assert ended.headline == "stopped over its limit of 0.5 MB; what was logged is kept"
+    assert ended.headline == "stopped over its limit of 0.5 MB; nothing was logged yet"
 
 
 def test_a_worker_started_from_here_leaves_no_zombie(jobs):

@@ -9,8 +9,12 @@ import time
 
 import pytest
 
+from mlcnc.errors import LaunchError
+from mlcnc.files.processes import process_name
 from mlcnc.launch import JobRequest, Jobs
-from mlcnc.launch.processes import process_name
+from mlcnc.launch.ending import NEVER_BEGAN
+from mlcnc.launch.processes import JOB_VARIABLE
+from mlcnc.launch.queue import Queue
 from mlcnc.launch.worker import _WHEN_TOLD
 from mlcnc.store import RunStore
 from tests.conftest import TINY
@@ -21,6 +25,7 @@ from tests.processes.stand_in import (
     group_members,
     kill_workers,
     ledger,
+    pretend_gpus,
     stand_in,
     wait_for_state,
     wait_until,
@@ -30,8 +35,8 @@ from tests.processes.stand_in import (
 
 DIGITS = {
     "data": {**TINY["data"], "dataset": "digits-lt", "flip": False},
-    "method": TINY["method"],
-    "training": {**TINY["training"], "epochs": 2},
+    "method": {**TINY["method"], "warmup_epochs": 0},
+    "training": {**TINY["training"], "epochs": 1},
 }
 
 
@@ -126,7 +131,7 @@ def test_a_dead_job_is_lost_at_once_where_no_worker_lives(jobs):
     seen = jobs.get(job.job_id)
     assert seen.state == "lost"
     # who adopts orphans may not have waited for it yet, so that its signal is known
-    assert seen.headline.endswith("what was logged is kept")
+    assert seen.headline.startswith(("killed by signal 9", "its process ended and nobody saw how"))
     assert seen.pid is None
     jobs.start_workers()
     wait_until(lambda: written(jobs, job.job_id).state == "lost")
@@ -231,15 +236,79 @@ def test_a_waiting_job_without_a_worker_is_said_to_be_unattended(jobs):
     wait_for_state(jobs, waiting.job_id, "finished")
 
 
-def test_a_job_begins_only_when_the_table_names_it(jobs):
+def test_a_job_begins_only_when_the_table_names_it(tmp_path):
     """A worker that dies between the start of a process and the record of it leaves nothing behind."""
     program = [sys.executable, "-I", "-S", "-c", "print('ran')"]
-    for told in (b"", b"go\n"):
+    for told, status in ((b"", NEVER_BEGAN), (b"go\n", 0)):
         reader, gate = os.pipe()
         child = subprocess.Popen(
-            ["/bin/sh", "-c", _WHEN_TOLD, "job", *program], stdin=reader, stdout=subprocess.PIPE
+            ["/bin/sh", "-c", _WHEN_TOLD, "job", *program],
+            stdin=reader,
+            stdout=subprocess.PIPE,
+            env={**os.environ, JOB_VARIABLE: str(tmp_path / "0001-train")},
         )
         os.close(reader)
         os.write(gate, told)
         os.close(gate)
         assert child.communicate()[0] == (b"ran\n" if told else b"")
+        assert child.returncode == status
+        # what is noted is of the one that never began
+        (tmp_path / "0001-train.exit").rename(tmp_path / "noted") if not told else None
+    assert (tmp_path / "noted").read_text().split()[1] == str(NEVER_BEGAN)
+    assert not (tmp_path / "0001-train.exit").exists()
+
+
+def test_a_worker_killed_before_the_word_to_begin_leaves_a_job_that_says_so(jobs, monkeypatch):
+    monkeypatch.setattr(type(jobs), "_start_worker", lambda self, lane: False)
+    job = jobs.submit(stand_in("rest:0"))
+    jobs._queue.make()
+    program = f"""
+import os, sys
+from mlcnc.files.locking import try_lock
+from tests.processes.stand_in import command, worker
+queue = worker.Queue({str(jobs.runs_root)!r})
+written = os.write
+def die(descriptor, content):
+    os.kill(os.getpid(), 9) if content == b"go\\n" else None
+    return written(descriptor, content)
+os.write = die
+worker.Worker(queue.runs_root, "cpu", try_lock(queue.worker_lock("cpu")), command).run()
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
+    wait_until(lambda: jobs.get(job.job_id).state == "failed")
+    assert jobs.get(job.job_id).headline.startswith("never began, as its worker was killed at that moment")
+    assert ledger() == []
+
+
+def test_any_device_is_one_where_only_one_is_seen_and_its_worker_takes_it(jobs):
+    """A worker may have been started where other devices are visible than where the next job is queued."""
+    pretend_gpus(1)
+    begun(jobs, "rest:1")
+    pretend_gpus(0)
+    job = jobs.submit(stand_in("rest:0", device="auto"))
+    assert job.lane == "cpu"
+    assert not job.is_unattended
+    wait_for_state(jobs, job.job_id, "finished", seconds=20)
+
+
+def test_a_job_for_any_gpu_is_attended_also_for_who_sees_no_gpu(jobs):
+    pretend_gpus(2)
+    for number in range(2):
+        begun(jobs, "polite", device=f"cuda:{number}")
+    job = jobs.submit(stand_in("rest:0", device="auto"))
+    assert job.lane == "auto"
+    pretend_gpus(0)
+    assert not jobs.get(job.job_id).is_unattended
+    kill_workers(jobs)
+    assert jobs.get(job.job_id).is_unattended
+
+
+def test_a_stop_reaches_a_job_whose_table_cannot_be_read(jobs):
+    job = begun(jobs, "polite")
+    with Queue(jobs.runs_root).file.open("r+b") as table:
+        table.write(b"x" * 100)
+    with pytest.raises(LaunchError, match=f"job {job.job_id} was asked to end, but .*move it away"):
+        jobs.stop(job.job_id)
+    wait_until(lambda: not group_members(job.pid))
+    with pytest.raises(LaunchError, match=r"^[^,]*cannot be used"):
+        jobs.stop(job.job_id)

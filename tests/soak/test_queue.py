@@ -128,7 +128,8 @@ def one_run(jobs, root, rng, counted, until):  # noqa: F811
         counted["lost epochs"] += len(set(before) - set(after))
         if job.state == "finished":
             continue
-        if job.state == "queued":
+        if job.is_active:
+            # it waits, or began after it was looked at and so was not hit
             jobs.start_workers()
             continue
         if "run" in RunStore(root).run_ids():

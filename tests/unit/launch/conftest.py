@@ -20,6 +20,6 @@ def jobs(tmp_path, monkeypatch):
     (tmp_path / "locks").mkdir(mode=0o700)
     monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path / "locks"))
     monkeypatch.setenv(GPUS, "")
-    devices = sys.modules["mlcnc.launch.devices"]
+    devices = sys.modules["mlcnc.devices"]
     monkeypatch.setattr(devices, "_gpus", devices._gpus)
     return Unattended(tmp_path / "runs")

@@ -9,10 +9,9 @@ from contextlib import suppress
 import pytest
 
 from mlcnc.errors import ConfigError, JobNotFoundError, LaunchError, MlcncError, RunNotFoundError
+from mlcnc.files.processes import process_name
 from mlcnc.launch import JobRequest, Jobs
 from mlcnc.launch.job import StopReason
-from mlcnc.launch.locks import is_locked
-from mlcnc.launch.processes import process_name
 from mlcnc.launch.queue import Queue
 from mlcnc.store import RunStore, RunWriter
 
@@ -259,21 +258,6 @@ def test_a_token_that_another_uses_meanwhile_is_taken_once(jobs, monkeypatch):
     assert len(jobs.all()) == 1
 
 
-def test_what_the_former_format_queued_is_left_and_said(jobs):
-    waiting = jobs.runs_root / ".jobs" / "0003-train"
-    waiting.mkdir(parents=True)
-    (waiting / "job.json").write_text("{}")
-    ended = jobs.runs_root / ".jobs" / "0002-train"
-    ended.mkdir()
-    (ended / "state.json").write_text("{}")
-    queue(jobs)
-    (said,) = jobs.problems()
-    assert said.startswith("1 waiting job of an earlier version in ")
-    assert "queue them anew" in said
-    assert (waiting / "job.json").read_text() == "{}"
-    assert len(jobs.all()) == 1
-
-
 DAMAGED = [
     ("request", "{"),
     ("request", None),
@@ -403,6 +387,26 @@ def test_a_damaged_file_is_a_sentence(jobs):
             path.with_name(path.name + end).unlink(missing_ok=True)
 
 
+def test_what_is_too_long_for_the_table_is_said(jobs):
+    with pytest.raises(LaunchError, match="a job is a megabyte at most: give it shorter settings"):
+        jobs.submit(JobRequest(kind="gallery", device="cpu"), "token" * 300_000)
+    assert jobs.all() == []
+
+
+def test_a_damaged_job_is_removed_with_its_log(jobs):
+    job, other = queue(jobs), queue(jobs)
+    for one in (job, other):
+        one.log.write_text("printed")
+        one.stem.with_suffix(".exit").write_text("1 1")
+    Queue(jobs.runs_root).change(job.number, request="{")
+    jobs.remove("0001-damaged")
+    assert sorted(os.listdir(jobs.runs_root / ".jobs")) == [
+        "0002-gallery.exit",
+        "0002-gallery.log",
+        "queue.sqlite",
+    ]
+
+
 def test_a_stop_on_a_full_disk_signals_the_job_itself(jobs, monkeypatch):
     job = with_status(jobs, state="running", **me())
     waiting = queue(jobs)
@@ -479,11 +483,3 @@ def test_a_reader_who_may_not_write_sees_what_a_living_worker_wrote(jobs, monkey
         changed(jobs, job.job_id, note="written just now")
         monkeypatch.setattr(os, "access", lambda path, mode: False)
         assert [other.note for other in type(jobs)(jobs.runs_root).all()] == ["written just now"]
-
-
-def test_the_lock_of_another_user_is_held(tmp_path, monkeypatch):
-    def closed(*arguments):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(os, "open", closed)
-    assert is_locked(tmp_path / "lock")

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from mlcnc.devices import chosen_device, cuda_of_torch, devices, environment_of, gpu_use, lanes_of
 from mlcnc.errors import LaunchError
-from mlcnc.launch.devices import chosen_device, cuda_of_torch, devices, environment_of, gpu_use, lanes_of_auto
 
 # the package's own name for it is the function
-module = sys.modules["mlcnc.launch.devices"]
+module = sys.modules["mlcnc.devices"]
 
 
 class Driver:
@@ -83,7 +83,7 @@ def test_without_a_gpu_auto_is_the_cpu_and_says_why(machine, monkeypatch, how, w
     assert (cpu.name, cpu.label) == ("cpu", f"CPU, {os.cpu_count()} core{'s' * (os.cpu_count() != 1)}")
     assert cpu.total_bytes >= cpu.free_bytes > 0
     assert chosen_device("auto").why == f"auto takes the CPU, as {why}"
-    assert lanes_of_auto() == ["cpu"]
+    assert lanes_of("auto") == ["cpu"]
     with pytest.raises(LaunchError, match="device 'cuda:0' is not on this machine; use auto or one of cpu"):
         chosen_device("cuda:0")
 
@@ -93,7 +93,7 @@ def test_auto_takes_any_gpu_the_first_one_first(machine):
     assert [(device.name, device.label) for device in devices()][:2] == [("cuda:0", "One"), ("cuda:1", "Two")]
     assert chosen_device("auto").name == "cuda:0"
     assert chosen_device("cuda:1").lane == "GPU-11"
-    assert lanes_of_auto() == ["GPU-00", "GPU-11"]
+    assert lanes_of("auto") == ["GPU-00", "GPU-11"]
     assert devices()[0].free_bytes == 7 * 2**30
     assert devices()[-1].why == "auto takes a GPU instead"
 
@@ -103,7 +103,7 @@ def test_on_a_mac_auto_is_its_gpu(machine, monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "arm64")
     machine(torch=None)
     assert [device.name for device in devices()] == ["mps", "cpu"]
-    assert lanes_of_auto() == ["mps"]
+    assert lanes_of("auto") == ["mps"]
     assert chosen_device("auto").why == "auto takes the Apple GPU, as this torch is built without CUDA"
 
 
@@ -129,7 +129,7 @@ def test_a_name_that_would_leave_the_folder_of_locks_is_no_lane(machine):
     driver = module._library()
     driver._gpus[0] = ("One", "GPU-../../outside")
     module._library = lambda: driver
-    assert lanes_of_auto() == ["cpu"]
+    assert lanes_of("auto") == ["cpu"]
 
 
 def test_a_job_sees_its_own_device_alone():
@@ -165,6 +165,6 @@ def test_for_which_cuda_torch_is_built_is_known_without_loading_it():
 
 
 def test_the_launcher_loads_neither_torch_nor_umap():
-    program = "import sys, mlcnc.launch, mlcnc.launch.worker; mlcnc.launch.devices(); print([m for m in ('torch', 'umap', 'sklearn', 'streamlit') if m in sys.modules])"
+    program = "import sys, mlcnc.launch.worker; from mlcnc.devices import devices; devices(); print([m for m in ('torch', 'umap', 'sklearn', 'streamlit') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -4,9 +4,9 @@ from contextlib import suppress
 import pytest
 
 from mlcnc.__main__ import _note
-from mlcnc.launch.job import Job, StopReason, ended
-from mlcnc.launch.log_file import LogReader, error_line, last_line, noted_exit, open_to_append, read_tail
-from mlcnc.launch.processes import machine_id
+from mlcnc.files.processes import machine_id
+from mlcnc.launch.ending import ended, error_line, last_line, noted_exit
+from mlcnc.launch.job import Job, StopReason
 from mlcnc.launch.request import JobRequest
 from mlcnc.store import RunStore, RunWriter
 
@@ -41,19 +41,6 @@ def test_the_line_that_says_most(tmp_path, text, error, last):
     assert last_line(tmp_path / "log.txt") == last
 
 
-def test_the_tail_is_whole_lines_of_text(tmp_path):
-    path = tmp_path / "log.txt"
-    assert read_tail(path, 100) == ""
-    path.write_bytes("first line\nzweite Zeile mit ä\r\nlast".encode() + b"\xff\n")
-    assert read_tail(path, 1000) == "first line\nzweite Zeile mit ä\nlast\ufffd\n"
-    assert read_tail(path, 12) == "last\ufffd\n"
-    path.write_text("x" * 50)
-    assert read_tail(path, 10) == "x" * 10
-    path.unlink()
-    os.mkfifo(path)
-    assert read_tail(path, 100) == ""
-
-
 def test_a_headline_has_an_end(tmp_path):
     (tmp_path / "log.txt").write_text("mlcnc: " + "x" * 10_000)
     assert len(error_line(tmp_path / "log.txt")) <= 400
@@ -78,14 +65,14 @@ def job_of(folder, kind="train", **more):
         (0, None, "finished", "mlcnc: said"),
         (0, "asked", "finished", "mlcnc: said"),
         (1, None, "failed", "said"),
-        (1, "asked", "stopped", "stopped on request; what was logged is kept"),
-        (-15, "minutes", "stopped", "stopped after its limit of 5 minutes; what was logged is kept"),
+        (1, "asked", "stopped", "stopped on request; nothing was logged yet"),
+        (-15, "minutes", "stopped", "stopped after its limit of 5 minutes; nothing was logged yet"),
         (-15, None, "failed", "ended by signal 15 (SIGTERM): said"),
         (
             -9,
             None,
             "lost",
-            "killed by signal 9 (SIGKILL), often because memory ran out; what was logged is kept",
+            "killed by signal 9 (SIGKILL), often because memory ran out; nothing was logged yet",
         ),
         (130, None, "stopped", "said"),
     ],
@@ -131,14 +118,18 @@ def run(tmp_path):
 )
 def test_an_end_that_nobody_saw_is_told_by_the_run(tmp_path, run, error, state, headline):
     run(error)
-    runs, job = tmp_path / "runs", job_of(tmp_path, pid=os.getpid())
+    runs = tmp_path / "runs"
+    job = job_of(runs / ".jobs", pid=os.getpid())
     end = ended(job, runs, None)
     assert (end.state, end.headline, end.exit_code) == (state, headline, None)
     # a run that another process wrote last says nothing about this one
-    lost = "its process ended and nobody saw how; what was logged is kept"
-    for other in (job_of(tmp_path, pid=2), job.model_copy(update={"run_id": "other"})):
+    lost = "its process ended and nobody saw how; "
+    for other, kept in (
+        (job.model_copy(update={"pid": 2}), "what was logged is kept"),
+        (job.model_copy(update={"run_id": "other"}), "nothing was logged yet"),
+    ):
         end = ended(other, runs, None)
-        assert (end.state, end.headline) == ("lost", lost)
+        assert (end.state, end.headline) == ("lost", lost + kept)
     asked = job.model_copy(update={"run_id": "other", "stop": StopReason.ASKED})
     assert ended(asked, runs, None).state == "stopped"
     assert RunStore(runs).open("mine").status.state == state
@@ -165,53 +156,3 @@ def test_a_job_leaves_its_exit_status(tmp_path, monkeypatch, capsys):
     path.symlink_to(tmp_path / "outside")
     _note(0)
     assert not (tmp_path / "outside").exists()
-
-
-@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
-def test_only_a_file_is_written_as_a_log(tmp_path, kind):
-    path = tmp_path / "log"
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "link":
-        path.symlink_to(tmp_path / "outside")
-    else:
-        path.mkdir()
-    with pytest.raises(OSError, match=r"log|loop|symbolic|device|directory"):
-        open_to_append(path)
-    assert not (tmp_path / "outside").exists()
-
-
-def test_what_a_terminal_would_obey_is_left_out(tmp_path):
-    path = tmp_path / "log.txt"
-    path.write_text(
-        "\x1b]0;title\x07a\x1b]8;;http://x\x1b\\b\x1b]8;;\x1b\\c\x1b[2Jd\x1b[?25le\x1bPq\x1b\\f\x1b(Bg\x1bch\x1b]cut\ni\n"
-    )
-    assert read_tail(path, 1000) == "abcdefgh\ni\n"
-
-
-def test_a_log_is_read_while_it_grows_without_cut_letters_or_lines(tmp_path):
-    path = tmp_path / "log.txt"
-    reader = LogReader(path, 12)
-    assert reader.more() == ""
-    path.write_bytes("long ago\nnow ä\n".encode())
-    assert reader.more() == "now ä\n"
-    whole = "ein Wörtchen\r\n".encode()
-    for at in range(len(whole)):
-        with path.open("ab") as stream:
-            stream.write(whole[at : at + 1])
-        assert reader.more() == ("ein Wörtchen\n" if at == len(whole) - 1 else "")
-    with path.open("ab") as stream:
-        stream.write(b"die letzte Zeile\xc3")
-    assert reader.more() == ""
-    assert reader.more(is_last=True) == "die letzte Zeile\ufffd"
-    assert reader.more(is_last=True) == ""
-    path.write_text("x" * 50)
-    assert LogReader(path, 10).more(is_last=True) == "x" * 10
-
-
-@pytest.mark.parametrize("kind", ["pipe", "link"])
-def test_only_a_file_is_read_as_a_log(tmp_path, kind):
-    path = tmp_path / "log.txt"
-    (tmp_path / "other").write_text("not meant\n")
-    os.mkfifo(path) if kind == "pipe" else path.symlink_to(tmp_path / "other")
-    assert LogReader(path, 100).more(is_last=True) == ""

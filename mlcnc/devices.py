@@ -1,4 +1,4 @@
-"""Which devices this machine computes on, found without loading torch."""
+"""Which devices this machine computes on, found without loading torch, and where their locks lie."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ import importlib.util
 import os
 import platform
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlcnc.errors import LaunchError
+from mlcnc.files.locking import try_lock
+from mlcnc.named_paths import path_in_variable
 
-LANE = re.compile(r"cpu|mps|network|auto|(GPU|MIG)-[A-Za-z0-9/-]{1,80}")
-"""What a job is queued for: a kind of device, one GPU by its driver's name for it, or any device."""
+LANE = re.compile(r"cpu|mps|network|auto|slurm|(GPU|MIG)-[A-Za-z0-9/-]{1,80}")
+"""What a job is queued for: a kind of device, one GPU by its driver's name for it, any device, or Slurm."""
 
 NETWORK = "network"
 """The lane of downloads, which need no device and keep none from others."""
+
+
+# not that of TMPDIR, which differs between logins and jobs of one user: two folders would lock nothing
+_TEMPORARY = Path("/tmp")
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,7 @@ class Device:
     why: str
 
 
-@dataclass(frozen=True)
-class GpuUse:
+class GpuUse(NamedTuple):
     """What a GPU is doing: busy percent, bytes in use and in all, of everyone together."""
 
     percent: float | None
@@ -79,20 +85,28 @@ def devices() -> list[Device]:
     return [*found, Device("cpu", "cpu", f"CPU, {cores} core{'s' if cores != 1 else ''}", *machine, why)]
 
 
+def first_of_kind(device: str) -> str:
+    """Return the device that a setting means: ``cuda`` is the first of them."""
+    return "cuda:0" if device == "cuda" else device
+
+
 def chosen_device(name: str) -> Device:
-    """Return the device for ``auto`` or a name.
+    """Return the device for ``auto``, ``cuda`` (the first of them) or a name.
 
     Raises:
         LaunchError: there is no such device here; the message lists those there are.
     """
+    name = first_of_kind(name)
     known = {device.name: device for device in devices()}
     if name != "auto" and name not in known:
         raise LaunchError(f"device {name!r} is not on this machine; use auto or one of {', '.join(known)}")
     return known[name] if name != "auto" else next(iter(known.values()))
 
 
-def lanes_of_auto() -> list[str]:
-    """Return the lanes of which auto takes any, best first: all GPUs, else the Apple GPU, else the CPU."""
+def lanes_of(lane: str) -> list[str]:
+    """Return the lane; of ``auto`` those of which it takes any: all GPUs, else the Apple GPU, else the CPU."""
+    if lane != "auto":
+        return [lane]
     found = devices()
     gpus = [device.lane for device in found if device.name.startswith("cuda")]
     return gpus or [found[0].lane]
@@ -106,11 +120,89 @@ def gpu_use(lane: str) -> GpuUse | None:
     return None
 
 
-def environment_of(lane: str) -> dict[str, str]:
-    """Return the variables that let a job see the one device of its lane and no other."""
-    kind = "cuda" if _is_gpu(lane) else lane
-    told = {} if lane == NETWORK else {"MLCNC_DEVICE": kind}
-    return {**told, "CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": lane if kind == "cuda" else ""}
+def device_lock(lane: str) -> Path:
+    """Return the lock file of a device, in the folder of this user's locks on this machine, made if missing.
+
+    Raises:
+        LaunchError: the folder belongs to someone else, is a link or others may write it.
+    """
+    if not hasattr(os, "getuid"):  # Windows
+        raise LaunchError("jobs need file locks, which this system does not have; use: mlcnc train")
+    given = path_in_variable("MLCNC_LOCKS")
+    folder = given if given else _TEMPORARY / f"mlcnc-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, parents=bool(given), exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise LaunchError(f"the folder of device locks {folder} cannot be made: {error.strerror}") from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise LaunchError(
+            f"the folder of device locks {folder} must be a folder of your own that no one else may write; "
+            "remove it or set MLCNC_LOCKS to another folder"
+        )
+    return folder / f"device-{lane.replace('/', '-')}.lock"
+
+
+def lock_devices(lane: str, number: int) -> dict[str, int] | None:
+    """Lock so many devices, that of the lane among them, in the order of their names: all or none.
+
+    Args:
+        lane: of a device.
+        number: of devices; above 1 the others are GPUs too.
+
+    Returns:
+        By lane the descriptor of its lock, which goes with whoever is given it; None where too few are free.
+
+    Raises:
+        LaunchError: as for :func:`device_lock`.
+        OSError: a lock cannot be opened, or its disk knows no locks.
+    """
+    held: dict[str, int] = {}
+    try:
+        lanes = sorted(lanes_of("auto")) if number > 1 else [lane]
+        for place, other in enumerate(lanes):
+            if len(held) + len(lanes) - place < number:
+                break
+            has_room = len(held) + (lane not in held) < number
+            if (other == lane or has_room) and (lock := try_lock(device_lock(other))) is not None:
+                held[other] = lock
+        if lane in held and len(held) == number:
+            given, held = held, {}
+            return given
+        return None
+    finally:
+        for lock in held.values():
+            os.close(lock)
+
+
+def environment_of(*lanes: str) -> dict[str, str]:
+    """Return the variables that let a job see the devices of its lanes, one or several GPUs, and no other."""
+    kind = "cuda" if _is_gpu(lanes[0]) else lanes[0]
+    told = {} if kind == NETWORK else {"MLCNC_DEVICE": kind}
+    visible = ",".join(lanes) if kind == "cuda" else ""
+    return {**told, "CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": visible}
+
+
+def num_gpus_of(device: str, devices: int) -> int:
+    """Return how many GPUs a training on so many devices takes; 1 also where it takes none.
+
+    Args:
+        device: ``auto``, ``cuda`` or the name of one.
+        devices: ``training.devices``.
+
+    Raises:
+        LaunchError: there are not so many, or another than the first is named.
+    """
+    if devices == 1 or not _is_gpu(chosen_device(device).lane):
+        return 1
+    if device not in ("auto", "cuda", "cuda:0"):
+        raise LaunchError(f"device must be auto where training.devices is {devices}, got {device!r}")
+    if devices > (most := len(lanes_of("auto"))):
+        raise LaunchError(
+            f"training.devices must be at most {most}, the GPUs of this machine, got {devices}; a run that "
+            "began on more goes on with: mlcnc train --resume RUN --training.devices NUMBER"
+        )
+    return devices
 
 
 def _is_gpu(lane: str) -> bool:

@@ -9,11 +9,11 @@ import pytest
 from mlcnc.config import ExperimentConfig, override
 from mlcnc.data import DATASETS, build_dataset, dataset_facts
 from mlcnc.errors import ConfigError
-from mlcnc.launch import obstacles
+from mlcnc.obstacles import obstacles
 from mlcnc.presets import PRESETS, comparison, preset, with_width
 from tests.conftest import ROOT, shared_data
 
-MODULE = sys.modules["mlcnc.launch.obstacles"]  # the package calls the function so
+MODULE = sys.modules["mlcnc.obstacles"]  # the package calls the function so
 WORDS = "the 1 0 2\ndining 1 0 1\ntable 0 1 1\ntv 3 3 1\npotted 1 1 1\nplant 1 2 1\nmonitor 1 2 3\n"
 SIMPLE = "aeroplane bicycle bird boat bottle bus car cat chair cow dog horse motorbike person sheep sofa train"
 
@@ -21,7 +21,7 @@ SIMPLE = "aeroplane bicycle bird boat bottle bus car cat chair cow dog horse mot
 @pytest.fixture(autouse=True)
 def _a_cpu(monkeypatch, tmp_path):
     """This machine has a CPU."""
-    monkeypatch.setattr(sys.modules["mlcnc.launch.devices"], "_gpus", lambda: ([], "there is none"))
+    monkeypatch.setattr(sys.modules["mlcnc.devices"], "_gpus", lambda: ([], "there is none"))
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path / "locks"))
     for variable in ("MLCNC_GLOVE", "MLCNC_DATA"):
@@ -99,7 +99,10 @@ def test_facts_of_data_sets_are_those_of_the_drawn_ones(name):
             {"method": {"label_embedding": "glove"}},
             "method.label_embedding is glove but no file of vectors is named",
         ),
-        ({"method": {"kind": "ml_gcn"}}, "method.kind is ml_gcn but no file of vectors is named; set"),
+        (
+            {"method": {"kind": "ml_gcn"}},
+            "method.kind is ml_gcn but no file of vectors is named; name one with --glove PATH",
+        ),
     ],
 )
 def test_what_would_fail_is_one_sentence(tmp_path, sections, words):
@@ -196,7 +199,7 @@ def test_looking_for_obstacles_loads_no_torch(glove, tmp_path):
 import sys
 from mlcnc.config import *
 from mlcnc.presets import *
-from mlcnc.launch import obstacles
+from mlcnc.obstacles import obstacles
 path = {str(glove)!r}
 config = with_width(override(comparison(), dict(method=dict(label_embedding="glove", glove_path=path))), 3)
 assert obstacles(config, {str(tmp_path)!r}, "cpu") == ()
