@@ -1,1 +1,1 @@
-"""From stored runs to frozen records that are ready to draw; no torch, no streamlit."""
+"""From stored runs to frozen records that are ready to draw, a package a question; no torch, no streamlit."""

@@ -1,0 +1,1 @@
+"""Which runs are better than which others, and do their seeds and images support it?"""

@@ -1,0 +1,341 @@
+"""Three runs without their names: who is who, and what their numbers support."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+from typing import Literal
+
+import numpy as np
+
+from mlcnc.analysis.comparison.published import FULL_MODEL, published_rows
+from mlcnc.analysis.comparison.seeds import EMBEDDING_ORDER, Spread, spread
+from mlcnc.analysis.runs.rows import RunRow
+from mlcnc.store import Run
+
+FEWEST_SEEDS = 3
+"""With fewer runs on a side no order is taken as supported."""
+
+Quantity = Literal["nc1", "angle_min", "map_tail", "map_total", "map_head", "map_medium"]
+QUANTITIES: tuple[Quantity, ...] = ("nc1", "angle_min", "map_tail", "map_total")
+"""What claims are made about."""
+
+WORDS: dict[Quantity, str] = {
+    "nc1": "NC1 (test f)",
+    "angle_min": "smallest angle (test f, centring class)",
+    "map_tail": "tail mAP",
+    "map_total": "total mAP",
+    "map_head": "head mAP",
+    "map_medium": "medium mAP",
+}
+UNITS: dict[Quantity, str] = {"nc1": "", "angle_min": "°"}
+
+
+@dataclass(frozen=True)
+class Hand:
+    """Three runs in the order of the quiz.
+
+    Attributes:
+        dataset: of all three.
+        seed: of the order.
+        rows: the runs shown as Run 1, 2 and 3.
+        groups: for each, the runs of its settings, one a seed; itself among them.
+    """
+
+    dataset: str
+    seed: int
+    rows: tuple[RunRow, ...]
+    groups: tuple[tuple[RunRow, ...], ...]
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The label embedding of each run."""
+        return tuple(row.family for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One quantity of the three runs, over their seeds, at the chosen epoch of each.
+
+    Attributes:
+        quantity: as asked for.
+        values: of the runs shown.
+        seeds: finite values of each run's settings, one a seed.
+        spreads: over the seeds of each.
+        smallest_gap, largest_gap: between the means of two runs; NaN with fewer than two logged.
+    """
+
+    quantity: Quantity
+    values: tuple[float, ...]
+    seeds: tuple[tuple[float, ...], ...]
+    spreads: tuple[Spread, ...]
+    smallest_gap: float
+    largest_gap: float
+
+    @property
+    def widest_seeds(self) -> float:
+        """Largest distance of two seeds of one run's settings; 0 where each has one."""
+        return max((item.high - item.low for item in self.spreads if item.num_runs), default=0.0)
+
+    def shown(self, index: int) -> str:
+        """Return a run's value with the range of its seeds, e.g. ``63.9 % (63.1 to 65.4, n=3)``."""
+        item, unit = self.spreads[index], UNITS.get(self.quantity, " %")
+        digits = 2 if self.quantity == "nc1" else 1
+        if item.num_runs == 0:
+            return "not logged"
+        if item.num_runs == 1:
+            return f"{item.mean:.{digits}f}{unit} (n=1)"
+        return (
+            f"{item.mean:.{digits}f}{unit} ({item.low:.{digits}f} to {item.high:.{digits}f}, n={item.num_runs})"
+        )
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That one run is above another in one quantity, and whether the seeds carry it.
+
+    Attributes:
+        reading: of the quantity.
+        above, below: indices of the runs.
+        supported: whether both have enough seeds and all seeds of one are above all of the other.
+        reason: ``apart``, ``overlap`` or ``few seeds``.
+        gap: difference of the means.
+    """
+
+    reading: Reading
+    above: int
+    below: int
+    supported: bool
+    reason: Literal["apart", "overlap", "few seeds"]
+    gap: float
+
+
+def paper_total_map() -> dict[str, float]:
+    """Return the published total mAP of MLC-NC on VOC-LT by kind of label embedding, in percent."""
+    found = {"etf": ("Table 1", None), "trainable": ("Table 4", "trainable"), "glove": ("Table 4", "GloVe")}
+    return {
+        kind: next(
+            row.values["total"]
+            for row in published_rows()
+            if (row.table, row.dataset, row.method) == (table, "VOC-LT", FULL_MODEL)
+            and (start is None or row.variant.startswith(start))
+        )
+        for kind, (table, start) in found.items()
+    }
+
+
+def deal(runs: Sequence[tuple[Run, RunRow]], picked: Collection[str], seed: int) -> Hand | None:
+    """Return one ETF, one trainable and one GloVe run that can be compared, in an order that hangs on the seed.
+
+    Compared are finished runs of the same classes, as long, with the same settings besides label embedding
+    and seed. Of several such sets the one with most seeds is taken, then the longest training, then that with
+    most picked runs, then the plain recipe. Only runs with stored arrays are shown: picked ones first, then
+    the lowest seed.
+
+    Args:
+        runs: all readable ones.
+        picked: ids of those the visitor looks at.
+        seed: of the order.
+
+    Returns:
+        None where no set has a run of each kind.
+    """
+    comparable: dict[tuple[object, ...], list[tuple[Run, RunRow]]] = {}
+    for run, row in runs:
+        if row.state == "finished":
+            alike = (row.dataset, *run.info.class_names), row.num_epochs, _besides_embedding(row)
+            comparable.setdefault(alike, []).append((run, row))
+    found = [groups for members in comparable.values() if (groups := _one_group_a_kind(members, picked))]
+    if not found:
+        return None
+
+    def worth(groups: tuple[tuple[RunRow, ...], ...]) -> tuple[int, ...]:
+        shown, sizes = [group[0] for group in groups], [len(group) for group in groups]
+        num_picked = sum(row.run_id in picked for row in shown)
+        plain = sum(row.is_plain for row in shown)
+        return min(sizes), sum(sizes), shown[0].num_epochs or 0, num_picked, plain
+
+    best = max(found, key=worth)
+    groups = tuple(best[index] for index in np.random.default_rng(seed).permutation(len(best)))
+    return Hand(
+        dataset=groups[0][0].dataset,
+        seed=seed,
+        rows=tuple(group[0] for group in groups),
+        groups=tuple(tuple(sorted(group, key=_by_seed)) for group in groups),
+    )
+
+
+def reading(hand: Hand, quantity: Quantity) -> Reading:
+    """Return one quantity of the three runs over their seeds."""
+    seeds = tuple(tuple(v for row in group if np.isfinite(v := _value(row, quantity))) for group in hand.groups)
+    spreads = tuple(spread(values) for values in seeds)
+    means = [item.mean for item in spreads if item.num_runs]
+    gaps = [abs(one - other) for one, other in combinations(means, 2)]
+    return Reading(
+        quantity=quantity,
+        values=tuple(_value(row, quantity) for row in hand.rows),
+        seeds=seeds,
+        spreads=spreads,
+        smallest_gap=min(gaps, default=float("nan")),
+        largest_gap=max(gaps, default=float("nan")),
+    )
+
+
+def claims(hand: Hand) -> list[Claim]:
+    """Return, for every quantity and pair of runs, which is above and whether the seeds carry it."""
+    return [claim for quantity in QUANTITIES for claim in _claims_of(reading(hand, quantity))]
+
+
+def supported_claim(hand: Hand) -> Claim | None:
+    """Return the claim with the widest relative space between the seeds, or None without one."""
+    carried = [claim for claim in claims(hand) if claim.supported]
+    return max(carried, key=_relative_space, default=None)
+
+
+def unsupported_claim(hand: Hand) -> Claim | None:
+    """Return the claim with the largest gap that the seeds do not carry, tail mAP first; None without one."""
+    for quantity in ("map_tail", "map_total", "nc1", "angle_min"):
+        open_ones = [c for c in claims(hand) if c.reading.quantity == quantity and not c.supported]
+        if open_ones:
+            return max(open_ones, key=lambda claim: claim.gap)
+    return None
+
+
+def comparisons_sentence(hand: Hand) -> str:
+    """Return how many comparisons the seeds part, and how many they would by luck; empty without any."""
+    tested = [claim for claim in claims(hand) if claim.reason != "few seeds"]
+    if not tested:
+        return ""
+    sides = ([claim.reading.spreads[i].num_runs for i in (claim.above, claim.below)] for claim in tested)
+    by_luck = sum(chance_of_separation(first, second) for first, second in sides)
+    return (
+        f"Of {len(tested)} such comparisons on this page (pairs of runs in "
+        f"{', '.join(WORDS[quantity] for quantity in QUANTITIES)}) the seeds part "
+        f"{sum(claim.supported for claim in tested)}; if no run differed from another, luck alone would part "
+        f"about {by_luck:.1f}."
+    )
+
+
+def claim_sentence(claim: Claim, names: Sequence[str]) -> str:
+    """Return the claim in words, e.g. ``Run 2 has a higher tail mAP than Run 1.``"""
+    return f"{names[claim.above]} has a higher {WORDS[claim.reading.quantity]} than {names[claim.below]}."
+
+
+def claim_reason(claim: Claim, names: Sequence[str]) -> str:
+    """Return the numbers behind a claim and what they allow."""
+    numbers = " and ".join(f"{names[i]} at {claim.reading.shown(i)}" for i in (claim.above, claim.below))
+    if claim.reason == "apart":
+        runs = [claim.reading.spreads[i].num_runs for i in (claim.above, claim.below)]
+        return (
+            f"{numbers}: every seed of one is above every seed of the other. By luck alone that happens in "
+            f"{100 * chance_of_separation(*runs):.0f} % of comparisons with so many seeds."
+        )
+    if claim.reason == "overlap":
+        return f"{numbers}: the seeds overlap, so another seed may turn the order round."
+    return f"{numbers}: fewer than {FEWEST_SEEDS} seeds on a side cannot carry an order."
+
+
+def reading_sentence(found: Reading, names: Sequence[str]) -> str:
+    """Return what one quantity says about the three runs: values, order, and which pairs the seeds part."""
+    logged = [index for index in range(len(names)) if found.spreads[index].num_runs]
+    title = WORDS[found.quantity]
+    if len(logged) < 2:
+        return f"The {title} was not logged by enough of these runs."
+    logged.sort(key=lambda index: -found.spreads[index].mean)
+    listed = ", ".join(f"{names[index]} at {found.shown(index)}" for index in logged)
+    parted = [f"{names[c.above]} from {names[c.below]}" for c in _claims_of(found) if c.supported]
+    few = any(found.spreads[index].num_runs < FEWEST_SEEDS for index in logged)
+    if parted:
+        verdict = f"The seeds part {' and '.join(parted)}" + ("." if len(parted) == 3 else ", no other pair.")
+    elif few:
+        verdict = f"With fewer than {FEWEST_SEEDS} seeds this order is no evidence."
+    else:
+        verdict = "All seeds overlap: this order is no evidence."
+    return f"The {title}, from high to low: {listed}. {verdict}"
+
+
+def run_evidence(hand: Hand, index: int, names: Sequence[str]) -> str:
+    """Return what told one run from the others, or that nothing did."""
+    parted: dict[str, list[str]] = {}
+    for claim in claims(hand):
+        if claim.supported and index in (claim.above, claim.below):
+            other = claim.below if claim.above == index else claim.above
+            side = "above" if claim.above == index else "below"
+            parted.setdefault(WORDS[claim.reading.quantity], []).append(f"{side} {names[other]}")
+    if not parted:
+        return "No quantity here parts it from the others over the seeds: a guess was all anybody could do."
+    listed = "; ".join(f"its {title} lies {' and '.join(sides)}" for title, sides in parted.items())
+    return f"Over all seeds {listed}."
+
+
+def chance_of_separation(first: int, second: int) -> float:
+    """Return how often so many draws from one distribution are wholly parted, either way round.
+
+    Example:
+        >>> chance_of_separation(3, 3)
+        0.1
+    """
+    return 2 / comb(first + second, first)
+
+
+def _besides_embedding(row: RunRow) -> tuple[str, ...]:
+    of_embedding = ("method.label_embedding=", "method.glove_path=")
+    return tuple(line for line in row.group_key.split(";") if not line.startswith(of_embedding))
+
+
+def _one_group_a_kind(
+    members: Sequence[tuple[Run, RunRow]], picked: Collection[str]
+) -> tuple[tuple[RunRow, ...], ...]:
+    """Return by kind one run a seed, the shown one first, of the settings with most; () if a kind lacks."""
+    groups = []
+    for kind in EMBEDDING_ORDER:
+        by_key: dict[str, dict[object, RunRow]] = {}
+        drawable = {row.run_id for run, row in members if row.family == kind and run.array_epochs()}
+        rows = [row for _, row in members if row.family == kind]
+        rows.sort(key=lambda row: (row.run_id not in drawable, row.run_id not in picked, *_by_seed(row)))
+        for row in rows:
+            # a copy of a run, or a second run of its seed, is no further draw
+            by_key.setdefault(row.group_key, {}).setdefault(_draw(row), row)
+        seeds = [tuple(group.values()) for group in by_key.values()]
+        if shown := [group for group in seeds if group[0].run_id in drawable]:
+            groups.append(max(shown, key=len))
+    return tuple(groups) if len(groups) == len(EMBEDDING_ORDER) else ()
+
+
+def _by_seed(row: RunRow) -> tuple[int, str]:
+    return row.seed or 0, row.run_id
+
+
+def _draw(row: RunRow) -> object:
+    if row.seed is not None:
+        return row.seed
+    # as text, where a value that was not logged equals itself
+    return repr((sorted(row.map_percent.items()), row.nc1, row.angle_min, row.map_curve))
+
+
+def _value(row: RunRow, quantity: Quantity) -> float:
+    if quantity == "nc1":
+        return row.nc1
+    if quantity == "angle_min":
+        return row.angle_min
+    return row.map_percent[quantity.removeprefix("map_")]
+
+
+def _claims_of(found: Reading) -> Iterator[Claim]:
+    for one, other in combinations(range(len(found.spreads)), 2):
+        if not (found.spreads[one].num_runs and found.spreads[other].num_runs):
+            continue
+        above, below = (one, other) if found.spreads[one].mean >= found.spreads[other].mean else (other, one)
+        high, low = found.spreads[above], found.spreads[below]
+        if min(high.num_runs, low.num_runs) < FEWEST_SEEDS:
+            reason: Literal["apart", "overlap", "few seeds"] = "few seeds"
+        else:
+            reason = "apart" if high.low > low.high else "overlap"
+        yield Claim(found, above, below, reason == "apart", reason, high.mean - low.mean)
+
+
+def _relative_space(claim: Claim) -> float:
+    high, low = claim.reading.spreads[claim.above], claim.reading.spreads[claim.below]
+    return (high.low - low.high) / max(abs(high.mean), 1e-12)

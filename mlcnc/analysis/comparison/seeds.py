@@ -1,0 +1,297 @@
+"""Runs that differ in the seed only, taken together; and what their numbers support."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlcnc.analysis.runs.recipe import method_place
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow
+from mlcnc.methods.settings import METHODS
+
+EMBEDDING_ORDER = ("etf", "trainable", "glove")
+"""Families of MLC-NC in the order of the paper; other methods follow."""
+
+MIXED = "mixed"
+"""Family of a group whose runs are of several."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A value over seeds: mean, extremes and number of runs; NaN and 0 where none logged it."""
+
+    mean: float
+    low: float
+    high: float
+    num_runs: int
+
+    @property
+    def text(self) -> str:
+        """The value as a reader wants it, e.g. ``71.3 (70.1-72.0, n=3)``."""
+        return self.written()
+
+    def written(self, digits: int = 1, unit: str = "") -> str:
+        """Return the value with so many digits after the point, the unit behind each number."""
+        if self.num_runs == 0:
+            return "not logged"
+        mean, low, high = (f"{value:.{digits}f}{unit}" for value in (self.mean, self.low, self.high))
+        if self.num_runs == 1:
+            return f"{mean} (n=1)"
+        return f"{mean} ({low}-{high}, n={self.num_runs})"
+
+
+@dataclass(frozen=True)
+class SeedGroup:
+    """Runs with the same settings but the seed.
+
+    Attributes:
+        label: name and data set.
+        family: label embedding or method, which fixes the colour.
+        is_plain: whether the recipe has nothing unusual for its method.
+        rows: the runs; of those that repeat one another the first.
+        map_percent: test mAP by bucket over the seeds.
+        nc1, angle_min: over the seeds, in ``nc1_space``.
+        nc1_space: of features, empty where the runs are of several or of none.
+        nc1_tail_share: NC1 of tail classes over its label-shuffle baseline; 1 is chance.
+        name: the recipe; where another group of the data set has the same one, with settings that differ.
+        repeats: runs left out, each with the seed and all values of one of the rows.
+    """
+
+    label: str
+    dataset: str
+    family: str
+    is_plain: bool
+    recipe: str
+    rows: tuple[RunRow, ...]
+    map_percent: dict[str, Spread]
+    nc1: Spread
+    angle_min: Spread
+    nc1_tail_share: Spread
+
+    @property
+    def finished(self) -> SeedGroup | None:
+        """The same with its finished runs alone; None where none has finished."""
+        rows = [row for row in self.rows if row.state == "finished"]
+        return SeedGroup.of(rows, self.name, self.recipe, self.repeats) if rows else None
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """For how many epochs its runs are planned, else logged, ascending."""
+        return tuple(sorted({row.num_epochs or row.num_logged for row in self.rows}))
+
+    @property
+    def num_seeds(self) -> int:
+        """Number of distinct seeds among the finished runs; finished runs that name no seed count each."""
+        seeds = [row.seed for row in self.rows if row.state == "finished"]
+        return len({seed for seed in seeds if seed is not None}) + seeds.count(None)
+
+    name: str
+    repeats: tuple[RunRow, ...] = ()
+    nc1_space: str = ""
+
+    @classmethod
+    def of(cls, rows: Sequence[RunRow], name: str, recipe: str, repeats: tuple[RunRow, ...] = ()) -> SeedGroup:
+        """Return the group of rows of one data set, at least one."""
+        families, spaces = ({getattr(row, of) for row in rows} for of in ("family", "nc1_space"))
+        space = spaces.pop() if len(spaces) == 1 else ""
+        return cls(
+            label=f"{name} · {rows[0].dataset}",
+            dataset=rows[0].dataset,
+            family=families.pop() if len(families) == 1 else MIXED,
+            is_plain=all(row.is_plain for row in rows),
+            recipe=recipe,
+            rows=tuple(rows),
+            map_percent={b: spread([row.map_percent[b] for row in rows]) for b in BUCKETS},
+            # what was measured in several spaces has no mean
+            nc1=spread([row.nc1 for row in rows] if space else []),
+            angle_min=spread([row.angle_min for row in rows] if space else []),
+            nc1_tail_share=spread([row.nc1_tail_share for row in rows] if space else []),
+            name=name,
+            repeats=repeats,
+            nc1_space=space,
+        )
+
+
+def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
+    """Return the rows grouped by all settings but the seed.
+
+    The data set with most runs comes first; within one, ETF, trainable, GloVe, other methods, then unusual
+    recipes; of one recipe that with most seeds first.
+    """
+    by_key: dict[str, list[RunRow]] = {}
+    for row in rows:
+        by_key.setdefault(row.group_key, []).append(row)
+    firsts = [members[0] for members in by_key.values()]
+    groups = []
+    for together in by_key.values():
+        members, repeats = without_repeats(together)
+        first = members[0]
+        twins = [row for row in firsts if (row.recipe, row.dataset) == (first.recipe, first.dataset)]
+        name = _name(first, [row for row in twins if row is not first])
+        groups.append(SeedGroup.of(members, name, first.recipe, repeats))
+    names = [row.dataset for row in rows]
+    datasets = sorted(dict.fromkeys(names), key=lambda name: -names.count(name))
+    return sorted(groups, key=lambda group: (datasets.index(group.dataset), *_place(group)))
+
+
+def recipe_names(rows: Sequence[RunRow]) -> dict[str, str]:
+    """Return what tells the recipes of these rows apart: the name of each group by its ``group_key``."""
+    return {group.rows[0].group_key: group.name for group in seed_groups(rows)}
+
+
+def without_repeats(rows: Sequence[RunRow]) -> tuple[list[RunRow], tuple[RunRow, ...]]:
+    """Return the rows, of those with one seed and the same values the first; and what was left out.
+
+    The same seed trained again on the same machine gives the same numbers: no further evidence.
+    """
+    first_of: dict[object, RunRow] = {}
+    repeats = []
+    for row in rows:
+        values = (*row.map_percent.values(), row.nc1, row.angle_min, *row.map_curve)
+        known = any(np.isfinite(values)) and row.seed is not None
+        # a value that is not a number is not equal to itself, and here it is to be
+        key: object = (row.seed, row.num_logged, tuple(map(repr, values))) if known else row.run_id
+        if first_of.setdefault(key, row) is not row:
+            repeats.append(row)
+    return list(first_of.values()), tuple(repeats)
+
+
+def repeats_sentence(groups: Sequence[SeedGroup]) -> str:
+    """Return which runs are left out as repeats; empty where none is."""
+    names = [row.name for group in groups for row in group.repeats]
+    if not names:
+        return ""
+    shown = _listed(names)
+    have, are = ("has", "is") if len(names) == 1 else ("have", "are")
+    return f"{shown} {have} the seed and all values of another run and {are} not counted."
+
+
+def _name(row: RunRow, twins: Sequence[RunRow]) -> str:
+    """Return the recipe, with two settings in which a run differs from others of the same recipe, or more."""
+    if not twins:
+        return row.recipe
+    own = row.group_key.split(";")
+    shared = set(own).intersection(*(twin.group_key.split(";") for twin in twins))
+    # its length tells more of a run than anything else; the method goes before the data
+    order = ("training.epochs", "training.lr", "method.", "model.", "data.")
+    differing = sorted(
+        (line for line in own if line not in shared and "=" in line),
+        key=lambda line: [not line.startswith(start) for start in order],
+    )
+    others = [set(twin.group_key.split(";")) for twin in twins]
+    number = 2  # more where another run has the same two
+    while number < len(differing) and any(other.issuperset(differing[:number]) for other in others):
+        number += 1
+    return f"{row.recipe} ({', '.join(map(_short, differing[:number])) or row.run_id})"
+
+
+def _short(setting: str) -> str:
+    name, _, value = setting.partition("=")
+    return f"{name.rpartition('.')[2]}={'default' if value == 'None' else value}"
+
+
+def _place(group: SeedGroup) -> tuple[bool, int, int]:
+    return not group.is_plain, family_place(group.family), -group.num_seeds
+
+
+def family_place(family: str) -> int:
+    """Return where a family comes in lists: ETF, trainable, GloVe, the other methods in order, strangers."""
+    if family in EMBEDDING_ORDER:
+        return EMBEDDING_ORDER.index(family)
+    place = method_place(family)
+    return len(EMBEDDING_ORDER) + (len(METHODS) if place is None else place)
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Return mean, extremes and count of the finite values."""
+    finite = np.array([value for value in values if np.isfinite(value)])
+    if len(finite) == 0:
+        return Spread(float("nan"), float("nan"), float("nan"), 0)
+    return Spread(float(finite.mean()), float(finite.min()), float(finite.max()), len(finite))
+
+
+def verdict(groups: Sequence[SeedGroup], bucket: str = "total") -> str:
+    """Return what the runs say about who leads in one bucket, and whether the seeds support it.
+
+    Finished runs are compared, within one data set only. The order counts as supported where both recipes
+    were trained for the same number of epochs, the leader's worst seed is above the runner-up's best one, and
+    both have three finished seeds or more.
+    """
+    usable = [group for group in groups if group.map_percent[bucket].num_runs]
+    if not usable:
+        return _without_map([row for group in groups for row in group.rows], bucket)
+    sentences = []
+    for dataset in dict.fromkeys(group.dataset for group in usable):
+        own = [group for group in usable if group.dataset == dataset]
+        ranked = sorted(
+            (group for group in finished_groups(own) if group.map_percent[bucket].num_runs),
+            key=lambda group: -group.map_percent[bucket].mean,
+        )
+        sentences.append(f"{dataset}: {_verdict_of(ranked, bucket) if ranked else _so_far(own, bucket)}")
+    return " ".join(sentences)
+
+
+def _without_map(rows: Sequence[RunRow], bucket: str) -> str:
+    """Return which runs have no test mAP, and why."""
+    if not rows:
+        return f"No run has a {bucket} mAP on test images yet."
+    by_reason: dict[str, list[str]] = {}
+    for row in rows:
+        if row.is_of_file:
+            reason = "the file that was analysed holds no scores (N, C)"
+        elif row.num_logged == 0:
+            reason = "no epoch is logged yet"
+        elif row.state == "running":
+            reason = "no epoch was measured on test images yet"
+        else:
+            reason = "none was logged"
+        by_reason.setdefault(reason, []).append(row.name)
+    parts = [f"{_listed(names)}: {reason}" for reason, names in by_reason.items()]
+    return f"No {bucket} mAP on test images of {'; '.join(parts)}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def finished_groups(groups: Sequence[SeedGroup]) -> list[SeedGroup]:
+    """Return the groups with their finished runs alone, without those that have none."""
+    return [found for group in groups if (found := group.finished) is not None]
+
+
+def lengths_words(groups: Sequence[SeedGroup]) -> str:
+    """Return for how many epochs runs were trained where they differ, e.g. ``2 to 40 epochs``; else nothing."""
+    lengths = sorted({length for group in groups for length in group.lengths})
+    return "" if len(lengths) < 2 else f"{lengths[0]} to {lengths[-1]} epochs"
+
+
+def _verdict_of(ranked: Sequence[SeedGroup], bucket: str) -> str:
+    best = ranked[0]
+    first = best.map_percent[bucket]
+    if len(ranked) == 1:
+        return f"{best.name} reaches a {bucket} mAP of {first.text}; no other recipe has finished."
+    runner = ranked[1]
+    second = runner.map_percent[bucket]
+    start = f"{best.name} has the highest {bucket} mAP, {first.text}, before {runner.name}, {second.text}"
+    if lengths_words([best, runner]):
+        own, others = (" or ".join(map(str, group.lengths)) for group in (best, runner))
+        return f"{start}; trained for {own} and {others} epochs, so this order is not one of methods."
+    if lengths := lengths_words(ranked):
+        start += f" (of finished runs of {lengths})"
+    if min(first.num_runs, second.num_runs, best.num_seeds, runner.num_seeds) < 3:
+        return f"{start}; fewer than three finished seeds of one of them, so this order is not evidence."
+    if first.low > second.high:
+        return f"{start}; every seed of the first is above every seed of the second."
+    return f"{start}; their seeds overlap, so this order is not supported."
+
+
+def _so_far(groups: Sequence[SeedGroup], bucket: str) -> str:
+    """Return how far the longest run has come where none has finished."""
+    rows = [row for group in groups for row in group.rows if np.isfinite(row.map_percent[bucket])]
+    longest = max(rows, key=lambda row: row.num_logged)
+    return (
+        f"no run has finished; {longest.name} has a {bucket} mAP of {longest.map_percent[bucket]:.1f} after "
+        f"{longest.num_logged} of {longest.num_epochs or '?'} epochs."
+    )

@@ -1,0 +1,244 @@
+"""Angles between class means, label embeddings or classifier vectors, against the simplex ETF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlcnc.analysis.runs.statistics import stored_statistics
+from mlcnc.errors import counted
+from mlcnc.etf import optimal_angle_degrees, optimal_cosine
+from mlcnc.metrics.geometry import (
+    CENTRINGS,
+    AngleSummary,
+    Centring,
+    angle_summary,
+    angles_of,
+    cosine_std_floor,
+    distance_of_gram,
+    gram_distance,
+    gram_distance_floor,
+    pairwise_cosines,
+)
+from mlcnc.metrics.summary import centred_or_none
+from mlcnc.store import Run
+
+CENTRING_WORDS = {
+    "none": "uncentred",
+    "class": "centred by the mean of the class means",
+    "sample": "centred by the mean of all positive features",
+    "all": "centred by the mean of all features, negatives included",
+}
+
+__all__ = [
+    "CENTRINGS",
+    "CENTRING_WORDS",
+    "AngleRecord",
+    "Centring",
+    "ClosestPair",
+    "bucket_of",
+    "class_mean_angles",
+    "closest_pairs",
+    "etf_words",
+    "geometry_sentence",
+    "gram_angles",
+]
+
+
+@dataclass(frozen=True)
+class AngleRecord:
+    """A matrix of angles with everything its chart needs.
+
+    Attributes:
+        title: what the angles are between.
+        angles: (C, C) degrees in the order of ``order``, diagonal 0.
+        order: (C,) class indices by falling training count.
+        class_names, class_counts, buckets: (C,) in that order.
+        optimum: arccos(-1/(C-1)) in degrees; NaN for one class, which has no angle.
+        summary: over pairs; its ``closest_pair`` indexes the ordered classes.
+        gram: distance of the Gram matrix to an ETF's; centred by ``class`` for class means, uncentred for
+            label embedding and classifier.
+        gram_floor: the smallest value that distance can take in this dimension.
+        epoch: from 0.
+        centring: of the vectors.
+        std_floor: about the smallest spread of angles in this dimension, degrees; 0 where an ETF fits.
+        num_features: (C,) features behind each class mean, None for label embedding and classifier.
+    """
+
+    title: str
+    angles: NDArray[np.float64]
+    order: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    buckets: tuple[str, ...]
+    optimum: float
+    summary: AngleSummary
+    gram: float
+    gram_floor: float
+    epoch: int
+    centring: Centring = "none"
+    std_floor: float = 0.0
+    num_features: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ClosestPair:
+    """Two classes with a small angle; training images and, for class means, features behind each mean."""
+
+    first: str
+    second: str
+    first_count: int
+    second_count: int
+    angle: float
+    first_features: int | None = None
+    second_features: int | None = None
+
+
+def class_mean_angles(
+    run: Run, epoch: int, *, split: str, space: str, centring: Centring
+) -> AngleRecord | None:
+    """Return the angles between class means, or None where the epoch did not store them.
+
+    Args:
+        run: of which.
+        epoch: with stored arrays, from 0.
+        split: ``train`` or ``test``.
+        space: ``f`` or ``mu``.
+        centring: ``none``, ``class``, ``sample`` or ``all``; None is returned for ``all`` where the
+            means of negatives were not stored.
+
+    Raises:
+        RunFormatError: the file of the epoch is missing or damaged.
+    """
+    statistics = stored_statistics(run.arrays(epoch), f"{split}.{space}")
+    if statistics is None:
+        return None
+    centred = centred_or_none(statistics, centring)
+    if centred is None:
+        return None
+    number = int(statistics.present.sum())
+    return _record(
+        run,
+        epoch,
+        f"class means of {split} features {space}, {CENTRING_WORDS[centring]}",
+        angles_of(pairwise_cosines(centred)),
+        gram=gram_distance(statistics.class_means),
+        floor=gram_distance_floor(number, centred.shape[1]) if number >= 2 else float("nan"),
+        centring=centring,
+        std_floor=_angle_std_floor(number, centred.shape[1]) if centring == "class" else 0.0,
+        num_features=statistics.class_counts,
+    )
+
+
+def gram_angles(run: Run, epoch: int, subject: Literal["label embedding", "classifier"]) -> AngleRecord | None:
+    """Return the (uncentred) angles between label embeddings or classifier vectors, or None.
+
+    Raises:
+        RunFormatError: the file of the epoch is missing or damaged.
+    """
+    arrays = run.arrays(epoch)
+    name = f"{subject.replace(' ', '_')}/gram"
+    if name not in arrays:
+        return None
+    gram = arrays.get(name).astype(np.float64)
+    norms = np.sqrt(np.diag(gram))
+    cosines = gram / np.where(norms > 0, norms, np.nan)[:, None] / np.where(norms > 0, norms, np.nan)[None, :]
+    angles = np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
+    np.fill_diagonal(angles, np.where(norms > 0, 0.0, np.nan))
+    # the Gram matrix is enough: the vectors themselves need not be stored
+    distance = distance_of_gram(gram)
+    return _record(run, epoch, f"{subject} vectors, uncentred", angles, gram=distance, floor=0.0)
+
+
+def closest_pairs(record: AngleRecord, number: int = 10) -> list[ClosestPair]:
+    """Return the pairs of classes with the smallest angles, smallest first."""
+    rows, columns = np.triu_indices(len(record.angles), k=1)
+    values = record.angles[rows, columns]
+    ranked = [i for i in np.argsort(values, kind="stable") if np.isfinite(values[i])][:number]
+    return [
+        ClosestPair(
+            record.class_names[rows[i]],
+            record.class_names[columns[i]],
+            record.class_counts[rows[i]],
+            record.class_counts[columns[i]],
+            float(values[i]),
+            None if record.num_features is None else record.num_features[rows[i]],
+            None if record.num_features is None else record.num_features[columns[i]],
+        )
+        for i in ranked
+    ]
+
+
+def geometry_sentence(record: AngleRecord) -> str:
+    """Return one sentence: spread and smallest angle against the optimum, and the pair that has it."""
+    summary = record.summary
+    if summary.closest_pair is None:
+        return "Fewer than two classes have a class mean, so there is no angle to show."
+    first, second = (record.class_names[index] for index in summary.closest_pair)
+    counts = ""
+    if record.num_features is not None:
+        own = [record.num_features[index] for index in summary.closest_pair]
+        counts = f" (from {own[0]} and {counted(own[1], 'feature')})"
+    least = f"at best about {record.std_floor:.1f}° here" if record.std_floor > 0 else "ETF: 0°"
+    return (
+        f"{summary.num_classes} classes: the closest pair, {first} and {second}{counts}, is "
+        f"{summary.minimum:.1f}° apart where an ETF has {record.optimum:.1f}°; angles spread by "
+        f"{summary.std:.1f}° ({least}), mean {summary.mean:.1f}°."
+    )
+
+
+def etf_words(record: AngleRecord) -> str:
+    """Return what the angles are to be compared with."""
+    if np.isnan(record.optimum):
+        return "one class has no angle"
+    return f"an ETF has {record.optimum:.1f}° everywhere"
+
+
+def bucket_of(run: Run) -> dict[int, str]:
+    """Return the bucket (head, medium or tail) of each class index."""
+    return {index: name for name, members in run.info.groups.items() for index in members}
+
+
+def _record(
+    run: Run,
+    epoch: int,
+    title: str,
+    angles: NDArray[np.float64],
+    *,
+    gram: float,
+    floor: float,
+    centring: Centring = "none",
+    std_floor: float = 0.0,
+    num_features: NDArray[np.int64] | None = None,
+) -> AngleRecord:
+    counts = np.array(run.info.class_counts)
+    order = np.argsort(-counts, kind="stable")
+    buckets = bucket_of(run)
+    ordered = angles[np.ix_(order, order)]
+    return AngleRecord(
+        title=title,
+        angles=ordered,
+        order=order,
+        class_names=tuple(run.info.class_names[i] for i in order),
+        class_counts=tuple(int(counts[i]) for i in order),
+        buckets=tuple(buckets.get(int(i), "?") for i in order),
+        optimum=optimal_angle_degrees(len(angles)) if len(angles) >= 2 else float("nan"),
+        summary=angle_summary(ordered),
+        gram=gram,
+        gram_floor=floor,
+        epoch=epoch,
+        centring=centring,
+        std_floor=std_floor,
+        num_features=None if num_features is None else tuple(int(num_features[i]) for i in order),
+    )
+
+
+def _angle_std_floor(num_classes: int, dim: int) -> float:
+    if num_classes < 3:  # two classes have one angle, of 180 degrees
+        return 0.0
+    # d angle / d cos = -1/sin, at the ETF's angle
+    slope = 1.0 / np.sqrt(1.0 - optimal_cosine(num_classes) ** 2)
+    return float(np.degrees(cosine_std_floor(num_classes, dim) * slope))

@@ -1,0 +1,1 @@
+"""What is this run: its row in the table, its settings, its spaces, and what it stored at an epoch?"""

@@ -1,0 +1,1 @@
+"""Does what a run logged follow from what it stored?"""
