@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from mlcnc.errors import ConfigError, closest, counted
+from mlcnc.errors import ConfigError, closest, counted, explained
 from mlcnc.methods.settings import (
     LOSSES,
     METHODS,
@@ -26,14 +26,18 @@ from mlcnc.methods.settings import (
     kind_of,
     method_settings,
 )
+from mlcnc.written_numbers import plain_number
 
 
 def _whole_numbers(value: Any) -> Any:
-    """Return the numbers of a text such as ``5,7``; whatever is no text is left to pydantic."""
-    if not isinstance(value, str):
+    """Return the numbers of a list, or of a text such as ``5,7``; what is neither is left to pydantic."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.strip("()[] ").split(",") if part.strip()]
+    if not isinstance(value, list | tuple):
         return value
-    parts = [part for part in value.strip("()[] ").split(",") if part.strip()]
-    return [int(part) if part.strip().isdecimal() else part for part in parts]
+    if any(isinstance(part, bool) for part in value):
+        raise ValueError(f"must be whole numbers, got {value}")
+    return [plain_number(part) if isinstance(part, str) else part for part in value]
 
 
 class DataConfig(Section):
@@ -166,7 +170,7 @@ class TrainingConfig(Section):
     """Optimiser, schedule, measurement and device."""
 
     epochs: int = Field(40, ge=1, le=10_000, description="epochs in all, a warm-up of the method included")
-    batch_size: int = Field(32, ge=1, description="images a step and stream")
+    batch_size: int = Field(32, ge=1, description="images a step and stream, over all devices")
     accumulation: int = Field(
         1, ge=1, le=10_000, description="steps whose gradients are averaged into one update"
     )
@@ -200,7 +204,22 @@ class TrainingConfig(Section):
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
         "auto", description="auto takes CUDA, then MPS, then the CPU, and says which"
     )
-    mixed_precision: bool = Field(True, description="bfloat16 autocast, on CUDA only")
+    devices: int = Field(
+        1,
+        ge=1,
+        le=4096,
+        description="processes that share every batch, one a device; started here, else by torchrun or srun, "
+        "whose number goes before it",
+    )
+    sync_batchnorm: bool = Field(
+        False, description="several devices: batch norms see the whole batch, not the part of each device"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="bfloat16 is autocast, losses and logits stay float32; auto takes it on CUDA only"
+    )
+    compile: bool = Field(
+        False, description="torch.compile of the backbone: slow first steps, then quicker ones"
+    )
     num_threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads of torch; none keeps torch's choice"
     )
@@ -242,16 +261,19 @@ class ExperimentConfig(Section):
             raise ValueError(f"method.{problem}")
         return self
 
-    def problem_with_batches(self, num_images: int) -> str | None:
+    def problem_with_batches(self, num_images: int, devices: int = 1) -> str | None:
         """Return why a method cannot be trained on batches of so many images an epoch, None where it can."""
         size, least = self.training.batch_size, self.method.least_batch
+        # every device needs an image, and batch norms that are not synchronised see those of one alone
+        least = max(least, devices) if self.training.sync_batchnorm else least * devices
         smallest = num_images // max(1, -(-num_images // size))  # batches differ by one image at most
         if num_images == 0 or smallest >= least:
             return None
+        where = f" on {counted(devices, 'device')}" if devices > 1 else ""
         return (
             f"training.batch_size must give every batch of {self.method.title} at least {least} images with "
-            f"these settings, got {size} for {counted(num_images, 'image')} an epoch, of which a batch has "
-            f"{smallest}; give it another value, or more images"
+            f"these settings{where}, got {size} for {counted(num_images, 'image')} an epoch, of which a batch "
+            f"has {smallest}; give it another value, or more images"
         )
 
 
@@ -402,11 +424,7 @@ def _explain(item: Any, at: Sequence[str] = (), kind: str = "") -> str:
         return _unknown(path, at, kind)
     if item["type"] == "model_type":
         return f"{name} must be a section of settings, got {item['input']!r:.100}"
-    message = str(item["msg"]).removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    if item["type"] == "value_error":
-        return f"{name}: {message}" if name else message
-    return f"{name}: {message}, got {item['input']!r:.200}{_of_none(path)}"
+    return explained(item, name) + ("" if item["type"] == "value_error" else _of_none(path))
 
 
 def _unknown(path: tuple[str, ...], at: Sequence[str], kind: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mlcnc.data.files_below import class_name
 from mlcnc.errors import DataError
 
 Key = int | str
@@ -103,7 +104,7 @@ def read_coco(path: str | Path, wanted: Collection[Key] | None = None) -> CocoAn
         content = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_hook=record)
         if not isinstance(content, dict) or not {"images", "annotations", "categories"} <= content.keys():
             raise ValueError("it must hold images, annotations and categories")
-        categories = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
+        categories = {entry["id"]: class_name(str(entry["name"])) for entry in content["categories"]}
         categories = dict(sorted(categories.items()))
         unknown = {i.category for found in instances.values() for i in found} - categories.keys()
         if unknown:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from mlcnc.data.listed_split import refuse_missing
 from mlcnc.data.protocol import Damaged
 from mlcnc.errors import DataError
+
+
+def class_name(text: str) -> str:
+    """Return the name of a class as all files are taken to write it: accents composed, blanks single."""
+    return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
 def name_below(name: str, source: str) -> str:
@@ -49,18 +55,47 @@ def files_below(root: Path, names: Sequence[str], source: str, damaged: Damaged 
         DataError: files are missing, or a link leads out of ``root``.
     """
     folders: dict[str, dict[str, bool]] = {}
-    missing = []
+    missing, found = [], []
     for name in names:
         parent, _, last = name.rpartition("/")
         if parent not in folders:
             folders[parent] = _listed(root, parent, source)
         if last not in folders[parent]:
-            missing.append(root / name)
-        elif folders[parent][last]:
+            other = spelt_on_disk(root, name, source)
+            if other is None:
+                missing.append(root / name)
+            found.append(other or name)
+            continue
+        found.append(name)
+        if folders[parent][last]:
             inside(root, name, source)
     if damaged == "stop":
         refuse_missing(missing, len(names), f"restore them or take them out of {source}")
-    return [str(root / name) for name in names]
+    return [str(root / name) for name in found]
+
+
+def spelt_on_disk(root: Path, name: str, source: str) -> str | None:
+    """Return the name of a file whose accents are composed in another way on disk than in a list, else None.
+
+    A Mac takes both for one name and writes them apart, and so does what it packs.
+
+    Raises:
+        DataError: a link leads out of ``root``.
+    """
+    place = ""
+    for part in name.split("/"):
+        entries = _listed(root, place or ".", source)
+        same = (
+            [part] if part in entries else [other for other in entries if _composed(other) == _composed(part)]
+        )
+        if not same:
+            return None
+        place = f"{place}/{same[0]}" if place else same[0]
+    return place if inside(root, place, source).is_file() else None
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def inside(root: Path, name: str, source: str) -> Path:

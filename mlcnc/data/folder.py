@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.data.damaged_files import rows_of
-from mlcnc.data.files_below import files_below, inside
+from mlcnc.data.files_below import files_below, inside, spelt_on_disk
 from mlcnc.data.folder_labels import FORMS, FolderLabels, read_labels
 from mlcnc.data.image_files import ImageFileSplit
 from mlcnc.data.label_lists import targets_of
@@ -103,7 +103,10 @@ def photograph(root: Path | None, name: str, annotations: str | None = None) -> 
     base = folder_root(root)
     if name not in _files(base, annotations, base.stat().st_mtime_ns):
         return None
-    path = inside(base, name, "the list of labels")
+    source = "the list of labels"
+    path = inside(base, name, source)
+    if not path.is_file() and (other := spelt_on_disk(base, name, source)) is not None:
+        path = inside(base, other, source)
     return path if path.is_file() else None
 
 

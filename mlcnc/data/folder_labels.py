@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.data.coco_json import CocoBoxes, read_coco
-from mlcnc.data.files_below import inside, name_below
+from mlcnc.data.files_below import class_name, inside, name_below
 from mlcnc.data.listed_split import names_in
 from mlcnc.data.voc_xml import CLASS_NAMES, VocBoxes, read_annotation
 from mlcnc.errors import DataError
@@ -143,7 +143,7 @@ def _of_table(root: Path, path: Path) -> FolderLabels:
         if None in row or row["labels"] is None:
             raise DataError(f"{path}, line {line}, has another number of columns than the first; correct it")
         files.append(name_below(row["path"] or "", f"{path}, line {line},"))
-        names.append([name.strip() for name in re.split(r"[;|]", row["labels"]) if name.strip()])
+        names.append([class_name(name) for name in re.split(r"[;|]", row["labels"]) if name.strip()])
         if "split" in header:
             split = SPLITS.get((row["split"] or "").strip().lower())
             if split is None:

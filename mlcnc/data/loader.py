@@ -36,14 +36,36 @@ class Batch(NamedTuple):
     """What one step of training, or of measurement, reads.
 
     Args:
-        images: (B, 3, H, W) float32, normalised, on the device; channels last but on MPS.
-        targets: (B, C) float32 of 0 and 1, on the device.
-        indices: (B,) rows of the split.
+        images: (b, 3, H, W) float32, normalised, on the device; channels last but on MPS. All B of the batch
+            or, where several processes train together, the part of this one.
+        targets: (B, C) float32 of 0 and 1, on the device, of the whole batch.
+        indices: (B,) rows of the split, of the whole batch.
     """
 
     images: Tensor
     targets: Tensor
     indices: NDArray[np.int64]
+
+
+class Share(NamedTuple):
+    """Which part of every batch a process has where several train together, as even as can be."""
+
+    rank: int = 0
+    number: int = 1
+
+    def of(self, size: int) -> slice:
+        """Return the rows of this part in a batch of ``size`` images."""
+        each, more = divmod(size, self.number)
+        first = self.rank * each + min(self.rank, more)
+        return slice(first, first + each + (self.rank < more))
+
+    def of_batches(self, num_images: int, batch_size: int) -> NDArray[np.int64]:
+        """Return the rows, in natural order, of every ``number``-th batch, as one process makes them."""
+        batches = np.array_split(np.arange(num_images), max(1, -(-num_images // batch_size)))
+        return np.concatenate([np.arange(0), *batches[self.rank :: self.number]])
+
+
+WHOLE = Share()
 
 
 class OrderedLoader:
@@ -53,11 +75,19 @@ class OrderedLoader:
         split: of the images.
         order: gives the rows of an epoch in order, e.g. ``sampler.indices``.
         batch_size: at most so many images a batch.
+        share: of the images of every batch that are read.
     """
 
-    def __init__(self, split: ImageSplit, order: Callable[[int], NDArray[np.int64]], batch_size: int) -> None:
+    def __init__(
+        self,
+        split: ImageSplit,
+        order: Callable[[int], NDArray[np.int64]],
+        batch_size: int,
+        share: Share = WHOLE,
+    ) -> None:
         self.split = split
         self.batch_size = batch_size
+        self.share = share
         self._order = lru_cache(maxsize=2)(order)
 
     @cached_property
@@ -88,6 +118,7 @@ class ImageLoader(OrderedLoader):
         device: where batches go.
         num_workers: processes that read images; None takes none where images lie in memory, else one a core,
             at most four. They live until :meth:`close`, an epoch that is left early, or the loader's end.
+        share: of the images of every batch that are read, for one of several processes.
 
     Raises:
         ConfigError: while iterating, images of a batch differ in size.
@@ -106,14 +137,15 @@ class ImageLoader(OrderedLoader):
         normalisation: Normalisation,
         device: torch.device,
         num_workers: int | None = None,
+        share: Share = WHOLE,
     ) -> None:
-        super().__init__(split, order, batch_size)
+        super().__init__(split, order, batch_size, share)
         self.device = device
-        self.num_workers = _suitable_workers(split) if num_workers is None else num_workers
+        self.num_workers = _suitable_workers(split, share) if num_workers is None else num_workers
         self._mean = torch.tensor(normalisation.mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(normalisation.std, device=device).view(1, 3, 1, 1)
         self._images = _KeyedImages(split, augmentation, seed, stream)
-        self._keys = _Keys()
+        self._keys = _Keys(share)
         self._loader: DataLoader[Any] | None = None
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
@@ -165,16 +197,19 @@ class ImageLoader(OrderedLoader):
         return images.sub_(self._mean).div_(self._std)
 
     def _targets(self, rows: NDArray[np.int64]) -> Tensor:
-        targets = torch.from_numpy(self.split.targets[rows].astype(np.float32))
-        if self.device.type == "cuda":
-            targets = targets.pin_memory()
-        return targets.to(self.device, non_blocking=True)
+        return on_device(torch.from_numpy(self.split.targets[rows].astype(np.float32)), self.device)
+
+
+def on_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of the host on a device, which a GPU copies while the host goes on."""
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
 class _Keys:
     """The batches of keys of the epoch that is set; read once by every iterator of the DataLoader."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: Share) -> None:
+        self.share = share
         self.epoch = 0
         self.batches: list[NDArray[np.int64]] = []
 
@@ -185,7 +220,9 @@ class _Keys:
         position = 0
         epoch = self.epoch
         for rows in self.batches:
-            yield [(epoch, position + place, row) for place, row in enumerate(rows.tolist())]
+            part = self.share.of(len(rows))
+            places = range(position + part.start, position + part.stop)
+            yield [(epoch, place, row) for place, row in zip(places, rows[part].tolist(), strict=True)]
             position += len(rows)
 
 
@@ -241,11 +278,11 @@ def _stacked(images: list[Any]) -> Tensor:
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
-def _suitable_workers(split: ImageSplit) -> int:
+def _suitable_workers(split: ImageSplit, share: Share) -> int:
     if isinstance(split.whole if isinstance(split, RowsOfSplit) else split, ArraySplit):
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_WORKERS, cores)
+    return min(MOST_WORKERS, max(1, cores // share.number))
 
 
 def _context() -> multiprocessing.context.BaseContext:

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from mlcnc.data.files_below import class_name
 from mlcnc.data.label_lists import read_lines
 from mlcnc.errors import DataError
 
@@ -90,7 +91,7 @@ def read_annotation(path: str | Path) -> VocAnnotation:
 
 
 def _object(element: ElementTree.Element) -> VocObject:
-    name = (element.findtext("name") or "").strip()
+    name = class_name(element.findtext("name") or "")
     if not name:
         raise ValueError("an object has no name")
     corners = None

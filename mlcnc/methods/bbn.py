@@ -64,7 +64,7 @@ class BBN(Method):
             second = self.network.second(rebalancing.images)  # (B, d)
         mixed = mixed_features(self.network.first(conventional.images), second, self.alpha)  # (B, 2d)
         loss = bilateral_mixing_loss(
-            self.network.logits(mixed),
+            self.whole(self.network.logits(mixed)),
             conventional.targets,
             rebalancing.targets,
             alpha=self.alpha,

@@ -54,7 +54,7 @@ class LDAM(ImageFeatureMethod):
         logits, _ = self.network(batch.images)
         deferred = moment.epoch >= self.own.first_deferred(moment.num_epochs)
         loss = ldam_loss(
-            logits,
+            self.whole(logits),
             batch.targets,
             class_counts=self.class_counts,
             max_margin=self.own.max_margin,

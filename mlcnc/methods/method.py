@@ -108,6 +108,11 @@ class Method(nn.Module):
 
     Args:
         settings: of the method.
+
+    Attributes:
+        whole: takes what the network made of a batch's images (b, ...), and returns that of the whole batch
+            (B, ...), with gradients. Where several processes train together each has a part of the images and
+            the targets of all, so that a loss of gathered logits is that of one process.
     """
 
     unsampled: frozenset[str] = frozenset()
@@ -116,6 +121,7 @@ class Method(nn.Module):
     def __init__(self, settings: MethodSettings) -> None:
         super().__init__()
         self.settings = settings
+        self.whole: Callable[[Tensor], Tensor] = _as_it_is
 
     @property
     def backbone_copies(self) -> Sequence[nn.Module]:
@@ -138,12 +144,8 @@ class Method(nn.Module):
     def begin_epoch(self, epoch: int) -> None:
         """Prepare an epoch, e.g. a stage with frozen parts."""
 
-    def end_epoch(self, all_reduce: Callable[[Tensor], Tensor]) -> None:
-        """Finish an epoch, e.g. publish class means (Eq. 8).
-
-        Args:
-            all_reduce: returns the sum of a tensor over all processes.
-        """
+    def end_epoch(self) -> None:
+        """Finish an epoch, e.g. publish class means (Eq. 8), of which every process saw the whole batches."""
 
     def observe(self, measured: Measured) -> Observations:
         """Return metrics and arrays of the method's own; none by default."""
@@ -156,6 +158,10 @@ class Method(nn.Module):
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """Return optimiser groups: no decay on biases and norms."""
         return parameter_groups(self, weight_decay)
+
+
+def _as_it_is(rows: Tensor) -> Tensor:
+    return rows
 
 
 class ClassificationLoss(nn.Module):
@@ -185,7 +191,7 @@ class ClassificationLoss(nn.Module):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss, a scalar."""
-        loss: Tensor = self.function(logits, targets, **self._buffers)
+        loss: Tensor = self.function(logits, targets, **dict(self.named_buffers()))
         return loss
 
 

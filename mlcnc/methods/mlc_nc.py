@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,6 +32,9 @@ from mlcnc.models.backbone import Backbone
 
 WIDEST_CONCATENATION = 16_384
 """Numbers of a concatenated feature (C*p) up to which ``concat`` is measured: every class has a mean in it."""
+
+READ_BY_THE_LOSSES = ("logits", "class_features", "projected_features")
+"""Of what the network makes of images."""
 
 
 class MLCNC(Method):
@@ -123,6 +126,7 @@ class MLCNC(Method):
         """Return Eq. 14, or the alignment alone during warm-up, and collect the features for Eq. 8."""
         (batch,) = batches
         output = self.network(batch.images)
+        output = output._replace(**{name: self.whole(getattr(output, name)) for name in READ_BY_THE_LOSSES})
         means = self.class_means
         parts = self.losses(
             output,
@@ -134,9 +138,9 @@ class MLCNC(Method):
         means.update(output.projected_features, batch.targets)
         return Losses(parts.total, parts.terms)
 
-    def end_epoch(self, all_reduce: Callable[[Tensor], Tensor]) -> None:
+    def end_epoch(self) -> None:
         """Publish the class means of the epoch (Eq. 8)."""
-        self.class_means.end_epoch(all_reduce)
+        self.class_means.end_epoch()
 
     def scalars(self) -> Mapping[str, Tensor]:
         """Return gamma of Eq. 10."""

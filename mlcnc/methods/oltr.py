@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -79,15 +79,16 @@ class OLTR(Method):
         (batch,) = batches
         self.has_memory = moment.epoch >= self.own.first_stage_epochs(moment.num_epochs)
         output = self._output(batch.images)
-        classification = self.classification(output.logits, batch.targets)
+        direct = self.whole(output.direct)  # (B, D)
+        classification = self.classification(self.whole(output.logits), batch.targets)
         terms = {self.classification.name: classification}
         if not self.has_memory:
-            self.class_means.update(output.direct, batch.targets)
+            self.class_means.update(direct, batch.targets)
             return Losses(classification, terms)
         if self.own.centroid_weight == 0:
             return Losses(classification, terms)
         terms["centroid"] = centroid_loss(
-            output.direct,
+            direct,
             self.centroids,
             batch.targets,
             repel_margin=self.own.repel_margin,
@@ -95,11 +96,11 @@ class OLTR(Method):
         )
         return Losses(classification + self.own.centroid_weight * terms["centroid"], terms)
 
-    def end_epoch(self, all_reduce: Callable[[Tensor], Tensor]) -> None:
+    def end_epoch(self) -> None:
         """Let the centroids be the class means of the epoch, as long as the first stage lasts."""
         self.second_stage.fill_(self.has_memory)
         if not self.has_memory:
-            self.class_means.end_epoch(all_reduce)
+            self.class_means.end_epoch()
             with torch.no_grad():
                 self.centroids.copy_(self.class_means.means)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -48,7 +48,7 @@ class PLM(ImageFeatureMethod):
     def loss(self, batches: Sequence[Batch], moment: Moment) -> Losses:
         """Return the loss of the entries that are kept, and count the predictions of all of them."""
         (batch,) = batches
-        logits, _ = self.network(batch.images)
+        logits = self.whole(self.network(batch.images)[0])  # (B, C)
         keep = keep_probability(
             batch.targets, self.ideal_ratio, class_counts=self.class_counts, num_images=self.num_images
         )
@@ -57,10 +57,10 @@ class PLM(ImageFeatureMethod):
         self.histograms += probability_histograms(logits.detach().sigmoid(), batch.targets)
         return Losses(loss, {"masked_bce": loss})
 
-    def end_epoch(self, all_reduce: Callable[[Tensor], Tensor]) -> None:
+    def end_epoch(self) -> None:
         """Move the ideal ratios by what was predicted in the epoch."""
         # float64 on the host: not every device has it
-        histograms = all_reduce(self.histograms).cpu().double()
+        histograms = self.histograms.cpu().double()
         ratio = updated_ratio(
             self.ideal_ratio.cpu().double(), histograms, rate=self.ratio_rate, lowest=self.lowest_ratio
         )

@@ -54,7 +54,7 @@ class ImageFeatureMethod(Method):
         """Return a classification loss of the one stream's batch."""
         (batch,) = batches
         logits, _ = self.network(batch.images)
-        loss = classification(logits, batch.targets)
+        loss = classification(self.whole(logits), batch.targets)
         return Losses(loss, {classification.name: loss})
 
     def classifier_weight(self) -> Tensor:

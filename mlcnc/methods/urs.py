@@ -78,9 +78,9 @@ class URS(Method):
     def loss(self, batches: Sequence[Batch], moment: Moment) -> Losses:
         """Return the classification of a uniform and a class-aware batch, and the consistency on both."""
         uniform, rebalanced = batches
-        own, other = (output.logits for output in self.network(uniform.images))  # u, u^
+        own, other = (self.whole(output.logits) for output in self.network(uniform.images))  # u, u^
         other_rebalanced, own_rebalanced = (
-            output.logits for output in self.network(rebalanced.images)
+            self.whole(output.logits) for output in self.network(rebalanced.images)
         )  # r^, r
         compensation = torch.stack(list(self.compensation))  # (4, C)
         terms = {

@@ -15,7 +15,7 @@ from mlcnc.data import ImageSplit, MultiLabelDataset
 from mlcnc.data.augmentation import Augmentation, LightAugmentation
 from mlcnc.data.augmentation_presets import augmentation_preset
 from mlcnc.data.image_files import ImageFileSplit
-from mlcnc.data.loader import Batch, ImageLoader
+from mlcnc.data.loader import WHOLE, Batch, ImageLoader, Share
 from mlcnc.data.protocol import Normalisation
 from mlcnc.data.view import view_of
 from mlcnc.models.backbone import Backbone
@@ -49,7 +49,7 @@ class Batches(Protocol):
         """Return the loader of a stream of changed training images."""
 
     def measured(self, name: str, split: ImageSplit, batch_size: int) -> Loader:
-        """Return the loader of a split as it is measured, in natural order."""
+        """Return the loader of a split as it is measured, in natural order; of the batches of this process."""
 
 
 @dataclass(frozen=True)
@@ -120,12 +120,14 @@ class ImageBatches:
         device: where batches go.
         num_workers: processes that read files.
         seed: of random changes.
+        share: of the images of every training batch, and of the batches that are measured.
     """
 
     seen: SeenImages
     device: torch.device
     num_workers: int | None
     seed: int
+    share: Share = WHOLE
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -133,10 +135,11 @@ class ImageBatches:
         return channels, height, width
 
     def training(self, order: Order, batch_size: int, stream: int) -> Loader:
-        return self._loader(self.seen.dataset.train, order, batch_size, stream, self.seen.augmentation)
+        train, changes = self.seen.dataset.train, self.seen.augmentation
+        return self._loader(train, order, batch_size, stream, changes, self.share)
 
     def measured(self, name: str, split: ImageSplit, batch_size: int) -> Loader:
-        return self._loader(split, lambda epoch: np.arange(len(split)), batch_size)
+        return self._loader(split, lambda epoch: self.share.of_batches(len(split), batch_size), batch_size)
 
     def _loader(
         self,
@@ -145,6 +148,7 @@ class ImageBatches:
         batch_size: int,
         stream: int = 0,
         augmentation: Augmentation | None = None,
+        share: Share = WHOLE,
     ) -> Loader:
         return ImageLoader(
             split,
@@ -156,4 +160,5 @@ class ImageBatches:
             normalisation=self.seen.normalisation,
             device=self.device,
             num_workers=self.num_workers,
+            share=share,
         )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mlcnc.config import ExperimentConfig
 from mlcnc.data import ImageSplit, dataset_facts
+from mlcnc.data.loader import WHOLE, Share
 from mlcnc.data.protocol import RowsOfSplit
 from mlcnc.data.view import CENTRAL_CUT
 from mlcnc.models import weights_digest
@@ -33,12 +34,14 @@ class MapBatches:
         maps: by split, one array (N, d, h, w) a variant, the plain one first.
         device: where batches go.
         seed: of the choice among variants.
+        share: of the images of every training batch, and of the batches that are measured.
     """
 
     train: ImageSplit
     maps: Mapping[str, Sequence[NDArray[np.float16]]]
     device: torch.device
     seed: int
+    share: Share = WHOLE
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -53,6 +56,7 @@ class MapBatches:
             seed=self.seed,
             stream=stream,
             device=self.device,
+            share=self.share,
         )
 
     def measured(self, name: str, split: ImageSplit, batch_size: int) -> Loader:
@@ -60,7 +64,7 @@ class MapBatches:
         return MapLoader(
             split,
             self.maps[name][:1],
-            lambda epoch: np.arange(len(split)),
+            lambda epoch: self.share.of_batches(len(split), batch_size),
             batch_size=batch_size,
             device=self.device,
             rows=rows,
@@ -73,6 +77,7 @@ def cached_batches(
     frozen: Backbone,
     device: torch.device,
     say: Callable[[str], None],
+    share: Share = WHOLE,
 ) -> MapBatches:
     """Return batches of maps, computing those that are not on disk.
 
@@ -97,7 +102,7 @@ def cached_batches(
         {name: split for name, split in splits.items() if split is not None},
         {"train": [PLAIN, *([MIRRORED] if seen.flip else []), *draws], "validation": [PLAIN], "test": [PLAIN]},
     )
-    return MapBatches(dataset.train, maps, device, config.training.seed)
+    return MapBatches(dataset.train, maps, device, config.training.seed, share)
 
 
 def folder_name(config: ExperimentConfig) -> str:

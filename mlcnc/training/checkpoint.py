@@ -107,6 +107,19 @@ def has_checkpoint(run_folder: Path) -> bool:
     return (run_folder / FILE_NAME).is_file() or (run_folder / PREVIOUS_NAME).is_file()
 
 
+def require_checkpoint(run_folder: Path) -> None:
+    """Check that the run has written a checkpoint.
+
+    Raises:
+        RunFormatError: it has not.
+    """
+    if not has_checkpoint(run_folder):
+        raise RunFormatError(
+            f"run {run_folder.name} has no checkpoint ({FILE_NAME}): recorded runs and those of mlcnc analyze "
+            "carry none, and --training.checkpoint false writes none; train it anew"
+        )
+
+
 def read_checkpoint(run_folder: Path, say: Callable[[str], None] = print) -> dict[str, Any]:
     """Return the content of the last checkpoint, or of the one before it where the last is damaged.
 
@@ -116,11 +129,7 @@ def read_checkpoint(run_folder: Path, say: Callable[[str], None] = print) -> dic
         RunFormatError: there is no checkpoint or both are damaged.
         StoreError: the system does not let it be read, which says nothing about what it holds.
     """
-    if not has_checkpoint(run_folder):
-        raise RunFormatError(
-            f"run {run_folder.name} has no checkpoint ({FILE_NAME}): recorded runs carry none, "
-            "and --training.checkpoint false writes none; train it anew"
-        )
+    require_checkpoint(run_folder)
     last, previous = run_folder / FILE_NAME, run_folder / PREVIOUS_NAME
     if not os.path.lexists(last):  # killed between the two renames of a new one
         state = _read(previous)

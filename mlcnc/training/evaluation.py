@@ -9,7 +9,7 @@ from pathlib import Path
 from mlcnc.config import parse
 from mlcnc.store import RunStore
 from mlcnc.store.writer import check_not_running
-from mlcnc.training.checkpoint import load_checkpoint
+from mlcnc.training.checkpoint import load_checkpoint, require_checkpoint
 from mlcnc.training.measurement import measure
 from mlcnc.training.sample_choice import choose_samples
 from mlcnc.training.trainer import build
@@ -32,6 +32,7 @@ def evaluate(
     """
     run = RunStore(runs_root).open(run_id)
     check_not_running(run)
+    require_checkpoint(run.folder)  # a run that somebody else wrote has no settings of ours either
     with closing(build(parse(run.info.config))) as experiment:
         next_epoch = load_checkpoint(experiment, run.folder, say)
         images, groups = experiment.images, experiment.dataset.groups
@@ -40,6 +41,7 @@ def evaluate(
             experiment.step,
             images,
             choose_samples(experiment.dataset, images.train, 0, 0, 0),
+            ranks=experiment.ranks,
             groups=groups,
             average=experiment.average,
             with_arrays=False,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlcnc.data import ImageSplit
 from mlcnc.data.augmentation import image_seed
-from mlcnc.data.loader import Batch, OrderedLoader
+from mlcnc.data.loader import WHOLE, Batch, OrderedLoader, Share, on_device
 
 
 class MapLoader(OrderedLoader):
@@ -27,6 +27,7 @@ class MapLoader(OrderedLoader):
         seed, stream: of the choice among variants.
         device: where batches go.
         rows: of the split's images in the arrays; None where they hold its images alone.
+        share: of the images of every batch that are read.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class MapLoader(OrderedLoader):
         stream: int = 0,
         device: torch.device,
         rows: NDArray[np.int64] | None = None,
+        share: Share = WHOLE,
     ) -> None:
-        super().__init__(split, order, batch_size)
+        super().__init__(split, order, batch_size, share)
         self.maps = maps
         self.seed = seed
         self.stream = stream
@@ -50,17 +52,20 @@ class MapLoader(OrderedLoader):
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch; their images are maps (B, d, h, w) float32."""
+        if not (num_batches := self.num_batches(epoch)):
+            return
         position = 0
-        for rows in np.array_split(self._order(epoch), max(1, self.num_batches(epoch))):
-            chosen = [self._variant(epoch, position + place) for place in range(len(rows))]
+        for rows in np.array_split(self._order(epoch), num_batches):
+            part = self.share.of(len(rows))
+            chosen = [self._variant(epoch, position + place) for place in range(part.start, part.stop)]
             position += len(rows)
             picked = np.stack(
-                [self.maps[variant][self._rows[row]] for variant, row in zip(chosen, rows, strict=True)]
+                [self.maps[variant][self._rows[row]] for variant, row in zip(chosen, rows[part], strict=True)]
             )
-            maps = torch.from_numpy(picked).to(self.device).float()
+            maps = on_device(torch.from_numpy(picked), self.device).float()
             if self.device.type != "mps":
                 maps = maps.contiguous(memory_format=torch.channels_last)
-            targets = torch.from_numpy(self.split.targets[rows].astype(np.float32)).to(self.device)
+            targets = on_device(torch.from_numpy(self.split.targets[rows].astype(np.float32)), self.device)
             yield Batch(maps, targets, rows)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,22 +26,15 @@ from mlcnc.methods.method import Measured, Method, Output
 from mlcnc.metrics import (
     ClassStatistics,
     ClassStatisticsAccumulator,
-    SpaceFeatures,
     measure_split,
-    positive_rows,
 )
 from mlcnc.store import Space
 from mlcnc.training.batches import Loader
-from mlcnc.training.sample_choice import SPLIT_CODES, SampleChoice
+from mlcnc.training.ranks import Ranks
+from mlcnc.training.sample_choice import SampleChoice
+from mlcnc.training.split_pass import FEATURE_BUDGET_BYTES, Looks, SplitPass, in_order, spaces_in
 
 BATCH_SIZE = 128
-FEATURE_BUDGET_BYTES = 512 * 2**20
-"""Features of one space and split are kept for the second pass up to this size; of larger ones the positives
-up to the same size, and the binary form of NC4 is left out; of still larger ones nothing."""
-
-WIDEST_IN_FLOAT32 = 64
-"""Sampled features of at most so many numbers are stored in float32, wider ones in float16."""
-
 Forward = Callable[[Tensor], Output]
 
 
@@ -108,6 +101,7 @@ def measure(
     images: MeasuredImages,
     choice: SampleChoice,
     *,
+    ranks: Ranks | None = None,
     groups: Mapping[str, Sequence[int]],
     average: AveragedModel | None = None,
     with_arrays: bool,
@@ -120,13 +114,16 @@ def measure(
         forward: the method as it is called, with its precision.
         images: that are measured.
         choice: the pairs and probe images whose features and attention are kept.
+        ranks: the processes that measure together: each takes some of the batches, whole ones, and the first
+            gets all that they found; None is this one alone.
         groups: class indices of ``head``, ``medium`` and ``tail``.
         average: weights that are measured in place of the method's own.
         with_arrays: also return what an epoch file holds.
         thorough: also compute the metrics that need the features a second time; always with arrays.
 
     Returns:
-        ``(metrics, arrays)`` under their final names. ``seconds_forward`` is the time in the network,
+        ``(metrics, arrays)`` under their final names; of other processes than the first nothing.
+        ``seconds_forward`` is the time in the network,
         ``seconds_measure`` the time of the whole measurement.
     """
     started = time.perf_counter()
@@ -139,10 +136,16 @@ def measure(
     with _averaged_weights(method, average), _eval_mode(forward):
         for name, loader in images.loaders.items():
             has_spaces = name != "validation"
-            looks = _Looks(choice, name, method.unsampled) if with_arrays and has_spaces else None
+            looks = Looks(choice, name, method.unsampled) if with_arrays and has_spaces else None
             passed = _pass_over(forward, loader, looks, keep=thorough, has_spaces=has_spaces)
             loader.close()  # its workers would wait for the next measurement beside those of training
             forward_seconds += passed.forward_seconds
+            if not (parts := ranks.gathered((passed, looks)) if ranks else [(passed, looks)]):
+                continue
+            for other, other_looks in parts[1:]:
+                passed.merge(other)
+                if looks and other_looks:
+                    looks.merge(other_looks)
             found = passed.statistics()
             split_metrics, split_arrays = measure_split(
                 name,
@@ -162,7 +165,9 @@ def measure(
             for space, part in looks.features().items() if looks else ():
                 sampled.setdefault(space, []).append(part)
             if looks and looks.maps:
-                arrays["probes/attention"] = _in_order(looks.maps)  # (P, C, h, w)
+                arrays["probes/attention"] = in_order(looks.maps)  # (P, C, h, w)
+        if ranks and not ranks.is_first:
+            return {}, {}
         own = method.observe(Measured(statistics, groups, with_arrays))
     metrics.update(own.metrics)
     arrays.update(own.arrays)
@@ -172,95 +177,18 @@ def measure(
     return metrics, arrays if with_arrays else {}
 
 
-@dataclass
-class _Pass:
-    """What one pass over a split gathers."""
-
-    accumulators: dict[str, ClassStatisticsAccumulator] = field(default_factory=dict)
-    kept: dict[str, list[tuple[Tensor, Tensor]]] = field(default_factory=dict)
-    positives: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = field(default_factory=dict)
-    score_parts: list[NDArray[np.float32]] = field(default_factory=list)
-    forward_seconds: float = 0.0
-
-    @property
-    def scores(self) -> NDArray[np.float32]:
-        return np.concatenate(self.score_parts)
-
-    def statistics(self) -> dict[str, ClassStatistics]:
-        return {space: part.compute() for space, part in self.accumulators.items()}
-
-    def keep(self, space: str, features: Tensor, targets: Tensor, num_images: int, num_positives: int) -> None:
-        """Keep what the second pass needs: everything where it fits, else the positives, else nothing."""
-        if features[0].numel() * num_images * features.element_size() <= FEATURE_BUDGET_BYTES:
-            self.kept.setdefault(space, []).append((features.cpu(), targets.cpu()))
-        elif features.shape[-1] * num_positives * features.element_size() <= FEATURE_BUDGET_BYTES:
-            rows, labels, multiplicity = positive_rows(features, targets)
-            self.positives.setdefault(space, []).append((rows.cpu(), labels.cpu(), multiplicity.cpu()))
-
-    def features(self) -> dict[str, SpaceFeatures]:
-        """Return the kept features of every space."""
-        found = {}
-        for space, parts in self.kept.items():
-            features, targets = (torch.cat(part) for part in zip(*parts, strict=True))
-            found[space] = SpaceFeatures.of(features, targets)
-        for space, rows in self.positives.items():
-            found[space] = SpaceFeatures(*(torch.cat(part) for part in zip(*rows, strict=True)))
-        return found
-
-
-class _Looks:
-    """Sampled features and attention of probe images, gathered as their batches come by."""
-
-    def __init__(self, choice: SampleChoice, split: str, unsampled: frozenset[str]) -> None:
-        own = choice.split == SPLIT_CODES[split]
-        self.pairs = np.flatnonzero(own)  # (n,) places in the sample
-        self.images = choice.image_index[own]
-        self.classes = choice.class_index[own]
-        self.probes = choice.probes if split == "test" else choice.probes[:0]
-        self.unsampled = unsampled
-        self.parts: dict[str, list[tuple[NDArray[np.int64], NDArray[Any]]]] = {}
-        self.maps: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
-
-    def at(self, output: Output, rows: NDArray[np.int64]) -> None:
-        """Keep what is wanted of a batch of these rows, which follow one another."""
-        first = rows[0]
-        here = np.flatnonzero((self.images >= first) & (self.images < first + len(rows)))
-        images, classes = (torch.from_numpy(part[here]) for part in (self.images - first, self.classes))
-        images, classes = images.to(output.logits.device), classes.to(output.logits.device)
-        for space, features in spaces_in(output).items():
-            if space not in self.unsampled:
-                chosen = features[images, classes] if features.ndim == 3 else features[images]
-                dtype = np.float32 if chosen.shape[1] <= WIDEST_IN_FLOAT32 else np.float16
-                values = chosen.float().cpu().numpy().astype(dtype)
-                self.parts.setdefault(space, []).append((self.pairs[here], values))
-        probes = np.flatnonzero((self.probes >= first) & (self.probes < first + len(rows)))
-        if output.attention is not None and len(probes):
-            chosen = output.attention[torch.from_numpy(self.probes[probes] - first).to(output.attention.device)]
-            self.maps.append((probes, chosen.float().cpu().numpy().astype(np.float16)))
-
-    def features(self) -> dict[str, NDArray[Any]]:
-        """Return the sampled features of every space in the order of the sample."""
-        return {space: _in_order(parts) for space, parts in self.parts.items()}
-
-
-def _in_order(parts: list[tuple[NDArray[np.int64], NDArray[Any]]]) -> NDArray[Any]:
-    positions = np.concatenate([where for where, _ in parts])
-    values = np.concatenate([part for _, part in parts])
-    ordered: NDArray[Any] = values[np.argsort(positions, kind="stable")]
-    return ordered
-
-
 @torch.no_grad()
 def _pass_over(
-    forward: Forward, loader: Loader, looks: _Looks | None, *, keep: bool, has_spaces: bool
-) -> _Pass:
-    passed = _Pass()
-    num_positives = int(loader.split.targets.sum())
+    forward: Forward, loader: Loader, looks: Looks | None, *, keep: bool, has_spaces: bool
+) -> SplitPass:
+    passed = SplitPass()
+    size = len(loader.split), int(loader.split.targets.sum())
     for batch in loader.epoch(0):
         stopping.raise_if_asked()
         tick = time.perf_counter()
         output = forward(batch.images)
-        passed.score_parts.append(output.logits.float().cpu().numpy())  # waits for an asynchronous device
+        first = int(batch.indices[0])
+        passed.score_parts[first] = output.logits.float().cpu().numpy()  # waits for an asynchronous device
         passed.forward_seconds += time.perf_counter() - tick
         if not has_spaces:
             continue
@@ -272,15 +200,10 @@ def _pass_over(
                 passed.accumulators[space] = ClassStatisticsAccumulator(targets.shape[1], part.shape[-1])
             passed.accumulators[space].update(part, targets)
             if keep:
-                passed.keep(space, part, targets, loader.num_images, num_positives)
+                passed.keep(first, space, part, targets, size)
         if looks is not None:
             looks.at(output, batch.indices)
     return passed
-
-
-def spaces_in(output: Output) -> dict[str, Tensor]:
-    """Return every space of an output by name, class-wise (B, C, dim) or image-wise (B, dim)."""
-    return {**output.class_spaces, **output.image_spaces}
 
 
 @contextmanager

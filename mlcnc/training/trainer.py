@@ -12,14 +12,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mlcnc import stopping
@@ -30,17 +29,19 @@ from mlcnc.errors import ConfigError, counted
 from mlcnc.methods.method import Method, Moment, TrainingStatistics, build_method
 from mlcnc.methods.settings import MethodSettings
 from mlcnc.models import build_backbone, cut
+from mlcnc.models.backbone import Backbone
 from mlcnc.named_paths import named_path
 from mlcnc.store import RunStore, RunWriter, new_run_id, require_free_space, require_runs_folder
 from mlcnc.training.batches import Batches, ImageBatches, Loader, seen_images
 from mlcnc.training.cached_batches import cached_batches
 from mlcnc.training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from mlcnc.training.device import peak_memory_mb, select_device
+from mlcnc.training.device import peak_memory_mb
 from mlcnc.training.loss_record import LossRecord
 from mlcnc.training.measurement import MeasuredImages, measure, measured_images, spaces_of
 from mlcnc.training.optimisation import build_optimiser, build_schedule, with_backbone_rate
 from mlcnc.training.pictures import image_arrays
 from mlcnc.training.progress import EpochProgress, progress_of
+from mlcnc.training.ranks import Ranks, alone, start_ranks
 from mlcnc.training.record import SELECTION_METRIC, closing_sentence, create_writer, git_commit
 from mlcnc.training.sample_choice import SampleChoice, choose_samples, sample_arrays
 
@@ -52,7 +53,7 @@ class Experiment:
     """Everything one training run works with, built from its config.
 
     Attributes:
-        fabric: places tensors, casts, and goes backwards; one process for now.
+        ranks: the processes that train together, most often this one alone.
         method: network, loss and state.
         step: the same as Fabric wraps it; its ``loss`` is a training step, its call a forward pass.
         loaders: of the training images, one a stream of the method.
@@ -64,7 +65,7 @@ class Experiment:
 
     config: ExperimentConfig
     dataset: MultiLabelDataset
-    fabric: Fabric
+    ranks: Ranks
     method: Method
     step: _FabricModule
     loaders: Sequence[Loader]
@@ -73,8 +74,12 @@ class Experiment:
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     average: AveragedModel | None
-    device_note: str
     best: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def fabric(self) -> Fabric:
+        """Places tensors, casts, and goes backwards."""
+        return self.ranks.fabric
 
     def close(self) -> None:
         """End the processes that read images."""
@@ -82,12 +87,15 @@ class Experiment:
             loader.close()
 
 
-def build(config: ExperimentConfig, say: Callable[[str], None] = lambda text: None) -> Experiment:
+def build(
+    config: ExperimentConfig, say: Callable[[str], None] = lambda text: None, ranks: Ranks | None = None
+) -> Experiment:
     """Return all objects of a run, seeded by ``config.training.seed``.
 
     Args:
         config: all settings.
         say: receives sentences on the data, and on maps that are computed once.
+        ranks: the processes of the run; None is this one alone.
 
     Raises:
         ConfigError: a setting does not fit this machine or the data set.
@@ -95,11 +103,9 @@ def build(config: ExperimentConfig, say: Callable[[str], None] = lambda text: No
         WeightsUnavailableError: pre-trained weights are asked for and cannot be had.
     """
     data, model, training = config.data, config.model, config.training
-    if training.num_threads is not None:
-        torch.set_num_threads(training.num_threads)
-    device, device_note = select_device(training.device)
-    half = device.type == "cuda" and training.mixed_precision
-    fabric = Fabric(accelerator=device.type, devices=1, precision="bf16-mixed" if half else "32-true")
+    ranks = ranks or alone(training)
+    fabric, share = ranks.fabric, ranks.share
+    device = fabric.device
 
     facts = dataset_facts(data.dataset)
     if (problem := config.method.problem_with_classes(len(facts.class_names))) is not None:
@@ -119,18 +125,18 @@ def build(config: ExperimentConfig, say: Callable[[str], None] = lambda text: No
         trained_blocks=model.trained_blocks,
         image_size=data.image_size,
     )
-    config = settled(config, backbone.size)
+    config = settled(config, backbone.size, share.number)
     dataset = build_dataset(data.dataset, dataset_request(config.data))
     for note in dataset.notes:
         say(note)
     num_samples = data.num_samples or len(dataset.train)
-    if (problem := config.problem_with_batches(num_samples)) is not None:
+    if (problem := config.problem_with_batches(num_samples, share.number)) is not None:
         raise ConfigError(problem)
     seen = seen_images(dataset, config.data, backbone)
-    batches: Batches = ImageBatches(seen, fabric.device, data.num_workers, training.seed)
+    batches: Batches = ImageBatches(seen, device, data.num_workers, training.seed, share)
     if model.frozen == "all" and model.cache_maps:
         frozen, backbone = cut(backbone)
-        batches = cached_batches(config, seen, frozen, fabric.device, say)
+        batches = cached_batches(config, seen, frozen, device, say, share)
 
     statistics = TrainingStatistics(
         dataset.class_names,
@@ -142,6 +148,11 @@ def build(config: ExperimentConfig, say: Callable[[str], None] = lambda text: No
     method = build_method(config.method, backbone, statistics, seed=training.seed)
     if device.type != "mps":
         method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
+    ranks.prepare(method, training.sync_batchnorm)
+    if training.compile:
+        for part in method.averaged.modules():
+            if isinstance(part, Backbone):
+                part.compile()
 
     def order(stream: int, epoch: int) -> NDArray[np.int64]:
         sampler = sampler_of(config, stream, epoch)
@@ -163,7 +174,7 @@ def build(config: ExperimentConfig, say: Callable[[str], None] = lambda text: No
     return Experiment(
         config=config,
         dataset=seen.dataset,
-        fabric=fabric,
+        ranks=ranks,
         method=method,
         step=step,
         loaders=loaders,
@@ -172,15 +183,14 @@ def build(config: ExperimentConfig, say: Callable[[str], None] = lambda text: No
         optimiser=fabric.setup_optimizers(optimiser),  # type: ignore[arg-type]  # Fabric's wrapper is one
         schedule=schedule,
         average=_moving_average(method, training.ema_decay),
-        device_note=device_note,
     )
 
 
-def settled(config: ExperimentConfig, size: int) -> ExperimentConfig:
+def settled(config: ExperimentConfig, size: int, devices: int = 1) -> ExperimentConfig:
     """Return the config as a run stores it, which means the same whatever the current folder is.
 
     The side of the images is its own, else ``size`` where the data set offers it; folder, weights file
-    and file of vectors are absolute.
+    and file of vectors are absolute; ``devices`` are as many as there are.
     """
     data, model = config.data, config.model
     offered = dataset_facts(data.dataset).image_sizes
@@ -197,6 +207,7 @@ def settled(config: ExperimentConfig, size: int) -> ExperimentConfig:
             "data": data.model_copy(update={"image_size": size, "root": root}),
             "model": model.model_copy(update={"weights_file": weights}),
             "method": method,
+            "training": config.training.model_copy(update={"devices": devices}),
         }
     )
 
@@ -243,9 +254,12 @@ def _moving_average(method: Method, decay: float | None) -> AveragedModel | None
 
 
 class Events(NamedTuple):
-    """Who hears of a run: its writer, the samples it looks at, and whoever wants to know of every batch."""
+    """Who hears of a run: its writer, the samples it looks at, and whoever wants to know of every batch.
 
-    writer: RunWriter
+    The writer is that of the first process; others have none.
+    """
+
+    writer: RunWriter | None
     choice: SampleChoice
     report: Callable[[EpochProgress], None]
 
@@ -261,7 +275,7 @@ def train_epoch(
     Raises:
         NonFiniteLossError: a loss term is NaN or infinite, noticed within a few steps.
     """
-    training, method = experiment.config.training, experiment.method
+    training, method, fabric = experiment.config.training, experiment.method, experiment.fabric
     torch.manual_seed(epoch_seed(training.seed, epoch))
     experiment.step.train()
     method.begin_epoch(epoch)
@@ -269,18 +283,21 @@ def train_epoch(
     num_batches = experiment.loaders[0].num_batches(epoch)
     streams = zip(*(loader.epoch(epoch) for loader in experiment.loaders), strict=True)
     for index, batches in enumerate(streams):
-        losses = experiment.step.loss(batches, Moment(epoch, index, training.epochs))
+        experiment.ranks.size = len(batches[0].targets)
+        with fabric.autocast():
+            losses = experiment.step.loss(batches, Moment(epoch, index, training.epochs))
         done = index - index % training.accumulation  # steps before those of this update
         if index == done:
             # only now: the memory of the old gradients is that of the new ones, which is quicker on a CPU
             experiment.optimiser.zero_grad(set_to_none=True)
-        experiment.fabric.backward(losses.total / min(training.accumulation, num_batches - done))
+        fabric.backward(losses.total / min(training.accumulation, num_batches - done))
         if (index + 1) % training.accumulation == 0 or index + 1 == num_batches:
             update(experiment)
         record.add(losses, len(batches[0].targets))
         report(EpochProgress(index + 1, num_batches, len(batches[0].targets), record.latest))
     experiment.optimiser.zero_grad(set_to_none=True)
-    method.end_epoch(lambda tensor: cast(Tensor, experiment.fabric.all_reduce(tensor, reduce_op="sum")))
+    method.end_epoch()
+    experiment.ranks.unite_norms(method, *([] if experiment.average is None else [experiment.average]))
     metrics = {f"train/{name}": value for name, value in record.means().items()}
     metrics["lr"] = float(experiment.schedule.get_last_lr()[0])
     metrics |= {name: float(value.detach()) for name, value in method.scalars().items()}
@@ -319,6 +336,7 @@ def one_epoch(experiment: Experiment, events: Events, epoch: int) -> dict[str, f
             experiment.step,
             experiment.images,
             events.choice,
+            ranks=experiment.ranks,
             groups=experiment.dataset.groups,
             average=experiment.average,
             with_arrays=has_arrays(experiment.config, epoch),
@@ -332,10 +350,11 @@ def one_epoch(experiment: Experiment, events: Events, epoch: int) -> dict[str, f
         experiment.best = {"epoch": epoch, "value": score}
     metrics["peak_memory_mb"] = peak_memory_mb(experiment.fabric.device)
     metrics["seconds"] = time.perf_counter() - started
-    # logged first: killed before the checkpoint, the run trains this epoch again, the same way
-    events.writer.log_epoch(epoch, metrics, arrays)
-    if training.checkpoint:
-        save_checkpoint(experiment, events.writer.folder, epoch + 1)
+    if events.writer is not None:
+        # logged first: killed before the checkpoint, the run trains this epoch again, the same way
+        events.writer.log_epoch(epoch, metrics, arrays)
+        if training.checkpoint:
+            save_checkpoint(experiment, events.writer.folder, epoch + 1)
     return metrics
 
 
@@ -380,20 +399,26 @@ def train(
     require_runs_folder(runs_root)
     require_free_space(runs_root)
     run_id, commit = run_id or new_run_id(runs_root, default_stem(config)), git_commit()
-    with closing(build(config, say)) as experiment:
-        say(experiment.device_note)
-        dataset, device = experiment.dataset, experiment.fabric.device
-        spaces = spaces_of(experiment.step, experiment.input_shape, device)
-        with (
-            stopping.deferred(),
-            create_writer(experiment.config, dataset, spaces, device, runs_root, run_id, commit) as writer,
-        ):
-            say(
-                f"run {run_id}: {counted(config.training.epochs, 'epoch')} of {config.method.title} on "
-                f"{config.data.dataset} into {writer.folder}"
-            )
-            run_epochs(experiment, writer, 0, show_progress, say if epoch_lines else None)
-    say(closing_sentence(RunStore(runs_root), run_id))
+    with start_ranks(config.training, run_id, runs_root) as ranks:
+        say, run_id = ranks.first_only(say), ranks.run_id
+        with closing(build(config, say, ranks)) as experiment:
+            say(ranks.note)
+            dataset, device = experiment.dataset, ranks.fabric.device
+            spaces = spaces_of(experiment.step, experiment.input_shape, device)
+            settings = experiment.config
+            with (
+                stopping.deferred(),
+                ranks.of_first(
+                    lambda: create_writer(settings, dataset, spaces, device, runs_root, run_id, commit)
+                ) as writer,
+            ):
+                say(
+                    f"run {run_id}: {counted(config.training.epochs, 'epoch')} of {config.method.title} on "
+                    f"{config.data.dataset} into {Path(runs_root) / run_id}"
+                )
+                run_epochs(experiment, writer, 0, show_progress, say if epoch_lines else None)
+    if ranks.is_first:
+        say(closing_sentence(RunStore(runs_root), run_id))
     return run_id
 
 
@@ -401,56 +426,76 @@ def resume(
     run_id: str,
     *,
     runs_root: str | Path = "runs",
+    devices: int | None = None,
     say: Callable[[str], None] = print,
     show_progress: bool = True,
     epoch_lines: bool = False,
 ) -> str:
     """Go on with an interrupted run from its last checkpoint and return its id.
 
-    On CPU, with the same number of threads, the metrics are those of an uninterrupted run bit for bit.
+    On CPU, with the same number of threads and processes, the metrics are those of an uninterrupted run bit for
+    bit.
+
+    Args:
+        run_id: of the run.
+        runs_root: its folder.
+        devices: processes that train from here on; None takes as many as before.
+        say, show_progress, epoch_lines: as for :func:`train`.
 
     Raises:
         RunNotFoundError, RunFormatError: there is no such run or it has no usable checkpoint.
         StoreError: another process still writes it.
     """
     run = RunStore(runs_root).open(run_id)
-    config = parse(run.info.config)
     if run.status.state == "finished":
-        say(f"run {run_id} is complete: {counted(config.training.epochs, 'epoch')} logged")
+        say(f"run {run_id} is complete: {counted(run.status.num_epochs or len(run.metrics()), 'epoch')} logged")
         return run_id
-    # locked first: of two that resume at once, one is refused before it costs anything
-    with RunWriter.lock(run) as lock, closing(build(config, say)) as experiment:
-        # killed before the first checkpoint there is nothing to restore: the first epoch is trained again
-        begun_only = config.training.checkpoint and not has_checkpoint(run.folder) and len(run.metrics()) <= 1
-        first = 0 if begun_only else load_checkpoint(experiment, run.folder, say)
-        # an epoch that was logged but not saved stays until it is logged again, the same way
+    config = parse(run.info.config)
+    training = config.training.model_copy(update={} if devices is None else {"devices": devices})
+    with start_ranks(training, run_id, runs_root) as ranks:
+        say = ranks.first_only(say)
+        # locked first: of two that resume at once, one is refused before it costs anything
         with (
-            stopping.deferred(),
-            RunWriter.reopen(runs_root, run_id, keep_epochs=first, keep_later=True, lock=lock) as writer,
+            ranks.of_first(lambda: RunWriter.lock(run)) as lock,
+            closing(build(config, say, ranks)) as experiment,
         ):
-            say(f"{experiment.device_note}\nrun {run_id}: going on with epoch {first + 1}")
-            logged = {int(line["epoch"]) for line in run.metrics()}
-            missing = [epoch + 1 for epoch in range(first) if epoch not in logged]
-            if missing:
-                say(f"metrics.jsonl is damaged: epochs {missing} cannot be read and stay out of all curves")
-            run_epochs(experiment, writer, first, show_progress, say if epoch_lines else None)
-    say(closing_sentence(RunStore(runs_root), run_id))
+            # killed before the first checkpoint there is nothing to restore: the first epoch is trained again
+            saved = has_checkpoint(run.folder)
+            begun_only = config.training.checkpoint and not saved and len(run.metrics()) <= 1
+            first = 0 if begun_only else load_checkpoint(experiment, run.folder, say)
+            # an epoch that was logged but not saved stays until it is logged again, the same way
+            with (
+                stopping.deferred(),
+                ranks.of_first(
+                    lambda: RunWriter.reopen(runs_root, run_id, keep_epochs=first, keep_later=True, lock=lock)
+                ) as writer,
+            ):
+                say(f"{ranks.note}\nrun {run_id}: going on with epoch {first + 1}")
+                logged = {int(line["epoch"]) for line in run.metrics()}
+                missing = [epoch + 1 for epoch in range(first) if epoch not in logged]
+                if missing:
+                    say(f"metrics.jsonl is damaged: epochs {missing} cannot be read and stay out of all curves")
+                run_epochs(experiment, writer, first, show_progress, say if epoch_lines else None)
+    if ranks.is_first:
+        say(closing_sentence(RunStore(runs_root), run_id))
     return run_id
 
 
 def run_epochs(
     experiment: Experiment,
-    writer: RunWriter,
+    writer: RunWriter | None,
     first: int,
     show_progress: bool,
     say_epoch: Callable[[str], None] | None = None,
 ) -> None:
     """Train, measure and log the epochs from ``first`` to the last one."""
-    training = experiment.config.training
-    with progress_of(first, training.epochs, visible=show_progress, say=say_epoch) as bar:
+    training, ranks = experiment.config.training, experiment.ranks
+    visible = show_progress and ranks.is_first
+    with ranks.together(), progress_of(first, training.epochs, visible=visible, say=say_epoch) as bar:
 
         def report(progress: EpochProgress) -> None:
-            writer.log_batch(progress.batch, progress.num_batches)
+            if writer is not None:
+                writer.log_batch(progress.batch, progress.num_batches)
             bar.on_batch(progress)
             stopping.raise_if_asked()
 
@@ -461,11 +506,9 @@ def run_epochs(
             training.num_probes,
             training.seed,
         )
-        samples: dict[str, NDArray[Any]] = {}
-        if training.arrays_every and first == 0:
+        if writer is not None and training.arrays_every and first == 0:
             samples = sample_arrays(experiment.dataset, choice)
             samples |= image_arrays(experiment.dataset, experiment.images.train, choice, training.num_pictures)
-        if samples:
             writer.log_samples(samples)
         for epoch in range(first, training.epochs):
             stopping.raise_if_asked()

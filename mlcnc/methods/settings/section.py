@@ -6,6 +6,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
+from mlcnc.written_numbers import plain_number
+
 MOST_SEED = 2**53 - 1
 """The largest whole number that torch, NumPy, JSON and a browser all hold exactly."""
 
@@ -46,7 +48,8 @@ class Section(BaseModel):
             text = value.strip().lower()
             if type(None) in parts and text in _NONE:
                 return None
-            return _whole(text, value) if int in parts else value
+            text = plain_number(text)
+            return _whole(text, value) if int in parts else text
         if isinstance(value, int) and abs(value) > _MOST:
             # not shown: Python refuses to write out the digits of very large ones
             raise ValueError(f"must be at most {_MOST} in size, got a larger number")

@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+import unicodedata
 
 import numpy as np
 import pytest
@@ -321,3 +322,27 @@ def test_photographs_of_the_folder_are_given_out_by_their_labels_alone(pictures)
     table(pictures, SPLIT, "in/mine.csv")
     assert photograph_path("folder", pictures, "test-d.png", "in/mine.csv") == pictures / "d.png"
     assert photograph_path("folder", pictures / "no", "test-d.png") is None
+
+
+COMPOSED, APART = unicodedata.normalize("NFC", "żółw"), unicodedata.normalize("NFD", "żółw")
+
+
+def test_a_class_is_one_however_its_accents_and_blanks_are_written(pictures):
+    text = f"path,labels,split\nin/a.png,{COMPOSED};big  cat,train\nb.png, {APART} ; big\u00a0cat,train\nc.png,,test\n"
+    dataset = folder(table(pictures, text))
+    assert dataset.class_names == ("big cat", COMPOSED)
+    assert dataset.train.targets.tolist() == [[1, 1], [1, 1]]
+
+
+@pytest.mark.parametrize(("written", "on_disk"), [(COMPOSED, APART), (APART, COMPOSED)])
+def test_a_picture_is_found_however_a_mac_wrote_the_accents_of_its_name(pictures, written, on_disk):
+    (pictures / "in").rename(pictures / f"in {on_disk}")
+    (pictures / "b.png").rename(pictures / f"{on_disk}.png")
+    names = [f"in {written}/a.png", f"{written}.png"]
+    table(pictures, f"path,labels,split\n{names[0]},x;y,train\n{names[1]},x,train\nc.png,y,test\n")
+    assert folder(pictures).train.image(1).shape == (5, 8, 3)
+    for name in names:
+        assert photograph_path("folder", pictures, f"train-{name}").is_file()
+    table(pictures, f"path,labels,split\n{names[0]},x;y,train\n{written}2.png,x,train\nc.png,y,test\n")
+    with pytest.raises(DataError, match="1 of 3 photographs is missing"):
+        folder(pictures)

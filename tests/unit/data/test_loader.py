@@ -302,9 +302,9 @@ print("done", flush=True)
     ("mode", "number", "said", "status"),
     [
         ("end", None, "ready\ndone\n", 0),
-        ("go on", signal.SIGINT, "ready\nstopped\n", 130),
+        pytest.param("go on", signal.SIGINT, "ready\nstopped\n", 130, marks=pytest.mark.slow),
         ("go on", signal.SIGTERM, "ready\nstopped\n", 130),
-        ("go on", signal.SIGHUP, "ready\nstopped\n", 130),
+        pytest.param("go on", signal.SIGHUP, "ready\nstopped\n", 130, marks=pytest.mark.slow),
         ("write", None, "ready\nwritten\nstopped\n", 130),
         ("go on", signal.SIGKILL, "ready\n", -9),
     ],

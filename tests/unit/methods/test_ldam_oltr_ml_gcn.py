@@ -50,7 +50,7 @@ def test_under_autocast_only_the_backbone_is_in_half_precision(method, tmp_path,
         assert all(
             parameter.grad.isfinite().all() for parameter in own.parameters() if parameter.grad is not None
         )
-        own.end_epoch(lambda tensor: tensor)
+        own.end_epoch()
 
 
 # ---- LDAM ---------------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_centroids_start_as_the_class_means_of_the_last_epoch_of_the_first_stage
             sums = sums + batch.targets.T @ method(batch.images).image_spaces["z"]
         counts = counts + batch.targets.sum(dim=0)
     assert not method.centroids.any()
-    method.end_epoch(lambda tensor: tensor)
+    method.end_epoch()
     assert_close(method.centroids.detach(), sums / counts[:, None])
     assert not method.second_stage
     before = method.centroids.detach().clone()
@@ -155,7 +155,7 @@ def test_centroids_start_as_the_class_means_of_the_last_epoch_of_the_first_stage
     losses.total.backward()
     assert method.centroids.grad.any()
     assert method.network.attention.back.weight.grad.any()
-    method.end_epoch(lambda tensor: tensor)
+    method.end_epoch()
     assert method.second_stage
     assert torch.equal(method.centroids.detach(), before)
 
@@ -178,7 +178,7 @@ def test_only_centroids_biases_and_norms_do_not_decay():
 def test_a_loaded_method_knows_its_stage():
     first, second = (begun(kind="oltr")[0].method for _ in range(2))
     first.has_memory = True
-    first.end_epoch(lambda tensor: tensor)
+    first.end_epoch()
     second.load_state_dict(first.state_dict())
     assert second.has_memory
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from mlcnc.directions import unit_vectors
 from mlcnc.errors import ConfigError, DataError, WeightsUnavailableError
 from mlcnc.etf import simplex_etf
 from mlcnc.losses import MLCNCLoss
@@ -129,6 +130,22 @@ def test_gradients_beside_zero_are_bounded_and_those_elsewhere_untouched(which, 
         if norm >= 1e-4:
             expected = equations.class_features(*(given[name].detach().numpy() for name in parts), temperature)
             np.testing.assert_allclose(values(given[which]).detach().numpy(), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-7, 1e-5, 1e-4, 5e-3, 1.0, 100.0])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_directions_of_half_precision_have_the_gradients_of_exact_ones(dtype, size):
+    """Squares of norms below 2e-4 are 0 in float16 and those above 255 infinite."""
+    vectors = (size * torch.randn(C, D) / D**0.5).to(dtype)
+    upstream = torch.randn(C, D).to(dtype)
+    found, exact = vectors.clone().requires_grad_(), vectors.double().requires_grad_()
+    unit_vectors(found).backward(upstream)
+    unit_vectors(exact).backward(upstream.double())
+    assert_close(unit_vectors(found).double(), unit_vectors(exact), rtol=0.01, atol=0.01)
+    assert_close(found.grad.double(), exact.grad, rtol=0.02, atol=0.01 * float(exact.grad.abs().max()))
+    positions = vectors[None].clone().requires_grad_()
+    attend_by_cosine(positions, torch.randn(C, D).to(dtype))[0].sum().backward()
+    assert bool(positions.grad.isfinite().all())
 
 
 def test_projection_equals_the_loop_and_is_safe_at_zero():

@@ -291,3 +291,14 @@ def test_a_damaged_line_is_told_when_going_on(cut):
     run = RunStore(cut.parent).open("cut")
     assert [line["epoch"] for line in run.metrics()] == [0, 2, 3]
     assert run.status.state == "finished"
+
+
+def test_a_run_that_was_not_trained_here_has_no_weights_to_measure(tmp_path, capsys):
+    config = {"data": {"dataset": "mine"}, "features": {"file": "mine.npz"}}
+    RunWriter.create(
+        tmp_path, "read", config=config, class_names=["a", "b"], class_counts=[3, 1], groups={}
+    ).finish()
+    assert main(["evaluate", "read", "--runs", str(tmp_path)]) == 1
+    assert "run read has no checkpoint" in capsys.readouterr().err
+    assert main(["train", "--resume", "read", "--runs", str(tmp_path)]) == 0
+    assert "run read is complete: 0 epochs logged" in capsys.readouterr().out

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from mlcnc.devices import environment_of
 from mlcnc.errors import ConfigError
-from mlcnc.launch.devices import environment_of
 from mlcnc.training.device import DEVICE_VARIABLE, select_device
 
 

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from mlcnc import data
-from mlcnc.analysis.attention import attention_epochs, localisation, probe_attention
-from mlcnc.analysis.image_ids import image_id
-from mlcnc.analysis.pictures import picture_index
+from mlcnc.analysis.images.attention import attention_epochs, localisation, probe_attention
+from mlcnc.analysis.images.image_ids import image_id
+from mlcnc.analysis.images.pictures import picture_index
 from mlcnc.data.image_files import ImageFileSplit
 from mlcnc.data.protocol import DatasetFacts
 from mlcnc.store import RunStore

@@ -4,7 +4,7 @@ import pytest
 
 from mlcnc.config import override
 from mlcnc.errors import ConfigError, MlcncError
-from mlcnc.launch import obstacles
+from mlcnc.obstacles import obstacles
 from mlcnc.presets import quick
 from mlcnc.training import train
 

@@ -93,7 +93,7 @@ def test_repeating_a_run_gives_identical_metrics(trained, tmp_path):
     assert_same_numbers(numbers(trained, "tiny"), numbers(tmp_path, "again"))
 
 
-@pytest.mark.parametrize("after", [1, 2])
+@pytest.mark.parametrize("after", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_resumed_run_equals_an_uninterrupted_one(trained, tmp_path, after, monkeypatch):
     from mlcnc.training import trainer
 
@@ -213,7 +213,7 @@ def test_measuring_leaves_training_alone(trained):
         assert torch.equal(value, state[name]), name
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_ends_a_real_run_cleanly(tmp_path, number):
     command = [sys.executable, "-m", "mlcnc", "train", "--runs", str(tmp_path), "--run-id", "cut", "--quiet"]
     command += ["--epochs", "500", "--num_samples", "64", "--num_threads", "1", "--arrays_every", "50"]
@@ -243,7 +243,7 @@ def test_a_signal_ends_a_real_run_cleanly(tmp_path, number):
     assert len(run.metrics()) >= 1
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
 def test_a_killed_run_resumes_to_the_same_numbers(trained, tmp_path, seed):
     """SIGKILL at a random moment, also inside a write; the numbers are those of a run left alone."""
     config = tmp_path / "config.json"
@@ -298,7 +298,7 @@ def test_the_gallery_compares_like_with_like(tmp_path):
 
 def test_recorded_runs_are_complete_and_verified():
     """What the project ships: every run of the gallery, readable, under 6 MB, agreeing with itself."""
-    from mlcnc.analysis.verification import verify_run
+    from mlcnc.analysis.verification.recomputation import verify_run
 
     store = RunStore(ROOT / "runs")
     for run_id, config in gallery():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mlcnc.analysis.runs import run_row
+from mlcnc.analysis.runs.rows import run_row
 from mlcnc.cli import main
 from mlcnc.config import override
 from mlcnc.store import RunStore
