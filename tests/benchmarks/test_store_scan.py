@@ -8,7 +8,7 @@ import time
 
 from streamlit.testing.v1 import AppTest
 
-from mlcnc.analysis.runs import run_rows
+from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.store import RunStore, RunWriter
 from tests.benchmarks.conftest import seconds
 from tests.conftest import ROOT
