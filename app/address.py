@@ -19,45 +19,9 @@ MAX_SHOWN = 60
 
 MAX_HANDED = 8
 _HANDED = "to_"
-_ASKED, _MISSING = "view_asked", "view_missing"
+_ASKED, _UNKNOWN = "view_asked", "view_unknown"
 _LEFT_OUT = (RUNS_KEY, "sample", "pair")
 """Runs have a sentence of their own; samples and pairs are words in the address and numbers in the state."""
-
-_BUTTON = st.components.v2.component(
-    "mlcnc_copy_link",
-    html="""<button type="button" part="button">Copy link to this view</button>
-<span role="status" aria-live="polite"></span>""",
-    css="""
-button { font: inherit; font-size: 0.875rem; cursor: pointer; padding: 0.25rem 0.75rem;
-  color: var(--st-text-color); background: var(--st-background-color);
-  border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius); }
-button:hover, button:focus-visible { color: var(--st-primary-color); border-color: var(--st-primary-color); }
-span { font-size: 0.8rem; color: var(--st-text-color); margin-left: 0.5rem; }
-""",
-    js="""
-export default function (component) {
-  const { parentElement, data } = component;
-  const button = parentElement.querySelector("button");
-  const said = parentElement.querySelector("span");
-  button.onclick = async () => {
-    const view = new URL(window.location.href);
-    // runs that nobody picked are those of this folder today, and others tomorrow
-    if (!view.searchParams.has(data.key)) {
-      for (const run of data.runs) view.searchParams.append(data.key, run);
-    }
-    const address = view.href;
-    try {
-      await navigator.clipboard.writeText(address);
-      said.textContent = "copied";
-    } catch (error) {
-      // without permission for the clipboard the address is shown to be copied by hand
-      window.prompt("Address of this view", address);
-    }
-    setTimeout(() => { said.textContent = ""; }, 2000);
-  };
-}
-""",
-)
 
 
 def follow_default(key: str, default: object) -> None:
@@ -103,19 +67,13 @@ def take_over() -> None:
         del st.query_params[_HANDED + RUNS_KEY]
 
 
-def copy_link() -> None:
-    """Draw the button; called after the picker of runs."""
-    runs = list(st.session_state.get(RUNS_KEY) or [])
-    _BUTTON(key="copy_link", data={"key": RUNS_KEY, "runs": runs})
-
-
 def note_asked(view: str) -> None:
     """Keep what the address asks for when it is opened; before any control is drawn, which corrects it.
 
     Args:
         view: the page.
     """
-    if _MISSING in st.session_state:
+    if _UNKNOWN in st.session_state:
         return
     before, asked = st.session_state.get(_ASKED, (None, {}))
     now = {name: st.query_params.get_all(name) for name in st.query_params if name not in _LEFT_OUT}
@@ -125,7 +83,7 @@ def note_asked(view: str) -> None:
     st.session_state[_ASKED] = (view, now)
 
 
-def say_what_is_missing(place: st.delta_generator.DeltaGenerator, view: str) -> None:
+def say_unknown_parameters(place: st.delta_generator.DeltaGenerator, view: str) -> None:
     """Say what of the address is not shown and what is instead, until the address is another one.
 
     Args:
@@ -133,16 +91,16 @@ def say_what_is_missing(place: st.delta_generator.DeltaGenerator, view: str) -> 
         view: the page, once all its controls are drawn.
     """
     address = (view, {name: st.query_params.get_all(name) for name in st.query_params})
-    if _MISSING not in st.session_state:
-        st.session_state[_MISSING] = (address, _missing(st.session_state.get(_ASKED, (view, {}))[1]))
-    drawn_at, missing = st.session_state[_MISSING]
-    if missing and drawn_at != address:
+    if _UNKNOWN not in st.session_state:
+        st.session_state[_UNKNOWN] = (address, _unknown_parameters(st.session_state.get(_ASKED, (view, {}))[1]))
+    drawn_at, unknown = st.session_state[_UNKNOWN]
+    if unknown and drawn_at != address:
         # another choice was made, or another page: who made it knows what is shown
-        missing = {}
-        st.session_state[_MISSING] = (address, missing)
+        unknown = {}
+        st.session_state[_UNKNOWN] = (address, unknown)
     said = [
         f"{name} = {plain(_short(values))}, which is not here; it shows {_shown(shown)}"
-        for name, (values, shown) in missing.items()
+        for name, (values, shown) in unknown.items()
     ]
     if said:
         place.warning(f"The address asks for {'; for '.join(said)}.", icon=":material/link_off:")
@@ -157,7 +115,7 @@ def _set(name: str, value: str | list[str]) -> None:
         return  # its control is there already, as the picker of runs is, and brings the state into the address
 
 
-def _missing(asked: dict[str, list[str]]) -> dict[str, tuple[list[str], Any]]:
+def _unknown_parameters(asked: dict[str, list[str]]) -> dict[str, tuple[list[str], Any]]:
     found = {}
     for name, values in asked.items():
         if name not in st.session_state or st.query_params.get_all(name) == values:

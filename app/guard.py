@@ -25,10 +25,22 @@ _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 def keep_protections() -> None:
-    """Keep on what no file and no variable may switch off: XSRF and CORS protection, no statistics."""
+    """Keep on what no file and no variable may switch off: XSRF and CORS protection, no statistics.
+
+    Nor does a file say where browsers find this server: that of another project in the working folder would
+    open a wrong address.
+    """
     config.set_option("server.enableXsrfProtection", True)
     config.set_option("server.enableCORS", True)
     config.set_option("browser.gatherUsageStats", False)
+    options = config.get_config_options()
+    for name, value in (
+        ("browser.serverAddress", lambda: "localhost"),
+        ("browser.serverPort", lambda: int(config.get_option("server.port"))),
+    ):
+        if options[name].where_defined.endswith(".toml"):
+            options[name](value)
+            options[name].where_defined = options[name].DEFAULT_DEFINITION
 
 
 class Guard:

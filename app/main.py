@@ -16,8 +16,10 @@ if __name__ == "__main__":  # at every visit
 
     show()
 else:  # once, by the server
+    from app import plotly_script
     from app.guard import Guard, keep_protections
     from app.opened_browser import opened_browser
 
     keep_protections()
-    server = st.App(__file__, middleware=[Middleware(Guard)], lifespan=opened_browser)
+    routes = [plotly_script.route()]
+    server = st.App(__file__, routes=routes, middleware=[Middleware(Guard)], lifespan=opened_browser)

@@ -4,15 +4,17 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.address import copy_link, note_asked, say_what_is_missing, take_over
+from app.address import note_asked, say_unknown_parameters, take_over
 from app.timing import timed
 from app.train.badge import show_badge
+from app.widgets.copy_link import copy_link
 from app.widgets.run_picker import show_picker
 
 
 def show() -> None:
     """Show the page that the address names."""
-    st.set_page_config(page_title="mlcnc", page_icon=str(Path(__file__).with_name("icon.svg")), layout="wide")
+    # before the pages, whose own icons a tab would fetch from another machine
+    st.set_page_config(page_icon=str(Path(__file__).with_name("icon.svg")), layout="wide")
     page = st.navigation(
         {
             "See": [
@@ -41,6 +43,7 @@ def show() -> None:
             ],
         }
     )
+    st.set_page_config(page_title=f"{page.title} - mlcnc")
     note_asked(page.url_path)
     take_over()
     with timed("sidebar"):
@@ -51,4 +54,4 @@ def show() -> None:
     above = st.empty()
     with timed(page.title):
         page.run()
-    say_what_is_missing(above, page.url_path)
+    say_unknown_parameters(above, page.url_path)

@@ -11,10 +11,11 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import streamlit as st
 
-from mlcnc.analysis.runs import Choice, RunRow, RunSummary, row_at, summary
+from mlcnc.analysis.runs.rows import Choice, RunRow, RunSummary, row_at, summary
+from mlcnc.devices import Device, devices
 from mlcnc.errors import StoreError
-from mlcnc.launch import Device, Jobs, devices
 from mlcnc.named_paths import RUNS_VARIABLE, named_path, path_in_variable
+from mlcnc.slurm import AllJobs
 from mlcnc.store import Run, RunProblem, RunStore
 
 P = ParamSpec("P")
@@ -80,7 +81,7 @@ def rows_of(runs: list[Run], choice: Choice) -> tuple[list[RunRow], list[RunProb
     return rows, problems
 
 
-def jobs() -> Jobs:
+def jobs() -> AllJobs:
     """Return the jobs of the runs folder."""
     return _jobs(runs_root())
 
@@ -103,8 +104,8 @@ def known_devices() -> list[Device]:
 
 
 @lru_cache(maxsize=4)
-def _jobs(root: Path) -> Jobs:
-    return Jobs(root)
+def _jobs(root: Path) -> AllJobs:
+    return AllJobs(root)
 
 
 # plain caches, for a page of 200 runs asks them 200 times and what they hold cannot be changed

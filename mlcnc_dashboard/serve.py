@@ -11,9 +11,11 @@ from typing import Any, NoReturn
 from mlcnc.cli_runs import add_runs_folder
 from mlcnc.errors import ConfigError
 from mlcnc.named_paths import path_argument
+from mlcnc.written_numbers import whole
 from mlcnc_dashboard.place import FOLDER
 
 _LOOPBACK = ("localhost", "127.0.0.1")
+_FIRST_PORT = 8501
 _ALL_ADDRESSES = {"0.0.0.0", "::"}
 
 
@@ -25,7 +27,7 @@ def add_dashboard(commands: Any) -> None:
         description="Serve the dashboard to browsers of this machine, until Ctrl-C.",
         allow_abbrev=False,
     )
-    parser.add_argument("--port", type=int, metavar="NUMBER", help="[8501, or the next that is free]")
+    parser.add_argument("--port", type=whole, metavar="NUMBER", help="[8501, or the next that is free]")
     parser.add_argument(
         "--address",
         default="127.0.0.1",
@@ -52,28 +54,39 @@ def _serve(options: argparse.Namespace) -> NoReturn:
             f"--address {options.address} is all addresses of this machine; say under which name browsers "
             "reach it: --host NAME"
         )
-    _check_free(options.address, options.port)
+    runs = options.runs.absolute()
+    if not runs.exists():
+        print(f"mlcnc: there is no folder {str(runs)!r} yet, so that no runs are shown", file=sys.stderr)
+    port = str(_free_port(options.address, options.port))
     names = dict.fromkeys((*_LOOPBACK, *({options.address} - _ALL_ADDRESSES), *options.host))
     given = [] if options.data_root is None else ["--data-root", str(options.data_root.absolute())]
     # -P: nothing in the working folder takes the place of a module
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(FOLDER / "app" / "main.py")]
-    command += ["--server.address", options.address]
+    command += ["--server.address", options.address, "--server.port", port]
+    # what a configuration in the working folder would say otherwise
+    command += ["--browser.serverAddress", (*options.host, options.address)[0], "--browser.serverPort"]
+    command += [os.environ.get("STREAMLIT_BROWSER_SERVER_PORT", port), "--global.developmentMode", "false"]
     command += [word for name in names for word in ("--server.allowedHosts", name)]
-    command += [] if options.port is None else ["--server.port", str(options.port)]
     command += ["--server.headless", "true"] if options.no_browser else []
     # in place of this process, so that signals and exit status are Streamlit's own
-    os.execv(command[0], [*command, "--", "--runs", str(options.runs.absolute()), *given])
+    os.execv(command[0], [*command, "--", "--runs", str(runs), *given])
 
 
-def _check_free(address: str, port: int | None) -> None:
-    """Raise a ConfigError unless this machine can listen there; without a port Streamlit looks for one."""
+def _free_port(address: str, port: int | None) -> int:
+    """Return a port on which this machine can listen: the one asked for, else the first from 8501.
+
+    Raises:
+        ConfigError: there is none.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((address, port or 0))
-    except (OSError, OverflowError) as error:
-        where = f"--address {address}" if port is None else f"--address {address} --port {port}"
-        other = "give another address" if port is None else "give another port, or none for the first free one"
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{where}: cannot listen there ({reason}); {other}") from None
+    for number in [port] if port is not None else range(_FIRST_PORT, _FIRST_PORT + 100):
+        try:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address, number))
+                return int(probe.getsockname()[1])
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+    where = f"--address {address}" if port is None else f"--address {address} --port {port}"
+    other = "give another address" if port is None else "give another port, or none for the first free one"
+    raise ConfigError(f"{where}: cannot listen there ({reason}); {other}")

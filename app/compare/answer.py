@@ -8,10 +8,10 @@ import streamlit as st
 
 from app.session import remembered
 from app.widgets.plain_text import plain
-from mlcnc.analysis.comparison import SeedGroup, repeats_sentence, verdict
-from mlcnc.analysis.intervals import difference_sentence, map_difference
-from mlcnc.analysis.runs import nearest_array_epoch
-from mlcnc.analysis.setting_groups import leading_pair
+from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference
+from mlcnc.analysis.comparison.seeds import SeedGroup, repeats_sentence, verdict
+from mlcnc.analysis.comparison.setting_groups import leading_pair
+from mlcnc.analysis.runs.rows import nearest_array_epoch
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 

@@ -11,9 +11,9 @@ from app.figures.comparison import StoredInterval, bucket_bars
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.plain_text import plain
-from mlcnc.analysis.comparison import SeedGroup, verdict
-from mlcnc.analysis.intervals import map_intervals
-from mlcnc.analysis.runs import BUCKETS, nearest_array_epoch
+from mlcnc.analysis.comparison.intervals import map_intervals
+from mlcnc.analysis.comparison.seeds import SeedGroup, verdict
+from mlcnc.analysis.runs.rows import BUCKETS, nearest_array_epoch
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 

@@ -11,15 +11,15 @@ from app.widgets.chart import show_chart
 from app.widgets.controls import pick_pair
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import Selection
-from mlcnc.analysis.class_differences import (
+from mlcnc.analysis.comparison.class_differences import (
     ClassDifferences,
     bucket_differences,
     class_difference_sentence,
     mean_class_differences,
     with_intervals,
 )
-from mlcnc.analysis.intervals import difference_sentence, map_difference
-from mlcnc.analysis.runs import RunRow, nearest_array_epoch
+from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference
+from mlcnc.analysis.runs.rows import RunRow, nearest_array_epoch
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 

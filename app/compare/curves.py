@@ -16,9 +16,8 @@ from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import Selection
-from mlcnc.analysis.comparison import SeedGroup
-from mlcnc.analysis.curve_points import AXIS_TITLES, Axis, curve_points, is_ratio, shuffled_name
-from mlcnc.analysis.curves import (
+from mlcnc.analysis.comparison.seeds import SeedGroup
+from mlcnc.analysis.curves.curve import (
     common_last_value,
     curve,
     metric_definition,
@@ -26,7 +25,8 @@ from mlcnc.analysis.curves import (
     metric_names,
     metric_optimum,
 )
-from mlcnc.analysis.runs import RunRow, is_number, telling_metrics
+from mlcnc.analysis.curves.points import AXIS_TITLES, Axis, curve_points, is_ratio, shuffled_name
+from mlcnc.analysis.runs.rows import RunRow, is_number, telling_metrics
 from mlcnc.store import Run
 
 MOST_METRICS = 4

@@ -11,8 +11,8 @@ from app.compare.settings import show_settings
 from app.widgets.controls import pick_moment
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
-from mlcnc.analysis.runs import BUCKETS
-from mlcnc.analysis.setting_groups import confounders, setting_groups, varying_settings
+from mlcnc.analysis.comparison.setting_groups import confounders, setting_groups, varying_settings
+from mlcnc.analysis.runs.rows import BUCKETS
 
 RECIPE = "recipe"
 

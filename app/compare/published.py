@@ -9,8 +9,7 @@ import streamlit as st
 
 from app.widgets.csv_file import csv_file
 from app.widgets.plain_text import plain
-from mlcnc.analysis.comparison import SeedGroup
-from mlcnc.analysis.published import (
+from mlcnc.analysis.comparison.published import (
     SOURCE,
     VALUES,
     ResultRow,
@@ -18,6 +17,7 @@ from mlcnc.analysis.published import (
     published_sentence,
     result_tables,
 )
+from mlcnc.analysis.comparison.seeds import SeedGroup
 
 ALL = "all"
 TABLES = tuple(dict.fromkeys(row.table for row in published_rows() if "total" in row.values))

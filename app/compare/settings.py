@@ -10,8 +10,8 @@ import streamlit as st
 from app.widgets.csv_file import csv_file
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import Selection
-from mlcnc.analysis.comparison import SeedGroup
-from mlcnc.analysis.settings import SettingRow, setting_rows, settings_sentence
+from mlcnc.analysis.comparison.seeds import SeedGroup
+from mlcnc.analysis.runs.settings import SettingRow, setting_rows, settings_sentence
 
 
 def show_settings(groups: Sequence[SeedGroup], selected: Selection) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from app.figures.backdrop import add_backdrop
 from app.figures.style import OPTIMUM_COLOUR, finished
-from mlcnc.analysis.attention import ProbeRecord
+from mlcnc.analysis.images.attention import ProbeRecord
 
 RISING = [
     [0.0, "rgba(68,1,84,0.0)"],

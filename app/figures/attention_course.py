@@ -12,7 +12,7 @@ from app.figures.attention import RISING, enlarged, image_address
 from app.figures.backdrop import add_backdrop
 from app.figures.player import with_player
 from app.figures.style import OPTIMUM_COLOUR, finished
-from mlcnc.analysis.attention import AttentionCourse, mass_cells
+from mlcnc.analysis.images.attention import AttentionCourse, mass_cells
 
 OUTLINE_COLOUR = "#FFFFFF"
 SHARE = 0.8

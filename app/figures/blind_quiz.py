@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.style import LOG_TICKS, NEUTRAL, epoch_axis, family_colour, finished
-from mlcnc.analysis.blind_quiz import Reading
-from mlcnc.analysis.curves import Curve
+from mlcnc.analysis.comparison.blind_quiz import Reading
+from mlcnc.analysis.curves.curve import Curve
 
 BLIND_NAMES = ("Run 1", "Run 2", "Run 3")
 MARKS = ("circle", "square", "diamond")

@@ -13,8 +13,8 @@ from plotly.subplots import make_subplots
 
 from app.figures.player import with_player
 from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished, recipe_colour
-from mlcnc.analysis.class_arrows import EXACT_ARROWS, ClassArrows
-from mlcnc.analysis.runs import RunRow
+from mlcnc.analysis.geometry.class_arrows import EXACT_ARROWS, ClassArrows
+from mlcnc.analysis.runs.rows import RunRow
 
 ARROW_MARKS = {"head": "circle", "medium": "square", "tail": "diamond"}
 """Three dimensions have no triangle."""

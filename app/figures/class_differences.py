@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from app.figures.style import BUCKET_COLOURS, NEUTRAL, bucket_mark, finished
-from mlcnc.analysis.class_differences import ClassDifferences, bucket_differences
+from mlcnc.analysis.comparison.class_differences import ClassDifferences, bucket_differences
 
 
 def difference_dots(record: ClassDifferences, first: str, second: str) -> go.Figure:

@@ -18,10 +18,10 @@ from app.figures.style import (
     recipe_colour,
     run_dash,
 )
-from mlcnc.analysis.comparison import SeedGroup
-from mlcnc.analysis.curves import Band, Curve
-from mlcnc.analysis.intervals import Interval
-from mlcnc.analysis.runs import BUCKETS, RunRow
+from mlcnc.analysis.comparison.intervals import Interval
+from mlcnc.analysis.comparison.seeds import SeedGroup
+from mlcnc.analysis.curves.curve import Band, Curve
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.style import LOG_TICKS, NEUTRAL, OPTIMUM_COLOUR, epoch_axis, finished
-from mlcnc.analysis.curve_points import CurvePoints
+from mlcnc.analysis.curves.points import CurvePoints
 
 PANEL_HEIGHT = 210
 GAP = 0.07

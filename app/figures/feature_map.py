@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from app.figures.player import with_player
 from app.figures.style import BUCKET_COLOURS, BUCKET_MARKS, NEUTRAL, bucket_mark, finished
-from mlcnc.analysis.layouts import Layout, SampleTable
-from mlcnc.analysis.placement import Outcomes, Placement
+from mlcnc.analysis.samples.layouts import Layout, SampleTable
+from mlcnc.analysis.samples.placement import Outcomes, Placement
 
 STANDS_OUT_COLOUR = "#CC79A7"
 

@@ -21,10 +21,10 @@ from app.figures.style import (
     recipe_colour,
     run_dash,
 )
-from mlcnc.analysis.curves import Curve
-from mlcnc.analysis.geometry import AngleRecord
-from mlcnc.analysis.geometry_history import BIN_DEGREES, angle_counts
-from mlcnc.analysis.runs import RunRow
+from mlcnc.analysis.curves.curve import Curve
+from mlcnc.analysis.geometry.angle_history import BIN_DEGREES, angle_counts
+from mlcnc.analysis.geometry.angles import AngleRecord
+from mlcnc.analysis.runs.rows import RunRow
 
 CLEAR = "rgba(0,0,0,0)"
 REACH_DEGREES = 60.0

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from app.figures.style import BUCKET_COLOURS, NEUTRAL, OPTIMUM_COLOUR
-from mlcnc.analysis.live import OF_SPACE, LiveCurves
+from mlcnc.analysis.curves.live import OF_SPACE, LiveCurves
 
 HEIGHT = 280
 TERM_COLOURS = (NEUTRAL, "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8D6AA8")

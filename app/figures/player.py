@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.style import NEUTRAL
-from mlcnc.analysis.curves import Curve
+from mlcnc.analysis.curves.curve import Curve
 
 PLAY_MILLISECONDS = 700
 STEP_INSET = 10

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished, recipe_colour, run_dash
-from mlcnc.analysis.decisions import Decisions
-from mlcnc.analysis.runs import RunRow
+from mlcnc.analysis.images.decisions import Decisions
+from mlcnc.analysis.runs.rows import RunRow
 
 
 def precision_recall(records: Sequence[tuple[RunRow, Decisions]]) -> go.Figure:

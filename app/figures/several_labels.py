@@ -8,8 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.style import NEUTRAL, epoch_axis, finished
-from mlcnc.analysis.co_occurrence import CoOccurrence
-from mlcnc.analysis.label_pairs import LabelPairs
+from mlcnc.analysis.geometry.co_occurrence import CoOccurrence
+from mlcnc.analysis.geometry.label_pairs import LabelPairs
 from mlcnc.toys.several_labels import BetweenCentres
 
 

@@ -9,9 +9,9 @@ from zlib import crc32
 
 import plotly.graph_objects as go
 
-from mlcnc.analysis.comparison import SeedGroup
-from mlcnc.analysis.recipe import method_place
-from mlcnc.analysis.runs import RunRow
+from mlcnc.analysis.comparison.seeds import SeedGroup
+from mlcnc.analysis.runs.recipe import method_place
+from mlcnc.analysis.runs.rows import RunRow
 
 EMBEDDING_COLOURS = {"etf": "#0072B2", "trainable": "#E69F00", "glove": "#009E73"}
 """Okabe-Ito blue, orange and green, told apart by colour-blind readers too."""

@@ -21,9 +21,9 @@ from app.figures.style import (
     run_dash,
     run_mark,
 )
-from mlcnc.analysis.curves import Curve
-from mlcnc.analysis.runs import RunRow
-from mlcnc.analysis.variability import VariabilityRecord
+from mlcnc.analysis.curves.curve import Curve
+from mlcnc.analysis.geometry.variability import VariabilityRecord
+from mlcnc.analysis.runs.rows import RunRow
 
 Dots = Sequence[tuple[RunRow, VariabilityRecord]]
 

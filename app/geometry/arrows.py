@@ -14,7 +14,8 @@ from app.figures.class_arrows import arrows_player
 from app.session import remembered
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
-from mlcnc.analysis.class_arrows import (
+from mlcnc.analysis.geometry.angle_history import AngleHistory
+from mlcnc.analysis.geometry.class_arrows import (
     EXACT_ARROWS,
     MAX_ARROWS,
     MIN_ARROWS,
@@ -23,8 +24,7 @@ from mlcnc.analysis.class_arrows import (
     class_arrows,
     default_classes,
 )
-from mlcnc.analysis.geometry_history import AngleHistory
-from mlcnc.analysis.runs import RunRow
+from mlcnc.analysis.runs.rows import RunRow
 from mlcnc.store import Run
 
 READING = (

@@ -12,13 +12,13 @@ from app.widgets.controls import Split, pick_centring, pick_pair, pick_space, pi
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
-from mlcnc.analysis.class_order import CLASS_ORDERS, ClassOrder, class_positions, reordered
-from mlcnc.analysis.curves import curve
-from mlcnc.analysis.geometry import Centring, geometry_sentence
-from mlcnc.analysis.geometry_history import SUBJECTS, Subject, angle_history
-from mlcnc.analysis.history import shown_epochs
-from mlcnc.analysis.runs import FIRST_SPACE
-from mlcnc.analysis.spaces import offered_spaces, space_for, spaces_sentence, spaces_with_means
+from mlcnc.analysis.curves.curve import curve
+from mlcnc.analysis.geometry.angle_history import SUBJECTS, Subject, angle_history
+from mlcnc.analysis.geometry.angles import Centring, geometry_sentence
+from mlcnc.analysis.geometry.class_order import CLASS_ORDERS, ClassOrder, class_positions, reordered
+from mlcnc.analysis.runs.history import shown_epochs
+from mlcnc.analysis.runs.rows import FIRST_SPACE
+from mlcnc.analysis.runs.spaces import offered_spaces, space_for, spaces_sentence, spaces_with_means
 
 READING = (
     "Rows and columns of the **matrix** are classes in one order for both runs; by frequency, lines "
@@ -32,6 +32,12 @@ READING = (
     "few features is noise in part: look at the number of features of a pair before believing its angle. "
     "Slider, arrow keys and play move all parts at once; the texts follow when it comes to rest."
 )
+
+# on less, names of classes and runs would stand over each other; there the charts are moved sideways
+_WIDE_ENOUGH = """<style>
+.st-key-angle_charts { overflow-x: auto; }
+.st-key-angle_charts > * { min-width: 700px; }
+</style>"""
 
 st.title("How close to a simplex ETF, and which classes are not?")
 selected = selection()
@@ -108,15 +114,17 @@ if usable:
     def angles_over_epochs() -> None:
         """Draw what follows the epoch of the player; the chart itself moves in the browser."""
         sentences = st.container()
-        label = show_player(
-            figure,
-            key="geometry",
-            title="Angles between classes against a simplex ETF",
-            alt=" ".join(f"{panel.row.name}: {geometry_sentence(panel.records[-1])}" for panel in panels),
-            reading=READING,
-            frame=partial(angle_frame, panels, epochs),
-            follow=True,
-        )
+        st.html(_WIDE_ENOUGH)
+        with st.container(key="angle_charts"):
+            label = show_player(
+                figure,
+                key="geometry",
+                title="Angles between classes against a simplex ETF",
+                alt=" ".join(f"{panel.row.name}: {geometry_sentence(panel.records[-1])}" for panel in panels),
+                reading=READING,
+                frame=partial(angle_frame, panels, epochs),
+                follow=True,
+            )
         index = labels.index(int(label)) if label else len(labels) - 1
         shown = [(panel.row, panel.records[index]) for panel in panels]
         with sentences:

@@ -18,16 +18,16 @@ from app.timing import timed
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.stored_picture import OPENED, photograph_address
-from mlcnc.analysis.attention import (
+from mlcnc.analysis.images.attention import (
     AttentionCourse,
     attention_course,
     attention_epochs,
     localisation,
     localisation_sentence,
 )
-from mlcnc.analysis.decisions import Scored, probe_images
-from mlcnc.analysis.pictures import picture, picture_index
-from mlcnc.analysis.runs import RunRow
+from mlcnc.analysis.images.decisions import Scored, probe_images
+from mlcnc.analysis.images.pictures import picture, picture_index
+from mlcnc.analysis.runs.rows import RunRow
 from mlcnc.store import Run
 
 LABEL_KEY = "label"

@@ -12,8 +12,8 @@ import streamlit as st
 from app.figures.precision_recall import precision_recall
 from app.widgets.chart import show_chart
 from app.widgets.plain_text import plain
-from mlcnc.analysis.decisions import Company, Decisions, decision_sentence
-from mlcnc.analysis.runs import RunRow
+from mlcnc.analysis.images.decisions import CoOccurringClass, Decisions, decision_sentence
+from mlcnc.analysis.runs.rows import RunRow
 
 READING = (
     "Lower the threshold, and recall rises while precision falls. The area under the steps is the **AP** of "
@@ -54,7 +54,7 @@ def curve_frame(records: Sequence[tuple[RunRow, Decisions]]) -> pd.DataFrame:
     )
 
 
-def show_company(others: Sequence[Company], record: Decisions) -> None:
+def show_co_occurring_classes(others: Sequence[CoOccurringClass], record: Decisions) -> None:
     """Draw how often other classes accompany the class of ``record``; nothing where that is not known."""
     if not others:
         return

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
 from app.session import remembered
 from app.widgets.plain_text import plain
 from app.widgets.scroll_into_view import ask_to_scroll
-from app.widgets.stored_picture import show_picture
-from mlcnc.analysis.decisions import KINDS, SHORT, Decisions
-from mlcnc.analysis.photographs import needs_data_folder
-from mlcnc.analysis.pictures import picture_index
+from app.widgets.stored_picture import has_picture, show_picture
+from mlcnc.analysis.images.decisions import KINDS, SHORT, Decisions
+from mlcnc.analysis.images.photographs import needs_data_folder
+from mlcnc.analysis.images.pictures import picture_index
 from mlcnc.store import Run
 
 IMAGE_KEY = "image"
@@ -75,18 +76,20 @@ def show_gallery(
         page = st.pagination(pages, key="page", bind="query-params")
     index = remembered(picture_index, run)
     if not index.positions and not needs_data_folder(run):
-        st.info(
-            "This run kept no pictures: train with --training.num_pictures 2000 to see its images. "
-            "The numbers below still open them."
-        )
+        st.info("This run kept no pictures: train with --training.num_pictures 2000 to see its images.")
     names = run.info.class_names
+    shown = images[(page - 1) * PER_PAGE : page * PER_PAGE]
+    true = {image: ", ".join(names[i] for i in np.flatnonzero(labels[image])) or "no label" for image in shown}
+    if not any(has_picture(run, index, "test", image) for image in shown):
+        rows = [(i, record.scores[i], true[i], "stored" if i in with_attention else "") for i in shown]
+        _show_list(pd.DataFrame(rows, columns=["image", "score", "labels", "attention"]))
+        return
     with st.grid(min_column_width=116, gap="small", key="image_gallery"):
-        for image in images[(page - 1) * PER_PAGE : page * PER_PAGE]:
-            true = ", ".join(names[i] for i in np.flatnonzero(labels[image])) or "no label"
+        for image in shown:
             with st.container():
-                show_picture(run, index, "test", image, alt=f"test image {image}: {true}")
+                show_picture(run, index, "test", image, alt=f"test image {image}: {true[image]}")
                 badge = ":material/visibility: " if image in with_attention else ""
-                st.caption(f"{badge}score {record.scores[image]:.2f}; {plain(true)}")
+                st.caption(f"{badge}score {record.scores[image]:.2f}; {plain(true[image])}")
                 st.button(
                     f"Open {image}",
                     key=f"open_{image}",
@@ -95,6 +98,26 @@ def show_gallery(
                     args=(image,),
                     help="attention stored" if image in with_attention else "scores only, no attention stored",
                 )
+
+
+def _show_list(frame: pd.DataFrame) -> None:
+    """Draw the images of a page in lines where there is no picture of any; a click on a box opens one."""
+    # opened, an image has its number in the address, and the list begins without a box ticked
+    key = f"image_list_{st.session_state.get(IMAGE_KEY)}"
+
+    def opened() -> None:
+        for row in st.session_state[key]["selection"]["rows"]:
+            open_image(int(frame["image"][row]))
+
+    st.dataframe(
+        frame,
+        key=key,
+        on_select=opened,
+        selection_mode="single-row",
+        hide_index=True,
+        column_config={"score": st.column_config.NumberColumn(format="%.2f")},
+        alt=f"{len(frame)} test images with score and labels, as no pictures are stored",
+    )
 
 
 def open_image(image: int, kind: str | None = None) -> None:

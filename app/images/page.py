@@ -5,7 +5,7 @@ import streamlit as st
 
 from app.address import follow_default
 from app.images.detail import looks_nowhere, show_image
-from app.images.evidence import show_company, show_curves
+from app.images.evidence import show_co_occurring_classes, show_curves
 from app.images.gallery import DETAIL, IMAGE_KEY, gallery_title, in_order, pick_kind, show_gallery
 from app.images.worst_classes import show_worst_classes
 from app.session import remembered
@@ -14,9 +14,9 @@ from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from app.widgets.scroll_into_view import scroll_into_view
 from app.widgets.stored_picture import say_where_photographs_are
-from mlcnc.analysis.decisions import (
+from mlcnc.analysis.images.decisions import (
     class_results,
-    company,
+    co_occurring_classes,
     decision_sentence,
     decisions_of,
     probe_images,
@@ -26,7 +26,7 @@ from mlcnc.analysis.decisions import (
     with_moved_threshold,
     worst_tail_class,
 )
-from mlcnc.analysis.runs import nearest_array_epoch
+from mlcnc.analysis.runs.rows import nearest_array_epoch
 from mlcnc.errors import RunFormatError
 
 st.title("Why did it miss this label?")
@@ -44,9 +44,10 @@ for run, row in selected.picked:
         usable.append((run, row))
         results[run.run_id] = found
     else:
+        how = "put scores (N, C) into the file" if row.is_of_file else "train with --training.arrays_every 5"
         st.info(
-            f"{plain(row.name)} stored no test scores with labels, so no image can be looked up: "
-            "train with --training.arrays_every 5 to keep them."
+            f"{plain(row.name)} stored no test scores with labels, so no image can be looked up: {how} to keep "
+            "them."
         )
 if not usable:
     show_problems(selected.problems, selected.picked)
@@ -157,5 +158,5 @@ else:
     st.caption(f"No test image is {kind}; move the threshold or choose another kind.")
 
 show_curves(class_name, [(item_row, decided) for _, item_row, _, decided in shown])
-show_company(company(run, own, record), record)
+show_co_occurring_classes(co_occurring_classes(run, own, record), record)
 show_problems(selected.problems, selected.picked)

@@ -11,8 +11,8 @@ from app.images.detail import looks_nowhere
 from app.images.gallery import DETAIL, IMAGE_KEY
 from app.widgets.plain_text import plain
 from app.widgets.scroll_into_view import ask_to_scroll
-from mlcnc.analysis.decisions import ClassResult, worst_tail_class
-from mlcnc.analysis.runs import RunRow
+from mlcnc.analysis.images.decisions import ClassResult, worst_tail_class
+from mlcnc.analysis.runs.rows import RunRow
 
 
 def show_worst_classes(results: Sequence[tuple[RunRow, Sequence[ClassResult]]]) -> None:
@@ -27,15 +27,20 @@ def show_worst_classes(results: Sequence[tuple[RunRow, Sequence[ClassResult]]]) 
         left.markdown(
             f"**{plain(row.name)}** ({plain(row.recipe)}): **{plain(worst.class_name)}**, "
             f"AP {worst.average_precision:.1f} % from {worst.train_count} training images; "
-            f"{worst.num_missed} of {worst.num_positives} test images missed"
-            + ("." if looks_nowhere(row) else f", {worst.num_with_attention} of these with stored attention.")
+            f"{worst.num_missed or 'none'} of {worst.num_positives} test images missed"
+            + (
+                "."
+                if looks_nowhere(row) or not worst.num_missed
+                else f", {worst.num_with_attention} of these with stored attention."
+            )
         )
-        right.button(
-            "See a missed image",
-            key=f"worst_{row.run_id}",
-            on_click=show_misses,
-            args=(row.run_id, worst.class_name),
-        )
+        if worst.num_missed:
+            right.button(
+                "See a missed image",
+                key=f"worst_{row.run_id}",
+                on_click=show_misses,
+                args=(row.run_id, worst.class_name),
+            )
     with st.expander("Every class of these runs", icon=":material/table_rows:"):
         table = class_frame(results)
         st.dataframe(

@@ -18,12 +18,17 @@ from app.widgets.chart import show_chart
 from app.widgets.downloads import mode_bar
 from app.widgets.plain_text import plain
 from app.widgets.stored_picture import photograph_of, say_where_photographs_are
-from mlcnc.analysis.attention import attention_epochs, localisation, localisation_sentence, probe_attention
-from mlcnc.analysis.blind_quiz import Hand, Quantity, reading, reading_sentence
-from mlcnc.analysis.common_probe import common_probe
-from mlcnc.analysis.curves import common_last_value, curve
-from mlcnc.analysis.geometry import class_mean_angles
-from mlcnc.analysis.runs import BUCKETS, is_number, nearest_array_epoch
+from mlcnc.analysis.comparison.blind_quiz import Hand, Quantity, reading, reading_sentence
+from mlcnc.analysis.curves.curve import common_last_value, curve
+from mlcnc.analysis.geometry.angles import class_mean_angles
+from mlcnc.analysis.images.attention import (
+    attention_epochs,
+    localisation,
+    localisation_sentence,
+    probe_attention,
+)
+from mlcnc.analysis.images.shared_probe import shared_probe
+from mlcnc.analysis.runs.rows import BUCKETS, is_number, nearest_array_epoch
 from mlcnc.store import Run
 
 BUCKET_READINGS: tuple[Quantity, ...] = ("map_total", "map_head", "map_medium", "map_tail")
@@ -149,7 +154,7 @@ def bucket_frame(hand: Hand, names: Sequence[str]) -> pd.DataFrame:
 
 
 def _attention(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
-    probe = remembered(common_probe, tuple(runs))
+    probe = remembered(shared_probe, tuple(runs))
     stored = [remembered(attention_epochs, run) for run in runs]
     if probe is None or not all(stored):
         st.info("These runs keep no attention maps of the same image, so there is none to compare.")

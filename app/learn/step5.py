@@ -24,7 +24,13 @@ from app.widgets.controls import pick_epoch
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection
 from app.widgets.stored_picture import photograph_of, say_where_photographs_are
-from mlcnc.analysis.attention import (
+from mlcnc.analysis.geometry.co_occurrence import (
+    PAPER_HEAD_COMPANY,
+    co_occurrence,
+    head_company_sentence,
+)
+from mlcnc.analysis.geometry.label_pairs import label_pairs_course
+from mlcnc.analysis.images.attention import (
     attention_epochs,
     attention_sentence,
     localisation,
@@ -32,13 +38,7 @@ from mlcnc.analysis.attention import (
     probe_attention,
     probe_labels,
 )
-from mlcnc.analysis.co_occurrence import (
-    PAPER_HEAD_COMPANY,
-    co_occurrence,
-    head_company_sentence,
-)
-from mlcnc.analysis.label_pairs import label_pairs_course
-from mlcnc.analysis.runs import nearest_array_epoch
+from mlcnc.analysis.runs.rows import nearest_array_epoch
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 from mlcnc.toys.several_labels import BetweenCentres, SeveralLabelsEnd, between_centres, several_labels

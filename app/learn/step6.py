@@ -22,7 +22,7 @@ from app.learn.frame import (
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.run_picker import selection
-from mlcnc.analysis.embedding_drift import embedding_drifts
+from mlcnc.analysis.geometry.embedding_drift import embedding_drifts
 from mlcnc.toys.label_embeddings import KINDS, RELATED, EmbeddingEnd, Kind, Loss, embedding_end
 
 RATIOS = (1, 2, 5, 10, 20, 50, 100)

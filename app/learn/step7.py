@@ -11,7 +11,7 @@ from app.learn.frame import in_your_run, measured, question, what_happened, what
 from app.learn.quiz_plots import show_plots
 from app.session import RUNS_KEY
 from app.widgets.run_picker import selection
-from mlcnc.analysis.blind_quiz import (
+from mlcnc.analysis.comparison.blind_quiz import (
     Hand,
     claim_reason,
     claim_sentence,
@@ -24,8 +24,8 @@ from mlcnc.analysis.blind_quiz import (
     supported_claim,
     unsupported_claim,
 )
-from mlcnc.analysis.comparison import EMBEDDING_ORDER
-from mlcnc.analysis.runs import RunRow
+from mlcnc.analysis.comparison.seeds import EMBEDDING_ORDER
+from mlcnc.analysis.runs.rows import RunRow
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 

@@ -23,7 +23,8 @@ from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
-from mlcnc.analysis.layouts import (
+from mlcnc.analysis.runs.rows import RunRow
+from mlcnc.analysis.samples.layouts import (
     Layout,
     SampleTable,
     layout_command,
@@ -31,8 +32,7 @@ from mlcnc.analysis.layouts import (
     sample_table,
     umap_layout,
 )
-from mlcnc.analysis.placement import Outcomes, Placement, placement_sentence
-from mlcnc.analysis.runs import RunRow
+from mlcnc.analysis.samples.placement import Outcomes, Placement, placement_sentence
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import pandas as pd
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from app.address import handed_over
 from app.session import remembered
 from app.widgets.plain_text import plain
-from app.widgets.stored_picture import show_picture
-from mlcnc.analysis.decisions import KINDS
-from mlcnc.analysis.layouts import SampleTable
-from mlcnc.analysis.pictures import PictureIndex, picture_index
-from mlcnc.analysis.placement import Outcomes, Placement, nearest_samples
+from app.widgets.stored_picture import has_picture, show_picture
+from mlcnc.analysis.images.decisions import KINDS
+from mlcnc.analysis.images.photographs import needs_data_folder
+from mlcnc.analysis.images.pictures import PictureIndex, picture_index
+from mlcnc.analysis.samples.layouts import SampleTable
+from mlcnc.analysis.samples.placement import Outcomes, Placement, nearest_samples
 from mlcnc.store import Run
 
 PER_PAGE = 24
@@ -34,12 +36,10 @@ def show_samples(
     if pages > 1:
         page = st.pagination(pages, key="map_page", bind="query-params")
     shown = list(samples[(page - 1) * PER_PAGE : page * PER_PAGE])
-    index = remembered(picture_index, run)
-    with st.grid(min_column_width=120, gap="small", key="map_gallery"):
-        for sample in shown:
-            with st.container():
-                said = outcomes.words[sample] if outcomes else ""
-                _tile(run, index, table, sample, _words(table, sample, record, outcomes), said)
+    words = {sample: _words(table, sample, record, outcomes) for sample in shown}
+    if not needs_data_folder(run) and not remembered(picture_index, run).positions:
+        st.info("This run kept no pictures, so its samples are listed; training.num_pictures keeps them.")
+    _draw(run, table, words, "map_gallery", outcomes)
     return shown
 
 
@@ -76,16 +76,27 @@ def show_neighbours(
         f"{same} of the {len(found)} nearest sampled {record.split} pairs are {plain(table.name(sample))} too: "
         f"nearest by cosine in {record.space} after epoch {record.epoch + 1}, not in the picture."
     )
-    index = remembered(picture_index, run)
-    with st.grid(min_column_width=120, gap="small", key="map_neighbours"):
-        for item in found:
-            with st.container():
-                _tile(run, index, table, item.sample, f"cosine {item.cosine:.3f}")
+    _draw(run, table, {item.sample: f"cosine {item.cosine:.3f}" for item in found}, "map_neighbours")
 
 
-def _tile(
-    run: Run, index: PictureIndex, table: SampleTable, sample: int, words: str, outcome: str = ""
+def _draw(
+    run: Run, table: SampleTable, words: Mapping[int, str], key: str, outcomes: Outcomes | None = None
 ) -> None:
+    """Draw a picture of each sample with its words, or a list of them where there is no picture of any."""
+    index = remembered(picture_index, run)
+    images = {sample: (table.split[sample], int(table.image_index[sample])) for sample in words}
+    if not any(has_picture(run, index, *image) for image in images.values()):
+        rows = [(*images[sample], table.name(sample), said) for sample, said in words.items()]
+        frame = pd.DataFrame(rows, columns=["split", "image", "class", "how it lies"])
+        st.dataframe(frame, hide_index=True, key=key, alt=f"{len(frame)} samples, as no pictures are stored")
+        return
+    with st.grid(min_column_width=120, gap="small", key=key):
+        for sample, said in words.items():
+            with st.container():
+                _tile(run, index, table, sample, said, outcomes.words[sample] if outcomes else "")
+
+
+def _tile(run: Run, index: PictureIndex, table: SampleTable, sample: int, words: str, outcome: str) -> None:
     split, image, name = table.split[sample], int(table.image_index[sample]), table.name(sample)
     if not show_picture(run, index, split, image, alt=f"{split} image {image} with {name}: {words}"):
         st.caption("(no picture stored)")

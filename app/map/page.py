@@ -21,9 +21,9 @@ from app.widgets.controls import pick_epoch, pick_space, pick_split
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from app.widgets.stored_picture import say_where_photographs_are
-from mlcnc.analysis.layouts import Layout
-from mlcnc.analysis.placement import Outcomes, Placement, outcomes, placement, placement_sentence
-from mlcnc.analysis.spaces import image_wise, spaces_sentence, spaces_with_samples
+from mlcnc.analysis.runs.spaces import image_wise, spaces_sentence, spaces_with_samples
+from mlcnc.analysis.samples.layouts import Layout
+from mlcnc.analysis.samples.placement import Outcomes, Placement, outcomes, placement, placement_sentence
 from mlcnc.errors import RunFormatError
 
 WHOLE_IMAGES = (

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.figures.feature_map import NO_SAMPLE
-from mlcnc.analysis.layouts import SampleTable
+from mlcnc.analysis.samples.layouts import SampleTable
 
 _SELECTED = "map_selected"
 _CARRIED = "map_carried"

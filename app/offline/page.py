@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -10,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
-import plotly.io
 from jinja2 import Environment, FileSystemLoader
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from app.figures.plain_names import changed_texts, escaping
+from app.figures.theme import THEMES, figure_tree, template
 
 MODE_BAR: dict[str, Any] = {
     "displaylogo": False,
@@ -24,11 +23,6 @@ MODE_BAR: dict[str, Any] = {
     "modeBarButtonsToRemove": ["sendChartToCloud", "zoomIn2d", "zoomOut2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "png", "scale": 2},
     "responsive": True,
-}
-
-THEMES = {
-    "light": {"ink": "#1F2430", "ground": "#FFFFFF", "grid": "#E1E5EA", "line": "#9AA3AE"},
-    "dark": {"ink": "#E8EAED", "ground": "#15181D", "grid": "#343A43", "line": "#6B7480"},
 }
 
 
@@ -94,8 +88,8 @@ def offline_page(
         sections=sections,
         lead=lead,
         new_name=lambda: f"c{next(numbers)}",
-        drawn=lambda chart: changed_texts(_tree(chart.figure), escaped),
-        themes={name: _template(colours) for name, colours in THEMES.items()},
+        drawn=lambda chart: changed_texts(figure_tree(chart.figure), escaped),
+        themes={name: template(colours) for name, colours in THEMES.items()},
         mode_bar=MODE_BAR,
         style=(folder / "page.css").read_text(encoding="utf-8"),
         script=(folder / "page.js").read_text(encoding="utf-8"),
@@ -114,34 +108,3 @@ def prose(markdown: str) -> Markup:
         <p><strong>White</strong> is <code>0</code>, not &lt;b&gt;</p>
     """
     return Markup(_MARKDOWN.render(markdown))
-
-
-def _tree(figure: go.Figure) -> Any:
-    tree = json.loads(plotly.io.to_json(figure, validate=False))
-    tree["layout"].pop("template", None)
-    return tree
-
-
-def _template(colours: dict[str, str]) -> dict[str, Any]:
-    axis = {
-        "gridcolor": colours["grid"],
-        "zerolinecolor": colours["grid"],
-        "linecolor": colours["line"],
-        "tickcolor": colours["line"],
-        "title": {"font": {"size": 13}},
-    }
-    return {
-        "layout": {
-            "paper_bgcolor": colours["ground"],
-            "plot_bgcolor": colours["ground"],
-            "font": {"color": colours["ink"], "family": "system-ui, sans-serif", "size": 13},
-            "hoverlabel": {"bgcolor": colours["ground"], "font": {"color": colours["ink"]}},
-            "xaxis": axis,
-            "yaxis": axis,
-            "scene": {f"{name}axis": {**axis, "backgroundcolor": colours["ground"]} for name in "xyz"},
-            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": colours["line"], "activecolor": colours["ink"]},
-            "annotationdefaults": {"font": {"color": colours["ink"]}},
-            "sliderdefaults": {"bgcolor": colours["grid"], "font": {"color": colours["ink"]}},
-            "updatemenudefaults": {"bgcolor": colours["ground"], "font": {"color": colours["ink"]}},
-        }
-    }

@@ -8,8 +8,8 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from app.widgets.plain_text import plain
-from mlcnc.analysis.findings import best_runs, state_counts
-from mlcnc.analysis.runs import BUCKETS, RunRow
+from mlcnc.analysis.comparison.findings import best_runs, state_counts
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow
 
 STEPS = (
     ("learn", "New here? Start the lesson", ":material/school:"),

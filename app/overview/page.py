@@ -13,9 +13,9 @@ from app.widgets.chart import show_chart
 from app.widgets.controls import pick_moment
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
-from mlcnc.analysis.comparison import seed_groups, verdict
-from mlcnc.analysis.findings import geometry_sentence, main_dataset, undecided_sentence
-from mlcnc.analysis.run_filter import matching
+from mlcnc.analysis.comparison.findings import geometry_sentence, main_dataset, undecided_sentence
+from mlcnc.analysis.comparison.seeds import seed_groups, verdict
+from mlcnc.analysis.runs.filter import matching, newest_first
 from mlcnc.store import left_out
 
 st.title("What do I have, and what should I look at?")
@@ -28,7 +28,7 @@ choice = pick_moment(max(row.num_logged for row in selected.rows))
 wanted = pick_filter(selected.rows)
 if choice != "best":
     selected = selection(choice)
-shown = matching(selected.rows, wanted)
+shown = newest_first(matching(selected.rows, wanted))
 picked = [row.run_id for _, row in selected.picked]
 if shown:
     show_run_table(shown, picked)

@@ -11,9 +11,9 @@ import streamlit as st
 from app.session import RUNS_KEY
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import MAX_PICKED, TOO_MANY, pick
-from mlcnc.analysis.comparison import SeedGroup
-from mlcnc.analysis.run_filter import RunFilter
-from mlcnc.analysis.runs import BUCKETS, Choice, RunRow, thinned
+from mlcnc.analysis.comparison.seeds import SeedGroup, recipe_names
+from mlcnc.analysis.runs.filter import RunFilter
+from mlcnc.analysis.runs.rows import BUCKETS, Choice, RunRow, thinned
 
 TABLE_KEY = "run_table"
 _TURN = "run_table_turn"
@@ -23,19 +23,20 @@ ANY = "all"
 
 def run_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
     """Return one line a run with the columns of the table."""
+    names = recipe_names(rows)
     return pd.DataFrame(
         [
             {
                 "run": row.name,
-                "recipe": row.recipe,
-                "data set": row.dataset,
-                "state": row.state,
+                "recipe": names[row.group_key],
                 "epochs": f"{row.num_logged}/{row.num_epochs or '?'}",
                 **{f"mAP {bucket}": row.map_percent[bucket] for bucket in BUCKETS},
-                "mAP curve": [round(value, 1) for value in thinned(row.map_curve, CURVE_POINTS)],
                 "NC1": row.nc1,
-                "NC1 shuffled": row.nc1_shuffled,
                 "min angle": row.angle_min,
+                "state": row.state,
+                "data set": row.dataset,
+                "mAP curve": [round(value, 1) for value in thinned(row.map_curve, CURVE_POINTS)],
+                "NC1 shuffled": row.nc1_shuffled,
                 "space": row.nc1_space or None,
                 "embedding": row.embedding or None,
                 "attention": row.attention or None,
@@ -43,6 +44,7 @@ def run_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
                 "seed": row.seed,
                 "at epoch": None if row.epoch is None else row.epoch + 1,
                 "tags": list(row.tags),
+                "created": row.created_at[:16].replace("T", " "),
             }
             for row in rows
         ]
@@ -79,15 +81,26 @@ def show_run_table(rows: Sequence[RunRow], picked: Sequence[str]) -> None:
         hide_index=True,
         placeholder="-",
         column_config={
-            "run": text(pinned=True, width="medium"),
+            # narrow, so that the mAP of tail classes is in sight beside the sidebar of a small screen
+            "run": text(pinned=True, width=165),
             "recipe": text(width=140, help="method, label embedding, and what of its settings is unusual"),
-            "epochs": text(help="done / planned; runs of other lengths are no comparison of methods"),
-            **{f"mAP {bucket}": number(format="%.1f", help="test mAP in percent") for bucket in BUCKETS},
+            "epochs": text(width=62, help="done / planned; runs of other lengths are no comparison of methods"),
+            **{
+                f"mAP {bucket}": number(
+                    "mAP" if bucket == "total" else bucket,
+                    width=72,
+                    format="%.1f",
+                    help=f"test mAP in percent, {bucket if bucket == 'total' else f'{bucket} classes'}",
+                )
+                for bucket in BUCKETS
+            },
             "mAP curve": st.column_config.LineChartColumn(
                 y_min=0, y_max=100, width="small", help="total test mAP at logged epochs, 0 to 100 %"
             ),
             "NC1": number(
-                format="%.2f", help="tr within / tr between of test features in the space; 0 is collapse"
+                width=62,
+                format="%.2f",
+                help="tr within / tr between of test features in the space; 0 is collapse",
             ),
             "NC1 shuffled": number(
                 format="%.2f", help="the same with labels shuffled: what no collapse at all gives"
@@ -101,6 +114,7 @@ def show_run_table(rows: Sequence[RunRow], picked: Sequence[str]) -> None:
             ),
             "at epoch": number(help="the epoch that the values are of"),
             "tags": st.column_config.ListColumn(),
+            "created": text(help="UTC; the newest run stands first until a column is clicked"),
         },
         alt="Table of runs with state, settings, test mAP by bucket, NC1, smallest angle and tags",
     )

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.figures.style import told_apart
-from mlcnc.analysis.report_choice import detailed_runs
-from mlcnc.analysis.runs import RunRow, run_rows
+from mlcnc.analysis.images.report_choice import detailed_runs
+from mlcnc.analysis.runs.rows import RunRow, run_rows
 from mlcnc.store import Run
 
 NOT_LOGGED = "not logged"

@@ -8,18 +8,18 @@ from app.figures.variability import class_dots
 from app.offline.page import Chart, Section, Table
 from app.report import readings
 from app.report.about import Reported, number
-from mlcnc.analysis.attention import ProbeRecord, attention_epochs, attention_sentence, probe_attention
-from mlcnc.analysis.geometry import (
+from mlcnc.analysis.geometry.angles import (
     AngleRecord,
     class_mean_angles,
     closest_pairs,
     etf_words,
     geometry_sentence,
 )
-from mlcnc.analysis.report_choice import probe_of_each_bucket
-from mlcnc.analysis.runs import FIRST_SPACE, nearest_array_epoch
-from mlcnc.analysis.spaces import KIND_WORDS, space_for, spaces_with_means
-from mlcnc.analysis.variability import class_variability, variability_sentence
+from mlcnc.analysis.geometry.variability import class_variability, variability_sentence
+from mlcnc.analysis.images.attention import ProbeRecord, attention_epochs, attention_sentence, probe_attention
+from mlcnc.analysis.images.report_choice import probe_of_each_bucket
+from mlcnc.analysis.runs.rows import FIRST_SPACE, nearest_array_epoch
+from mlcnc.analysis.runs.spaces import KIND_WORDS, space_for, spaces_with_means
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 

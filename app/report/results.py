@@ -11,9 +11,10 @@ from app.offline.page import Chart, Section, Table
 from app.report import readings
 from app.report.about import NONE, NOT_LOGGED, Reported, number
 from app.report.collapse import angle_record, angles, attention, variability
-from mlcnc.analysis.class_differences import class_difference_sentence, with_intervals
-from mlcnc.analysis.comparison import seed_groups, verdict
-from mlcnc.analysis.curves import (
+from mlcnc.analysis.comparison.class_differences import class_difference_sentence, with_intervals
+from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference
+from mlcnc.analysis.comparison.seeds import seed_groups, verdict
+from mlcnc.analysis.curves.curve import (
     Curve,
     band,
     common_last_value,
@@ -21,10 +22,9 @@ from mlcnc.analysis.curves import (
     metric_label,
     metric_optimum,
 )
-from mlcnc.analysis.geometry import geometry_sentence
-from mlcnc.analysis.intervals import difference_sentence, map_difference
-from mlcnc.analysis.runs import BUCKETS, RunRow, nearest_array_epoch, telling_metrics
-from mlcnc.analysis.settings import setting_table
+from mlcnc.analysis.geometry.angles import geometry_sentence
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow, nearest_array_epoch, telling_metrics
+from mlcnc.analysis.runs.settings import setting_table
 from mlcnc.errors import RunFormatError
 
 MOST_LINES = 8

@@ -13,12 +13,13 @@ from streamlit.errors import StreamlitAPIException
 
 from app.address import with_runs
 from app.session import jobs, runs_root
-from app.train.clicks import Clicked, attempt, clicked
+from app.train.clicks import LastAction, attempt, last_action
 from app.train.jobs import queued_jobs, running_jobs, sentence
 from app.widgets.plain_text import plain
 from app.widgets.scroll_into_view import ask_to_scroll
 from mlcnc.errors import JobNotFoundError, MlcncError
-from mlcnc.launch import Job, JobRequest, LaunchError, obstacles
+from mlcnc.launch import Job, JobRequest, LaunchError
+from mlcnc.obstacles import obstacles
 
 FOLLOWED = "job"
 """Query parameter: the job whose curves are shown."""
@@ -29,7 +30,7 @@ SHOWN_JOB = "shown_job"
 
 def after_last_click() -> None:
     """Follow the job that the last button queued, and no longer one it removed; first thing on the page."""
-    last = clicked()
+    last = last_action()
     if last.gone is not None:
         if st.query_params.get(FOLLOWED) == last.gone:
             del st.query_params[FOLLOWED]
@@ -48,7 +49,7 @@ def queueing_button(
     done: Callable[[Sequence[Job]], str],
     **how: Any,
 ) -> None:
-    """Draw a button that queues jobs, in order, and follows the first.
+    """Draw a button that queues jobs, in order, and follows the first unless a job that goes on is shown.
 
     Args:
         label: of the button.
@@ -57,7 +58,7 @@ def queueing_button(
         done: makes the sentence for success from the queued jobs.
         how: further arguments of ``st.button``.
     """
-    token = clicked().token(name)
+    token = last_action().token(name)
     st.button(label, key=f"{name} {token}", on_click=partial(submit, name, token, make, done), **how)
 
 
@@ -68,7 +69,7 @@ def submit(
     done: Callable[[Sequence[Job]], str],
 ) -> None:
     """Queue what the button of this name and token asks for; see :func:`queueing_button`."""
-    last, began = clicked(), time.monotonic()
+    last, began, watched = last_action(), time.monotonic(), _watched()
 
     def queue_all() -> None:
         requests = make()
@@ -87,28 +88,28 @@ def submit(
             raise LaunchError(f"{reason}; begun meanwhile and going on: {', '.join(begun)}") from None
         if last.tokens.get(name) == token:
             del last.tokens[name]
-        _note_queued(last, began, queued[0], done(queued))
+        _note_queued(last, began, watched, queued[0], done(queued))
 
     attempt(queue_all, last, last.queueing)
 
 
 def resume(job: Job) -> None:
     """Go on with the run of the last job that trained it."""
-    last, began = clicked(), time.monotonic()
+    last, began, watched = last_action(), time.monotonic(), _watched()
 
     def queue_again() -> None:
         # a job has one successor, however often that is asked for
         queued = jobs().resume(str(job.run_id), token=f"after {job.created_at} {job.job_id}")
         goes_on = f"Queued: {job.run_id} goes on where it was interrupted."
         more = f" {sentence(queued.headline)}" if queued.headline else ""
-        _note_queued(last, began, queued, f"{goes_on}{more}")
+        _note_queued(last, began, watched, queued, f"{goes_on}{more}")
 
     attempt(queue_again, last, last.queueing)
 
 
 def stop(job_id: str) -> None:
     """Ask a job to stop; it saves first."""
-    last = clicked()
+    last = last_action()
 
     def ask() -> None:
         job = jobs().get(job_id)
@@ -125,7 +126,7 @@ def stop(job_id: str) -> None:
 
 def remove(job_id: str) -> None:
     """Take a waiting or ended job out of the list; its run stays."""
-    last = clicked()
+    last = last_action()
 
     def take_out() -> None:
         with suppress(JobNotFoundError):  # the first half of a double click did it
@@ -138,7 +139,7 @@ def remove(job_id: str) -> None:
 
 def start_workers() -> None:
     """Let the queue go on where nobody starts what waits."""
-    last = clicked()
+    last = last_action()
 
     def start() -> None:
         jobs().start_workers()
@@ -149,7 +150,7 @@ def start_workers() -> None:
 
 def move(job_id: str, by: int) -> None:
     """Move a waiting job up (negative) or down in the queue."""
-    last = clicked()
+    last = last_action()
 
     def change_place() -> None:
         jobs().move(job_id, by)
@@ -160,7 +161,7 @@ def move(job_id: str, by: int) -> None:
 
 def follow(job_id: str) -> None:
     """Show the curves and the log of a job."""
-    last = clicked()
+    last = last_action()
     last.follow, last.chosen_at = None, time.monotonic()
     st.query_params[FOLLOWED] = job_id
     ask_to_scroll(SHOWN_JOB)
@@ -204,8 +205,14 @@ def _check_obstacles(request: JobRequest) -> None:
         raise LaunchError("; ".join(found))
 
 
-def _note_queued(last: Clicked, began: float, queued: Job, text: str) -> None:
+def _watched() -> bool:
+    """Return whether the job that is shown runs or is about to."""
+    shown = followed(jobs().all())
+    return shown is not None and shown.is_active
+
+
+def _note_queued(last: LastAction, began: float, watched: bool, queued: Job, text: str) -> None:
     last.say(True, text)
-    # who chose another job to look at meanwhile stays with it
-    if last.chosen_at < began:
+    # who watches a job that goes on stays with it, as does who chose another one to look at meanwhile
+    if not watched and last.chosen_at < began:
         last.follow = queued.job_id

@@ -22,7 +22,7 @@ _CLICKED = "train_clicked"
 
 
 @dataclass
-class Clicked:
+class LastAction:
     """What the buttons of this visit did last.
 
     A plain object with locks. When another click arrives, Streamlit answers it in a second thread at once and
@@ -67,9 +67,9 @@ class Clicked:
         return self.tokens.setdefault(name, secrets.token_hex(8))
 
 
-def clicked() -> Clicked:
+def last_action() -> LastAction:
     """Return what the buttons of this visit did last; to be got before anything is done."""
-    return st.session_state.setdefault(_CLICKED, Clicked())
+    return st.session_state.setdefault(_CLICKED, LastAction())
 
 
 def why_no_launch() -> str | None:
@@ -87,7 +87,7 @@ def why_no_launch() -> str | None:
     )
 
 
-def attempt(action: Callable[[], None], last: Clicked, alone: threading.Lock) -> None:
+def attempt(action: Callable[[], None], last: LastAction, alone: threading.Lock) -> None:
     """Do what a button asks for; a refusal or a known error becomes the sentence at the top of the page.
 
     Args:
@@ -112,7 +112,7 @@ def attempt(action: Callable[[], None], last: Clicked, alone: threading.Lock) ->
 
 def draw_anew() -> None:
     """Draw the whole page anew for what changed by itself; what could not be done stays said."""
-    clicked().by_itself = True
+    last_action().by_itself = True
     # the button of a fragment would draw that fragment alone, while lists and badge changed too
     st.rerun()
 
@@ -122,7 +122,7 @@ def show_what_was_done() -> None:
 
     Why it could not also stands at the top of the page until the page is used again.
     """
-    last = clicked()
+    last = last_action()
     by_itself, last.by_itself = last.by_itself, False
     if last.is_drawn and not by_itself:
         last.text = ""

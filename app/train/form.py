@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import floor, log10
 from typing import Any
@@ -11,10 +11,12 @@ import streamlit as st
 
 from app.session import jobs, known_devices, runs_root
 from app.train.actions import submit
-from app.train.clicks import clicked
+from app.train.clicks import last_action
 from app.train.jobs import sentence
+from app.train.where import CONTROLS, as_asked, show_where
 from app.widgets.plain_text import plain
-from mlcnc.analysis.form_fields import (
+from mlcnc.analysis.images.photographs import with_data_folder
+from mlcnc.analysis.runs.form_fields import (
     COMMON,
     FormField,
     changed_settings,
@@ -22,19 +24,19 @@ from mlcnc.analysis.form_fields import (
     value_at,
     with_kind,
 )
-from mlcnc.analysis.photographs import with_data_folder
 from mlcnc.config import ExperimentConfig, leaf_fields, nested, override
 from mlcnc.errors import ConfigError, MlcncError
-from mlcnc.launch import Device, Job, argv_of, command_line, obstacles
+from mlcnc.launch import Job, argv_of, command_line
 from mlcnc.launch.request import request_of
-from mlcnc.presets import PRESETS, preset
+from mlcnc.obstacles import obstacles
+from mlcnc.presets import PRESETS, preset, raced_rate, raced_rate_sentence
 
 _FILLING = "form_filling"
-_LIMITS = ("device", "minutes", "megabytes")
 _LEFT_OUT = (("training", "device"),)
 _METHOD = ("method", "kind")
 _EMBEDDING = ("method", "label_embedding")
 _GLOVE = ("method", "glove_path")
+_RATE = ("training", "lr")
 _WHOLE_SENTENCES = """<style>
 [data-testid="stSelectboxVirtualDropdown"] [role="option"] > div {
   white-space: normal; line-height: 1.2; overflow-wrap: anywhere; }
@@ -60,9 +62,7 @@ class Filling:
     turn: int = 0
     base: str = "pictogram-lt"
     config: ExperimentConfig | None = None
-    device: str = "auto"
-    minutes: float | None = None
-    megabytes: float | None = None
+    where: Mapping[str, Any] | None = None
 
     def key(self, name: str) -> str:
         """Return the key of a control."""
@@ -81,9 +81,7 @@ def fill_from(job: Job) -> None:
         _filling().turn + 1,
         request.preset if request.preset in PRESETS else "pictogram-lt",
         config,
-        request.device,
-        request.max_minutes,
-        request.max_megabytes,
+        as_asked(request),
     )
     st.toast(f"Own settings hold those of {plain(job.run_id)} now.")
 
@@ -99,14 +97,12 @@ def _filling() -> Filling:
 
 def _preset_chosen() -> None:
     now = _filling()
-    chosen = {name: st.session_state.get(now.key(name)) for name in ("preset", *_LIMITS)}
+    chosen = {name: st.session_state.get(now.key(name)) for name in ("preset", *CONTROLS)}
     st.session_state[_FILLING] = Filling(
         now.turn + 1,
         chosen["preset"] or now.base,
         None,
-        chosen["device"] or "auto",
-        chosen["minutes"],
-        chosen["megabytes"],
+        {name: value for name, value in chosen.items() if name in CONTROLS and value is not None},
     )
 
 
@@ -134,8 +130,7 @@ def show_form(refused: bool, glove_path: str | None, data_root: str | None) -> N
     )
     base = preset(name or "pictogram-lt")
     values = _controls(begun.config or base, begun)
-    known = known_devices()
-    device, minutes, megabytes = _limits(known, begun)
+    where = show_where(begun.key, begun.where or {})
     try:
         config = with_data_folder(override(base, nested(values)), data_root)
         if config.method.needs_glove and glove_path and not values.get(_GLOVE):
@@ -145,23 +140,24 @@ def show_form(refused: bool, glove_path: str | None, data_root: str | None) -> N
                 "kind": "train",
                 "preset": name or "pictogram-lt",
                 "settings": changed_settings(base, config),
-                "device": device,
-                "max_minutes": minutes,
-                "max_megabytes": megabytes,
+                **where,
             }
         )
     except (MlcncError, ValueError) as error:
         st.error(f"Not queued: {plain(error)}.", icon=":material/edit_off:")
         return
-    st.caption(plain(f"auto is {known[0].name} here: {known[0].why}."))
+    if "slurm" not in where:
+        first = known_devices()[0]
+        st.caption(plain(f"auto is {first.name} here: {first.why}."))
     if values.get(_GLOVE) and not config.method.needs_glove:
         st.caption(f"The glove path is not used: the label embedding is {values[_EMBEDDING]}.")
+    _offer_raced_rate(config, begun)
     # obstacles tell of files at paths that were typed: whoever may not start anything is told none
-    stopped = refused or _say_obstacles(config, device)
+    stopped = refused or _say_obstacles(config, where.get("device", "cpu"))
     run_id = jobs().next_run_id(config)
     st.caption("The command, as a terminal takes it:")
     st.code(command_line(argv_of(request, run_id, runs_root())), language="bash", wrap_lines=True)
-    token = clicked().token("queue_form")
+    token = last_action().token("queue_form")
     is_clicked = st.button(
         "Queue this run",
         icon=":material/play_arrow:",
@@ -243,6 +239,7 @@ def _control(field: FormField, value: Any, key: str) -> Any:
     if field.kind == "choice":
         if field.sentences:
             settings["format_func"] = dict(zip(field.choices, field.sentences, strict=True)).__getitem__
+            settings["filter_mode"] = "contains"  # by letters, "ERM" found a shorter sentence with it first
         return st.selectbox(label, field.choices, index=field.choices.index(value), **settings)
     if field.kind == "switch":
         return st.toggle(label, value, **settings)
@@ -285,51 +282,24 @@ def _step(value: float | None) -> float:
     return 0.1 if not value else 10.0 ** (floor(log10(abs(value))) - 1) if abs(value) < 10 else 1.0
 
 
-def _limits(devices: Sequence[Device], begun: Filling) -> tuple[str, float | None, float | None]:
-    # a device that a cloned job named stays in view, although it may be gone
-    kept = st.session_state.get(begun.key("device")) or begun.device
-    names = list(dict.fromkeys(["auto", *(device.name for device in devices), kept]))
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        device = st.selectbox(
-            "device",
-            names,
-            index=names.index(kept),
-            key=begun.key("device"),
-            persist_state="session",
-            width=160,
-            help="auto takes a free GPU first, then the processor. One job runs on a device at a time.",
+def _offer_raced_rate(config: ExperimentConfig, begun: Filling) -> None:
+    """Say that the learning rate is that of another method, where a race chose one for this, and offer that."""
+    rate = raced_rate(config)
+    if rate is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(plain(sentence(raced_rate_sentence(config))), width="stretch")
+        st.button(
+            f"Take {rate:g}",
+            icon=":material/tune:",
+            key="take_raced_rate",
+            on_click=_take_rate,
+            args=(begun.key(".".join(_RATE)), rate),
         )
-        minutes = _limit(
-            "at most, minutes",
-            begun.key("minutes"),
-            begun.minutes,
-            step=1.0,
-            help="After this time the job is stopped as by the button; it can be resumed.",
-        )
-        megabytes = _limit(
-            "at most, MB on disk",
-            begun.key("megabytes"),
-            begun.megabytes,
-            step=50.0,
-            help="The job is stopped when its run folder is larger.",
-        )
-    return device or "auto", minutes, megabytes
 
 
-def _limit(label: str, key: str, value: float | None, *, step: float, help: str) -> float | None:
-    # as of the other numbers: one from the state can be cleared
-    st.session_state.setdefault(key, value)
-    return st.number_input(
-        label,
-        value=None,
-        step=step,
-        format="%g",
-        placeholder="no limit",
-        key=key,
-        persist_state="session",
-        width=160,
-        help=help,
-    )
+def _take_rate(key: str, rate: float) -> None:
+    st.session_state[key] = rate
 
 
 def _say_obstacles(config: ExperimentConfig, device: str) -> bool:

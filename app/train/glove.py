@@ -10,7 +10,7 @@ from app.session import runs_root
 from app.train.actions import queueing_button
 from app.train.jobs import size
 from app.widgets.plain_text import plain
-from mlcnc.analysis.glove_file import GloveFile, glove_file
+from mlcnc.analysis.user_files.glove_file import GloveFile, glove_file
 from mlcnc.errors import ConfigError
 from mlcnc.launch import Job, JobRequest
 from mlcnc.named_paths import path_in_variable

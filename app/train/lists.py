@@ -22,7 +22,7 @@ from app.train.jobs import (
     successor,
 )
 from app.widgets.plain_text import plain
-from mlcnc.analysis.live import seconds_between
+from mlcnc.analysis.curves.live import seconds_between
 from mlcnc.launch import Job
 
 SHOWN = 6

@@ -19,11 +19,11 @@ from app.train.actions import (
     show_way_to,
     stop,
 )
-from app.train.clicks import clicked, draw_anew
+from app.train.clicks import draw_anew, last_action
 from app.train.jobs import TRAINING, group_of, job_name, last_training, may_resume, state_badge, waiting_words
 from app.train.use import show_progress, show_use
 from app.widgets.plain_text import plain
-from mlcnc.analysis.live import LiveCurves, Progress, collapse_sentence, live_curves, log_tail, progress
+from mlcnc.analysis.curves.live import LiveCurves, Progress, collapse_sentence, live_curves, log_tail, progress
 from mlcnc.errors import MlcncError
 from mlcnc.launch import Job, JobRequest
 from mlcnc.store import Run
@@ -130,22 +130,23 @@ def _signature(every: Sequence[Job]) -> tuple[object, ...]:
         (job.job_id, job.state, job.place, job.is_unattended, job.headline if job.place else "")
         for job in every
     ]
-    return (*shown, clicked().number)
+    return (*shown, last_action().number)
 
 
 def _show_head(job: Job, every: Sequence[Job], refused: bool, has_epochs: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(f"{plain(job_name(job))} {state_badge(job.state)}", anchor=False, width="content")
-        if job.is_active and job.state != "queued":
+        if job.device and job.state != "queued":
+            # it stays where it is when the job has ended, so that a second click does not resume it
             st.button(
                 "Stop",
                 icon=":material/stop_circle:",
                 key="stop_followed",
-                disabled=refused or job.state == "stopping",
+                disabled=refused or job.state != "running",
                 on_click=partial(stop, job.job_id),
                 help="Saves what it has, then ends; it can be resumed.",
             )
-        elif job.run_id and job.request.kind in TRAINING:
+        if job.run_id and job.request.kind in TRAINING and job.state not in ("running", "stopping"):
             _show_ways_on(job, every, refused, has_epochs)
         elif job.run_id and not job.is_active:
             if job.request.kind == "layout" and job.state == "finished":

@@ -8,7 +8,7 @@ from app.session import data_root, runs_root
 from app.train.actions import queueing_button
 from app.train.jobs import sentence
 from app.widgets.plain_text import plain
-from mlcnc.analysis.photographs import photographs_in
+from mlcnc.analysis.images.photographs import photographs_in
 from mlcnc.errors import DataError
 from mlcnc.launch import Job, JobRequest
 
@@ -85,7 +85,8 @@ def download_request(root: str) -> JobRequest:
 
 
 def _offer_download(root: str, error: DataError, refused: bool, running: list[Job]) -> None:
-    st.info(plain(sentence(str(error))), icon=":material/image_not_supported:")
+    # nothing is wrong as long as nobody wants them
+    st.caption(plain(sentence(str(error))))
     if any(job.request.kind == "data" for job in running):
         st.caption("A download is in the list of jobs; its progress stands in its log.")
         return

@@ -9,17 +9,17 @@ import streamlit as st
 
 from app.session import runs_root
 from app.train.actions import queueing_button
-from mlcnc.analysis.bench import entries
-from mlcnc.analysis.form_fields import changed_settings
-from mlcnc.analysis.glove_file import GloveFile
+from mlcnc.analysis.comparison.bench import entries
+from mlcnc.analysis.runs.form_fields import changed_settings
+from mlcnc.analysis.user_files.glove_file import GloveFile
 from mlcnc.config import override
 from mlcnc.launch import Job, JobRequest, command_line
-from mlcnc.presets import BENCHES, bench_config, preset, with_width
+from mlcnc.presets import BENCHES, RACED, bench_config, preset, with_width
 
 COMPARED = ("etf", "trainable", "glove")
-RACED = {"mlc_nc": 0.001, "erm": 0.064, "db_focal": 0.064}
-"""Methods of one card, each at the learning rate that the recorded race chose on validation
-(docs/bench/pictogram-lt.json): at one rate for all, ERM would be far lower."""
+ON_THE_CARD = ("mlc_nc", "erm", "db_focal")
+"""Methods of one card, each at the learning rate that the recorded race chose for it: at one rate for all, ERM
+would be far lower."""
 
 
 def show_presets(refused: bool, glove: GloveFile | None) -> None:
@@ -88,13 +88,13 @@ def show_presets(refused: bool, glove: GloveFile | None) -> None:
 
 
 def method_requests() -> list[JobRequest]:
-    """Return one request a method of ``RACED``, all on the bench of pictogram-lt and with one group label."""
+    """Return one request a method of the card, all on the bench of pictogram-lt and with one group label."""
     label = f"methods {datetime.now(UTC).strftime('%Y-%m-%d %H:%M:%S')}"
     base = preset(BENCHES["pictogram-lt"])
     requests = []
-    for kind, rate in RACED.items():
+    for kind in ON_THE_CARD:
         (entry,) = entries([kind], frozen=False)
-        config = entry.config(bench_config("pictogram-lt", kind), rate, 0)
+        config = entry.config(bench_config("pictogram-lt", kind), RACED["pictogram-lt"][kind].rate, 0)
         settings = changed_settings(base, config)
         requests.append(JobRequest(kind="train", preset="bench", settings=settings, after=label))
     return requests

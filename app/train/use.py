@@ -7,7 +7,7 @@ import streamlit as st
 from app.session import known_devices
 from app.train.jobs import TRAINING, duration, size
 from app.widgets.plain_text import plain
-from mlcnc.analysis.live import LiveCurves, Progress
+from mlcnc.analysis.curves.live import LiveCurves, Progress
 from mlcnc.launch import Job
 from mlcnc.store import Run
 

@@ -13,17 +13,17 @@ from app.widgets.controls import pick_space, pick_split
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
-from mlcnc.analysis.curves import Curve, common_last_value, curve
-from mlcnc.analysis.history import History, shown_epochs
-from mlcnc.analysis.runs import RunRow, is_number
-from mlcnc.analysis.spaces import space_for, spaces_sentence, spaces_with_nc1
-from mlcnc.analysis.variability import (
+from mlcnc.analysis.curves.curve import Curve, common_last_value, curve
+from mlcnc.analysis.geometry.variability import (
     VariabilityRecord,
     multi_label_sentence,
     same_history,
     variability_history,
     variability_sentence,
 )
+from mlcnc.analysis.runs.history import History, shown_epochs
+from mlcnc.analysis.runs.rows import RunRow, is_number
+from mlcnc.analysis.runs.spaces import space_for, spaces_sentence, spaces_with_nc1
 
 MOST_FRAMES = 60
 MOST_SENTENCES = 6

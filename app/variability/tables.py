@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from mlcnc.analysis.curves import Curve
-from mlcnc.analysis.runs import RunRow
-from mlcnc.analysis.variability import VariabilityRecord
+from mlcnc.analysis.curves.curve import Curve
+from mlcnc.analysis.geometry.variability import VariabilityRecord
+from mlcnc.analysis.runs.rows import RunRow
 
 
 def variability_frame(

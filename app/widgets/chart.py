@@ -25,8 +25,6 @@ def show_chart(
     frame: Numbers,
     on_select: Any = None,
     selection_mode: Sequence[Literal["points", "box", "lasso"]] = ("box", "lasso"),
-    below: Callable[[], object] | None = None,
-    exported: Callable[[], go.Figure] | None = None,
 ) -> Any:
     """Draw a chart, and below it the buttons *How to read this* and *Download*.
 
@@ -39,22 +37,42 @@ def show_chart(
         frame: the plotted numbers, as the CSV holds them, or what makes them when they are asked for.
         on_select: ``"rerun"`` or a callback where points can be selected; None where not.
         selection_mode: how points are selected.
-        below: draws what stands right under the chart, such as its controls.
-        exported: makes the figure of the downloaded page where it is another one, such as one at another frame.
 
     Returns:
         Streamlit's selection where ``on_select`` is given, else None.
     """
-    photographs = holds_photograph(figure)
-    settings: dict[str, Any] = {"key": key, "alt": alt, "config": mode_bar(key, camera=not photographs)}
+    settings: dict[str, Any] = {"key": key, "alt": alt, "config": chart_config(figure, key)}
     event = None
     shown = with_plain_names(figure, st.session_state.get(READ_NAMES, ()))
     if on_select is None:
         st.plotly_chart(shown, **settings)
     else:
         event = st.plotly_chart(shown, on_select=on_select, selection_mode=selection_mode, **settings)
-    if below is not None:
-        below()
+    show_extras(figure, key=key, title=title, alt=alt, reading=reading, frame=frame)
+    return event
+
+
+def chart_config(figure: go.Figure, key: str) -> dict[str, Any]:
+    """Return Plotly's configuration of a chart on a page; one of photographs has no camera."""
+    return mode_bar(key, camera=not holds_photograph(figure))
+
+
+def show_extras(
+    figure: go.Figure,
+    *,
+    key: str,
+    title: str,
+    alt: str,
+    reading: str,
+    frame: Numbers,
+    exported: Callable[[], go.Figure] | None = None,
+) -> None:
+    """Draw the buttons below a chart.
+
+    Args:
+        figure, key, title, alt, reading, frame: as of ``show_chart``.
+        exported: makes the figure of the downloaded page where it is another one, such as one at another frame.
+    """
     with st.container(horizontal=True):
         how_to_read(reading, key=f"read_{key}")
         offer_downloads(
@@ -64,6 +82,5 @@ def show_chart(
             frame,
             alt=alt,
             reading=reading,
-            photographs=photographs,
+            photographs=holds_photograph(figure),
         )
-    return event

@@ -9,9 +9,9 @@ import streamlit as st
 
 from app.address import follow_default
 from app.session import CHOICE_KEY
-from mlcnc.analysis.geometry import CENTRINGS, Centring
-from mlcnc.analysis.runs import FIRST_SPACE, Choice, RunRow
-from mlcnc.analysis.spaces import offered_spaces
+from mlcnc.analysis.geometry.angles import CENTRINGS, Centring
+from mlcnc.analysis.runs.rows import FIRST_SPACE, Choice, RunRow
+from mlcnc.analysis.runs.spaces import offered_spaces
 from mlcnc.store import Run, Space
 
 NONE = "none"

@@ -1,16 +1,29 @@
-// Moves a chart with frames by keys and buttons, and keeps the frame it rests at in the address.
+// A chart with frames, drawn and moved by a Plotly of its own, through nothing but its documented calls.
 //
-// data: chart (key of its container), parameter (of the address, or null), what (the frames are of),
-//       follow (tell the server at rest), told (what it knows), autoplay
+// data: figure (JSON, with frames, a slider and buttons), template (JSON, with names of CSS variables), config,
+//       library (address of Plotly's script), chart (key of the player), alt, parameter (of the address, or
+//       null), what (the frames are of), follow (tell the server at rest), autoplay
 
 const SETTLED_MS = 600;
-const WATCH_MS = 200;
-const MOST_TRIES = 300;
+const APART_MS = 100;
 const MOVED = "mlcnc-player-moved";
+const TOLD = "mlcnc-player-told";
+const PLAY = 0;
+const HALT_MS = 100;
+const STILL = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
+const AT_ONCE = { mode: "immediate", frame: { duration: 0, redraw: true }, transition: { duration: 0 } };
 const players = new WeakMap();
 
-const sliderOf = (chart) => chart?._fullLayout?.sliders?.[0];
-const labelsOf = (slider) => slider.steps.map((step) => step.label);
+function loaded(address) {
+  window.mlcncPlotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = address;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => reject(new Error("Plotly's script did not arrive; reload the page"));
+    document.head.append(script);
+  });
+  return window.mlcncPlotly;
+}
 
 function nearest(labels, wanted) {
   const exact = labels.indexOf(wanted);
@@ -19,198 +32,174 @@ function nearest(labels, wanted) {
   return distances.lastIndexOf(Math.min(...distances));
 }
 
-function visibleHeight(chart) {
-  const box = chart.getBoundingClientRect();
-  return Math.min(box.bottom, window.innerHeight) - Math.max(box.top, 0);
+function visibleHeight(box) {
+  const { top, bottom } = box.getBoundingClientRect();
+  return Math.min(bottom, window.innerHeight) - Math.max(top, 0);
 }
 
 // with several players on a page the keys belong to the one with the focus, else to the one most in view
-function holdsKeys(chart) {
-  const all = [...document.querySelectorAll(".js-plotly-plot")].filter(sliderOf);
+function holdsKeys(root) {
+  const all = [...document.querySelectorAll(".mlcnc-player")];
   const focused = all.find((other) => other.contains(document.activeElement));
-  if (focused) return focused === chart;
+  if (focused) return focused === root;
   const most = Math.max(...all.map(visibleHeight));
-  return all.find((other) => visibleHeight(other) === most) === chart;
+  return all.find((other) => visibleHeight(other) === most) === root;
 }
 
 const PRESSED_BY_SPACE = "button, a, summary, [role=button]";
 const USES_KEYS = "input, textarea, select, canvas, [contenteditable=true], [role=slider], [role=radio], " +
   "[role=tab], [role=option], [role=combobox], [role=grid], [role=dialog]";
 
-// the page has no global Plotly: the slider's own rail takes a press where the step lies
-function goTo(chart, index, again = false) {
-  const slider = sliderOf(chart);
-  const rail = chart?.querySelector(".slider-rail-touch-rect");
-  if (!rail || index < 0 || index >= slider.steps.length) return;
-  if (again) slider.active = -1; // the slider ignores a press on the step it is at
-  if (index === slider.active) return;
-  const box = rail.getBoundingClientRect();
-  const inset = 10;
-  const x = box.left + inset + (box.width - 2 * inset) * index / (slider.steps.length - 1);
-  const place = { bubbles: true, cancelable: true, view: window, clientX: x, clientY: box.top + 1 };
-  rail.dispatchEvent(new MouseEvent("mousedown", place));
-  chart.dispatchEvent(new MouseEvent("mouseup", place));
-}
-
-function sameNumbers(one, other) {
-  if (one === other) return true;
-  if (one?.bdata !== undefined) return one.bdata === other?.bdata;
-  if (!one?.length || one.length !== other?.length) return false;
-  const few = Math.min(one.length, 64);
-  for (let i = 0; i < few; i++) if (!Object.is(one[i] ?? NaN, other[i] ?? NaN)) return false;
-  return true;
-}
-
-// whether the traces hold the numbers of a frame
-function holds(chart, label) {
-  const frame = chart._transitionData?._frameHash?.[label];
-  if (!frame?.data) return true;
-  return frame.data.every((part, place) => {
-    const trace = chart.data[frame.traces?.[place] ?? place];
-    return ["x", "y", "z"].every((axis) => !(axis in part) || Array.isArray(part[axis]?.[0]) ||
-      sameNumbers(part[axis], trace?.[axis]));
-  });
-}
-
-const PLAY = 0;
-const PAUSE = 1;
-// the figure's own buttons are for a downloaded chart; here they would be a second set
-if (!document.getElementById("mlcnc-player-style")) {
-  const style = document.createElement("style");
-  style.id = "mlcnc-player-style";
-  style.textContent = ".js-plotly-plot .updatemenu-container { display: none; }";
-  document.head.append(style);
-}
-function press(chart, number) {
-  const button = chart.querySelectorAll(".updatemenu-button")[number];
-  button?.dispatchEvent(new MouseEvent("click", { bubbles: true, view: window }));
-}
-
 export default function (component) {
   const { parentElement, data, setStateValue } = component;
   const earlier = players.get(parentElement);
   if (earlier) {
-    Object.assign(earlier, { data, tell: setStateValue });
+    earlier.take(data, setStateValue);
     return earlier.stop;
   }
-  const self = { data, tell: setStateValue, playing: false, pressed: false, told: data.told };
+  const root = parentElement.querySelector(".mlcnc-player");
+  const chart = root.querySelector(".chart");
+  const play = root.querySelector(".play");
+  const self = { data, tell: setStateValue, labels: [], playing: false, pressed: false };
+  self.turn = Promise.resolve();
   players.set(parentElement, self);
-  const play = parentElement.querySelector(".play");
+
+  const memory = () => `mlcnc.player.${self.data.parameter}`;
+  const asked = () => new URL(window.location.href).searchParams.get(self.data.parameter);
+  // kept at once, so that a reader who leaves before the player settles comes back to the same frame
+  const be = (label) => {
+    self.label = label;
+    if (self.data.parameter) window.sessionStorage.setItem(memory(), label);
+  };
   // a single step is an animation too, but not one that the button could pause
   const setPlaying = (playing) => {
     self.playing = playing;
     self.pressed &&= playing;
     play.textContent = self.pressed ? "\u275a\u275a Pause" : "\u25b6 Play";
   };
-  const find = () => document.querySelector(`.st-key-${CSS.escape(self.data.chart)} .js-plotly-plot`);
-  const memory = () => `mlcnc.player.${self.data.parameter}`;
-  // kept at once, so that a reader who leaves before the player settles comes back to the same frame
-  const be = (label) => {
-    self.label = label;
-    if (self.data.parameter) window.sessionStorage.setItem(memory(), label);
-  };
 
   // at rest, not while playing, the address follows and the server may be told
   const settle = () => {
     clearTimeout(self.timer);
+    // what players tell at once is one batch to Streamlit, which hands it to the fragment of one of them
+    const place = [...document.querySelectorAll(".mlcnc-player")].indexOf(root);
     self.timer = setTimeout(() => {
-      const slider = sliderOf(find());
-      if (!slider || self.playing) return;
+      if (self.playing) return;
       const label = self.label;
-      parentElement.querySelector(".said").textContent = `${self.data.what} ${label}`;
+      root.querySelector(".said").textContent = `${self.data.what} ${label}`;
       if (self.data.parameter) {
         const address = new URL(window.location.href);
-        if (label === slider.steps.at(-1).label) address.searchParams.delete(self.data.parameter);
+        if (label === self.labels.at(-1)) address.searchParams.delete(self.data.parameter);
         else address.searchParams.set(self.data.parameter, label);
         if (address.href !== window.location.href) {
           window.history.replaceState(window.history.state, "", address);
         }
       }
-      if (self.data.follow && self.told !== label) {
-        self.told = label;
+      const told = window.mlcncTold?.[self.data.chart];
+      if (self.data.follow && told !== undefined && told !== label) {
+        window.mlcncTold[self.data.chart] = label;
         self.tell("label", label);
       }
-    }, SETTLED_MS);
+    }, SETTLED_MS + place * APART_MS);
   };
 
-  const watch = () => {
-    const chart = find();
-    const slider = sliderOf(chart);
-    if (!slider || !chart.on) return;
-    if (chart !== self.chart) {
-      self.chart = chart;
-      setPlaying(false);
-      chart.tabIndex = 0;
-      chart.on("plotly_animating", () => setPlaying(true));
-      chart.on("plotly_animated", () => { setPlaying(false); settle(); });
-      chart.on("plotly_sliderchange", (event) => {
-        const moved = self.label !== event.step.label;
-        be(event.step.label);
-        settle();
-        if (moved && self.data.parameter) {
-          const detail = { from: self, parameter: self.data.parameter, label: self.label };
-          window.dispatchEvent(new CustomEvent(MOVED, { detail }));
-        }
-      });
-      const labels = labelsOf(slider);
-      const wanted = self.label ?? (self.data.parameter &&
-        (new URL(window.location.href).searchParams.get(self.data.parameter) ??
-          window.sessionStorage.getItem(memory())));
-      be(labels[nearest(labels, wanted ?? "")] ?? labels[slider.active]);
-      settle();
-      const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-      if (self.data.autoplay && !wanted && !calm) start(chart);
-    }
-    // a chart that is drawn anew falls back to its first shown frame, without an event
-    if (self.playing || slider._dragging) return;
-    const index = labelsOf(slider).indexOf(self.label);
-    const right = slider.active === index && holds(chart, self.label);
-    self.tries = right ? 0 : (self.tries ?? 0) + 1;
-    // a chart that takes seconds to draw is not pressed again and again, which would start it anew each time
-    const isTurn = self.tries < 4 || (self.tries & (self.tries - 1)) === 0;
-    if (!right && isTurn && self.tries < MOST_TRIES) goTo(chart, index, true);
+  // an animation that another one breaks off rejects its promise, which is no error
+  const animate = (frames, how) => self.plotly.animate(chart, frames, how).catch(() => {});
+  const template = () => {
+    const style = getComputedStyle(root);
+    const filled = (_, value) => (value[0] === "-" ? style.getPropertyValue(value).trim() : value);
+    return JSON.parse(self.data.template, filled);
+  };
+  // Plotly does not expect that a chart changes, or is gone, while it plays
+  const halt = async () => {
+    if (!self.listens) return;
+    animate([null], STILL);
+    await new Promise((resolve) => setTimeout(resolve, HALT_MS));
+  };
+  const draw = async () => {
+    self.plotly = await loaded(self.data.library);
+    await halt();
+    if (self.stopped || self.drawn === self.data.figure) return;
+    self.drawn = self.data.figure;
+    const figure = JSON.parse(self.drawn);
+    self.labels = figure.frames.map((frame) => frame.name);
+    const wanted = self.label ?? asked() ?? (self.data.parameter && window.sessionStorage.getItem(memory()));
+    const [slider] = figure.layout.sliders;
+    const shown = slider.active;
+    const index = nearest(self.labels, wanted ?? "");
+    if (index >= 0) slider.active = index;
+    // the figure's own buttons are for a downloaded chart; here they would be a second set
+    self.motion = figure.layout.updatemenus[0].buttons[PLAY].args[1];
+    delete figure.layout.updatemenus;
+    figure.layout.template = template();
+    setPlaying(false);
+    chart.setAttribute("aria-label", self.data.alt);
+    await self.plotly.react(chart, { ...figure, config: self.data.config });
+    if (self.stopped) return;
+    listen();
+    be(self.labels[slider.active]);
+    if (slider.active !== shown) animate([self.label], AT_ONCE);
+    settle();
+    const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (self.data.autoplay && !wanted && !calm) start();
+  };
+  const show = () => {
+    self.turn = self.turn.then(draw).catch((error) => {
+      chart.textContent = error.message;
+      console.error(error);
+    });
+  };
+  const listen = () => {
+    if (self.listens) return;
+    self.listens = true;
+    for (const button of root.querySelectorAll(".controls button")) button.disabled = false;
+    chart.on("plotly_animating", () => setPlaying(true));
+    chart.on("plotly_animated", () => { setPlaying(false); settle(); });
+    chart.on("plotly_animatingframe", ({ name }) => {
+      const moved = self.label !== name;
+      be(name);
+      if (!moved || !self.data.parameter) return;
+      const detail = { from: self, parameter: self.data.parameter, label: name };
+      window.dispatchEvent(new CustomEvent(MOVED, { detail }));
+    });
   };
 
+  const goTo = (index) => {
+    if (index < 0 || index >= self.labels.length || self.labels[index] === self.label) return;
+    animate([self.labels[index]], AT_ONCE);
+  };
   // players of one parameter go together: another one moved, and this one takes its nearest frame
-  const onMoved = (event) => {
-    const { from, parameter, label } = event.detail;
-    const chart = find();
-    const slider = sliderOf(chart);
+  const onMoved = ({ detail: { from, parameter, label } }) => {
     if (from === self || parameter !== self.data.parameter) return;
-    if (!slider || chart !== self.chart) {
-      self.label = label; // its chart is being drawn, and will begin there
+    if (!self.listens) {
+      self.label = label; // it is being drawn, and will begin there
       return;
     }
-    if (self.playing) pause(chart);
-    const index = nearest(labelsOf(slider), label);
-    if (index < 0) return;
-    be(slider.steps[index].label);
-    goTo(chart, index);
+    if (self.playing) pause();
+    const index = nearest(self.labels, label);
+    if (index < 0 || self.labels[index] === self.label) return;
+    goTo(index);
+    be(self.labels[index]); // it follows, and tells nobody of it
     settle();
   };
-  const start = (chart) => {
+  const start = () => {
     self.pressed = true;
-    press(chart, PLAY);
+    animate(null, self.motion);
   };
-  const pause = (chart) => {
-    press(chart, PAUSE);
+  const pause = () => {
+    animate([null], STILL);
     setPlaying(false);
     settle();
   };
   const step = (by) => {
-    const chart = find();
-    const slider = sliderOf(chart);
-    if (!slider) return;
-    if (self.playing) pause(chart);
-    goTo(chart, slider.active + by);
+    if (self.playing) pause();
+    goTo(self.labels.indexOf(self.label) + by);
   };
   const toggle = () => {
-    const chart = find();
-    if (!chart) return;
-    if (self.playing) pause(chart); else start(chart);
+    if (self.playing) pause(); else if (self.listens) start();
   };
-  parentElement.querySelector(".back").onclick = () => step(-1);
-  parentElement.querySelector(".on").onclick = () => step(1);
+  root.querySelector(".back").onclick = () => step(-1);
+  root.querySelector(".on").onclick = () => step(1);
   play.onclick = toggle;
 
   const onKey = (event) => {
@@ -219,24 +208,35 @@ export default function (component) {
     if (by === undefined && event.key !== " ") return;
     const target = event.composedPath()[0];
     if (target.closest?.(USES_KEYS) || (!by && target.closest?.(PRESSED_BY_SPACE))) return;
-    const chart = find();
-    if (!chart || !(event.composedPath().includes(parentElement) || holdsKeys(chart))) return;
+    if (!holdsKeys(root)) return;
     event.preventDefault();
     if (by) step(by); else toggle();
   };
-  // a paused animation rejects its promise without a reason, which would be an error in the console
+  // the slider breaks animations off as well, and its promise is Plotly's own
   const onRejection = (event) => { if (event.reason === undefined) event.preventDefault(); };
+  const onTheme = (event) => {
+    if (event.target === root && self.listens) self.plotly.relayout(chart, { template: template() });
+  };
+  const onTold = () => { if (self.listens) settle(); };
   document.addEventListener("keydown", onKey);
+  window.addEventListener(TOLD, onTold);
   window.addEventListener("unhandledrejection", onRejection);
   window.addEventListener(MOVED, onMoved);
-  const interval = setInterval(watch, WATCH_MS);
+  root.addEventListener("transitionend", onTheme);
+  self.take = (given, tell) => {
+    Object.assign(self, { data: given, tell });
+    if (given.figure !== self.drawn) show();
+  };
   self.stop = () => {
     document.removeEventListener("keydown", onKey);
+    window.removeEventListener(TOLD, onTold);
     window.removeEventListener("unhandledrejection", onRejection);
     window.removeEventListener(MOVED, onMoved);
-    clearInterval(interval);
     clearTimeout(self.timer);
+    self.stopped = true;
     players.delete(parentElement);
+    self.turn.then(halt).then(() => players.has(parentElement) || self.plotly?.purge(chart));
   };
+  show();
   return self.stop;
 }

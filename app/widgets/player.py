@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,23 +10,34 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from app import plotly_script
+from app.figures.plain_names import with_plain_names
 from app.figures.player import at_frame
-from app.widgets.chart import show_chart
+from app.figures.theme import PAGE_THEME, figure_tree, template
+from app.session import READ_NAMES
+from app.widgets.chart import chart_config, show_chart, show_extras
 from app.widgets.downloads import Numbers
 
 EPOCH_KEY = "epoch"
 
 _HERE = Path(__file__)
-_KEYS = st.components.v2.component(
-    "mlcnc_player_keys",
-    html="""<div role="group" aria-label="Step through the chart">
-<button type="button" class="back" aria-label="One step back" title="One step back (left)">&#8592;</button>
-<button type="button" class="play" title="Play or pause (space)">&#9654; Play</button>
-<button type="button" class="on" aria-label="One step on" title="One step on (right)">&#8594;</button>
+_TEMPLATE = json.dumps(template(PAGE_THEME))
+_PLAYER = st.components.v2.component(
+    "mlcnc_player",
+    html="""<div class="mlcnc-player"><div class="chart" role="figure"></div>
+<div class="controls" role="group" aria-label="Step through the chart">
+<button type="button" class="back" disabled aria-label="One step back"
+ title="One step back (left)">&#8592;</button>
+<button type="button" class="play" disabled title="Play or pause (space)">&#9654; Play</button>
+<button type="button" class="on" disabled aria-label="One step on" title="One step on (right)">&#8594;</button>
 <span class="hint">arrow keys step, space plays</span>
-<span class="said" role="status" aria-live="polite"></span></div>""",
+<span class="said" role="status" aria-live="polite"></span></div></div>""",
     css=_HERE.with_suffix(".css").read_text(encoding="utf-8"),
     js=_HERE.with_suffix(".js").read_text(encoding="utf-8"),
+    isolate_styles=False,  # Plotly keeps its styles in the document
+)
+_TOLD = st.components.v2.component(
+    "mlcnc_player_told", js=_HERE.with_name("player_told.js").read_text(encoding="utf-8")
 )
 
 
@@ -67,29 +79,39 @@ def show_player(
     if len(labels) < 2:
         show_chart(figure, key=key, title=title, alt=alt, reading=reading, frame=frame)
         return labels[0] if labels else None
-    told = st.session_state.get(f"keys_{key}", {}).get("label") if follow else None
+    told = st.session_state.get(key, {}).get("label") if follow else None
     if told not in labels:
         told = nearest_label(labels, st.query_params.get(parameter) if parameter else None)
     # a state key needs its callback; what is to be done at rest is done by the run that follows
     settings: dict[str, Any] = {"on_label_change": lambda: None} if follow else {}
-    about = {
-        "chart": key,
-        "parameter": parameter,
-        "what": what,
-        "follow": follow,
-        "told": told,
-        "autoplay": autoplay,
-    }
-    show_chart(
+    shown = with_plain_names(figure, st.session_state.get(READ_NAMES, ()))
+    _PLAYER(
+        key=key,
+        data={
+            "figure": json.dumps(figure_tree(shown)),
+            "template": _TEMPLATE,
+            "config": chart_config(figure, key),
+            "library": plotly_script.address(),
+            "chart": key,
+            "alt": alt,
+            "parameter": parameter,
+            "what": what,
+            "follow": follow,
+            "autoplay": autoplay,
+        },
+        **settings,
+    )
+    show_extras(
         figure,
         key=key,
         title=title,
         alt=alt,
         reading=reading,
         frame=frame,
-        below=lambda: _KEYS(key=f"keys_{key}", data=about, **settings),
         exported=lambda: at_frame(figure, told),
     )
+    if follow:
+        _TOLD(key=f"told_{key}", data={"chart": key, "label": told})
     return told
 
 

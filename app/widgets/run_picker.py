@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from app.figures.plain_names import read_by_plotly
 from app.figures.style import dash_gradient, told_apart
 from app.session import READ_NAMES, RUNS_KEY, remembered, rows_of, runs_root, scanned
 from app.widgets.plain_text import plain
-from mlcnc.analysis.comparison import SeedGroup, family_place, seed_groups
-from mlcnc.analysis.findings import main_dataset
-from mlcnc.analysis.runs import Choice, RunRow, run_warnings
+from mlcnc.analysis.comparison.findings import main_dataset
+from mlcnc.analysis.comparison.seeds import SeedGroup, family_place, recipe_names, seed_groups
+from mlcnc.analysis.runs.rows import Choice, RunRow, run_warnings
+from mlcnc.launch import command_line
 from mlcnc.store import Run, RunProblem, left_out
 
 MAX_PICKED = 8
@@ -169,10 +172,19 @@ def stop_without_runs(selected: Selection) -> None:
         show_problems(selected.problems, [])
         for sentence in left_out(runs_root()):
             st.warning(plain(f"{sentence}."), icon=":material/folder_off:")
-        st.info(
-            f"There are no runs in {plain(runs_root().name)}/ yet. Train one, under two minutes without a GPU:"
+        folder = runs_root()
+        there = (
+            "" if folder.is_dir() else f" The folder {folder.absolute()} does not exist; was another one meant?"
         )
-        st.code("mlcnc train", language="bash")
+        st.info(
+            plain(
+                f"There are no runs in {folder.name}/ yet.{there} Train one, under two minutes without a GPU:"
+            )
+        )
+        st.code(command_line(["mlcnc", "train", "--runs", str(folder)]), language="bash")
+        with st.container(horizontal=True), suppress(StreamlitAPIException, KeyError):
+            st.page_link("train/page.py", label="Train one here", icon=":material/model_training:")
+            st.page_link("learn/page.py", label="New here? Start the lesson", icon=":material/school:")
     st.stop()
 
 
@@ -194,12 +206,14 @@ def _say_how_it_stands(row: RunRow) -> None:
 
 def _show_names(rows: Sequence[RunRow]) -> None:
     """Show what the picked ids stand for: a line in the colour and dash of theirs, the name and the recipe."""
+    names = recipe_names(rows)
     # the colour comes from our own palette; a name is given by people, so it is escaped
     lines = [
         '<div style="font-size:0.875rem;line-height:1.5;overflow-wrap:anywhere">'
         '<span aria-hidden="true" style="display:inline-block;width:44px;height:3px;margin-right:6px;'
         f'vertical-align:middle;background:{dash_gradient(row)}"></span><span>{escape(row.name)}</span> '
-        f'<span style="opacity:0.65;font-size:0.8rem;display:inline-block">{escape(row.recipe)}</span></div>'
+        '<span style="opacity:0.65;font-size:0.8rem;display:inline-block">'
+        f"{escape(names[row.group_key])}</span></div>"
         for row in rows
     ]
     if lines:

@@ -9,9 +9,9 @@ import streamlit as st
 
 from app.session import data_root, remembered
 from app.widgets.plain_text import plain
-from mlcnc.analysis.attention import ProbeRecord
-from mlcnc.analysis.photographs import photograph, where_photographs_are
-from mlcnc.analysis.pictures import PictureIndex, picture_bytes
+from mlcnc.analysis.images.attention import ProbeRecord
+from mlcnc.analysis.images.photographs import photograph, where_photographs_are
+from mlcnc.analysis.images.pictures import PictureIndex, picture_bytes
 from mlcnc.errors import DataError
 from mlcnc.store import Run
 
@@ -42,6 +42,15 @@ def show_picture(run: Run, index: PictureIndex, split: str, image: int, alt: str
         return False
     st.image(address, width="stretch", alt=alt)
     return True
+
+
+def has_picture(run: Run, index: PictureIndex, split: str, image: int) -> bool:
+    """Return whether ``show_picture`` would draw a picture.
+
+    Raises:
+        RunFormatError: a file of the run is damaged.
+    """
+    return (split, image) in index.positions or photograph_address(run, split, image, SMALL) is not None
 
 
 def photograph_address(run: Run, split: str, image: int, longest_side: int) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -271,8 +272,8 @@ def slim(root):
 
 def analyzed(root):
     """A file of features as ``mlcnc analyze`` writes it: no scores, no negatives, one epoch."""
-    from mlcnc.analysis.feature_file import read_features
-    from mlcnc.analysis.features import analyse_features, write_feature_run
+    from mlcnc.analysis.user_files.feature_file import read_features
+    from mlcnc.analysis.user_files.features import analyse_features, write_feature_run
 
     rng = np.random.default_rng(0)
     labels = np.arange(6).repeat(9)
@@ -350,3 +351,22 @@ def opened(monkeypatch, catalogue):
 def words(page):
     kinds = (page.markdown, page.info, page.warning, page.caption, page.title, page.subheader)
     return " ".join(str(element.value) for kind in kinds for element in kind)
+
+
+class DrawnChart(NamedTuple):
+    """A chart of a page: its figure and Plotly's configuration as trees, and its description."""
+
+    figure: dict
+    config: dict
+    alt: str
+
+
+def charts(page):
+    """Return the charts of a page or a part of it: those that stand still, then the players."""
+    still = [
+        DrawnChart(json.loads(chart.proto.spec), json.loads(chart.proto.config), chart.proto.alt)
+        for chart in page.get("plotly_chart")
+    ]
+    components = [item.proto for item in page.get("bidi_component")]
+    sent = [json.loads(item.json) for item in components if item.component_name == "mlcnc_player"]
+    return still + [DrawnChart(json.loads(data["figure"]), data["config"], data["alt"]) for data in sent]

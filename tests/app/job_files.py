@@ -4,8 +4,8 @@ import json
 import os
 import sys
 
+from mlcnc.files.processes import machine_id, process_name
 from mlcnc.launch import JobRequest
-from mlcnc.launch.processes import machine_id, process_name
 from mlcnc.launch.queue import Queue, update
 
 START = "2026-01-01T00:00:00.000+00:00"
@@ -57,9 +57,7 @@ def without_gpus(folder, monkeypatch):
     """Let this process have locks of its own and, as far as it knows, a CPU only."""
     folder.mkdir(mode=0o700, exist_ok=True)
     monkeypatch.setenv("MLCNC_LOCKS", str(folder))
-    monkeypatch.setattr(
-        sys.modules["mlcnc.launch.devices"], "_gpus", lambda: ([], "this torch is built without CUDA")
-    )
+    monkeypatch.setattr(sys.modules["mlcnc.devices"], "_gpus", lambda: ([], "this torch is built without CUDA"))
 
 
 def measured(**values):

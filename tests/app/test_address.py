@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 def page():
     import streamlit as st
 
-    from app.address import note_asked, say_what_is_missing
+    from app.address import note_asked, say_unknown_parameters
 
     view = st.query_params.get("view", "one")
     note_asked(view)
@@ -19,7 +19,7 @@ def page():
     words = {0: "none", 1: "bus: two"}
     st.selectbox("Pair", [0, 1], format_func=words.get, key="named", bind="query-params")
     st.toggle("Bands", True, key="bands", bind="query-params")
-    say_what_is_missing(above, view)
+    say_unknown_parameters(above, view)
 
 
 def opened(**asked):

@@ -8,8 +8,8 @@ import pytest
 
 from app.figures.class_differences import difference_dots
 from app.widgets.downloads import figure_page
-from mlcnc.analysis.class_differences import class_difference_sentence, class_differences
-from mlcnc.analysis.settings import ABSENT, setting_table
+from mlcnc.analysis.comparison.class_differences import class_difference_sentence, class_differences
+from mlcnc.analysis.runs.settings import ABSENT, setting_table
 from mlcnc.store import RunStore, RunWriter
 from tests.app.conftest import CLASSES, COUNTS, write_run
 

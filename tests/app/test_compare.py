@@ -8,15 +8,15 @@ from app.compare.buckets import bucket_frame
 from app.figures.comparison import StoredInterval, bucket_bars
 from app.figures.curve_panels import Line, MetricPanel, curve_panels
 from app.figures.style import turns
-from mlcnc.analysis.class_differences import (
+from mlcnc.analysis.comparison.class_differences import (
     bucket_differences,
     class_difference_sentence,
     class_differences,
 )
-from mlcnc.analysis.comparison import seed_groups, verdict
-from mlcnc.analysis.curve_points import curve_points
-from mlcnc.analysis.intervals import difference_sentence, map_difference, map_intervals
-from mlcnc.analysis.runs import BUCKETS, run_rows
+from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference, map_intervals
+from mlcnc.analysis.comparison.seeds import seed_groups, verdict
+from mlcnc.analysis.curves.points import curve_points
+from mlcnc.analysis.runs.rows import BUCKETS, run_rows
 from mlcnc.store import RunStore
 from tests.app.conftest import words, write_run
 from tests.conftest import ROOT

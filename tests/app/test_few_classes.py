@@ -12,12 +12,12 @@ from app.figures.comparison import metric_curves
 from app.figures.geometry import GeometryPanel, angle_histogram, angle_matrix, geometry_player
 from app.figures.variability import class_dots, variability_player
 from app.report.command import report_page
-from mlcnc.analysis.class_arrows import arrows_sentence, class_arrows, default_classes
-from mlcnc.analysis.curves import curve
-from mlcnc.analysis.geometry import CENTRINGS, class_mean_angles, geometry_sentence, gram_angles
-from mlcnc.analysis.geometry_history import angle_history
-from mlcnc.analysis.runs import run_row
-from mlcnc.analysis.variability import class_variability, variability_history, variability_sentence
+from mlcnc.analysis.curves.curve import curve
+from mlcnc.analysis.geometry.angle_history import angle_history
+from mlcnc.analysis.geometry.angles import CENTRINGS, class_mean_angles, geometry_sentence, gram_angles
+from mlcnc.analysis.geometry.class_arrows import arrows_sentence, class_arrows, default_classes
+from mlcnc.analysis.geometry.variability import class_variability, variability_history, variability_sentence
+from mlcnc.analysis.runs.rows import run_row
 from mlcnc.metrics import measure_split
 from mlcnc.store import RunStore, RunWriter, Space
 from tests.app.conftest import words

@@ -26,10 +26,10 @@ from app.figures.style import (
     run_mark,
     told_apart,
 )
-from mlcnc.analysis.attention import probe_attention
-from mlcnc.analysis.comparison import seed_groups
-from mlcnc.analysis.curves import band, curve
-from mlcnc.analysis.runs import run_rows
+from mlcnc.analysis.comparison.seeds import seed_groups
+from mlcnc.analysis.curves.curve import band, curve
+from mlcnc.analysis.images.attention import probe_attention
+from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.methods.settings import METHODS
 from mlcnc.store import RunStore
 

@@ -1,6 +1,5 @@
 """The geometry page: frames hold what was measured, texts follow the epoch, classes are chosen in the address."""
 
-import json
 import re
 from dataclasses import replace
 
@@ -17,15 +16,21 @@ from app.figures.geometry import (
     most_frames,
 )
 from app.geometry.tables import angle_frame
-from mlcnc.analysis.class_arrows import arrows_sentence, class_arrows, default_classes
-from mlcnc.analysis.class_order import class_positions, reordered
-from mlcnc.analysis.curves import curve
-from mlcnc.analysis.geometry import CENTRINGS, class_mean_angles, closest_pairs, geometry_sentence, gram_angles
-from mlcnc.analysis.geometry_history import angle_counts, angle_history
-from mlcnc.analysis.history import shown_epochs
-from mlcnc.analysis.runs import run_row
+from mlcnc.analysis.curves.curve import curve
+from mlcnc.analysis.geometry.angle_history import angle_counts, angle_history
+from mlcnc.analysis.geometry.angles import (
+    CENTRINGS,
+    class_mean_angles,
+    closest_pairs,
+    geometry_sentence,
+    gram_angles,
+)
+from mlcnc.analysis.geometry.class_arrows import arrows_sentence, class_arrows, default_classes
+from mlcnc.analysis.geometry.class_order import class_positions, reordered
+from mlcnc.analysis.runs.history import shown_epochs
+from mlcnc.analysis.runs.rows import run_row
 from mlcnc.store import RunStore
-from tests.app.conftest import words, write_run
+from tests.app.conftest import charts, words, write_run
 from tests.conftest import ROOT
 
 
@@ -181,7 +186,7 @@ def large(record, names, rng):
 def angle_history_of(record, number):
     from dataclasses import replace
 
-    from mlcnc.analysis.geometry_history import AngleHistory
+    from mlcnc.analysis.geometry.angle_history import AngleHistory
 
     return AngleHistory("x", tuple(replace(record, epoch=epoch) for epoch in range(number)), (), True)
 
@@ -223,7 +228,7 @@ def opened_at(monkeypatch, root, **address):
 
 
 def figures(shown):
-    return [json.loads(chart.proto.spec) for chart in shown.get("plotly_chart")]
+    return [chart.figure for chart in charts(shown)]
 
 
 @pytest.mark.parametrize(("epoch", "index"), [(None, 2), ("1", 0), ("2", 1), ("77", 2), ("nonsense", 2)])
@@ -292,7 +297,7 @@ def test_runs_with_different_stored_epochs_are_shown_at_their_nearest(monkeypatc
 
 
 def test_arrows_are_drawn_for_the_classes_in_the_address_when_asked(monkeypatch, catalogue):
-    assert len(opened_at(monkeypatch, catalogue("one")).get("plotly_chart")) == 1
+    assert len(charts(opened_at(monkeypatch, catalogue("one")))) == 1
     run = RunStore(catalogue("one")).open("only")
     record = class_mean_angles(run, 2, split="test", space="f", centring="class")
     shown = opened_at(monkeypatch, catalogue("one"), arrows="true")

@@ -9,8 +9,8 @@ from app.figures.precision_recall import corners, precision_recall
 from app.images.detail import course_frame, course_sentences, score_table
 from app.images.gallery import gallery_title
 from app.images.worst_classes import class_frame
-from mlcnc.analysis.attention import attention_course, mass_cells
-from mlcnc.analysis.decisions import (
+from mlcnc.analysis.images.attention import attention_course, mass_cells
+from mlcnc.analysis.images.decisions import (
     class_results,
     decision_sentence,
     decisions,
@@ -18,7 +18,7 @@ from mlcnc.analysis.decisions import (
     scored,
     with_attention,
 )
-from mlcnc.analysis.runs import run_row
+from mlcnc.analysis.runs.rows import run_row
 from mlcnc.store import RunStore
 from tests.app.conftest import words, write_run
 from tests.conftest import ROOT
@@ -94,6 +94,16 @@ def test_one_click_leads_from_the_weakest_class_to_its_missed_images(recorded, r
     assert f"missed by {GLOVE}" in words(page)
     assert f"Test image {opening_buttons(page)[0]}" in words(page)
     assert f"of the attention of {worst.class_name} lies on the object" in words(page)
+
+
+def test_no_missed_image_is_offered_where_none_is_missed(monkeypatch, tmp_path):
+    write_run(tmp_path, "sure", quality=50.0).finish()
+    monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    page = AppTest.from_file(str(ROOT / "app" / "images" / "page.py"), default_timeout=60).run()
+    assert not page.exception
+    assert "none of" in words(page)
+    assert not [button for button in page.button if button.key.startswith("worst_")]
 
 
 def test_opening_a_picture_shows_that_image(recorded):

@@ -21,7 +21,7 @@ from mlcnc.toys.centring import centring_trap
 from mlcnc.toys.collapse import collapse_course
 from mlcnc.toys.imbalance import imbalanced_end
 from mlcnc.toys.simplex import random_vectors, simplex_angles
-from tests.app.conftest import words
+from tests.app.conftest import charts, words
 from tests.conftest import ROOT
 
 STEP_NUMBERS = (1, 2, 3, 4)
@@ -56,8 +56,8 @@ def test_every_step_is_whole_without_a_click(lesson, number):
     assert "Toy:" in said
     assert "**In your run.**" in said
     assert "**What would change my mind.**" in said
-    assert shown.get("plotly_chart")
-    assert all(chart.proto.alt for chart in shown.get("plotly_chart"))
+    assert charts(shown)
+    assert all(chart.alt for chart in charts(shown))
     assert shown.latex
 
 

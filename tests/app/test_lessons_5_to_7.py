@@ -16,7 +16,17 @@ from app.figures.style import EMBEDDING_COLOURS
 from app.learn.frame import COLOURS, FIVE, MARKS, TEN
 from app.learn.quiz_plots import bucket_frame
 from app.learn.step7 import KIND_NAMES
-from mlcnc.analysis.attention import (
+from mlcnc.analysis.comparison.blind_quiz import (
+    claim_sentence,
+    deal,
+    reading,
+    reading_sentence,
+    supported_claim,
+)
+from mlcnc.analysis.curves.curve import curve
+from mlcnc.analysis.geometry.co_occurrence import co_occurrence, head_company_sentence
+from mlcnc.analysis.geometry.label_pairs import label_pairs_course
+from mlcnc.analysis.images.attention import (
     attention_epochs,
     attention_sentence,
     localisation,
@@ -24,11 +34,7 @@ from mlcnc.analysis.attention import (
     probe_attention,
     probe_labels,
 )
-from mlcnc.analysis.blind_quiz import claim_sentence, deal, reading, reading_sentence, supported_claim
-from mlcnc.analysis.co_occurrence import co_occurrence, head_company_sentence
-from mlcnc.analysis.curves import curve
-from mlcnc.analysis.label_pairs import label_pairs_course
-from mlcnc.analysis.runs import run_rows
+from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.store import RunStore
 from mlcnc.toys.label_embeddings import KINDS, embedding_end
 from mlcnc.toys.several_labels import between_centres, several_labels

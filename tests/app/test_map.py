@@ -18,8 +18,8 @@ from app.figures.feature_map import (
     feature_map_player,
 )
 from app.map.selection import samples_of
-from mlcnc.analysis.layouts import Layout, SampleTable, pca_layout, sample_table
-from mlcnc.analysis.placement import (
+from mlcnc.analysis.samples.layouts import Layout, SampleTable, pca_layout, sample_table
+from mlcnc.analysis.samples.placement import (
     Outcomes,
     Placement,
     nearest_samples,

@@ -11,14 +11,14 @@ from app.figures.geometry import GeometryPanel, geometry_player
 from app.figures.style import EMBEDDING_COLOURS, METHOD_COLOURS, told_apart
 from app.figures.variability import variability_player
 from app.report.command import report_page
-from mlcnc.analysis.comparison import seed_groups
-from mlcnc.analysis.curves import curve
-from mlcnc.analysis.findings import geometry_sentence
-from mlcnc.analysis.geometry_history import angle_history
-from mlcnc.analysis.published import matching_row
-from mlcnc.analysis.run_filter import RunFilter, matching
-from mlcnc.analysis.runs import run_rows
-from mlcnc.analysis.variability import variability_history
+from mlcnc.analysis.comparison.findings import geometry_sentence
+from mlcnc.analysis.comparison.published import matching_row
+from mlcnc.analysis.comparison.seeds import seed_groups
+from mlcnc.analysis.curves.curve import curve
+from mlcnc.analysis.geometry.angle_history import angle_history
+from mlcnc.analysis.geometry.variability import variability_history
+from mlcnc.analysis.runs.filter import RunFilter, matching
+from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.store import RunStore
 from tests.app.conftest import words, write_run
 from tests.conftest import ROOT
@@ -64,8 +64,8 @@ def test_the_table_has_the_method_and_says_of_which_features_its_numbers_are(ope
     table = opened("overview", "mixed").dataframe[0].value.set_index("run")
     assert table["recipe"].to_dict() == {
         "erm-s0": "ERM",
-        "etf-s0": "MLC-NC etf",
-        "etf-demo": "MLC-NC etf",
+        "etf-s0": "MLC-NC etf (lr=0.1)",
+        "etf-demo": "MLC-NC etf (lr=0.2)",
     }
     assert table["space"].to_dict() == {"erm-s0": "z", "etf-s0": "f", "etf-demo": "f"}
     assert table["embedding"]["erm-s0"] is None or table["embedding"].isna()["erm-s0"]

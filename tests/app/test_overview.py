@@ -9,9 +9,9 @@ from streamlit.testing.v1 import AppTest
 from app.overview.notes import changed_notes, tags_of
 from app.overview.table import run_frame
 from app.widgets.run_picker import default_picks
-from mlcnc.analysis.comparison import seed_groups
-from mlcnc.analysis.findings import geometry_sentence, undecided_sentence
-from mlcnc.analysis.runs import run_row, run_rows
+from mlcnc.analysis.comparison.findings import geometry_sentence, undecided_sentence
+from mlcnc.analysis.comparison.seeds import seed_groups
+from mlcnc.analysis.runs.rows import run_row, run_rows
 from mlcnc.store import RunStore, RunWriter
 from tests.app.conftest import words, write_run
 from tests.conftest import ROOT
@@ -112,7 +112,7 @@ def test_filters_come_from_the_address(shown, tmp_path, address, kept):
     write_hill(tmp_path, "vale", dataset="other").finish()
     RunStore(tmp_path).open("vale").write_notes({"tags": ["Winter"]})
     page = shown(**address)
-    assert list(table(page)["run"]) == kept
+    assert list(table(page)["run"]) == kept[::-1], "the newest first"
     count = "3 runs" if len(kept) == 3 else f"{len(kept)} of 3 runs"
     assert count in words(page)
 
@@ -350,7 +350,8 @@ def test_runs_still_going_or_of_another_length_are_told_and_never_the_top(shown,
     assert "Their lengths differ, 1 to 3 epochs." in text
     assert {metric.label for metric in page.metric} >= {"Top total mAP", "Top tail mAP"}
     assert not any("going" in caption.value and "epochs" in caption.value for caption in page.caption)
-    assert list(table(page).columns[:5]) == ["run", "recipe", "data set", "state", "epochs"]
+    of_map = [f"mAP {bucket}" for bucket in ("total", "head", "medium", "tail")]
+    assert list(table(page).columns[:7]) == ["run", "recipe", "epochs", *of_map]
     going._closed.set()
 
 
@@ -361,3 +362,12 @@ def test_a_single_run_is_no_top(shown, tmp_path):
     assert "toy-lt: MLC-NC etf reaches a total mAP of" in words(page)
     assert "has the highest" not in words(page)
     assert "has the lowest" not in words(page)
+
+
+def test_runs_that_differ_in_a_setting_are_told_apart_by_their_recipes(shown, tmp_path):
+    for number, lr in enumerate((0.1, 0.4)):
+        write_run(tmp_path, f"run-{number}", lr=lr, slim=True).finish()
+    page = shown("app/main.py", r=["run-0", "run-1"])
+    names = {f"MLC-NC etf (lr={lr})" for lr in (0.1, 0.4)}
+    assert set(table(page)["recipe"]) == names
+    assert all(name in " ".join(part.proto.body for part in page.sidebar.get("html")) for name in names)

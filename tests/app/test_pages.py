@@ -3,8 +3,9 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mlcnc.analysis.comparison import seed_groups, verdict
-from mlcnc.analysis.runs import run_rows
+from mlcnc.analysis.comparison.seeds import seed_groups, verdict
+from mlcnc.analysis.runs.filter import newest_first
+from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.store import RunStore
 from tests.app.conftest import CATALOGUE, words
 from tests.conftest import ROOT
@@ -38,12 +39,21 @@ def test_no_situation_breaks_a_page(opened, page, situation):
         ("slim", "geometry", "stored no such arrays"),
         ("analyzed", "geometry", "(from 9 and 9 features)"),
         ("analyzed", "variability", "debiased CDNV"),
-        ("analyzed", "images", "mine.npz stored no test scores"),
-        ("analyzed", "overview", "No run has a test mAP yet"),
+        (
+            "analyzed",
+            "images",
+            "mine.npz stored no test scores with labels, so no image can be looked up: put scores",
+        ),
+        (
+            "analyzed",
+            "overview",
+            "No total mAP on test images of mine.npz: the file that was analysed holds no sc",
+        ),
+        ("no_epoch", "overview", "No total mAP on test images of young: no epoch is logged yet"),
         ("slim", "images", "slim stored no test scores"),
         ("slim", "variability", "slim stored no class statistics"),
         ("nothing_but_loss", "variability", "None of the picked runs logged test.f/nc1_trace"),
-        ("nothing_but_loss", "overview", "No run has a test mAP yet"),
+        ("nothing_but_loss", "overview", "No total mAP on test images of bare: none was logged."),
     ],
 )
 def test_each_situation_is_said_in_a_sentence(opened, situation, page, expected):
@@ -54,6 +64,7 @@ def test_overview_says_what_the_numbers_say(opened, catalogue):
     rows = run_rows(list(RunStore(catalogue("full")).scan()))
     shown = opened("overview", "full")
     assert verdict(seed_groups(rows)) in words(shown)
+    rows = newest_first(rows)
     table = shown.dataframe[0].value
     assert list(table["run"]) == [row.name for row in rows]
     assert table["mAP total"].tolist() == pytest.approx([row.map_percent["total"] for row in rows])
@@ -61,7 +72,7 @@ def test_overview_says_what_the_numbers_say(opened, catalogue):
 
 
 def test_geometry_follows_its_controls(opened, catalogue):
-    from mlcnc.analysis.geometry import class_mean_angles, geometry_sentence
+    from mlcnc.analysis.geometry.angles import class_mean_angles, geometry_sentence
 
     shown = opened("geometry", "one")
     run = RunStore(catalogue("one")).open("only")
@@ -123,3 +134,14 @@ def test_a_centring_that_needs_negatives_says_so_where_there_are_none(monkeypatc
         shown = page.run()
         assert not shown.exception
         assert sentence in words(shown)
+
+
+def test_an_empty_or_missing_folder_names_itself_and_offers_what_to_do(monkeypatch, tmp_path):
+    for folder, is_there in ((tmp_path, True), (tmp_path / "mistyped", False)):
+        monkeypatch.setattr("sys.argv", ["streamlit", "--runs", str(folder)])
+        page = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=30).run()
+        assert not page.exception, page.exception
+        assert (f"The folder {folder} does not exist" in words(page)) != is_there
+        assert page.code[0].value == f"mlcnc train --runs {folder}"
+        links = {link.proto.label for link in page.get("page_link")}
+        assert links >= {"Train one here", "New here? Start the lesson"}

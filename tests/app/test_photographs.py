@@ -16,10 +16,10 @@ from app.figures.backdrop import NO_PICTURE, holds_photograph, without_photograp
 from app.report.command import report_page
 from app.session import data_root
 from app.widgets.downloads import figure_page, mode_bar
-from mlcnc.analysis.attention import attention_course, probe_attention
-from mlcnc.analysis.layouts import sample_table
+from mlcnc.analysis.images.attention import attention_course, probe_attention
+from mlcnc.analysis.samples.layouts import sample_table
 from mlcnc.store import RunStore
-from tests.app.conftest import words
+from tests.app.conftest import charts, words
 from tests.conftest import ROOT
 from tests.photograph_tree import photographs
 
@@ -55,7 +55,7 @@ def images_of(page):
 
 
 def charts_of(page):
-    return [json.dumps(json.loads(element.proto.spec)) for element in page.get("plotly_chart")]
+    return [json.dumps(chart.figure) for chart in charts(page)]
 
 
 def some_selected(page):
@@ -75,6 +75,9 @@ def test_without_the_folder_pages_say_once_how_to_show_photographs(page_of, name
     assert "mlcnc data prepare voc07-lt" in words(page)
     assert images_of(page) == []
     assert "This run kept no pictures" not in words(page)
+    assert "no picture stored" not in words(page)
+    assert not [button for button in page.button if button.key.startswith("open_")]
+    assert any("image" in frame.value for frame in page.dataframe)
 
 
 def test_without_the_folder_attention_lies_over_grey(page_of):
@@ -196,12 +199,9 @@ def test_the_quiz_shows_the_same_photograph_for_each_run(catalogue, folder, monk
     monkeypatch.setattr("sys.argv", ["streamlit", *(["--data-root", str(folder)] if with_folder else [])])
     page = AppTest.from_function(quiz_attention, args=(catalogue("photographs"),), default_timeout=60).run()
     assert not page.exception
-    charts = charts_of(page)
-    assert [WEBP in spec for spec in charts] == [with_folder] * 2
-    assert [NO_PICTURE in spec for spec in charts] == [not with_folder] * 2
+    specs = charts_of(page)
+    assert [WEBP in spec for spec in specs] == [with_folder] * 2
+    assert [NO_PICTURE in spec for spec in specs] == [not with_folder] * 2
     assert words(page).count(HOW) == (not with_folder)
-    cameras = [
-        "toImage" in element.proto.config.partition("toImageButtonOptions")[0]
-        for element in page.get("plotly_chart")
-    ]
-    assert cameras == [with_folder] * 2
+    without_camera = ["toImage" in chart.config["modeBarButtonsToRemove"] for chart in charts(page)]
+    assert without_camera == [with_folder] * 2

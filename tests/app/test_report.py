@@ -14,9 +14,9 @@ import pytest
 from app.offline.page import Chart, Section, offline_page, prose
 from app.report.command import report_page
 from app.widgets.downloads import figure_page
-from mlcnc.analysis.comparison import seed_groups, verdict
-from mlcnc.analysis.geometry import class_mean_angles, closest_pairs, geometry_sentence
-from mlcnc.analysis.runs import run_rows
+from mlcnc.analysis.comparison.seeds import seed_groups, verdict
+from mlcnc.analysis.geometry.angles import class_mean_angles, closest_pairs, geometry_sentence
+from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.cli import main
 from mlcnc.store import RunStore
 from tests.app.conftest import write_run
@@ -179,7 +179,9 @@ def test_the_command_writes_the_page_and_refuses_in_one_sentence(catalogue, tmp_
     assert "trainable" not in without_library(out.read_text(encoding="utf-8"))
     new = str(tmp_path / "new.html")
     assert "there is no run 'nobody'" in refused("nobody", "--runs", root, "--out", new)
-    assert "there are no runs in" in refused("etf-s0", "--runs", str(tmp_path / "void"), "--out", new)
+    assert "nor any other; start one with mlcnc train" in refused(
+        "etf-s0", "--runs", str(tmp_path / "void"), "--out", new
+    )
     assert "is a folder" in refused("etf-s0", "--runs", root, "--out", str(tmp_path))
     assert "there is no folder" in refused("etf-s0", "--runs", root, "--out", str(tmp_path / "a" / "b.html"))
     assert "cannot be written" in refused("etf-s0", "--runs", root, "--out", f"/proc/{out.name}")

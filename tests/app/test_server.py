@@ -14,6 +14,7 @@ import pytest
 from streamlit import config
 
 from app.guard import why_refused
+from mlcnc.cli import main
 from mlcnc_dashboard.place import prefer_own_app
 from tests.app.conftest import write_run
 from tests.conftest import ROOT
@@ -140,7 +141,8 @@ def elsewhere(tmp_path):
     for name in ("app", "main", "streamlit", "session"):
         (tmp_path / f"{name}.py").write_text(OF_SOMEBODY)
     (tmp_path / ".streamlit").mkdir()
-    (tmp_path / ".streamlit" / "config.toml").write_text(LOOSE + "[browser]\ngatherUsageStats = true\n")
+    more = '[browser]\ngatherUsageStats = true\nserverAddress = "evil.example"\nserverPort = 1\n'
+    (tmp_path / ".streamlit" / "config.toml").write_text(LOOSE + more)
     write_run(tmp_path / "runs", "only").finish()
     return tmp_path
 
@@ -167,6 +169,8 @@ def test_a_server_answers_its_own_pages_alone(elsewhere, installed, way):
         command = [str(ROOT / "app" / "main.py"), "--server.port", str(port), "--server.headless", "true"]
         command = [sys.executable, "-P", "-m", "streamlit", "run", *command, "--", "--runs", "runs"]
     else:
+        with (elsewhere / ".streamlit" / "config.toml").open("a") as file:
+            file.write("[global]\ndevelopmentMode = true\n")
         command = [sys.executable, "-m", "mlcnc", "dashboard", "--port", str(port), "--no-browser"]
     log = elsewhere / "log.txt"
     with log.open("w") as out:
@@ -186,7 +190,8 @@ def test_a_server_answers_its_own_pages_alone(elsewhere, installed, way):
         assert status == 200
         assert headers["x-frame-options"] == "DENY"
         assert headers["content-security-policy"] == "frame-ancestors 'none'"
-        assert f"http://127.0.0.1:{port}" in log.read_text()
+        if way == "installed":  # Streamlit itself prints what the file says
+            assert f"http://127.0.0.1:{port}" in log.read_text()
         own = f"http://localhost:{port}"
         for path in ("/", "/_stcore/health", "/_stcore/host-config", "/media/x", "/geometry"):
             for foreign in ({"Host": f"evil.example:{port}"}, {"Host": "localhost:1"}):
@@ -260,3 +265,12 @@ def test_the_own_app_is_preferred_only_once(monkeypatch):
     prefer_own_app()
     assert sys.path.count(str(ROOT)) <= before.count(str(ROOT)) + 1
     assert modules <= set(sys.modules)
+
+
+def test_a_missing_runs_folder_is_said_before_the_server_starts(monkeypatch, tmp_path, capsys):
+    started = []
+    monkeypatch.setattr(os, "execv", lambda path, words: started.append(words))
+    for folder, said in ((tmp_path, ""), (tmp_path / "mistyped", "there is no folder")):
+        main(["dashboard", "--runs", str(folder), "--no-browser"])
+        assert started.pop()[-1] == str(folder)
+        assert said in capsys.readouterr().err if said else not capsys.readouterr().err

@@ -1,7 +1,5 @@
 """The variability page: every class at every epoch, against what its number of features gives by chance."""
 
-import json
-
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -9,12 +7,12 @@ from streamlit.testing.v1 import AppTest
 from app.figures.comparison import metric_curves
 from app.figures.variability import class_dots, variability_player
 from app.variability.tables import curve_frame, variability_frame
-from mlcnc.analysis.curves import curve
-from mlcnc.analysis.runs import run_row, run_rows
-from mlcnc.analysis.variability import class_variability, variability_history, variability_sentence
+from mlcnc.analysis.curves.curve import curve
+from mlcnc.analysis.geometry.variability import class_variability, variability_history, variability_sentence
+from mlcnc.analysis.runs.rows import run_row, run_rows
 from mlcnc.metrics import shuffled_nc1_per_class
 from mlcnc.store import RunStore
-from tests.app.conftest import words, write_run
+from tests.app.conftest import charts, words, write_run
 from tests.conftest import ROOT
 
 
@@ -111,7 +109,7 @@ def test_the_sentences_are_of_the_epoch_in_the_address(monkeypatch, catalogue, e
     for name in ("etf-s0", "glove-s0"):
         record = class_variability(RunStore(catalogue("full")).open(name), index, split="test", space="f")
         assert variability_sentence(record) in words(opened)
-    figure = json.loads(opened.get("plotly_chart")[0].proto.spec)
+    figure = charts(opened)[0].figure
     assert "over its value with labels shuffled" in figure["layout"]["yaxis2"]["title"]["text"]
 
 
@@ -145,6 +143,6 @@ def test_a_run_with_the_features_of_another_is_drawn_once_and_said(monkeypatch, 
     page.run()
     assert not page.exception, page.exception
     assert "two has in every class and epoch the NC1 of one" in words(page)
-    (figure,) = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+    (figure,) = [chart.figure for chart in charts(page)]
     assert {trace.get("name") for trace in figure["data"]} >= {"one", "other"}
     assert "two" not in {trace.get("name") for trace in figure["data"]}

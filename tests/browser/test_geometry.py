@@ -111,3 +111,51 @@ def test_arrows_in_three_dimensions_move_with_the_angles(page, gallery_address):
     at(page, "33", "class_arrows")
     page.get_by_text("3 arrows at epoch 33").wait_for()
     assert "epoch 33" in page.evaluate(TITLE, "class_arrows")
+
+
+def test_in_a_narrow_window_no_name_stands_over_another(page, gallery_address):
+    page.set_viewport_size({"width": 800, "height": 900})
+    page.goto(f"{gallery_address}/geometry")
+    drawn(page)
+    boxes = """() => ['.ytick text', '.annotation-text'].map(what =>
+      [...document.querySelectorAll(`.st-key-geometry .js-plotly-plot ${what}`)].map(node => {
+        const {left, right, top, bottom} = node.getBoundingClientRect();
+        return [left, right, top, bottom];
+      }))"""
+    for of_kind in page.evaluate(boxes):
+        assert len(of_kind) > 1
+        for place, (left, right, top, bottom) in enumerate(of_kind):
+            for other_left, other_right, other_top, other_bottom in of_kind[place + 1 :]:
+                across = min(right, other_right) - max(left, other_left)
+                along = min(bottom, other_bottom) - max(top, other_top)
+                assert across <= 0 or along <= 3, "letters of two names over each other"
+
+
+def test_the_player_takes_the_colours_of_the_page(page, gallery_address):
+    ink = "getComputedStyle(document.querySelector('.st-key-geometry .xtick text')).fill"
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{gallery_address}/geometry")
+    drawn(page)
+    dark = page.evaluate("getComputedStyle(document.querySelector('.mlcnc-player')).color")
+    assert page.evaluate(ink) == dark
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"before => {ink} !== before", arg=dark)
+    assert page.evaluate(ink) == page.evaluate(
+        "getComputedStyle(document.querySelector('.mlcnc-player')).color"
+    )
+
+
+def test_its_buttons_wait_for_the_chart(page, gallery_address):
+    held = []
+    page.route("**/*plotly*.js*", lambda route: held.append(route))
+    page.goto(f"{gallery_address}/geometry")
+    play = page.locator(".mlcnc-player .play").first
+    play.wait_for()
+    page.wait_for_timeout(500)
+    assert held
+    assert page.locator(".mlcnc-player .controls button:enabled").count() == 0
+    for route in held:
+        route.continue_()
+    drawn(page)
+    play.click()
+    page.get_by_role("button", name="Pause").wait_for()

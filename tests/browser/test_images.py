@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from mlcnc.analysis.decisions import decisions
+from mlcnc.analysis.images.decisions import decisions
 from mlcnc.store import RunStore
 from tests.browser.conftest import drawn, settled
 from tests.conftest import ROOT

@@ -71,6 +71,7 @@ def test_steps_follow_keys_and_their_address_opens_them(page, address):
 
 @pytest.mark.parametrize("way", ["button", "key"])
 def test_the_next_step_opens_at_its_top(page, address, way):
+    page.emulate_media(reduced_motion="reduce")
     page.goto(f"{address}/learn?step=1")
     page.locator(".toy").get_by_text(AT_REST).wait_for()
     on = page.get_by_role("button", name="Next: Training accuracy")

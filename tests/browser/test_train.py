@@ -1,6 +1,7 @@
 """Train in a real browser: start, watch, open, stop and resume by clicks; the page dies, the job does not."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,17 +75,27 @@ class Stage:
         return self.jobs.all()[0]
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("train")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLCNC_LOCKS", str(folder / "locks"))
+        patch.delenv("MLCNC_GLOVE", raising=False)
+        (folder / "locks").mkdir(mode=0o700)
+        (folder / "runs").mkdir()
+        made = Stage(folder)
+        yield made
+        made.process.kill()
+        made.process.wait(timeout=20)
+
+
 @pytest.fixture
-def stage(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLCNC_LOCKS", str(tmp_path / "locks"))
-    monkeypatch.delenv("MLCNC_GLOVE", raising=False)
-    (tmp_path / "locks").mkdir(mode=0o700)
-    (tmp_path / "runs").mkdir()
-    made = Stage(tmp_path)
-    yield made
-    made.process.kill()
-    made.process.wait(timeout=20)
-    clear(tmp_path)
+def stage(served):
+    """Give the one server of these tests, and leave its runs folder empty."""
+    yield served
+    clear(served.root, served.process.pid)
+    shutil.rmtree(served.root)
+    served.root.mkdir()
 
 
 def processes_of(group):
@@ -125,10 +136,11 @@ def press(page, name):
     page.get_by_test_id("stMain").get_by_role("button", name=name).first.click()
 
 
-def test_the_demonstration_by_clicks_from_start_to_geometry(stage, page):
+def test_a_job_is_followed_from_its_start_to_geometry(stage, page):
+    num_epochs = 14
     with traffic(page) as frames:
         page.goto(f"{stage.url}/train")
-        page.get_by_role("button", name="Start the demonstration").click()
+        stage.submit(epochs=num_epochs)
     page.get_by_text("is running").wait_for(timeout=PATIENCE)
     page.evaluate("window.sameDocument = true")
     job = stage.newest()
@@ -136,7 +148,7 @@ def test_the_demonstration_by_clicks_from_start_to_geometry(stage, page):
     page.evaluate(
         "document.querySelectorAll('.vega-embed svg, .vega-embed canvas').forEach((part) => { part.sameChart = true; })"
     )
-    num_epochs, known, lags = 24, stage.num_logged(job.run_id), []
+    known, lags = stage.num_logged(job.run_id), []
     started = ended = time.monotonic()
     while stage.jobs.get(job.job_id).is_active:
         if stage.num_logged(job.run_id) > known:
@@ -155,7 +167,7 @@ def test_the_demonstration_by_clicks_from_start_to_geometry(stage, page):
     assert median(lags) < 3
     assert max(lags) < 10
     assert max(sizes) < 20_000
-    page.get_by_text("finished with 24 logged epochs").wait_for(timeout=PATIENCE)
+    page.get_by_text(f"finished with {num_epochs} logged epochs").wait_for(timeout=PATIENCE)
     assert page.evaluate("window.sameDocument"), "the page was loaded anew"
     kept = page.evaluate(
         "[...document.querySelectorAll('.vega-embed svg, .vega-embed canvas')].map((part) => part.sameChart === true)"
@@ -167,7 +179,7 @@ def test_the_demonstration_by_clicks_from_start_to_geometry(stage, page):
     drawn(page)
     # the only run here is the default pick too, which leaves no trace in the address
     page.locator("[data-testid=stSidebar]").get_by_role("button", name=f"Remove {job.run_id}").wait_for()
-    page.get_by_text(f"{job.run_id}, epoch 24").first.wait_for(timeout=PATIENCE)
+    page.get_by_text(f"{job.run_id}, epoch {num_epochs}").first.wait_for(timeout=PATIENCE)
 
 
 def test_the_page_is_not_one_epoch_late(stage, page):
@@ -250,6 +262,21 @@ def test_a_refusal_is_said_though_the_page_was_used_meanwhile(stage, page):
         page.get_by_text("Refused after two seconds").first.wait_for()
 
 
+def test_a_method_is_found_by_its_name_and_takes_the_rate_of_the_race(stage, page):
+    page.goto(f"{stage.url}/train")
+    page.locator("summary").filter(has_text="Own settings").click()
+    method = page.get_by_role("combobox", name="method").first
+    method.click()
+    page.get_by_role("option", name="ERM: global").wait_for()
+    method.press_sequentially("ERM")
+    page.wait_for_timeout(500)
+    method.press("Enter")
+    page.get_by_text("for ERM on pictogram-lt the recorded race chose 0.064").wait_for(timeout=PATIENCE)
+    page.get_by_role("button", name="Take 0.064").click()
+    page.get_by_text("--training.lr").first.wait_for(timeout=PATIENCE)
+    page.get_by_text("the recorded race chose").wait_for(state="detached", timeout=PATIENCE)
+
+
 @pytest.mark.parametrize("typed", ["1000000", "-1", "0"])
 def test_a_number_out_of_range_is_told_and_a_click_right_after_it_queues_nothing(stage, page, typed):
     page.goto(f"{stage.url}/train")
@@ -310,17 +337,19 @@ def test_other_pages_tell_of_the_job_and_of_new_epochs_without_stealing_the_view
     page.goto(f"{stage.url}/geometry?r={job.run_id}")
     drawn(page)
     page.get_by_text(f"Running: {job.run_id}").wait_for(timeout=PATIENCE)
-    page.evaluate("document.querySelector('.js-plotly-plot').sameChart = true")
+    number = "document.querySelector('.js-plotly-plot')._fullLayout.sliders[0].steps.length"
+    before = page.evaluate(number)
     page.get_by_text("New since this page was drawn").wait_for(timeout=PATIENCE)
-    assert page.evaluate("document.querySelector('.js-plotly-plot').sameChart === true")
+    assert page.evaluate(number) == before
     page.get_by_role("button", name="Show it").click()
-    page.wait_for_function("document.querySelector('.js-plotly-plot')?.sameChart !== true", timeout=PATIENCE)
+    page.wait_for_function(f"before => {number} > before", arg=before, timeout=PATIENCE)
     page.get_by_role("link", name="Watch it").click()
     page.get_by_role("heading", name="Can I see it happen now?").wait_for(timeout=PATIENCE)
     press(page, "Stop")
     page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
 
 
+@pytest.mark.slow
 def test_with_two_busy_loops_the_page_stays_usable(stage, page):
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     try:

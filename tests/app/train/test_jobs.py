@@ -352,3 +352,40 @@ def test_a_job_without_the_id_of_this_machine_is_never_started(opened, root, mon
     assert "Let the queue go on" not in labels(page)
     Jobs(root).start_workers()
     assert started == []
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_another_job_that_is_queued_takes_no_running_job_away(opened, root, followed):
+    write_live(root)
+    first = write_job(root, "running", run_id="live")
+    page = opened(**({"job": first} if followed else {}))
+    pressed(page, "start_One-minute demonstration")
+    assert len(Jobs(root).all()) == 2
+    assert "Yes: live is running" in said(page)
+    change(root, first, state="finished", pid=None)
+    pressed(page, "start_Full recipe")
+    shown = (
+        "0003-train" if followed else "0002-train"
+    )  # that of the address has ended; else the next one is shown
+    assert f"{Jobs(root).get(shown).run_id} waits at place" in said(page)
+
+
+def test_where_stop_was_a_second_click_does_not_resume(opened, root):
+    write_live(root)
+    job_id = write_job(root, "running", run_id="live")
+    page = opened()
+    place = labels(page).index("Stop")
+    change(root, job_id, state="stopped", pid=None, stop="asked")
+    page.run()
+    assert labels(page)[place] == "Stop"
+    assert page.button(key="stop_followed").disabled
+    assert "resume_followed" in [button.key for button in page.button]
+
+
+def test_what_is_kept_of_a_stopped_run_is_said_only_where_it_logged_something(opened, root):
+    write_live(root, "long")
+    write_live(root, "short", epochs=0)
+    for run_id, kept in (("long", "what was logged is kept"), ("short", "nothing was logged yet")):
+        job_id = write_job(root, "stopped", run_id=run_id)
+        change(root, job_id, stop="asked")
+        assert f"stopped on request; {kept}" in [box.value for box in opened(job=job_id).warning]

@@ -1,17 +1,14 @@
 """Starting from the Train page: presets, vectors, the form; when it refuses."""
 
-import json
-
 import pytest
 
 from app.train import clicks
 from app.train.photographs import FOLDER_KEY
-from app.train.presets import RACED, method_requests
+from app.train.presets import method_requests
 from mlcnc.data import dataset_facts
 from mlcnc.launch import Jobs
 from tests.app.job_files import write_job, written_settings
 from tests.app.train.page_words import button_of, labels, pressed, said
-from tests.conftest import ROOT
 
 
 def test_without_jobs_the_page_says_what_to_do_first(opened):
@@ -154,7 +151,10 @@ def test_clone_fills_the_form_and_the_queued_run_has_the_same_settings(opened, r
     assert next(box for box in page.expander if box.label == "Own settings").proto.expanded
     assert page.code[-1].value.startswith("mlcnc train --preset comparison ")
     assert "--training.epochs 7" in page.code[-1].value
-    assert (page.number_input(key="form_1_minutes").value, page.number_input(key="form_1_megabytes").value) == (
+    assert (
+        page.number_input(key="form_1_max_minutes").value,
+        page.number_input(key="form_1_max_megabytes").value,
+    ) == (
         7.5,
         300.0,
     )
@@ -186,7 +186,7 @@ def test_the_form_sends_only_what_differs_from_the_preset(opened, root):
     page.number_input(key="form_0_training.epochs").set_value(6).run()
     page.toggle(key="form_0_data.flip").set_value(False).run()
     page.number_input(key="form_0_training.clip_norm").set_value(None).run()
-    page.number_input(key="form_0_minutes").set_value(5.0).run()
+    page.number_input(key="form_0_max_minutes").set_value(5.0).run()
     command = page.code[-1].value
     assert "--training.epochs 6" in command
     assert "--data.flip false" in command
@@ -234,8 +234,8 @@ def test_a_bad_setting_is_named_and_nothing_can_be_queued(opened, root, field, v
         ),
         ("form_0_data.image_size", 8, "data.image_size: input should be greater than or equal to 32"),
         ("form_0_training.lr", -1.0, "training.lr: input should be greater than 0"),
-        ("form_0_minutes", -1.0, "max_minutes: input should be greater than 0, got -1"),
-        ("form_0_megabytes", 0.0, "max_megabytes: input should be greater than 0, got 0"),
+        ("form_0_max_minutes", -1.0, "max_minutes: input should be greater than 0, got -1"),
+        ("form_0_max_megabytes", 0.0, "max_megabytes: input should be greater than 0, got 0"),
     ],
 )
 def test_a_number_out_of_range_reaches_the_check_and_is_named(opened, root, key, value, sentence):
@@ -459,15 +459,13 @@ def test_vectors_wider_than_a_network_can_be_are_one_sentence(opened, root, tmp_
 
 
 def test_three_methods_are_queued_each_at_the_rate_of_the_recorded_race(opened, root):
-    recorded = json.loads((ROOT / "docs/bench/pictogram-lt.json").read_text(encoding="utf-8"))
-    rates = {method["key"]: method["rate"] for method in recorded["methods"]}
-    assert {kind: rates[kind] for kind in RACED} == RACED
     configs = [request.config() for request in method_requests()]
-    assert {config.method.kind: config.training.lr for config in configs} == RACED
+    expected = {"mlc_nc": 0.001, "erm": 0.064, "db_focal": 0.064}
+    assert {config.method.kind: config.training.lr for config in configs} == expected
     assert {config.training.epochs for config in configs} == {40}
     page = pressed(opened(), "start_Three methods")
     queued = [job.request for job in Jobs(root).all()]
-    assert len(queued) == len(RACED)
+    assert len(queued) == 3
     assert len({request.after for request in queued}) == 1
     assert any("mlcnc bench --dataset pictogram-lt --runs" in code.value for code in page.code)
 
@@ -477,3 +475,39 @@ def test_what_was_queued_is_brought_into_view_once(opened, root):
     assert page.session_state["scroll_turn_shown_job"] == 1
     page.run()
     assert page.session_state["scroll_turn_shown_job"] == 1
+
+
+def test_the_form_offers_the_rate_that_the_race_chose_where_it_has_that_of_mlc_nc(opened):
+    page = opened()
+    assert "take_raced_rate" not in [button.key for button in page.button]
+    page.selectbox(key="form_0_method.kind").set_value("erm").run()
+    assert "the recorded race chose 0.064 on validation" in said(page)
+    pressed(page, "take_raced_rate")
+    assert page.number_input(key="form_0_training.lr").value == 0.064
+    assert "--training.lr 0.064" in page.code[-1].value
+    assert "the recorded race chose" not in said(page)
+
+
+def test_slurm_is_offered_where_its_commands_are(opened, root, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    page = opened()
+    assert "slurm" not in page.selectbox(key="form_0_device").options
+    for name in ("sbatch", "srun"):
+        (tmp_path / name).touch(0o755)
+    page = opened()
+    assert "slurm" in page.selectbox(key="form_0_device").options
+    page.selectbox(key="form_0_device").select("slurm").run()
+    assert "form_0_max_minutes" not in {number.key for number in page.number_input}
+    assert page.number_input(key="form_0_slurm_minutes").value == 60
+    page.number_input(key="form_0_slurm_minutes").set_value(None).run()
+    assert "slurm.minutes: field required" in page.error[0].value
+
+
+def test_a_cloned_job_of_slurm_asks_for_the_same(opened, root, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    asked = {"partition": "gpu", "nodes": 2, "gpus_per_node": 4, "cpus_per_task": 8, "minutes": 90}
+    job_id = write_job(root, "finished", run_id="there", device="auto", slurm=asked)
+    page = pressed(opened(), f"clone_{job_id}")
+    assert page.selectbox(key="form_1_device").value == "slurm"
+    assert page.text_input(key="form_1_slurm_partition").value == "gpu"
+    assert [page.number_input(key=f"form_1_slurm_{name}").value for name in list(asked)[1:]] == [2, 4, 8, 90]
