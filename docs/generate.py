@@ -11,7 +11,7 @@ from typing import Any
 from methods_page import methods_page  # beside this script
 
 from mlcnc import metrics
-from mlcnc.analysis.figure3 import Centred, centred_angles, shared_direction
+from mlcnc.analysis.geometry.figure3 import Centred, centred_angles, shared_direction
 from mlcnc.etf import optimal_angle_degrees
 from mlcnc.metrics.catalogue import CATALOGUE
 from mlcnc.store import RunStore

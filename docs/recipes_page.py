@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
-from mlcnc.analysis.bench import legend, spreads
-from mlcnc.analysis.runs import BUCKETS
+from mlcnc.analysis.comparison.bench import legend, spreads
+from mlcnc.analysis.runs.rows import BUCKETS
 from mlcnc.config import ExperimentConfig
 from mlcnc.methods.settings import METHODS, MethodSettings
 from mlcnc.original_recipes import EPOCH_IMAGES, ORIGINALS, RECIPES

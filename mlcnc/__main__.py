@@ -15,13 +15,16 @@ THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
 """Read when torch is loaded: threads that wait for each other spin for microseconds, then sleep. Spinning on,
 they take the cores from what they wait for when other processes are busy; sleeping at once costs a fifth."""
 
+QUIET = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
+"""Read then too: what torch's own log says of several processes is no sentence for a user."""
+
 
 def run() -> NoReturn:
     """Run one command and leave with its exit status; see ``mlcnc.cli.main``."""
     _open_closed_streams()
     # before anything else is loaded: a signal to stop that comes meanwhile is one too
     stopping.listen()
-    for name, value in THREADS.items():
+    for name, value in (THREADS | QUIET).items():
         os.environ.setdefault(name, value)
     try:
         from mlcnc.cli import main
@@ -55,7 +58,8 @@ def _note(status: int) -> None:
     # from here on no signal changes the status that is noted
     stopping.stop_listening()
     job = os.environ.get(_JOB_VARIABLE)
-    if not job:
+    # of several processes of a training the first is the job
+    if not job or os.environ.get("LOCAL_RANK", "0") != "0":
         return
     try:
         # a link in its place is not followed

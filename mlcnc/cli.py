@@ -7,12 +7,11 @@ import errno
 import io
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import distributions
 from itertools import chain
-from typing import Any, NoReturn, TypedDict
+from typing import Any, TypedDict
 
 from mlcnc import __version__, stopping
 from mlcnc.cli_bench import add_bench
@@ -20,58 +19,17 @@ from mlcnc.cli_data import add_data
 from mlcnc.cli_glove import add_glove
 from mlcnc.cli_jobs import add_jobs
 from mlcnc.cli_layout import add_layout
+from mlcnc.cli_parser import CommandParser
 from mlcnc.cli_runs import GROUPS, add_analyze, add_runs, add_runs_folder
 from mlcnc.cli_settings import add_settings, add_settings_parser, config_of, given_settings
-from mlcnc.errors import ConfigError, MlcncError, nearest
+from mlcnc.config import default_stem
+from mlcnc.errors import ConfigError, MlcncError, StoreError, counted
+from mlcnc.launch import command_line
 from mlcnc.named_paths import named_path, path_in_variable
 from mlcnc.plugins import load_plugins
-from mlcnc.store import RunStore
+from mlcnc.presets import raced_rate, raced_rate_sentence
+from mlcnc.store import RunStore, new_run_id, require_runs_folder
 from mlcnc.terminal_text import printable
-
-_ALSO_CALLED = {
-    "--learning_rate": "--training.lr",
-    "--training.learning_rate": "--training.lr",
-    "--num_epochs": "--training.epochs",
-    "--gpu": "--training.device",
-}
-"""What other programs call an option of ours."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Names the nearest option of the command that was given for an unknown one."""
-
-    _given: Sequence[str] = ()
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        self._given = sys.argv[1:] if args is None else list(args)
-        return super().parse_args(args, namespace)
-
-    def error(self, message: str) -> NoReturn:
-        if message.startswith("unrecognized arguments: "):
-            first = message.removeprefix("unrecognized arguments: ").split()[0].split("=")[0]
-            known = [option for action in self._of_command() for option in action.option_strings]
-            also = {name: own for name, own in _ALSO_CALLED.items() if own in known}
-            # the last part of several settings, e.g. of a method and of a loss
-            meant = [option for option in known if option.endswith(f".{first.lstrip('-')}")]
-            message += f"; say {' or '.join(meant)}" if meant else nearest(first, known, also, cutoff=0.7)
-        chosen = re.match(r"argument [A-Z]+: invalid choice: '(.*?)' \(choose", message)
-        if chosen is not None:
-            commands = [name for action in self._actions for name in _choices_of(action)]
-            message += nearest(chosen[1], commands, cutoff=0.7)
-        super().error(message)
-
-    def _of_command(self) -> list[argparse.Action]:
-        """Return the options of the innermost command that was named."""
-        parser: argparse.ArgumentParser = self
-        for word in self._given:
-            for action in parser._actions:
-                if isinstance(action, argparse._SubParsersAction) and word in action.choices:
-                    parser = action.choices[word]
-        return parser._actions
-
-
-def _choices_of(action: argparse.Action) -> list[str]:
-    return list(action.choices) if isinstance(action, argparse._SubParsersAction) else []
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -132,13 +90,14 @@ def _output_lost(error: BaseException) -> int:
 
 
 def _stopped(options: argparse.Namespace) -> int:
-    print(f"mlcnc: {getattr(options, 'stopped', 'stopped')}", file=sys.stderr)
+    said = getattr(options, "stopped", "stopped")
+    print(printable(f"mlcnc: {said(options) if callable(said) else said}"), file=sys.stderr)
     return stopping.EXIT_STATUS
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; the options of ``train`` are made from the config's fields."""
-    parser = _Parser(
+    parser = CommandParser(
         prog="mlcnc", description="Train multi-label methods, log runs, look after them.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"mlcnc {__version__}")
@@ -208,11 +167,7 @@ def _add_train(commands: Any) -> None:
     )
     add_runs_folder(parser)
     add_settings(parser)
-    parser.set_defaults(
-        command=_train,
-        stopped="stopped; what was logged is kept: go on with mlcnc train --resume or, where no run had begun, "
-        "with the same command",
-    )
+    parser.set_defaults(command=_train, stopped=_stopped_training)
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -238,22 +193,50 @@ def _train(options: argparse.Namespace) -> int:
     stopping.listen()
     # settings are judged before torch is loaded
     if options.resume:
-        settings = {".".join(path) for path in given_settings(options)} | (
-            {"config"} if options.config else set()
-        )
+        given = given_settings(options)
+        devices = given.pop(("training", "devices"), None)
+        settings = {".".join(path) for path in given} | ({"config"} if options.config else set())
         if settings:
             raise ConfigError(
-                f"--resume takes the settings of the run itself; leave out {', '.join(sorted(settings))}"
+                f"--resume takes the settings of the run itself, but for training.devices; leave out "
+                f"{', '.join(sorted(settings))}"
             )
+        # of the kind that the setting is of
+        devices = config_of(options).training.devices if devices is not None else None
         from mlcnc.training import resume
 
-        resume(options.resume, runs_root=options.runs, **_progress(options.quiet))
+        resume(options.resume, runs_root=options.runs, devices=devices, **_progress(options.quiet))
         return 0
     config = config_of(options)
+    # of several processes of a training, which all come this way, the first one speaks
+    if os.environ.get("LOCAL_RANK", "0") == "0" and (sentence := raced_rate_sentence(config)):
+        print(printable(f"{sentence}: take it with --lr {raced_rate(config):g}"), file=sys.stderr)
     from mlcnc.training import train
 
-    train(config, runs_root=options.runs, run_id=options.run_id, **_progress(options.quiet))
+    require_runs_folder(options.runs)
+    run_id = options.run_id or new_run_id(options.runs, default_stem(config))
+    if run_id not in RunStore(options.runs).run_ids():
+        options.begins = run_id
+    train(config, runs_root=options.runs, run_id=run_id, **_progress(options.quiet))
     return 0
+
+
+def _stopped_training(options: argparse.Namespace) -> str:
+    """Return what a training that was stopped has left, and the command that goes on."""
+    run_id = options.resume or getattr(options, "begins", None)
+    try:
+        run = RunStore(options.runs).open(run_id or "")
+        num_logged = len(run.metrics())
+        saves = run.info.config.get("training", {}).get("checkpoint", True)
+    except StoreError:
+        return "stopped before a run had begun; the same command begins it"
+    logged = (
+        f"{counted(num_logged, 'epoch')} of {run_id} logged" if num_logged else f"{run_id} logged nothing yet"
+    )
+    if not saves:
+        return f"stopped, {logged}; without training.checkpoint it cannot be resumed"
+    command = ["mlcnc", "train", "--resume", run.run_id, "--runs", str(options.runs)]
+    return f"stopped, {logged}; go on with: {command_line(command)}"
 
 
 class _Progress(TypedDict):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
-from mlcnc.analysis.bench import (
+from mlcnc.analysis.comparison.bench import (
     VARIANTS,
     Entry,
     diverged,
@@ -23,18 +23,20 @@ from mlcnc.analysis.bench import (
     table,
     validation_map,
 )
-from mlcnc.analysis.bench_plan import PlannedRun, planned_runs, run_seconds, seconds_left
-from mlcnc.analysis.form_fields import changed_settings
-from mlcnc.analysis.runs import BUCKETS
+from mlcnc.analysis.comparison.bench_plan import PlannedRun, planned_runs, run_seconds, seconds_left
+from mlcnc.analysis.runs.form_fields import changed_settings
+from mlcnc.analysis.runs.rows import BUCKETS
 from mlcnc.cli_runs import add_runs_folder
 from mlcnc.config import ExperimentConfig, override
 from mlcnc.errors import ConfigError, LaunchError, StoreError, counted
 from mlcnc.launch import Job, JobRequest, Jobs
 from mlcnc.methods.settings.section import LARGEST, MOST_SEED, SMALLEST
 from mlcnc.named_paths import path_argument
-from mlcnc.presets import BENCHES, bench_config, preset
+from mlcnc.obstacles import obstacles
+from mlcnc.presets import BENCHES, RACED, bench_config, preset
 from mlcnc.store import RunStore
 from mlcnc.terminal_text import columns, printable
+from mlcnc.written_numbers import plain_number
 
 N = TypeVar("N", int, float)
 POLL_SECONDS = 2.0
@@ -83,7 +85,8 @@ def add_bench(commands: Any) -> None:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="start nothing, only say what is done and left, and how long that takes once runs were measured",
+        help="start nothing, only say what is done and left, how long that takes (before a run has ended, "
+        "as long as in the recorded race, on two cores), and what is missing for it",
     )
     parser.add_argument("--out", type=path_argument, metavar="FILE", help="write the table as JSON")
     add_runs_folder(parser)
@@ -161,7 +164,20 @@ class _Race:
             left = self._left(own)
             done = sum(key == entry.key for key, _ in self._seconds.values())
             rows.append((entry.key, entry.name, str(done), str(len(left)), self._duration(left)))
-        return [*lines, *columns(rows, right=[2, 3])]
+        return [*lines, *columns(rows, right=[2, 3]), *self._obstacles(planned)]
+
+    def _obstacles(self, planned: Sequence[PlannedRun]) -> list[str]:
+        """Return a sentence for everything for which runs that are left would fail at once, such as vectors."""
+        stopped: dict[str, list[str]] = {}
+        for entry in {entry.key: entry for entry in self._left(planned)}.values():
+            config = self._config(entry, self.options.rates[0], self.options.seeds[0])[1]
+            for sentence in obstacles(config, self.options.runs):
+                stopped.setdefault(sentence, []).append(entry.name)
+        every = len({entry.key for entry in self._left(planned)})
+        return [
+            f"cannot be trained yet: {'all of these' if len(names) == every else ', '.join(names)}, for {why}"
+            for why, names in stopped.items()
+        ]
 
     def waits(self) -> bool:
         """Queue what can be trained by now, say what has ended, and return whether anything is left."""
@@ -200,10 +216,12 @@ class _Race:
             measured.setdefault(key, []).append(taken)
         if not left:
             return ""
-        if (seconds := seconds_left(left, measured)) is None:
-            return "time unknown yet"
+        raced = {key: [float(of.seconds)] for key, of in RACED[self.options.dataset].items()}
+        # of a folder in which none has ended yet, those of the recorded race tell at least the size
+        seconds = seconds_left(left, measured or raced)
         minutes = max(1, round(seconds / 60))
-        return f"about {minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"about {minutes} min"
+        words = f"about {minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"about {minutes} min"
+        return words if measured else f"{words} as recorded"
 
     def _run_id(self, entry: Entry, rate: float, seed: int) -> str:
         return entry.run_id(self.options.dataset, rate, seed)
@@ -298,7 +316,7 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 def _numbers(text: str, kind: Callable[[str], N], what: str, fits: Callable[[N], bool]) -> tuple[N, ...]:
     try:
-        numbers = tuple(dict.fromkeys(kind(word) for word in _words(text)))
+        numbers = tuple(dict.fromkeys(kind(plain_number(word)) for word in _words(text)))
     except ValueError:
         numbers = ()
     if not numbers or not all(map(fits, numbers)):

@@ -17,9 +17,12 @@ from mlcnc.data.contact_sheet import MOST_ROWS
 from mlcnc.data.image_files import ImageFileSplit
 from mlcnc.data.verification import class_table, damaged_files, splits_of, wrong_counts, wrong_labels
 from mlcnc.errors import ConfigError, counted
+from mlcnc.methods.settings import MOST_SEED
 from mlcnc.named_paths import path_argument
 from mlcnc.terminal_text import printable
+from mlcnc.written_numbers import whole
 
+_MOST_COLUMNS = 100
 _MOST_PROBLEMS = 20
 """Of one kind, that are printed."""
 
@@ -33,8 +36,8 @@ def add_data(commands: Any) -> None:
     sheet.add_argument(
         "--out", type=path_argument, required=True, metavar="FILE", help="picture to write, e.g. sheet.png"
     )
-    sheet.add_argument("--per-class", type=int, default=10, help="images a row [10]")
-    sheet.add_argument("--size", type=int, help="side of the images in pixels [64; photographs 96]")
+    sheet.add_argument("--per-class", type=whole, default=10, help="images a row [10]")
+    sheet.add_argument("--size", type=whole, help="side of the images in pixels [64; photographs 96]")
     sheet.add_argument("--boxes", action="store_true", help="draw the boxes of the row's class")
     sheet.set_defaults(command=_preview)
     check = actions.add_parser(
@@ -59,17 +62,19 @@ def _add_dataset(parser: Any) -> None:
     parser.add_argument(
         "--annotations", metavar="FILE", help="folder: labels as a CSV or COCO JSON, below the root"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of drawn scenes, or of a split of folder [0]")
+    parser.add_argument("--seed", type=whole, default=0, help="of drawn scenes, or of a split of folder [0]")
 
 
 def _request(options: argparse.Namespace, size: int | None = None) -> DatasetRequest:
+    if not 0 <= options.seed <= MOST_SEED:
+        raise ConfigError(f"--seed must be from 0 to {MOST_SEED}, got {options.seed}")
     root = options.root
     return DatasetRequest(seed=options.seed, size=size, root=root, annotations=options.annotations)
 
 
 def _preview(options: argparse.Namespace) -> int:
-    if options.per_class < 1:
-        raise ConfigError(f"--per-class must be at least 1, got {options.per_class}")
+    if not 1 <= options.per_class <= _MOST_COLUMNS:
+        raise ConfigError(f"--per-class must be from 1 to {_MOST_COLUMNS}, got {options.per_class}")
     dataset = build_dataset(options.dataset, _request(options, options.size))
     side = options.size or 96
     if isinstance(dataset.test, ImageFileSplit) and not 32 <= side <= 1024:
@@ -79,7 +84,8 @@ def _preview(options: argparse.Namespace) -> int:
     try:
         sheet.save(path)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"--out {path} cannot be written: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"--out {path} cannot be written: {reason}") from None
     split_sizes = {"train": len(dataset.train), "validation": 0, "test": len(dataset.test)}
     split_sizes |= {name: len(split) for name, split in splits_of(dataset).items()}
     sizes = ", ".join(f"{name} {size}" for name, size in split_sizes.items())

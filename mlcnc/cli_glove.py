@@ -8,6 +8,7 @@ from typing import Any
 from mlcnc import stopping
 from mlcnc.glove import ADDRESS, DIMS
 from mlcnc.named_paths import path_argument
+from mlcnc.written_numbers import whole
 
 
 def add_glove(commands: Any) -> None:
@@ -23,7 +24,7 @@ def add_glove(commands: Any) -> None:
         "--out", type=path_argument, required=True, metavar="FOLDER", help="where the vectors go"
     )
     parser.add_argument(
-        "--dim", type=int, default=300, metavar="|".join(map(str, DIMS)), help="numbers a word [300]"
+        "--dim", type=whole, default=300, metavar="|".join(map(str, DIMS)), help="numbers a word [300]"
     )
     parser.add_argument("--address", default=ADDRESS, metavar="URL", help=f"of the archive [{ADDRESS}]")
     parser.set_defaults(command=_glove, stopped="stopped; what came is kept, the same command goes on")

@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from typing import Any
 
-from mlcnc.analysis.form_fields import changed_settings
+from mlcnc.analysis.runs.form_fields import changed_settings
 from mlcnc.cli_runs import add_runs_folder
 from mlcnc.cli_settings import add_settings, add_settings_parser, config_of
 from mlcnc.errors import ConfigError, LaunchError, StoreError, counted
-from mlcnc.launch import Job, Jobs, argv_of, command_line
-from mlcnc.launch.log_file import LogReader
+from mlcnc.files.growing import GrowingText
+from mlcnc.launch import Job, argv_of, command_line
 from mlcnc.launch.request import WRITES_RUN, request_of
 from mlcnc.named_paths import path_argument
 from mlcnc.presets import preset
+from mlcnc.slurm import AllJobs
+from mlcnc.slurm_request import SLURM, SlurmRequest
 from mlcnc.store import RunStore
 from mlcnc.terminal_text import columns, printable
+from mlcnc.written_numbers import real, whole
 
 FOLLOW_SECONDS = 0.5
+
+_PLACE = re.compile(rf"auto|cpu|mps|cuda:\d{{1,2}}|{SLURM}")
+
+_OF_SLURM = {
+    "partition": ("--partition", "NAME"),
+    "nodes": ("--nodes", "N"),
+    "gpus_per_node": ("--gpus-per-node", "N"),
+    "cpus_per_task": ("--cpus-per-task", "N"),
+    "minutes": ("--time", "MINUTES"),
+}
+"""Options by field of a SlurmRequest."""
 
 
 def add_jobs(commands: Any) -> None:
@@ -29,7 +44,7 @@ def add_jobs(commands: Any) -> None:
         "jobs",
         help="queue, watch, stop and resume jobs in the background",
         description="Jobs run in processes of their own, one at a time on each device, and go on when the "
-        "terminal or the dashboard is closed.",
+        "terminal or the dashboard is closed. With --on slurm the scheduler of a cluster starts them.",
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="one line a job, newest first")
@@ -41,12 +56,14 @@ def add_jobs(commands: Any) -> None:
     resume.add_argument("run_id", metavar="RUN", help="id of the run, or of a job that trained it")
     _add_common(resume, default=None, device="as its last job")
     resume.set_defaults(command=_resume)
-    stop = actions.add_parser("stop", help="end a job: politely, after 6 seconds by force")
+    stop = actions.add_parser(
+        "stop", help="end a job: politely, after 6 seconds (Slurm: its KillWait) by force"
+    )
     _add_job(stop)
     stop.set_defaults(command=_stop)
     move = actions.add_parser("move", help="change the order of the queue")
     _add_job(move)
-    move.add_argument("by", type=int, help="places: -1 is one towards the front, 1 one towards the back")
+    move.add_argument("by", type=whole, help="places: -1 is one towards the front, 1 one towards the back")
     move.set_defaults(command=_move)
     remove = actions.add_parser("remove", help="take a job that waits or has ended off the list")
     _add_job(remove)
@@ -57,7 +74,7 @@ def add_jobs(commands: Any) -> None:
     logs = actions.add_parser("logs", help="what a job printed")
     _add_job(logs)
     logs.add_argument("--follow", action="store_true", help="until the job ends")
-    logs.add_argument("--bytes", type=int, default=20_000, metavar="N", help="at most so many [20000]")
+    logs.add_argument("--bytes", type=whole, default=20_000, metavar="N", help="at most so many [20000]")
     logs.set_defaults(command=_logs)
 
 
@@ -72,8 +89,8 @@ def _add_start(actions: Any) -> None:
     layout = kinds.add_parser("layout", help="compute the UMAP that the feature map shows")
     layout.add_argument("run_id")
     layout.add_argument("--space", help="features to place, of those that the run has [its own default]")
-    layout.add_argument("--neighbours", type=int, default=15, help="n_neighbors of UMAP [15]")
-    layout.add_argument("--seed", type=int, default=0, help="the same seed gives the same layout [0]")
+    layout.add_argument("--neighbours", type=whole, default=15, help="n_neighbors of UMAP [15]")
+    layout.add_argument("--seed", type=whole, default=0, help="the same seed gives the same layout [0]")
     evaluate = kinds.add_parser("evaluate", help="measure the last checkpoint of a run again")
     evaluate.add_argument("run_id")
     gallery = kinds.add_parser("gallery", help="train the recorded runs of this project again")
@@ -91,11 +108,37 @@ def _add_start(actions: Any) -> None:
 
 def _add_common(parser: argparse.ArgumentParser, default: str | None = "auto", device: str = "auto") -> None:
     parser.add_argument(
-        "--on", dest="lane", default=default, metavar="DEVICE", help=f"auto, cpu, mps or cuda:N [{device}]"
+        "--on",
+        dest="lane",
+        default=default,
+        metavar="DEVICE",
+        help=f"auto, cpu, mps, cuda:N or slurm [{device}]",
     )
-    parser.add_argument("--max-minutes", type=float, metavar="NUMBER", help="end the job after this")
-    parser.add_argument("--max-megabytes", type=float, metavar="NUMBER", help="end it when its run is larger")
+    parser.add_argument("--max-minutes", type=real, metavar="NUMBER", help="end the job after this")
+    parser.add_argument("--max-megabytes", type=real, metavar="NUMBER", help="end it when its run is larger")
+    slurm = parser.add_argument_group("with --on slurm")
+    for name, (option, metavar) in _OF_SLURM.items():
+        field = SlurmRequest.model_fields[name]
+        kind = str if name == "partition" else whole
+        slurm.add_argument(option, dest=name, type=kind, metavar=metavar, help=field.description)
     add_runs_folder(parser)
+
+
+def _slurm_of(options: argparse.Namespace) -> dict[str, Any] | None:
+    """Return what Slurm is asked for; None for a job on this machine.
+
+    Raises:
+        ConfigError: ``--on`` is no place, or Slurm is asked for something without it.
+    """
+    if options.lane is not None and not _PLACE.fullmatch(options.lane):
+        raise ConfigError(f"--on must be auto, cpu, mps, cuda:N or slurm, got {options.lane!r}")
+    given = {name: value for name in _OF_SLURM if (value := getattr(options, name)) is not None}
+    if options.lane == SLURM:
+        return given
+    if given:
+        options_given = ", ".join(_OF_SLURM[name][0] for name in given)
+        raise ConfigError(f"only jobs of Slurm take {options_given}; add --on slurm")
+    return None
 
 
 def _add_job(parser: argparse.ArgumentParser) -> None:
@@ -104,8 +147,9 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    jobs = Jobs(options.runs)
-    found, problems = jobs.all(), jobs.problems()
+    jobs = AllJobs(options.runs)
+    found, wrong = jobs.read()
+    problems = list(wrong.values())
     if options.json:
         print(json.dumps([_tree(job, jobs) for job in found], indent=1))
     elif not found:
@@ -117,23 +161,20 @@ def _list(options: argparse.Namespace) -> int:
             rows.append((job.job_id, job.state, place, job.device or "", job.run_id or "", _known(job, jobs)))
         print("\n".join(columns(rows)))
     if any(job.is_unattended for job in found):
-        problems = [
-            *problems,
-            "jobs wait and no worker is there to start them; start one with: mlcnc jobs work",
-        ]
+        problems.append("jobs wait and no worker is there to start them; start one with: mlcnc jobs work")
     for sentence in problems:
         print(f"mlcnc: {printable(sentence)}", file=sys.stderr)
     return 0
 
 
-def _known(job: Job, jobs: Jobs) -> str:
+def _known(job: Job, jobs: AllJobs) -> str:
     """Return the headline of a job, and how far its training is while it runs."""
     logged, planned = _epochs(job, jobs)
     far = f"{logged} of {counted(planned, 'epoch')} logged" if planned else ""
     return ", ".join(part for part in (far, job.headline) if part)
 
 
-def _epochs(job: Job, jobs: Jobs) -> tuple[int | None, int | None]:
+def _epochs(job: Job, jobs: AllJobs) -> tuple[int | None, int | None]:
     """Return logged and planned epochs of the run that a job trains now; None where it trains none.
 
     A run goes on after a job of it was stopped, so that its numbers are not those of an ended job.
@@ -155,14 +196,18 @@ def _start(options: argparse.Namespace) -> int:
     if options.kind == "train":
         changes = changed_settings(preset(options.preset), config_of(options))
         given |= {"preset": options.preset, "settings": changes}
-    request = request_of({"kind": options.kind, "device": options.lane, **given})
-    jobs = Jobs(options.runs)
+    slurm = _slurm_of(options)
+    if slurm is not None and "minutes" not in slurm:
+        raise ConfigError("a job of Slurm needs a time limit: add --time with minutes")
+    where = {"device": options.lane} if slurm is None else {"slurm": slurm}
+    request = request_of({"kind": options.kind, **where, **given})
+    jobs = AllJobs(options.runs)
     job = jobs.submit(request)
     _say_queued(jobs, job)
     return 0
 
 
-def _say_queued(jobs: Jobs, job: Job) -> None:
+def _say_queued(jobs: AllJobs, job: Job) -> None:
     if job.headline:
         print(printable(job.headline), file=sys.stderr)
     print(f"{job.job_id}: {job.state}" + (f", place {job.place}" if job.place else ""))
@@ -170,38 +215,39 @@ def _say_queued(jobs: Jobs, job: Job) -> None:
 
 
 def _resume(options: argparse.Namespace) -> int:
-    jobs = Jobs(options.runs)
+    jobs = AllJobs(options.runs)
     job = jobs.resume(
         _run_of(jobs, options.run_id),
-        device=options.lane,
+        device=None if options.lane == SLURM else options.lane,
         max_minutes=options.max_minutes,
         max_megabytes=options.max_megabytes,
+        slurm=_slurm_of(options),
     )
     _say_queued(jobs, job)
     return 0
 
 
-def _run_of(jobs: Jobs, name: str) -> str:
+def _run_of(jobs: AllJobs, name: str) -> str:
     """Return the run that is meant where the id of a job was given, else the name as it is."""
     known = {job.job_id: job.run_id for job in jobs.all()}
     return known.get(name) or name
 
 
 def _stop(options: argparse.Namespace) -> int:
-    jobs = Jobs(options.runs)
+    jobs = AllJobs(options.runs)
     jobs.stop(options.job_id)
     print(f"{options.job_id}: {jobs.get(options.job_id).state}")
     return 0
 
 
 def _work(options: argparse.Namespace) -> int:
-    number = Jobs(options.runs).start_workers()
+    number = AllJobs(options.runs).start_workers()
     print(f"{number} worker{'' if number == 1 else 's'} started")
     return 0
 
 
 def _move(options: argparse.Namespace) -> int:
-    jobs = Jobs(options.runs)
+    jobs = AllJobs(options.runs)
     jobs.move(options.job_id, options.by)
     place = jobs.get(options.job_id).place
     print(f"{options.job_id}: place {place}" if place else f"{options.job_id}: not queued any more")
@@ -209,7 +255,7 @@ def _move(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    Jobs(options.runs).remove(options.job_id)
+    AllJobs(options.runs).remove(options.job_id)
     print(f"{options.job_id}: removed; its run, if it made one, stays")
     return 0
 
@@ -217,9 +263,9 @@ def _remove(options: argparse.Namespace) -> int:
 def _logs(options: argparse.Namespace) -> int:
     if options.bytes < 1:
         raise ConfigError(f"--bytes must be at least 1, got {options.bytes}")
-    jobs = Jobs(options.runs)
+    jobs = AllJobs(options.runs)
     job = jobs.get(options.job_id)
-    reader = LogReader(job.log, options.bytes)
+    reader = GrowingText(job.log, options.bytes)
     while options.follow and job.is_active:
         print(printable(reader.more()), end="", flush=True)
         time.sleep(FOLLOW_SECONDS)
@@ -229,7 +275,7 @@ def _logs(options: argparse.Namespace) -> int:
     return 0
 
 
-def _tree(job: Job, jobs: Jobs) -> dict[str, Any]:
+def _tree(job: Job, jobs: AllJobs) -> dict[str, Any]:
     try:
         command = command_line(argv_of(job.request, job.run_id, jobs.runs_root))
     except (ConfigError, LaunchError):

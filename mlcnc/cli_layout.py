@@ -13,6 +13,7 @@ from mlcnc import stopping
 from mlcnc.cli_runs import add_runs_folder
 from mlcnc.errors import ConfigError, counted
 from mlcnc.store import Run, RunStore
+from mlcnc.written_numbers import whole
 
 
 def add_layout(commands: Any) -> None:
@@ -31,9 +32,9 @@ def add_layout(commands: Any) -> None:
         "[mu, else its last class-wise space, else its first with one feature an image]",
     )
     parser.add_argument("--method", default="umap", help="umap, the only one that is stored [umap]")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same layout [0]")
+    parser.add_argument("--seed", type=whole, default=0, help="the same seed gives the same layout [0]")
     parser.add_argument(
-        "--neighbours", type=int, default=15, help="n_neighbors of UMAP: small keeps detail, large shape [15]"
+        "--neighbours", type=whole, default=15, help="n_neighbors of UMAP: small keeps detail, large shape [15]"
     )
     add_runs_folder(parser)
     parser.set_defaults(command=_layout)
@@ -41,8 +42,8 @@ def add_layout(commands: Any) -> None:
 
 def _layout(options: argparse.Namespace) -> int:
     stopping.listen()
-    from mlcnc.analysis.aligned_umap import aligned_frames, aligned_umap, median_step
-    from mlcnc.analysis.layouts import layout_name
+    from mlcnc.analysis.samples.aligned_umap import aligned_frames, aligned_umap, median_step
+    from mlcnc.analysis.samples.layouts import layout_name
     from mlcnc.store import write_layout
 
     if options.method != "umap":

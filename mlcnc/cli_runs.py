@@ -9,11 +9,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.config import ExperimentConfig, override
 from mlcnc.errors import ConfigError, StoreError, counted
 from mlcnc.named_paths import path_argument, runs_folder
-from mlcnc.store import Run, RunProblem, RunStore, left_out, require_runs_folder
+from mlcnc.store import Run, RunProblem, RunStore, left_out, no_runs, require_runs_folder
 from mlcnc.terminal_text import columns, one_line, printable
+from mlcnc.written_numbers import whole
 
 
 def add_runs(commands: Any) -> None:
@@ -54,8 +56,8 @@ def add_analyze(commands: Any) -> None:
     parser.add_argument(
         "--split", choices=("train", "test"), default="test", help="what the features are of [test]"
     )
-    parser.add_argument("--head-min", type=int, default=100, help="positives from which a class is head [100]")
-    parser.add_argument("--tail-max", type=int, default=20, help="positives below which a class is tail [20]")
+    parser.add_argument("--head-min", type=whole, default=100, help="positives that make a class head [100]")
+    parser.add_argument("--tail-max", type=whole, default=20, help="positives below which a class is tail [20]")
     parser.add_argument("--run-id", help="folder name of the run; default: made from the file's name")
     parser.add_argument("--no-run", action="store_true", help="only print the report")
     parser.add_argument("--json", action="store_true", help="print all metrics as JSON")
@@ -115,8 +117,9 @@ def _runs_show(options: argparse.Namespace) -> int:
     planned = counted(status.num_epochs, "epoch") if status.num_epochs else "? epochs"
     _say(f"{run.name} ({run.run_id}), {status.state}, {len(run.metrics())} of {planned}")
     _say(f"created {info.created_at} on {info.device}, seed {info.seed}, commit {info.git_commit}")
+    (row,) = run_rows([run])
     _say(
-        f"{len(info.class_names)} classes; train/validation/test images: "
+        f"{row.recipe} on {row.dataset}, {len(info.class_names)} classes; train/validation/test images: "
         f"{info.num_train}/{info.num_validation}/{info.num_test}"
     )
     _say(f"test mAP {_result(run)}")
@@ -140,13 +143,11 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _runs_verify(options: argparse.Namespace) -> int:
-    from mlcnc.analysis.verification import verify_run
+    from mlcnc.analysis.verification.recomputation import verify_run
 
     store = RunStore(options.runs)
-    if not store.run_ids():
-        raise ConfigError(
-            f"there are no runs in {options.runs}; start one with mlcnc train, or name --runs FOLDER"
-        )
+    if not options.run_ids and not store.run_ids():
+        raise ConfigError(no_runs(options.runs))
     for run_id in options.run_ids:
         store.open(run_id)  # a name that was mistyped is said before minutes of work
     failed = 0
@@ -209,9 +210,15 @@ def _runs_delete(options: argparse.Namespace) -> int:
     return 0
 
 
+def _how_grouped(options: argparse.Namespace) -> str:
+    other = "" if options.split == "train" else ", not by those of training, which it does not hold"
+    limits = f"head from {options.head_min}, tail below {options.tail_max} (--head-min, --tail-max)"
+    return f"head, medium and tail are by the positives in this file{other}: {limits}"
+
+
 def _analyze(options: argparse.Namespace) -> int:
-    from mlcnc.analysis.feature_file import read_features
-    from mlcnc.analysis.features import analyse_features, report_text, write_feature_run
+    from mlcnc.analysis.user_files.feature_file import read_features
+    from mlcnc.analysis.user_files.features import analyse_features, report_text, write_feature_run
     from mlcnc.store.writer import groups_by_count
 
     if options.tail_max > options.head_min:
@@ -229,6 +236,7 @@ def _analyze(options: argparse.Namespace) -> int:
         sizes = ", ".join(f"{name} {len(members)}" for name, members in groups.items())
         shape = " x ".join(str(size) for size in file.features.shape)
         print(f"{one_line(options.file)}: features {shape}, {len(counts)} classes ({sizes})")
+        print(f"  {_how_grouped(options)}")
         print(report_text(report, file.class_names))
     if not options.no_run:
         run_id = write_feature_run(

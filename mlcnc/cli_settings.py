@@ -9,6 +9,7 @@ from mlcnc.cli_help import SettingsHelp
 from mlcnc.config import ExperimentConfig, leaf_fields, nested, override
 from mlcnc.named_paths import path_argument
 from mlcnc.presets import preset, preset_names
+from mlcnc.setting_texts import value_of
 
 _GLOVE = ("method", "glove_path")
 
@@ -87,7 +88,7 @@ def _base_of(options: argparse.Namespace) -> ExperimentConfig:
 def given_settings(options: argparse.Namespace) -> dict[tuple[str, ...], Any]:
     """Return the settings given on the command line by their paths."""
     given = {
-        path: _value(getattr(options, name), _choices(field.annotation))
+        path: value_of(getattr(options, name), _choices(field.annotation))
         for path, field in leaf_fields()
         if hasattr(options, name := ".".join(path))
     }
@@ -99,12 +100,6 @@ def given_settings(options: argparse.Namespace) -> dict[tuple[str, ...], Any]:
 def _called(path: tuple[str, ...]) -> tuple[str, ...]:
     """Return a path as it is said in short: a kind by the name of what is of that kind."""
     return path[:-1] if path[-1] == "kind" else path
-
-
-def _value(text: str, choices: tuple[str, ...]) -> Any:
-    if text.lower() in ("none", "null") and text not in choices:
-        return None
-    return text
 
 
 def _choices(annotation: Any) -> tuple[str, ...]:

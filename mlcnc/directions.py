@@ -24,7 +24,13 @@ def inverse_norms(vectors: Tensor) -> Tensor:
     Returns:
         (..., 1), the dtype of ``vectors``.
     """
-    norms = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    return _wide_inverse_norms(vectors).to(vectors.dtype)
+
+
+def _wide_inverse_norms(vectors: Tensor) -> Tensor:
+    # in float16 the squares of short norms are 0 and those of long ones infinite, and so are the gradients
+    wide = torch.float64 if vectors.dtype == torch.float64 else torch.float32
+    norms = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True, dtype=wide)
     faded = torch.where(norms > MIN_NORM, norms / SHORT_NORM**2, 0.0)
     return torch.where(norms >= SHORT_NORM, norms.clamp(min=SHORT_NORM).reciprocal(), faded)
 
@@ -36,4 +42,4 @@ def unit_vectors(vectors: Tensor) -> Tensor:
         >>> unit_vectors(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
         [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
-    return vectors * inverse_norms(vectors)
+    return (vectors * _wide_inverse_norms(vectors)).to(vectors.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 class MlcncError(Exception):
@@ -46,6 +47,10 @@ class JobNotFoundError(LaunchError):
     """No job has this id in the queue of the runs folder."""
 
 
+class ProcessLostError(MlcncError):
+    """Another process of a run ended, so that this one cannot go on; what was logged is kept."""
+
+
 class NonFiniteLossError(MlcncError):
     """A loss term became NaN or infinite; training stops and says which, when and where.
 
@@ -63,6 +68,18 @@ class NonFiniteLossError(MlcncError):
         self.term = term
         self.epoch = epoch
         self.batch = batch
+
+
+def explained(item: Mapping[str, Any], name: str) -> str:
+    """Return as a sentence what pydantic found wrong with a field.
+
+    Args:
+        item: one of ``ValidationError.errors()``.
+        name: of the field, as the user knows it; empty where it is none alone.
+    """
+    message = str(item["msg"]).removeprefix("Value error, ")
+    message = f"{name}: " * bool(name) + message[:1].lower() + message[1:]
+    return message if item["type"] == "value_error" else f"{message}, got {item['input']!r:.200}"
 
 
 def require_shape(name: str, actual: Sequence[int], expected: Sequence[int | str], like: str = "") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from mlcnc.errors import DataError
 from mlcnc.files.regular import regular_size
+from mlcnc.written_numbers import plain_number
 
 MAX_BYTES = 16 * 2**30
 """The largest published file of GloVe vectors is a third of this."""
@@ -45,7 +47,8 @@ DIMS = (50, 100, 200, 300)
 def read_glove(path: str | Path, class_names: Sequence[str]) -> NDArray[np.float64]:
     """Return one vector per class name from a text file of word vectors.
 
-    A name is looked up as it is, with spaces as underscores, and joined. Failing that, a name of
+    A name is looked up as it is, with spaces as underscores, and joined; letters in small and in one of their
+    forms of Unicode. Failing that, a name of
     several words, or one that splits into known words (``diningtable``), is the mean of their vectors.
 
     Args:
@@ -85,16 +88,15 @@ def _known_pieces(path: Path, wanted: set[str]) -> dict[str, NDArray[np.float64]
     first_words = {word.split()[0] for word in wanted if word.split()}
     for number, dim, line in _entries(path):
         # most lines are of words that nobody asks for
-        if line.split(maxsplit=1)[0].lower() not in first_words:
+        if _folded(line.split(maxsplit=1)[0]) not in first_words:
             continue
         parts = _parts(line)
-        word = " ".join(parts[: max(1, len(parts) - dim)]).lower()
+        word = _folded(" ".join(parts[: max(1, len(parts) - dim)]))
         if word not in wanted:
             given = parts[1:]
-            if parts[0].lower() in wanted and len(given) > dim and None not in map(_as_number, given):
+            if _folded(parts[0]) in wanted and len(given) > dim and None not in map(_as_number, given):
                 raise DataError(
-                    f"{path}, line {number}: expected {dim} finite numbers after {parts[0].lower()!r}, got "
-                    f"{len(given)}"
+                    f"{path}, line {number}: expected {dim} finite numbers after {parts[0]!r}, got {len(given)}"
                 )
             continue
         numbers = [_as_number(part) for part in parts[1:][-dim:]]
@@ -190,16 +192,22 @@ def _dim_of(parts: Sequence[str], declared: int | None) -> int:
 
 def _as_number(text: str) -> float | None:
     try:
-        number = float(text)
+        number = float(plain_number(text))
     except ValueError:
         return None
     return number if math.isfinite(number) else None
 
 
+def _folded(text: str) -> str:
+    """Return small letters with their accents; in a file an accent may be a character of its own."""
+    lower = text.lower()
+    return lower if lower.isascii() else unicodedata.normalize("NFC", lower)
+
+
 def _pieces(class_names: Sequence[str]) -> set[str]:
     pieces: set[str] = set()
     for name in class_names:
-        lower = name.lower()
+        lower = _folded(name)
         joined = lower.replace(" ", "").replace("_", "")
         pieces |= {lower, lower.replace(" ", "_"), joined, *lower.replace("_", " ").split()}
         pieces |= {joined[:cut] for cut in range(1, len(joined))}
@@ -208,7 +216,7 @@ def _pieces(class_names: Sequence[str]) -> set[str]:
 
 
 def _vector_of(name: str, known: dict[str, NDArray[np.float64]], path: str | Path) -> NDArray[np.float64]:
-    lower = name.lower()
+    lower = _folded(name)
     joined = lower.replace(" ", "").replace("_", "")
     for whole in (lower, lower.replace(" ", "_"), joined):
         if whole in known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlcnc.config import ExperimentConfig, override
 from mlcnc.data import dataset_facts
@@ -21,6 +21,18 @@ PHOTOGRAPHS: dict[str, Any] = {
     "training": {"num_pictures": 0},
 }
 """What all runs on voc07-lt share; learning rate and weight decay are chosen for each method."""
+
+
+class Raced(NamedTuple):
+    """What a recorded race found of a method.
+
+    Attributes:
+        rate: the learning rate that was best on validation.
+        seconds: of a run on the two cores of the race, without its start.
+    """
+
+    rate: float
+    seconds: int
 
 
 def pictogram_lt() -> ExperimentConfig:
@@ -159,6 +171,24 @@ def bench_voc07_lt() -> ExperimentConfig:
 WIDTH_ON_PHOTOGRAPHS = {"embedding_dim": GLOVE_DIM, "num_heads": 10}
 """Of MLC-NC: its default width is for small scenes, on photographs it costs three points of validation mAP."""
 
+RACED = {
+    "pictogram-lt": {
+        "mlc_nc": Raced(0.001, 52), "erm": Raced(0.064, 30), "rs": Raced(0.064, 31), "rw": Raced(0.064, 31),
+        "ml_gcn": Raced(0.004, 30), "focal": Raced(0.064, 32), "asl": Raced(0.064, 34),
+        "oltr": Raced(0.016, 42), "ldam": Raced(0.064, 29), "cb_focal": Raced(0.064, 31),
+        "bbn": Raced(0.016, 38), "db": Raced(0.064, 31), "db_focal": Raced(0.064, 33),
+        "urs": Raced(0.256, 39), "mfm": Raced(0.064, 31), "plm": Raced(0.064, 31), "tw": Raced(0.064, 30),
+    },
+    "voc07-lt": {
+        "mlc_nc": Raced(0.001, 84), "erm": Raced(0.016, 10), "rs": Raced(0.004, 10), "rw": Raced(0.016, 10),
+        "ml_gcn": Raced(0.004, 23), "focal": Raced(0.004, 13), "asl": Raced(0.004, 14),
+        "oltr": Raced(6.25e-05, 181), "ldam": Raced(0.004, 8), "cb_focal": Raced(0.004, 9),
+        "bbn": Raced(0.004, 65), "db": Raced(0.001, 9), "db_focal": Raced(0.001, 9), "urs": Raced(0.004, 125),
+        "mfm": Raced(0.004, 9), "plm": Raced(0.016, 8), "tw": Raced(0.004, 8),
+    },
+}  # fmt: skip
+"""What the recorded races (docs/bench) found of every method; by data set."""
+
 BENCHES = {"pictogram-lt": "bench", "voc07-lt": "bench-voc07-lt"}
 """From data set to the preset that all methods share in a race on it."""
 
@@ -185,6 +215,38 @@ def bench_config(dataset: str, kind: str) -> ExperimentConfig:
         changes["model"] = {"trained_blocks": 1}
         changes["training"] = {**changes.get("training", {}), "backbone_lr_factor": 0.1}
     return override(config, changes)
+
+
+def raced_rate(config: ExperimentConfig) -> float | None:
+    """Return the learning rate that a race chose for a config's method, where it has the one chosen for MLC-NC.
+
+    Returns:
+        None where somebody chose another rate, where the race chose this one, and where none was held for the
+        method with this backbone, optimiser and data set.
+
+    Example:
+        >>> raced_rate(erm()), raced_rate(pictogram_lt())
+        (0.064, None)
+    """
+    dataset = config.data.dataset
+    raced = RACED.get(dataset, {}).get(config.method.kind)
+    given = config.training.lr
+    if raced is None or given != ExperimentConfig().training.lr or raced.rate == given:
+        return None
+    base = preset(BENCHES[dataset])
+    like = config.model.frozen == base.model.frozen and config.training.optimiser == base.training.optimiser
+    return raced.rate if like else None
+
+
+def raced_rate_sentence(config: ExperimentConfig) -> str:
+    """Return what a reader must know of the learning rate of a run; empty where :func:`raced_rate` has none."""
+    rate = raced_rate(config)
+    if rate is None:
+        return ""
+    return (
+        f"the learning rate {config.training.lr:g} was chosen for MLC-NC; for {config.method.title} on "
+        f"{config.data.dataset} the recorded race chose {rate:g} on validation"
+    )
 
 
 def orthogonal(loss: str) -> ExperimentConfig:

@@ -1,4 +1,4 @@
-"""Being asked to stop, by Ctrl-C or SIGTERM: heard at once, or by a flag while a run is written."""
+"""Being asked to stop, by Ctrl-C, SIGTERM or Slurm: heard at once, or by a flag while a run is written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2")
+"""The last is what submitit has Slurm send before the time of a job is over."""
 EXIT_STATUS = 130
 """Of a command that was asked to stop and did."""
 

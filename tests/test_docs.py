@@ -145,3 +145,11 @@ def test_a_recorded_race_becomes_a_table_of_means_ranges_and_differences(tmp_pat
         "| ERM | 0.004 | 31.5 (30.0-33.0) | 50.0 (50.0-50.0) | 20.5 (20.0-21.0) | 10.5 (10.0-11.0) "
         "| -1.3 (-2.0 to +0.5) | - | 61 | - |"
     )
+
+
+def test_the_tables_of_scale_are_those_of_the_cost_model():
+    from tests.benchmarks.cost_model import table
+
+    text = (ROOT / "docs" / "scale.md").read_text()
+    for part in table().strip().split("\n\n"):
+        assert part in text, "run python -m tests.benchmarks.cost_model and put its tables into docs/scale.md"

@@ -82,7 +82,7 @@ def test_the_logging_example_writes_a_run(tmp_path, monkeypatch):
         "train_one_epoch": train_one_epoch, "predict": predict,
     }  # fmt: skip
     exec(compile(example, "README.md", "exec"), space)
-    from mlcnc.analysis.verification import verify_run
+    from mlcnc.analysis.verification.recomputation import verify_run
     from mlcnc.store import RunStore
 
     run = RunStore(tmp_path / "runs").open("my-run")
@@ -110,8 +110,8 @@ def test_the_metrics_example_runs():
 
 
 def test_the_table_of_recorded_runs_is_what_the_runs_say():
-    from mlcnc.analysis.comparison import seed_groups
-    from mlcnc.analysis.runs import run_rows
+    from mlcnc.analysis.comparison.seeds import seed_groups
+    from mlcnc.analysis.runs.rows import run_rows
     from mlcnc.store import RunStore
     from mlcnc.training.gallery import gallery
 

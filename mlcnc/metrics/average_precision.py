@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
-from mlcnc.metrics.namespace import Array, check_binary, on_host, to_numpy
+from mlcnc.metrics.namespace import Array, check_binary, check_groups, on_host, to_numpy
 
 
 def average_precision(scores: Array, targets: Array) -> NDArray[np.float64]:
@@ -100,13 +100,15 @@ def mean_average_precision(average_precisions: Array, groups: Mapping[str, Seque
         A dict of percentages; NaN for a group without a defined average precision.
 
     Raises:
-        ValueError: an average precision is neither NaN nor in [0, 1].
+        ValueError: an average precision is neither NaN nor in [0, 1], or a group holds no class index.
 
     Range: [0, 100] percent.
     Convention: every class counts the same; classes without a positive are left out.
     Source: Wu et al. (ECCV 2020), mAP by head, medium and tail.
     """
-    average_precisions = to_numpy(average_precisions)
+    average_precisions = to_numpy(average_precisions, "average_precisions")
+    require_shape("average_precisions", average_precisions.shape, ("C",))
+    check_groups(groups, len(average_precisions))
     if ((average_precisions < 0) | (average_precisions > 1)).any():
         raise ValueError(
             "average_precisions must be within 0 and 1, or NaN for a class without a positive, got "
@@ -147,7 +149,7 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 def _checked(scores: Array, targets: Array) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return (N, C) scores in float32 or float64, which hold all that came, and targets; on the host."""
-    values, labels = on_host(scores), on_host(targets)
+    values, labels = on_host(scores, "scores"), on_host(targets, "targets")
     require_shape("scores", values.shape, ("N", "C"))
     require_shape("targets", labels.shape, values.shape, like="scores")
     check_binary(labels)

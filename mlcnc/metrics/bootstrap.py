@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
 from mlcnc.metrics.average_precision import _checked, average_precision, mean_average_precision
-from mlcnc.metrics.namespace import Array
+from mlcnc.metrics.namespace import Array, require_real
 
 CHUNK = 250
 """Resamples handled at a time: an (N, 250) table of weights is 10 MB at 5,000 images."""
@@ -104,6 +104,8 @@ def bootstrap_difference(
         statement about other training seeds.
     Source: Efron (1979); paired bootstrap.
     """
+    require_real(first_scores, "first_scores")
+    require_real(second_scores, "second_scores")
     require_shape("second_scores", second_scores.shape, first_scores.shape, like="first_scores")
     pair = [first_scores, second_scores]
     drawn, value = _resampled(pair, targets, groups, num_resamples, confidence, seed)

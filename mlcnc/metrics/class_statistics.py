@@ -28,6 +28,7 @@ from mlcnc.metrics.namespace import (
     checked_rows,
     like,
     positive_pairs,
+    require_real,
     rows_per_chunk,
     to_numpy,
 )
@@ -70,8 +71,10 @@ class ClassStatistics:
         """Refuse a class that is counted but has no mean: some metrics would leave it out and others not.
 
         Raises:
-            ValueError: the mean of a class with a positive is not finite.
+            ValueError: the means are not (C, d) real numbers, or that of a class with a positive is not finite.
         """
+        require_real(self.class_means, "class_means")
+        require_shape("class_means", self.class_means.shape, (len(self.class_counts), "d"), like="class_counts")
         bad = self.present & ~np.isfinite(self.class_means).all(axis=1)
         if bad.any():
             raise ValueError(
@@ -168,6 +171,7 @@ class ClassStatisticsAccumulator:
         Raises:
             ValueError: the shapes do not fit, a feature is not finite or a label is no whole number in range.
         """
+        require_real(labels, "labels")
         require_shape("labels", labels.shape, ("n",))
         labels = checked_rows(features, labels, self.num_classes, self.dim)
         if features.shape[0] == 0:
@@ -264,8 +268,12 @@ def positive_rows(features: Array, targets: Array) -> tuple[Array, Array, Array]
     Raises:
         ValueError: a shape does not fit, the feature of a positive is not finite or a target is not 0 or 1.
     """
+    require_real(features, "features")
+    require_real(targets, "targets")
+    if len(features.shape) != 2:
+        require_shape("features", features.shape, ("B", "C", "d"))
+    require_shape("targets", targets.shape, (*features.shape[:-1], "C")[:2], like="features")
     targets = like(features, targets)
-    require_shape("targets", targets.shape, (features.shape[0], "C"), like="features")
     check_binary(targets)
     xp = array_namespace(features)
     images, labels = positive_pairs(targets)

@@ -72,7 +72,7 @@ def concatenated_duality(
     Convention: no centring in contrast and own-block forms; ``concat`` centred by ``class``.
     Source: ours, on Eq. 10 of MLC-NC.
     """
-    weight = to_numpy(classifier_weight)
+    weight = to_numpy(classifier_weight, "classifier_weight")
     cosines = contrast_cosines(weight, concat)
     number = len(weight)
     blocks = weight.reshape(number, number, -1)  # (C, block, p)

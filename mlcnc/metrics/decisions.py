@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
 from mlcnc.metrics.average_precision import _checked
-from mlcnc.metrics.namespace import Array
+from mlcnc.metrics.namespace import Array, to_numpy
 
 
 def f1_scores(scores: Array, targets: Array, *, threshold: float | NDArray[Any] = 0.0) -> dict[str, float]:
@@ -38,7 +38,7 @@ def f1_scores(scores: Array, targets: Array, *, threshold: float | NDArray[Any] 
         50.0
     """
     values, positive = _checked(scores, targets)
-    limit = np.asarray(threshold, dtype=np.float64)
+    limit = to_numpy(threshold, "threshold")
     if limit.ndim:
         require_shape("threshold", limit.shape, (values.shape[1],))
     if np.isnan(limit).any():

@@ -122,7 +122,7 @@ def directional_cdnv(class_means: Array, directional_variances: Array) -> Distan
     Source: Luthra, Salunkhe and Galanti (2026).
     """
     squared = squared_distances(class_means)
-    along = to_numpy(directional_variances)
+    along = to_numpy(directional_variances, "directional_variances")
     require_shape("directional_variances", along.shape, squared.shape)
     if np.isinf(along).any() or (along < 0).any():
         raise ValueError("directional_variances must be at least 0 and finite, or NaN where there is no line")

@@ -103,7 +103,7 @@ def centre(
     """
     xp, means = checked_means(class_means)
     present = present_classes(means)
-    zero = xp.zeros_like(means[0, :])
+    zero = xp.sum(means[:0], axis=0)  # (d,)
     if centring not in CENTRINGS:
         raise ValueError(f"centring must be one of {CENTRINGS}, got {centring!r}")
     if centring == "none" or not bool(xp.any(present)):
@@ -120,8 +120,8 @@ def centre(
             "overall_mean must be given for centring 'all', got None; it needs the features of "
             "negatives too, which rows of positives do not have"
         )
-    require_shape("overall_mean", np.shape(overall_mean), (means.shape[1],), like="class_means")
-    overall = to_numpy(overall_mean)
+    overall = to_numpy(overall_mean, "overall_mean")
+    require_shape("overall_mean", overall.shape, (means.shape[1],), like="class_means")
     check_finite(overall, "overall_mean")
     return device_array(means, overall)
 
@@ -304,8 +304,8 @@ def angle_summary(angles: NDArray[np.float64]) -> AngleSummary:
 
 
 def _checked_pairs(values: Array, name: str, most: float) -> NDArray[np.float64]:
-    matrix = to_numpy(values)
-    require_shape(name, matrix.shape, ("C", len(matrix)))
+    matrix = to_numpy(values, name)
+    require_shape(name, matrix.shape, ("C", *matrix.shape[:1]))
     # a matrix of the caller's own may be off by rounding
     if (np.abs(matrix) > most * (1 + 1e-6)).any():
         raise ValueError(

@@ -9,6 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from mlcnc.errors import require_shape
 from mlcnc.metrics.class_statistics import ClassStatistics
 from mlcnc.metrics.distance_variance import cdnv
 from mlcnc.metrics.namespace import (
@@ -18,6 +19,7 @@ from mlcnc.metrics.namespace import (
     checked_rows,
     device_array,
     positive_pairs,
+    require_real,
     to_numpy,
 )
 from mlcnc.metrics.pseudo_inverse import between_directions, nc1_pinv
@@ -49,6 +51,8 @@ def label_shuffle_baseline(
         counts alone: :func:`shuffled_nc1_trace`, :func:`shuffled_cdnv`.
     Source: ours.
     """
+    require_real(features, "features")
+    require_shape("features", features.shape, ("n", "d"))
     labels = checked_rows(features, labels, num_classes, features.shape[1])
     if num_shuffles < 1:
         raise ValueError(f"num_shuffles must be at least 1, got {num_shuffles}")

@@ -14,7 +14,7 @@ from mlcnc.metrics.class_statistics import ClassStatistics, ClassStatisticsAccum
 from mlcnc.metrics.concatenated import concatenated_duality
 from mlcnc.metrics.decisions import f1_scores
 from mlcnc.metrics.geometry import centred_class_means
-from mlcnc.metrics.namespace import Array, check_finite, mean_of_defined, to_numpy
+from mlcnc.metrics.namespace import Array, check_finite, mean_of_defined, require_real, to_numpy
 from mlcnc.metrics.self_duality import SelfDuality, contrast_cosines, row_cosines, self_duality
 from mlcnc.metrics.summary import (
     SpaceFeatures,
@@ -63,7 +63,9 @@ def measure_split(
     """
     metrics: dict[str, float] = {}
     arrays: dict[str, NDArray[Any]] = {}
+    require_real(targets, "targets")
     if logits is not None:
+        require_real(logits, "logits")
         require_shape("logits", logits.shape, targets.shape, like="targets")
         check_finite(logits, "logits")
     if scores is not None:
@@ -81,6 +83,7 @@ def measure_split(
         if isinstance(content, ClassStatistics):
             statistics = content
         else:
+            require_real(content, f"spaces[{space!r}]")
             wanted = ("N", number, "d") if len(content.shape) == 3 else ("N", "d")
             require_shape(f"spaces[{space!r}]", content.shape, wanted)
             accumulator = ClassStatisticsAccumulator(number, content.shape[-1])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.metrics.geometry import angles_of, pairwise_cosines
-from mlcnc.metrics.namespace import Array, checked_means, to_numpy
+from mlcnc.metrics.namespace import Array, check_groups, checked_means, to_numpy
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ def minority_collapse(centred_rows: Array, members: Sequence[int]) -> MinorityCo
     Source: Fang et al. (2021), minority collapse.
     """
     _, rows = checked_means(centred_rows, "centred_rows")
+    check_groups({"members": members}, len(rows))
     return collapse_among(to_numpy(pairwise_cosines(rows)), members)
 
 

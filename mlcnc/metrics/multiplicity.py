@@ -20,6 +20,7 @@ from mlcnc.metrics.namespace import (
     like,
     membership,
     pieces,
+    require_real,
     to_numpy,
 )
 
@@ -74,6 +75,7 @@ class MultiplicityAccumulator(SumAccumulator):
         """
         number, levels = self._sums["counts"].shape
         labels = checked_rows(features, labels, number, self.statistics.class_means.shape[1])
+        require_real(multiplicity, "multiplicity")
         require_shape("multiplicity", multiplicity.shape, (features.shape[0],), like="features")
         check_whole(multiplicity, "multiplicity")
         start = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,32 +28,73 @@ LARGEST = float(np.finfo(np.float32).max)
 """A larger feature would overflow in a run file, and its square in a sum."""
 
 
-def as_float64(array: Array) -> tuple[Any, Array]:
+def as_float64(array: Array, name: str = "an array") -> tuple[Any, Array]:
     """Return the array's namespace and the array in float64, on its device.
 
     A tensor loses its graph; one on a device without float64 (MPS) is moved to the host.
+
+    Raises:
+        ValueError: see :func:`require_real`.
     """
     if is_torch_array(array):
+        require_real(array, name)
         array = array.detach()
         if array.device.type == "mps":
             array = array.cpu()
-    elif not hasattr(array, "dtype"):
-        array = np.asarray(array)
+    else:
+        array = on_host(array, name)
     xp = array_namespace(array)
     return xp, xp.astype(array, xp.float64)
 
 
-def to_numpy(array: Array) -> NDArray[np.float64]:
-    """Return the array in float64 on the host, without a copy where it is that already."""
-    return np.asarray(on_host(array), dtype=np.float64)
+def to_numpy(array: Array, name: str = "an array") -> NDArray[np.float64]:
+    """Return the array in float64 on the host, without a copy where it is that already.
+
+    Raises:
+        ValueError: see :func:`require_real`.
+    """
+    return np.asarray(on_host(array, name), dtype=np.float64)
 
 
-def on_host(array: Array) -> NDArray[Any]:
-    """Return the array as NumPy's, its dtype kept; bfloat16, which NumPy lacks, becomes float32."""
+def on_host(array: Array, name: str = "an array") -> NDArray[Any]:
+    """Return the array as NumPy's, its dtype kept; bfloat16, which NumPy lacks, becomes float32.
+
+    Raises:
+        ValueError: see :func:`require_real`.
+    """
     if is_torch_array(array):
+        require_real(array, name)
         array = array.detach().cpu()
-        array = (array.float() if "bfloat16" in str(array.dtype) else array).numpy()
-    return np.asarray(array)
+        return np.asarray((array.float() if "bfloat16" in str(array.dtype) else array).numpy())
+    if not isinstance(array, np.ndarray):
+        try:
+            array = np.asarray(array)
+        except ValueError:
+            raise ValueError(f"{name} must be an array of real numbers, got lists of unequal lengths") from None
+    require_real(array, name)
+    return array
+
+
+def require_real(array: Array, name: str) -> None:
+    """Check that an array holds plain real numbers: what a conversion would drop or misread is refused.
+
+    Raises:
+        ValueError: it is no array, masked or sparse, or holds complex numbers, objects, words, dates, records
+            or numbers of 8 bits that NumPy does not know; the message names the argument.
+    """
+    if is_torch_array(array):
+        found = str(array.dtype).removeprefix("torch.")
+        plain = not (array.is_complex() or array.is_quantized or "float8" in found or "float4" in found)
+        if plain and str(array.layout) != "torch.strided":
+            raise ValueError(f"{name} must be dense, got {array.layout}; convert it with .to_dense()")
+    else:
+        if not hasattr(array, "dtype"):
+            raise ValueError(f"{name} must be an array of NumPy or torch, got {type(array).__name__}")
+        if isinstance(array, np.ma.MaskedArray):
+            raise ValueError(f"{name} must not be masked; fill or leave out what is")
+        found, plain = str(array.dtype), getattr(array.dtype, "kind", "f") in "biuf"
+    if not plain:
+        raise ValueError(f"{name} must be real numbers, got {found:.60}")
 
 
 def present_classes(class_means: Array) -> Array:
@@ -68,7 +109,7 @@ def checked_means(class_means: Array, name: str = "class_means") -> tuple[Any, A
     Raises:
         ValueError: not a matrix, or a row holds infinity or NaN in places only.
     """
-    xp, means = as_float64(class_means)
+    xp, means = as_float64(class_means, name)
     require_shape(name, means.shape, ("C", "d"))
     undefined = xp.isnan(means)
     partly = xp.any(undefined, axis=1) & ~xp.all(undefined, axis=1)
@@ -95,6 +136,8 @@ def checked_batch(features: Array, targets: Array, num_classes: int, dim: int) -
     Raises:
         ValueError: a shape does not fit, a feature is not finite or a target is not 0 or 1.
     """
+    require_real(features, "class_features")
+    require_real(targets, "targets")
     image_wise = len(features.shape) == 2
     name = "image_features" if image_wise else "class_features"
     require_shape(name, features.shape, ("B", dim) if image_wise else ("B", num_classes, dim))
@@ -121,9 +164,11 @@ def checked_rows(features: Array, labels: Array, num_classes: int, dim: int) -> 
     Raises:
         ValueError: a shape does not fit, a feature is not finite, or a label is no class or not 0 or 1.
     """
+    require_real(features, "features")
+    require_real(labels, "labels")
     require_shape("features", features.shape, ("n", dim))
     require_shape(
-        "labels", labels.shape, (features.shape[0], num_classes)[: len(labels.shape)], like="features"
+        "labels", labels.shape, (features.shape[0], num_classes)[: max(1, len(labels.shape))], like="features"
     )
     labels = like(features, labels)
     if len(labels.shape) == 2:
@@ -149,6 +194,7 @@ def check_finite(features: Array, name: str) -> None:
     Raises:
         ValueError: naming the argument.
     """
+    require_real(features, name)
     xp = array_namespace(features)
     step = rows_per_chunk(features)
     for start in range(0, features.shape[0], step):
@@ -186,7 +232,7 @@ def check_whole(values: Array, name: str, most: int | None = None) -> None:
     Raises:
         ValueError: naming the argument and the first bad value.
     """
-    found = to_numpy(values).ravel()
+    found = to_numpy(values, name).ravel()
     bad = (found != np.floor(found)) | ~np.isfinite(found) | (found < 0)
     wanted = "whole numbers that must not be negative"
     if most is not None:
@@ -196,13 +242,28 @@ def check_whole(values: Array, name: str, most: int | None = None) -> None:
         raise ValueError(f"{name} must be {wanted}, got {found[bad][0]:g}")
 
 
+def check_groups(groups: Mapping[str, Sequence[int]], num_classes: int) -> None:
+    """Refuse groups of other classes than there are: a negative index would be a class from the end.
+
+    Raises:
+        ValueError: naming the group and the index.
+    """
+    for name, members in groups.items():
+        for index in members:
+            if not 0 <= index < num_classes:
+                raise ValueError(
+                    f"groups[{name!r}] must hold class indices from 0 to {num_classes - 1}, got {index}; "
+                    "is it of another data set?"
+                )
+
+
 def checked_counts(class_counts: Array, num_classes: int | None = None) -> NDArray[np.float64]:
     """Return (C,) class counts in float64 on the host.
 
     Raises:
         ValueError: the shape does not fit, or a count is not a whole number of at least 0.
     """
-    counts = to_numpy(class_counts)
+    counts = to_numpy(class_counts, "class_counts")
     require_shape("class_counts", counts.shape, ("C" if num_classes is None else num_classes,))
     check_whole(counts, "class_counts")
     return counts
@@ -221,8 +282,8 @@ def checked_variances(
     Raises:
         ValueError: the shape does not fit, or a variance of a present class is negative or not finite.
     """
-    values = to_numpy(variances)
-    require_shape(name, values.shape, (len(present), "r")[: values.ndim], like="class_means")
+    values = to_numpy(variances, name)
+    require_shape(name, values.shape, (len(present), "r")[: max(1, values.ndim)], like="class_means")
     own = values[present]
     if np.isnan(own).all():
         return values
@@ -241,6 +302,7 @@ def check_binary(targets: Array, name: str = "targets") -> None:
     Raises:
         ValueError: with the first other value.
     """
+    require_real(targets, name)
     xp = array_namespace(targets)
     if xp.isdtype(targets.dtype, "bool"):
         return

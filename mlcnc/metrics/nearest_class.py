@@ -22,6 +22,7 @@ from mlcnc.metrics.namespace import (
     mean_of_defined,
     membership,
     pieces,
+    require_real,
     rows_per_chunk,
     to_numpy,
 )
@@ -87,6 +88,7 @@ class NearestClassAccumulator(SumAccumulator):
         """
         targets = checked_batch(features, targets, *self._means.shape)
         if logits is not None:
+            require_real(logits, "logits")
             logits = like(features, logits)
             require_shape("logits", logits.shape, targets.shape, like="targets")
             check_finite(logits, "logits")
@@ -221,13 +223,14 @@ def classifier_agreement(
     Convention: raw means, Euclidean, bias included, ties to the lowest index, empty classes never nearest.
     Source: Papyan, Han and Donoho (2020), NC4.
     """
-    _, weight = as_float64(classifier_weight)
+    _, weight = as_float64(classifier_weight, "classifier_weight")
     require_shape("classifier_weight", weight.shape, statistics.class_means.shape, like="class_means")
     check_finite(weight, "classifier_weight")
+    require_real(labels, "labels")
     require_shape("labels", labels.shape, ("n",))
     checked_rows(features, labels, *statistics.class_means.shape)
     if classifier_bias is not None:
-        _, classifier_bias = as_float64(classifier_bias)
+        _, classifier_bias = as_float64(classifier_bias, "classifier_bias")
         require_shape("classifier_bias", classifier_bias.shape, (weight.shape[0],), like="classifier_weight")
         check_finite(classifier_bias, "classifier_bias")
     if features.shape[0] == 0:

@@ -236,7 +236,8 @@ def nc1_pinv(
         linear maps.
     Source: Papyan, Han and Donoho (2020), NC1; low-rank form ours.
     """
-    singular, counts = to_numpy(singular_values), checked_counts(class_counts)
+    singular, counts = to_numpy(singular_values, "singular_values"), checked_counts(class_counts)
+    require_shape("singular_values", singular.shape, ("r",))
     spread = checked_variances(projected_variances, counts > 0, "projected_variances")
     require_shape("projected_variances", spread.shape, (len(counts), len(singular)))
     if not (np.isfinite(singular) & (singular > 0)).all():

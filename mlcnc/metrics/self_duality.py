@@ -62,7 +62,7 @@ def self_duality(classifier_weight: Array, centred_means: Array, *, centre_weigh
     """
     _, means = checked_means(centred_means, "centred_means")
     m = to_numpy(means)
-    w = to_numpy(classifier_weight)
+    w = to_numpy(classifier_weight, "classifier_weight")
     require_shape("classifier_weight", w.shape, m.shape, like="centred_means")
     check_finite(w, "classifier_weight")
     present = ~np.isnan(m).any(axis=1)
@@ -138,7 +138,7 @@ def contrast_cosines(classifier_weight: Array, statistics: ClassStatistics) -> N
     Convention: no centring: the difference has none. It is what a sigmoid of one class separates.
     Source: ours, on Eq. 10 of MLC-NC.
     """
-    weight = to_numpy(classifier_weight)
+    weight = to_numpy(classifier_weight, "classifier_weight")
     require_shape("classifier_weight", weight.shape, statistics.class_means.shape, like="class_means")
     check_finite(weight, "classifier_weight")
     statistics.check()

@@ -11,6 +11,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from mlcnc.errors import require_shape
 from mlcnc.metrics.class_statistics import ClassStatistics, positive_rows
 from mlcnc.metrics.distance_variance import cdnv, debiased_cdnv, directional_cdnv, shuffled_cdnv
 from mlcnc.metrics.geometry import (
@@ -27,7 +28,7 @@ from mlcnc.metrics.geometry import (
 from mlcnc.metrics.label_shuffle import label_shuffle_baseline
 from mlcnc.metrics.minority import collapse_among
 from mlcnc.metrics.multiplicity import MAX_MULTIPLICITY, MultiplicityAccumulator
-from mlcnc.metrics.namespace import Array, checked_rows, mean_of_defined
+from mlcnc.metrics.namespace import Array, check_groups, checked_rows, mean_of_defined, require_real
 from mlcnc.metrics.nearest_class import NearestClassAccumulator
 from mlcnc.metrics.pseudo_inverse import ProjectedScatterAccumulator, between_directions, nc1_pinv
 from mlcnc.metrics.uniformity import hyperspherical_uniformity
@@ -64,8 +65,11 @@ class SpaceFeatures:
     @classmethod
     def of(cls, features: Array, targets: Array) -> SpaceFeatures:
         """Return the record of a whole split: (N, C, d) or image-wise (N, d) features, (N, C) targets."""
+        require_real(features, "features")
+        require_real(targets, "targets")
         if len(features.shape) == 3:
             return cls(*positive_rows(features, targets), features, targets)
+        require_shape("labels", targets.shape, (*features.shape[:1], "C"), like="features")
         targets = checked_rows(features, targets, targets.shape[-1], features.shape[-1])
         xp = array_namespace(targets)
         return cls(features, targets, xp.sum(xp.astype(targets > 0, xp.int64), axis=1))
@@ -103,6 +107,7 @@ def space_metrics(
         NaN where a metric is undefined, e.g. centring ``all`` without negative means.
     """
     statistics.check()
+    check_groups(groups, len(statistics.class_counts))
     variances, counts = statistics.variances, statistics.class_counts
     means, overall = _in_their_span(statistics)
     pairs = cdnv(means, variances)

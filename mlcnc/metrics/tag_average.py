@@ -15,6 +15,7 @@ from mlcnc.metrics.namespace import (
     check_finite,
     mean_of_defined,
     on_host,
+    require_real,
     rows_per_chunk,
     to_numpy,
 )
@@ -71,6 +72,8 @@ def tag_average(image_features: Array, targets: Array) -> TagAverage:
         is usable only if all its classes have one.
     Source: Li et al. (ICML 2024), NC_m; residual ours.
     """
+    require_real(image_features, "image_features")
+    require_real(targets, "targets")
     require_shape("image_features", image_features.shape, ("N", "q"))
     require_shape("targets", targets.shape, (image_features.shape[0], "C"), like="image_features")
     check_binary(targets)

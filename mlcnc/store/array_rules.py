@@ -36,7 +36,7 @@ _FLOATS = frozenset({"F64", "F32", "F16"})
 # are dimensions of the space, of its class means' span and of concatenated features
 _RULES: dict[str, tuple[Shape, Values]] = {
     "split/scores": (("N", "C"), "finite"),
-    "split/ap": (("C",), "defined"),
+    "split/ap": (("C",), "shares"),
     "split/targets": (("N", "C"), "codes"),
     "split/id_ends": (("N",), "counts"),
     "split/id_bytes": (("any",), "bytes"),

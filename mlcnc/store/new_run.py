@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +122,8 @@ def new_run_folder(folder: Path, info: bytes, status: RunStatus) -> RunLock:
         raise
 
 
-def new_run_id(root: str | Path, stem: str) -> str:
-    """Return ``stem`` or ``stem-2``, ``stem-3``, ..., the first that no run has.
+def new_run_id(root: str | Path, stem: str, claimed: Container[str | None] = ()) -> str:
+    """Return ``stem`` or ``stem-2``, ``stem-3``, ..., the first that no run has and none of ``claimed`` is.
 
     Raises:
         StoreError: the runs folder cannot be read.
@@ -135,7 +135,7 @@ def new_run_id(root: str | Path, stem: str) -> str:
     number = 1
     while True:
         candidate = stem if number == 1 else f"{stem}-{number}"
-        if candidate not in taken:
+        if candidate not in taken and candidate not in claimed:
             return checked_run_id(candidate)
         number += 1
 

@@ -24,6 +24,7 @@ from mlcnc.store.liveness import true_state
 from mlcnc.store.metrics_file import read_metrics
 from mlcnc.store.regular_files import LINK, read_json, said_of
 from mlcnc.store.run_lock import RunLock
+from mlcnc.store.runs_folder import leads_away, no_such_run
 from mlcnc.store.schema import (
     OF_SPACE,
     RUN_ID,
@@ -262,10 +263,8 @@ class RunStore:
             RunFormatError: its run.json cannot be read.
         """
         folder = self.root / checked_run_id(run_id)
-        if not os.path.isdir(folder) or not self._inside(folder):
-            ids = self.run_ids()
-            known = ", ".join(ids[:10]) + (f" and {len(ids) - 10} more" if len(ids) > 10 else "") or "none"
-            raise RunNotFoundError(f"there is no run {run_id!r} in {self.root}; known: {known}")
+        if not os.path.isdir(folder) or leads_away(folder):
+            raise RunNotFoundError(no_such_run(self.root, run_id, self.run_ids()))
         run = Run(folder)
         _ = run.info
         return run
@@ -295,8 +294,8 @@ class RunStore:
             StoreError: it is being written, or about to be gone on with, or cannot be deleted.
         """
         folder = self.root / checked_run_id(run_id)
-        if not os.path.isdir(folder) or not self._inside(folder):
-            raise RunNotFoundError(f"there is no run {run_id!r} in {self.root}")
+        if not os.path.isdir(folder) or leads_away(folder):
+            raise RunNotFoundError(no_such_run(self.root, run_id, self.run_ids()))
         try:
             running = Run(folder).status.state == "running"
         except StoreError:
@@ -338,14 +337,10 @@ class RunStore:
     def _is_run_folder(self, entry: os.DirEntry[str]) -> bool:
         try:
             if entry.is_symlink():
-                return entry.is_dir() and self._inside(self.root / entry.name)
+                return entry.is_dir() and not leads_away(self.root / entry.name)
             return entry.is_dir(follow_symlinks=False)
         except OSError:  # a link that leads round in a circle
             return False
-
-    def _inside(self, folder: Path) -> bool:
-        # an id has no separators, so that only a link can lead out of the root
-        return not os.path.islink(folder) or folder.resolve().parent == self.root.resolve()
 
 
 def _read_notes(path: Path) -> dict[str, Any]:

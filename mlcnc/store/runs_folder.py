@@ -46,10 +46,11 @@ def left_out(root: str | Path) -> list[str]:
         return [f"the folder {root} cannot be read: {error.strerror}"]
     if any(entry.name == "run.json" for entry in found):
         return [f"{root} is the folder of one run; name the folder above it, {root.absolute().parent}"]
-    links = [entry.name for entry in found if entry.is_symlink() and _leads_away(root, entry)]
+    links = [entry.name for entry in found if leads_away(Path(entry.path)) and _is_run(entry.path)]
     folders = [entry for entry in found if _is_folder(entry)]
     misnamed = [entry.name for entry in folders if not RUN_ID.fullmatch(entry.name) and _is_run(entry.path)]
-    above = [entry.name for entry in folders if not _is_run(entry.path) and _holds_runs(entry.path)]
+    # a runs folder itself may be a link
+    above = [entry.name for entry in found if not _is_run(entry.path) and _holds_runs(entry.path)]
     said = []
     if links:
         one = len(links) == 1
@@ -69,11 +70,45 @@ def left_out(root: str | Path) -> list[str]:
     return said
 
 
-def _leads_away(root: Path, entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir() and Path(entry.path).resolve().parent != root.resolve()
-    except (OSError, RuntimeError):  # round in a circle
+def no_such_run(root: str | Path, run_id: str, known: Sequence[str]) -> str:
+    """Return that a runs folder has no run of an id, and why, where the folder shows it.
+
+    Args:
+        root: the runs folder.
+        run_id: an id by its characters.
+        known: ids of the runs that it has.
+    """
+    folder = Path(root) / run_id
+    if leads_away(folder) and _is_run(folder):
+        return (
+            f"there is no run {run_id!r} in {root}: it is a link out of that folder, and links are not "
+            "followed; copy the folder here, or name the one that it is in as the runs folder: --runs "
+            f"{folder.resolve().parent}"
+        )
+    if not known:
+        return f"there is no run {run_id!r} in {root}, nor any other; {_why_none(root)}"
+    some = ", ".join(known[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
+    return "; ".join([f"there is no run {run_id!r} in {root}; known: {some}", *left_out(root)])
+
+
+def no_runs(root: str | Path) -> str:
+    """Return that a runs folder has no run at all, and why, where the folder shows it."""
+    return f"there are no runs in {root}; {_why_none(root)}"
+
+
+def _why_none(root: str | Path) -> str:
+    return "; ".join(left_out(root)) or "start one with mlcnc train, or name --runs FOLDER"
+
+
+def leads_away(folder: Path) -> bool:
+    """Return whether a folder directly below the runs folder is a link out of it."""
+    # only a link can lead out, for a name has no separators
+    if not os.path.islink(folder):
         return False
+    try:
+        return folder.resolve().parent != folder.parent.resolve()
+    except (OSError, RuntimeError):  # round in a circle
+        return True
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -83,14 +118,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_run(folder: str | Path) -> bool:
+def _is_run(folder: str | os.PathLike[str]) -> bool:
     return os.path.isfile(os.path.join(folder, "run.json"))
 
 
 def _holds_runs(folder: str) -> bool:
     try:
         with os.scandir(folder) as entries:
-            return any(_is_folder(entry) and _is_run(entry.path) for entry in entries)
+            return any(_is_folder(entry) and _is_run(entry) for entry in entries)
     except OSError:
         return False
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlcnc.errors import RunFormatError, RunNotFoundError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 SPACE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,31}$")
 OF_SPACE = re.compile(r"(?:train|validation|test)\.([a-z][a-z0-9_]{0,31})/")
 """Metrics and arrays of a space: split, space and what is measured."""
@@ -210,6 +210,7 @@ LATER_SETTINGS: dict[int, dict[str, dict[str, Any]]] = {
         "training": {"backbone_lr_factor": 1.0},
     },
     4: {"erm": {"neck_dim": None, "neck_dropout": 0.5}, "training": {"nesterov": False}},
+    5: {"training": {"devices": 1, "sync_batchnorm": False, "precision": "auto", "compile": False}},
 }  # fmt: skip
 """By version, settings that came with it, and what runs before it did; by section, or kind of method."""
 
@@ -226,6 +227,23 @@ def _with_later_settings(version: int, tree: dict[str, Any]) -> dict[str, Any]:
                 config[section] = {**settings, **config[section]}
         tree = {**tree, "config": config}
     return {**tree, "schema_version": version}
+
+
+def _from_version_4(tree: dict[str, Any]) -> dict[str, Any]:
+    moved = _with_later_settings(5, tree)
+    config = moved.get("config")
+    training = config.get("training") if isinstance(config, dict) else None
+    # without the settings of this version it is another loop's
+    if (
+        isinstance(config, dict)
+        and isinstance(training, dict)
+        and {"devices", "mixed_precision"} <= set(training)
+    ):
+        # version 4 could only choose whether CUDA takes bfloat16
+        kept = {name: value for name, value in training.items() if name != "mixed_precision"}
+        kept["precision"] = "auto" if training["mixed_precision"] else "float32"
+        moved["config"] = {**config, "training": kept}
+    return moved
 
 
 def _is_of_version_1(config: Any) -> TypeGuard[dict[str, Any]]:
@@ -248,6 +266,7 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: _from_version_1,
     2: partial(_with_later_settings, 3),
     3: partial(_with_later_settings, 4),
+    4: _from_version_4,
 }
 """From a schema version to the function that returns the next version's tree of run.json."""
 
@@ -316,7 +335,9 @@ def checked_run_id(run_id: str) -> str:
         RunNotFoundError: it holds anything but a-z, 0-9, _ and -, so it could leave the runs folder.
     """
     if not RUN_ID.fullmatch(run_id):
+        advice = "; name its folder alone, and the folder above by --runs" if "/" in run_id else ""
         raise RunNotFoundError(
-            f"run_id must be 1 to 64 of a-z, 0-9, _ and -, starting with a letter or digit, got {run_id!r}"
+            "run_id must be 1 to 64 of a-z, 0-9, _ and -, starting with a letter or digit, got "
+            f"{run_id!r:.200}{advice}"
         )
     return run_id

@@ -394,7 +394,7 @@ def _running(device: str, num_epochs: int | None) -> RunStatus:
         started_at=now(),
         heartbeat_at=now(),
         device=device,
-        **own_process()._asdict(),
+        **own_process(),
     )
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from mlcnc import data
-from mlcnc.analysis.runs import run_row
-from mlcnc.analysis.verification import verify_run
+from mlcnc.analysis.runs.rows import run_row
+from mlcnc.analysis.verification.recomputation import verify_run
 from mlcnc.cli import main
 from mlcnc.config import leaf_fields, parse
 from mlcnc.data.augmentation import v2

@@ -10,8 +10,8 @@ from pathlib import Path
 from random import Random
 
 from mlcnc.errors import MlcncError
+from mlcnc.files.processes import machine_id
 from mlcnc.launch import Jobs, argv_of, command_line
-from mlcnc.launch.processes import machine_id
 from mlcnc.launch.queue import Queue
 from tests.fuzz.cases import Playground
 from tests.fuzz.json_mutations import damaged_tree, text_of

@@ -10,8 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from mlcnc.analysis.aligned_umap import median_step
-from mlcnc.analysis.attention import (
+from mlcnc.analysis.comparison.blind_quiz import claims, deal
+from mlcnc.analysis.comparison.class_differences import class_difference_sentence, with_intervals
+from mlcnc.analysis.comparison.findings import geometry_sentence as leads_sentence
+from mlcnc.analysis.comparison.findings import main_dataset, state_counts, undecided_sentence
+from mlcnc.analysis.comparison.intervals import map_difference, map_intervals
+from mlcnc.analysis.comparison.seeds import seed_groups, verdict
+from mlcnc.analysis.comparison.setting_groups import setting_groups, varying_settings
+from mlcnc.analysis.curves.curve import curve, metric_label, metric_names, metric_optimum
+from mlcnc.analysis.curves.live import collapse_sentence, live_curves, log_tail, progress, seconds_between
+from mlcnc.analysis.curves.points import curve_points
+from mlcnc.analysis.geometry.angle_history import SUBJECTS, angle_counts, angle_history
+from mlcnc.analysis.geometry.angles import closest_pairs, geometry_sentence
+from mlcnc.analysis.geometry.class_arrows import arrows_sentence, class_arrows
+from mlcnc.analysis.geometry.class_order import class_positions
+from mlcnc.analysis.geometry.co_occurrence import co_occurrence, head_company_sentence
+from mlcnc.analysis.geometry.embedding_drift import embedding_drifts
+from mlcnc.analysis.geometry.figure3 import centred_angles
+from mlcnc.analysis.geometry.label_pairs import label_pairs_course
+from mlcnc.analysis.geometry.variability import variability_history, variability_sentence
+from mlcnc.analysis.images.attention import (
     attention_course,
     attention_epochs,
     attention_sentence,
@@ -20,37 +38,26 @@ from mlcnc.analysis.attention import (
     probe_attention,
     probe_labels,
 )
-from mlcnc.analysis.blind_quiz import claims, deal
-from mlcnc.analysis.class_arrows import arrows_sentence, class_arrows
-from mlcnc.analysis.class_differences import class_difference_sentence, with_intervals
-from mlcnc.analysis.class_order import class_positions
-from mlcnc.analysis.co_occurrence import co_occurrence, head_company_sentence
-from mlcnc.analysis.common_probe import common_probe
-from mlcnc.analysis.comparison import seed_groups, verdict
-from mlcnc.analysis.curve_points import curve_points
-from mlcnc.analysis.curves import curve, metric_label, metric_names, metric_optimum
-from mlcnc.analysis.decisions import class_results, company, decision_sentence, decisions, probe_images, scored
-from mlcnc.analysis.embedding_drift import embedding_drifts
-from mlcnc.analysis.figure3 import centred_angles
-from mlcnc.analysis.findings import geometry_sentence as leads_sentence
-from mlcnc.analysis.findings import main_dataset, state_counts, undecided_sentence
-from mlcnc.analysis.geometry import closest_pairs, geometry_sentence
-from mlcnc.analysis.geometry_history import SUBJECTS, angle_counts, angle_history
-from mlcnc.analysis.image_ids import image_id
-from mlcnc.analysis.intervals import map_difference, map_intervals
-from mlcnc.analysis.label_pairs import label_pairs_course
-from mlcnc.analysis.layouts import pca_layout, sample_epochs, sample_table, umap_layout
-from mlcnc.analysis.live import collapse_sentence, live_curves, log_tail, progress, seconds_between
-from mlcnc.analysis.photographs import photograph, where_photographs_are
-from mlcnc.analysis.pictures import picture, picture_bytes, picture_index
-from mlcnc.analysis.placement import nearest_samples, outcomes, placement, placement_sentence
-from mlcnc.analysis.report_choice import detailed_runs, probe_of_each_bucket
-from mlcnc.analysis.run_filter import RunFilter, matching
-from mlcnc.analysis.runs import nearest_array_epoch, row_at, run_row, summary
-from mlcnc.analysis.setting_groups import setting_groups, varying_settings
-from mlcnc.analysis.settings import setting_rows, settings_sentence
-from mlcnc.analysis.variability import variability_history, variability_sentence
-from mlcnc.analysis.verification import verify_run
+from mlcnc.analysis.images.decisions import (
+    class_results,
+    co_occurring_classes,
+    decision_sentence,
+    decisions,
+    probe_images,
+    scored,
+)
+from mlcnc.analysis.images.image_ids import image_id
+from mlcnc.analysis.images.photographs import photograph, where_photographs_are
+from mlcnc.analysis.images.pictures import picture, picture_bytes, picture_index
+from mlcnc.analysis.images.report_choice import detailed_runs, probe_of_each_bucket
+from mlcnc.analysis.images.shared_probe import shared_probe
+from mlcnc.analysis.runs.filter import RunFilter, matching
+from mlcnc.analysis.runs.rows import nearest_array_epoch, row_at, run_row, summary
+from mlcnc.analysis.runs.settings import setting_rows, settings_sentence
+from mlcnc.analysis.samples.aligned_umap import median_step
+from mlcnc.analysis.samples.layouts import pca_layout, sample_epochs, sample_table, umap_layout
+from mlcnc.analysis.samples.placement import nearest_samples, outcomes, placement, placement_sentence
+from mlcnc.analysis.verification.recomputation import verify_run
 from mlcnc.errors import DataError, MlcncError
 from mlcnc.store import Run, RunProblem, RunStore
 
@@ -137,7 +144,7 @@ def over_all(runs: list[Run]) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "metrics status notes", lambda: table_said(runs)
     yield "", lambda: settings_sentence(setting_rows([[run] for run in runs]), len(runs))
     yield "metrics", lambda: embedding_drifts(runs)
-    yield "samples", lambda: common_probe(runs)
+    yield "samples", lambda: shared_probe(runs)
     yield "metrics", lambda: curves_drawn(runs)
 
 
@@ -286,7 +293,7 @@ def decided(run: Run, epoch: int) -> None:
     for label in range(min(3, len(run.info.class_names))):
         record = decisions(run, epoch, label, shift=0.5)
         if record is not None and found is not None:
-            _ = (decision_sentence(record), company(run, found, record))
+            _ = (decision_sentence(record), co_occurring_classes(run, found, record))
 
 
 def looked(run: Run, epoch: int, probe: int, label: int) -> None:

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from mlcnc.analysis.feature_file import read_features
+from mlcnc.analysis.user_files.feature_file import read_features
 from mlcnc.errors import DataError
 from mlcnc.terminal_text import one_line, printable
 from tests.conftest import ROOT
@@ -19,7 +19,7 @@ ADVICE = ("weights_only", "allow_pickle", "please", "github", "http", "Re-runnin
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and limits as Linux has them")
-@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
 def test_every_file_is_measured_or_refused_in_a_sentence(tmp_path, step):
     command = [sys.executable, "-W", "ignore", "-m", "tests.fuzz.try_features", str(tmp_path), str(step)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)

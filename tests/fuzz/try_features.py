@@ -15,8 +15,8 @@ from pathlib import Path
 
 import safetensors.torch  # noqa: F401, loaded before the forks, as the next two
 
-import mlcnc.analysis.feature_file
-import mlcnc.analysis.features  # noqa: F401
+import mlcnc.analysis.user_files.feature_file
+import mlcnc.analysis.user_files.features  # noqa: F401
 from mlcnc.cli import main
 from tests.fuzz.hostile_features import cases
 from tests.fuzz.watch import limit_memory

@@ -1,5 +1,6 @@
 """What methods share in a race: backbone, optimiser, schedule, epochs, images and steps."""
 
+import json
 from itertools import product
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from mlcnc.config import override
 from mlcnc.data import dataset_facts
 from mlcnc.methods.settings import METHODS
-from mlcnc.presets import BENCHES, bench_config, preset
+from mlcnc.presets import BENCHES, RACED, bench_config, preset
+from tests.conftest import ROOT
 
 OWN = {
     "data": {"num_samples": None},
@@ -36,3 +38,12 @@ def test_every_method_sees_as_many_images_in_as_many_steps(dataset, kind):
 def test_branches_of_a_frozen_backbone_are_trained_and_nothing_else_of_it_is(kind):
     blocks = {dataset: bench_config(dataset, kind).model.trained_blocks for dataset in BENCHES}
     assert blocks == {"pictogram-lt": 0, "voc07-lt": 1 if kind in ("bbn", "urs") else 0}
+
+
+@pytest.mark.parametrize("dataset", BENCHES)
+def test_what_the_recorded_race_chose_and_took_is_that_of_its_table(dataset):
+    recorded = json.loads((ROOT / f"docs/bench/{dataset}.json").read_text(encoding="utf-8"))
+    table = {each["key"]: (each["rate"], round(each["seconds"])) for each in recorded["methods"]}
+    assert {key: tuple(found) for key, found in RACED[dataset].items()} == {
+        key: found for key, found in table.items() if key in METHODS
+    }

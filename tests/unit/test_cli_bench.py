@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from mlcnc import cli_bench
-from mlcnc.analysis.bench import VARIANTS, entries
-from mlcnc.analysis.bench_plan import run_seconds
+from mlcnc.analysis.comparison.bench import VARIANTS, entries
+from mlcnc.analysis.comparison.bench_plan import run_seconds
 from mlcnc.cli import build_parser, main
 from mlcnc.config import override
 from mlcnc.errors import LaunchError
@@ -108,7 +108,7 @@ def test_other_seeds_are_trained_at_the_best_rate_and_the_table_is_written(queue
     )
     plan, *said = capsys.readouterr().out.splitlines()
     assert plan == (
-        "2 methods on pictogram-lt, rates 0.001,0.01, seeds 3,4: 6 runs, 0 done, 6 left (time unknown yet); more where the best rate is the lowest or the highest"
+        "2 methods on pictogram-lt, rates 0.001,0.01, seeds 3,4: 6 runs, 0 done, 6 left (about 4 min as recorded); more where the best rate is the lowest or the highest"
     )
     ended = [line for line in said if "validation mAP" in line]
     assert len(ended) == len(store.run_ids())
@@ -164,7 +164,7 @@ def test_a_run_that_cannot_be_queued_is_said_and_its_method_left_out(queue, tmp_
 def test_a_dry_run_says_what_is_done_and_left_and_starts_nothing(queue, tmp_path, capsys):
     arguments = ["bench", "--methods", "erm,mlc_nc", "--rates", "0.001", "--seeds", "0,1,2"]
     assert main([*arguments, "--dry-run"]) == 0
-    assert "6 runs, 0 done, 6 left (time unknown yet)\n" in capsys.readouterr().out
+    assert "6 runs, 0 done, 6 left (about 4 min as recorded)\n" in capsys.readouterr().out
     assert (queue.asked, queue.made, list(tmp_path.iterdir())) == ([], 0, [])
     assert main(["bench", "--methods", "erm", "--rates", "0.001", "--seeds", "0,1"]) == 0
     capsys.readouterr()
@@ -183,6 +183,15 @@ def test_a_dry_run_says_what_is_done_and_left_and_starts_nothing(queue, tmp_path
     caught = capsys.readouterr()
     assert "was trained with data.jitter 0.25, not 0.2" in caught.err
     assert "1 done, 3 left" in caught.out
+
+
+def test_a_dry_run_says_what_is_missing_of_which_method(queue, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("MLCNC_GLOVE", raising=False)
+    arguments = ["bench", "--methods", "erm,ml_gcn", "--rates", "0.001", "--seeds", "0", "--dry-run"]
+    assert main(arguments) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("cannot be trained yet: ML-GCN, for method.kind is ml_gcn")
+    assert "mlcnc glove --out FOLDER" in last
 
 
 def test_vectors_are_given_to_what_needs_them(queue, tmp_path):

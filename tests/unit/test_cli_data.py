@@ -87,3 +87,19 @@ def test_cached_maps_are_listed_and_removed(tmp_path, monkeypatch, capsys):
     assert [path.name for path in (tmp_path / "maps").iterdir()] == ["two"]
     assert main(["data", "maps", "--remove", "all"]) == 0
     assert list((tmp_path / "maps").iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [
+    ["preview", "digits-lt", "--seed", "-1", "--out", "x.png"],
+    ["preview", "digits-lt", "--seed", "99999999999999999999", "--out", "x.png"],
+    ["preview", "digits-lt", "--per-class", "100000000", "--out", "x.png"],
+    ["preview", "digits-lt", "--per-class", "0", "--out", "x.png"],
+    ["verify", "digits-lt", "--seed", "-1"], ["preview", "digits-lt", "--out", "/nonexistent/x.png"],
+])  # fmt: skip
+def test_numbers_and_paths_out_of_reach_are_refused_in_a_sentence(words, capsys):
+    assert main(["data", *words]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(
+        ("mlcnc: --seed must be from 0 to ", "mlcnc: --per-class must be from 1 to ", "mlcnc: --out ")
+    )
+    assert "Errno" not in said

@@ -231,6 +231,8 @@ def test_unknown_option_names_the_nearest_of_its_command(capsys, words, meant):
         main(words)
     said = capsys.readouterr().err
     assert (f"did you mean {meant!r}" in said) if meant else ("did you mean" not in said)
+    command = " ".join(word for word in words[:3] if word in ("train", "jobs", "start", "logs", "evaluate"))
+    assert said.startswith(f"usage: mlcnc {command} ")
 
 
 @pytest.mark.parametrize(
@@ -294,7 +296,10 @@ def test_runs_list_show_and_verify(trained, capsys):
     assert main(["runs", "list", "--runs", str(trained)]) == 0
     assert "tiny  finished" in capsys.readouterr().out
     assert main(["runs", "show", "tiny", "--runs", str(trained)]) == 0
-    assert "method.embedding_dim = 24" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "method.embedding_dim = 24" in shown
+    assert "MLC-NC etf" in shown
+    assert "on pictogram-lt, 20 classes" in shown
     assert main(["runs", "verify", "--runs", str(trained)]) == 0
     assert "agrees" in capsys.readouterr().out
     assert main(["evaluate", "tiny", "--runs", str(trained), "--json"]) == 0
@@ -367,3 +372,21 @@ def test_preview_writes_a_picture(tmp_path, capsys):
 def test_an_empty_folder_says_what_to_do(tmp_path, capsys):
     assert main(["runs", "list", "--runs", str(tmp_path / "none")]) == 0
     assert "mlcnc train" in capsys.readouterr().out
+
+
+def test_the_rate_of_the_race_is_said_where_that_of_mlc_nc_would_be_taken(tmp_path, capsys):
+    nowhere = tmp_path / "file"
+    nowhere.write_text("")
+    for arguments, said in (
+        (["--method", "erm"], "race chose 0.064 on validation: take it with --lr 0.064"),
+        (["--preset", "bench-voc07-lt", "--method", "db_focal"], ""),
+        (["--preset", "bench-voc07-lt", "--method", "oltr"], "--lr 6.25e-05"),
+        (["--method", "erm", "--lr", "0.01"], ""),
+        (["--method", "erm", "--optimiser", "sgd"], ""),
+        (["--method", "erm", "--dataset", "digits-lt"], ""),
+        ([], ""),
+    ):
+        assert main(["train", *arguments, "--runs", str(nowhere)]) == 1
+        sentence, *rest = capsys.readouterr().err.splitlines()
+        assert said in sentence
+        assert bool(rest) == bool(said)

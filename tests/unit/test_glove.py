@@ -5,12 +5,13 @@ import gzip
 import os
 import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
 
 from mlcnc import glove as module
-from mlcnc.analysis.glove_file import glove_file
+from mlcnc.analysis.user_files.glove_file import glove_file
 from mlcnc.errors import ConfigError, DataError
 from mlcnc.glove import glove_dim, read_glove
 from tests.conftest import ROOT
@@ -110,3 +111,23 @@ def test_the_reader_loads_no_torch():
     program = "import sys, mlcnc.glove; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("of_file", ["NFC", "NFD"])
+@pytest.mark.parametrize("of_names", ["NFC", "NFD"])
+def test_accents_are_one_however_file_and_names_compose_them(tmp_path, of_file, of_names):
+    path = tmp_path / "v.txt"
+    path.write_text(unicodedata.normalize(of_file, "żółw 1 2\nCafé 3 4\n"), encoding="utf-8")
+    names = [unicodedata.normalize(of_names, name) for name in ("Żółw", "café", "café żółw")]
+    assert read_glove(path, names).tolist() == [[1, 2], [3, 4], [2, 3]]
+
+
+@pytest.mark.parametrize("word", ["1_0", "\uff11\uff10", "\u0663"])
+def test_what_only_python_takes_for_a_number_is_a_word(tmp_path, word):
+    path = tmp_path / "v.txt"
+    path.write_text(f"new {word} 0.5 2\ncat 1 3\n", encoding="utf-8")
+    assert glove_dim(path) == 2
+    assert read_glove(path, ["cat"]).tolist() == [[1, 3]]
+    path.write_text(f"cat 1 3\ndog 1 {word}\n", encoding="utf-8")
+    with pytest.raises(DataError, match="line 2: expected 2 finite numbers after 'dog', got 1"):
+        read_glove(path, ["dog"])

@@ -10,12 +10,12 @@ from mlcnc.cli import build_parser
 from mlcnc.config import override
 from mlcnc.data import dataset_facts
 from mlcnc.data.cache import cache_folder
+from mlcnc.devices import device_lock
 from mlcnc.errors import DataError
 from mlcnc.launch import JobRequest
-from mlcnc.launch.locks import device_lock
-from mlcnc.launch.obstacles import obstacles
 from mlcnc.methods.glove_file import glove_file_of
 from mlcnc.named_paths import named_path, path_argument, path_in_variable, runs_folder
+from mlcnc.obstacles import obstacles
 from mlcnc.presets import quick
 from mlcnc.settings_file import read_file
 from mlcnc.training.trainer import settled
@@ -140,6 +140,6 @@ def test_no_other_place_reads_paths_from_variables_or_makes_homes_of_tildes():
         if words in path.read_text()
     }
     # the reader of a form's field says what is wrong with a tilde
-    assert said <= {"mlcnc/named_paths.py", "mlcnc/analysis/glove_file.py"}
+    assert said <= {"mlcnc/named_paths.py", "mlcnc/analysis/user_files/glove_file.py"}
     assert "expanduser" in (ROOT / "mlcnc" / "named_paths.py").read_text()
     assert os.path.isabs(ROOT)

@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from mlcnc.launch.log_file import noted_exit
+from mlcnc.launch.ending import noted_exit
 from mlcnc.launch.processes import JOB_VARIABLE
 from tests.conftest import ROOT
 

@@ -7,7 +7,7 @@ import pytest
 
 from mlcnc.config import ExperimentConfig
 from mlcnc.errors import RunNotFoundError, StoreError
-from mlcnc.launch import obstacles
+from mlcnc.obstacles import obstacles
 from mlcnc.store import (
     RunStore,
     RunWriter,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mlcnc.analysis.attention import localisation
-from mlcnc.analysis.pictures import picture_index
-from mlcnc.analysis.statistics import stored_statistics
+from mlcnc.analysis.images.attention import localisation
+from mlcnc.analysis.images.pictures import picture_index
+from mlcnc.analysis.runs.statistics import stored_statistics
 from mlcnc.errors import RunFormatError
 from mlcnc.store import RunProblem, RunStore, RunWriter
 from mlcnc.store.regular_files import read_json
@@ -136,6 +136,13 @@ def test_arrays_that_do_not_fit_are_one_sentence(run, changes, words):
     save_file({**FITTING, **changes}, run.folder / "epochs" / "0000.safetensors")
     with pytest.raises(RunFormatError, match=words):
         stored_statistics(run.arrays(0), "test.f")
+
+
+def test_a_precision_of_a_class_is_from_0_to_1(run):
+    path = run.folder / "epochs" / "0000.safetensors"
+    save_file({"test/ap": np.array([0.5, -1.0, 0.5], np.float32)}, path)
+    with pytest.raises(RunFormatError, match="must hold values from 0 to 1, got -1 to"):
+        run.arrays(0).get("test/ap")
 
 
 def test_samples_fix_the_sizes_of_arrays_of_epochs(run):

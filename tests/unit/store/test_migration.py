@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from mlcnc.analysis.comparison import seed_groups
-from mlcnc.analysis.runs import run_row, run_rows
-from mlcnc.analysis.spaces import spaces_with_means, spaces_with_nc1, spaces_with_samples
+from mlcnc.analysis.comparison.seeds import seed_groups
+from mlcnc.analysis.runs.rows import run_row, run_rows
+from mlcnc.analysis.runs.spaces import spaces_with_means, spaces_with_nc1, spaces_with_samples
 from mlcnc.config import ExperimentConfig, leaf_fields, parse
 from mlcnc.store import RunStore, Space
 from mlcnc.store.schema import parse_info
@@ -44,7 +44,9 @@ def test_a_recorded_run_opens_as_a_run_of_mlc_nc(run_id):
     now = {path[-1]: value(config, path) for path, _ in leaf_fields(config)}
     for section, settings in before["config"].items():
         for name, was in settings.items() if isinstance(settings, dict) else ():
-            if (section, name) not in {("data", "sampler"), ("data", "seed"), ("training", "seed")}:
+            if name == "mixed_precision":
+                assert config.training.precision == ("auto" if was else "float32")
+            elif (section, name) not in {("data", "sampler"), ("data", "seed"), ("training", "seed")}:
                 assert now[name] == was, name
     assert (config.data.seed, config.training.seed) == tuple(
         before["config"][section]["seed"] for section in ("data", "training")
@@ -87,7 +89,7 @@ def test_seeds_of_one_embedding_are_one_group():
 
 @pytest.mark.parametrize("run_id", [RECORDED[0], "pictogram-erm-s0"])
 def test_a_run_trained_now_joins_the_group_of_one_recorded_with_the_same_settings(run_id):
-    from mlcnc.analysis.runs import _group_key
+    from mlcnc.analysis.runs.rows import _group_key
 
     recorded = STORE.open(run_id).info.config
     again = parse({**recorded, "data": {**recorded["data"], "num_workers": 2}})

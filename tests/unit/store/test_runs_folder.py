@@ -86,3 +86,46 @@ def test_no_run_is_written_into_what_is_no_runs_folder(tmp_path, capsys, make):
         assert str(root) in said
         assert "exists already" not in said
     assert sorted(os.listdir(tmp_path)) == before
+
+
+COMMANDS = [
+    ["runs", "show", "{id}"], ["runs", "verify", "{id}"], ["runs", "delete", "--yes", "{id}"],
+    ["report", "{id}", "--out", "{tmp}/r.html"], ["layout", "{id}"], ["evaluate", "{id}"],
+    ["train", "--resume", "{id}"], ["jobs", "start", "layout", "{id}"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_run_that_is_a_link_is_said_to_be_one_by_every_command(tmp_path, capsys, command):
+    linked(tmp_path / "runs")
+    parts = [part.format(id="link4", tmp=tmp_path) for part in command]
+    assert main([*parts, "--runs", str(tmp_path / "runs")]) == 1
+    said = capsys.readouterr().err
+    assert "is a link out of that folder, and links are not followed" in said
+    assert f"--runs {tmp_path / 'elsewhere'}\n" in said
+    assert RunStore(tmp_path / "elsewhere").open("one")
+
+
+def test_a_runs_folder_without_runs_is_explained_wherever_one_is_asked_for(tmp_path, capsys):
+    deeper(tmp_path / "runs")
+    for command in (["runs", "show", "one"], ["evaluate", "one"]):
+        assert main([*command, "--runs", str(tmp_path / "runs")]) == 1
+        assert f"runs lie deeper, in exp1; name it as the runs folder: --runs {tmp_path}/runs/exp1" in (
+            capsys.readouterr().err
+        )
+
+
+def test_a_linked_folder_of_runs_can_be_named_and_a_link_to_anything_else_is_no_run(tmp_path):
+    write_run(tmp_path / "elsewhere")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "photographs").symlink_to("/usr")
+    assert left_out(tmp_path / "runs") == []
+    (tmp_path / "runs" / "team").symlink_to(tmp_path / "elsewhere")
+    assert left_out(tmp_path / "runs")[-1].endswith(f"--runs {tmp_path}/runs/team")
+    assert RunStore(tmp_path / "runs" / "team").run_ids() == ["one"]
+
+
+def test_the_path_of_a_run_is_no_id(tmp_path, capsys):
+    write_run(tmp_path / "runs")
+    assert main(["runs", "show", f"{tmp_path}/runs/one", "--runs", str(tmp_path / "runs")]) == 1
+    assert "name its folder alone, and the folder above by --runs" in capsys.readouterr().err
