@@ -266,6 +266,7 @@ def test_a_method_is_found_by_its_name_and_takes_the_rate_of_the_race(stage, pag
     page.goto(f"{stage.url}/train")
     page.locator("summary").filter(has_text="Own settings").click()
     method = page.get_by_role("combobox", name="method").first
+    settled(page)  # a late drawing closes the list
     method.click()
     page.get_by_role("option", name="ERM: global").wait_for()
     method.press_sequentially("ERM")
