@@ -56,12 +56,9 @@ class Jobs:
         """Return :meth:`all`, and :meth:`problems` by the job's number, by ``table`` that of all of them."""
         try:
             jobs, damaged = self._queue.read()
-            if any(
-                job.process is not None and not job.process.is_alive for job in jobs if job.state == "running"
-            ):
-                jobs, damaged = (
-                    self._queue.read()
-                )  # who waits for a process writes how it ended before it is gone
+            # whoever waits for a process writes how it ended before it is gone
+            if any(job.process and not job.process.is_alive for job in jobs if job.state == "running"):
+                jobs, damaged = self._queue.read()
         except LaunchError as error:
             return [], {"table": str(error)}
         waiting = sorted((job for job in jobs if job.state == "queued" and job.is_ours), key=rank)
@@ -69,10 +66,8 @@ class Jobs:
         idle = {lane for lane in {job.lane for job in waiting} if not self._has_worker(lane)}
         found = []
         for job in (true_state(job, self.runs_root) for job in reversed(jobs)):
-            changes = {
-                "place": places.get(job.number),
-                "is_unattended": job.number in places and job.lane in idle,
-            }
+            place = places.get(job.number)
+            changes = {"place": place, "is_unattended": place is not None and job.lane in idle}
             found.append(job.model_copy(update=changes if job.is_active else {**changes, "pid": None}))
         return found, dict(damaged)
 
@@ -175,8 +170,7 @@ class Jobs:
                 self._start_worker(job.lane)  # that kills it after its time of grace, where none is there
 
     def _stop(self, table: Any, job: Job) -> None:
-        found = self._queue.rows(table, "number = ?", job.number)[0]
-        if not found:
+        if not (found := self._queue.rows(table, "number = ?", job.number)[0]):
             raise JobNotFoundError(f"job {job.job_id} was removed")
         now_there = found[0]
         if now_there.state == "queued":
