@@ -108,21 +108,28 @@ def settled(page):
 
 
 def choose(page, box, option):
-    """Choose from a select box; a scroll of the page, such as by late charts and pictures, closes its list.
+    """Choose from a select box.
 
     Args:
         option: its name, or a function from the locator of all options to that of the one to choose.
+    """
+    find = (lambda options: options.filter(has_text=option)) if isinstance(option, str) else option
+    while_open(page, box, lambda options: find(options).click(timeout=3000))
+
+
+def while_open(page, box, act):
+    """Open the list of a select box and act on its options; again where a late drawing closed it meanwhile.
+
+    Args:
+        act: takes the locator of all options and raises the browser's TimeoutError where they are gone.
     """
     from playwright.sync_api import TimeoutError
 
     for _ in range(20):
         settled(page)
         box.click()
-        options = page.get_by_role("option")
-        wanted = options.filter(has_text=option) if isinstance(option, str) else option(options)
         try:
-            wanted.click(timeout=3000)
-            return
+            return act(page.get_by_role("option"))
         except TimeoutError:
             page.keyboard.press("Escape")
     raise AssertionError("the list did not stay open")

@@ -14,7 +14,7 @@ import pytest
 
 from mlcnc.launch import JobRequest, Jobs
 from mlcnc.store import RunStore
-from tests.browser.conftest import choose, drawn, serve, settled
+from tests.browser.conftest import choose, drawn, serve, settled, while_open
 from tests.browser.traffic import ticks, traffic
 from tests.conftest import ROOT
 from tests.processes.stand_in import clear, wait_until
@@ -266,13 +266,15 @@ def test_a_method_is_found_by_its_name_and_takes_the_rate_of_the_race(stage, pag
     page.goto(f"{stage.url}/train")
     page.locator("summary").filter(has_text="Own settings").click()
     method = page.get_by_role("combobox", name="method").first
-    settled(page)  # a late drawing closes the list
-    method.click()
-    page.get_by_role("option", name="ERM: global").wait_for()
-    method.press_sequentially("ERM")
-    page.wait_for_timeout(500)
-    method.press("Enter")
-    page.get_by_text("for ERM on pictogram-lt the recorded race chose 0.064").wait_for(timeout=PATIENCE)
+
+    def search(options):
+        options.filter(has_text="ERM: global").wait_for(timeout=3000)
+        method.press_sequentially("ERM")
+        page.wait_for_timeout(500)
+        method.press("Enter")
+        page.get_by_text("for ERM on pictogram-lt the recorded race chose 0.064").wait_for(timeout=3000)
+
+    while_open(page, method, search)
     page.get_by_role("button", name="Take 0.064").click()
     page.get_by_text("--training.lr").first.wait_for(timeout=PATIENCE)
     page.get_by_text("the recorded race chose").wait_for(state="detached", timeout=PATIENCE)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from mlcnc.files.locking import is_locked
 from mlcnc.launch import JobRequest, Jobs, worker
 from mlcnc.launch.processes import JOB_VARIABLE
 from mlcnc.launch.queue import Queue
@@ -136,19 +137,10 @@ def is_alive(process):
 
 
 def kill_workers(jobs):
-    """Kill every worker of a runs folder, as a person with ``kill -9`` does, and wait until it is gone."""
-    killed = workers(jobs.runs_root)
-    for process in killed:
+    """Kill every worker of a runs folder, as a person with ``kill -9`` does, and wait until none holds its lock."""
+    for process in workers(jobs.runs_root):
         process.kill()
-    # it loses its command line before its files, and so its lock: only a zombie has let go of both
-    wait_until(lambda: not any(map(holds_files, killed)))
-
-
-def holds_files(process):
-    try:
-        return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-    except psutil.NoSuchProcess:
-        return False
+    wait_until(lambda: not any(map(is_locked, Queue(jobs.runs_root).folder.glob("worker-*.lock"))))
 
 
 def begun(jobs, behaviour, **more):

@@ -84,7 +84,7 @@ def test_a_training_is_stopped_midway_and_resumed_to_its_end(tmp_path, locks):
 
 def test_a_job_outlives_the_server_that_started_it(jobs):
     """Ctrl-C in the terminal of the dashboard reaches its whole group, and kill -9 the rest."""
-    program = f"from tests.processes.stand_in import submit; submit({str(jobs.runs_root)!r}, 'polite', 'cpu'); input()"
+    program = f"from tests.processes.stand_in import submit; submit({str(jobs.runs_root)!r}, 'polite', 'cpu', {{}}); input()"
     server = subprocess.Popen(
         [sys.executable, "-c", program],
         stdin=subprocess.PIPE,
