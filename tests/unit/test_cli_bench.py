@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mlcnc import cli_bench
+from mlcnc import cli_bench, cli_race
 from mlcnc.analysis.comparison.bench import VARIANTS, entries
 from mlcnc.analysis.comparison.bench_plan import run_seconds
 from mlcnc.cli import build_parser, main
@@ -70,8 +70,8 @@ def queue(monkeypatch, tmp_path):
         )
 
     monkeypatch.setattr(cli_bench, "bench_config", small)
-    monkeypatch.setattr(cli_bench, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(cli_bench, "Jobs", Queue)
+    monkeypatch.setattr(cli_race, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(cli_race, "Jobs", Queue)
     Queue.asked, Queue.failing, Queue.refused, Queue.made = [], set(), set(), 0
     monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
     return Queue
@@ -198,7 +198,7 @@ def test_vectors_are_given_to_what_needs_them(queue, tmp_path):
     path = tmp_path / "vectors.txt"
     path.write_text("cat 1 2\n")
     options = build_parser().parse_args(["bench", "--methods", "erm,ml_gcn", "--glove", str(path)])
-    race = cli_bench._Race(options)
+    race = cli_bench.race_of(options)
     for entry in race.entries:
         config = race._config(entry, 0.004, 0)[1]
         assert getattr(config.method, "glove_path", str(path)) == str(path)
