@@ -128,7 +128,9 @@ _WORDS = {
 
 
 def _word(name: str, value: Any) -> str:
-    return "unprojected" if value is None else _WORDS[name].format(value)
+    if value is None:
+        return {"projection_dim": "unprojected", "query_norm": "norm_sqrt_d"}[name]
+    return _WORDS[name].format(value)
 
 
 def _wide(dataset: str, kind: str = "glove") -> dict[str, Any]:
