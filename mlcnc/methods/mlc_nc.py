@@ -122,6 +122,7 @@ class MLCNC(Method):
             class_spaces={"f": output.class_features, "mu": mu},
             image_spaces={"concat": mu.flatten(1)} if self.has_concatenation else {},
             attention=output.attention.unflatten(2, output.map_size),  # (B, C, h, w)
+            label_embeddings={"f": output.label_embedding},
         )
 
     def loss(self, batches: Sequence[Batch], moment: Moment) -> Losses:

@@ -59,6 +59,29 @@ _BY_FUNCTION = {
     "shuffled_nc1_trace": [
         ("nc1_trace_shuffled", "NC1 trace ratio with labels shuffled", "", "", "class", "class"),
     ],
+    "nc1_of_negatives": [
+        ("nc1_trace_negatives", "NC1 trace ratio of images without the class", "", "", "class", "class"),
+    ],
+    "AlignmentAccumulator.compute": [
+        ("alignment_positive", "cosine with the own label embedding", "", "1", "class", "none"),
+        ("alignment_positive_others", "cosine with other label embeddings", "", "", "class", "none"),
+        (
+            "alignment_negative",
+            "cosine with the own label embedding, images without the class",
+            "",
+            "",
+            "class",
+            "none",
+        ),
+        (
+            "alignment_negative_others",
+            "cosine with other label embeddings, images without the class",
+            "",
+            "",
+            "class",
+            "none",
+        ),
+    ],
     "nc1_pinv": [
         ("nc1_pinv", "NC1, pseudo-inverse", "", "0", "class", "class"),
         ("nc1_pinv_sample_weighted", "NC1, pseudo-inverse, rows weighed alike", "", "0", "sample", "class"),
@@ -206,6 +229,10 @@ def _table() -> dict[str, MetricInfo]:
                 found[name] = MetricInfo(name, text, "°", "angle", "", "none", "minority_collapse")
         found[f"map_{group}"] = MetricInfo(
             f"map_{group}", f"mAP, {group} classes", "%", "100", "class", "", "mean_average_precision"
+        )
+        title = f"cosine with the own label embedding, {group} classes"
+        found[f"alignment_{group}"] = MetricInfo(
+            f"alignment_{group}", title, "", "1", "class", "none", "AlignmentAccumulator.compute"
         )
         found[f"nc1_{group}"] = MetricInfo(
             f"nc1_{group}", f"NC1, mean of {group} classes", "", "0", "class", "class", "nc1_per_class"

@@ -24,10 +24,12 @@ from mlcnc.data import ImageSplit, MultiLabelDataset
 from mlcnc.data.protocol import RowsOfSplit
 from mlcnc.methods.method import Measured, Method, Output
 from mlcnc.metrics import (
+    AlignmentAccumulator,
     ClassStatistics,
     ClassStatisticsAccumulator,
     measure_split,
 )
+from mlcnc.metrics.measurement import alignment_metrics
 from mlcnc.store import Space
 from mlcnc.training.batches import Loader
 from mlcnc.training.ranks import Ranks
@@ -160,6 +162,10 @@ def measure(
             )
             metrics.update(split_metrics)
             arrays.update(split_arrays)
+            for space, alignment in passed.alignments.items():
+                values, parts_of_it = alignment_metrics(f"{name}.{space}", alignment.compute(), groups)
+                metrics.update(values)
+                arrays.update(parts_of_it)
             if has_spaces:
                 statistics[name] = found
             for space, part in looks.features().items() if looks else ():
@@ -199,6 +205,10 @@ def _pass_over(
             if space not in passed.accumulators:
                 passed.accumulators[space] = ClassStatisticsAccumulator(targets.shape[1], part.shape[-1])
             passed.accumulators[space].update(part, targets)
+            if (embedding := output.label_embeddings.get(space)) is not None and targets.shape[1] > 1:
+                if space not in passed.alignments:
+                    passed.alignments[space] = AlignmentAccumulator(targets.shape[1])
+                passed.alignments[space].update(part, targets, embedding)
             if keep:
                 passed.keep(first, space, part, targets, size)
         if looks is not None:

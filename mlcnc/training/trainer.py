@@ -36,6 +36,7 @@ from mlcnc.training.batches import Batches, ImageBatches, Loader, seen_images
 from mlcnc.training.cached_batches import cached_batches
 from mlcnc.training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from mlcnc.training.device import peak_memory_mb
+from mlcnc.training.gradient_shares import gradient_shares
 from mlcnc.training.loss_record import LossRecord
 from mlcnc.training.measurement import MeasuredImages, measure, measured_images, spaces_of
 from mlcnc.training.optimisation import build_optimiser, build_schedule, with_backbone_rate
@@ -269,6 +270,8 @@ def train_epoch(
 ) -> dict[str, float]:
     """Train one epoch and return its mean losses, learning rate and learned scalars by metric name.
 
+    Of a measured epoch also which term of the loss trained, on its last batch; not by several processes.
+
     The order of images, their augmentation and dropout follow from the seed and the epoch alone, so
     that a resumed run repeats an uninterrupted one. No step waits for the device.
 
@@ -296,12 +299,15 @@ def train_epoch(
         record.add(losses, len(batches[0].targets))
         report(EpochProgress(index + 1, num_batches, len(batches[0].targets), record.latest))
     experiment.optimiser.zero_grad(set_to_none=True)
+    shares: dict[str, float] = {}
+    if is_measured(experiment.config, epoch) and experiment.ranks.share.number == 1:
+        shares = gradient_shares(method, batches, Moment(epoch, index, training.epochs), fabric)
     method.end_epoch()
     experiment.ranks.unite_norms(method, *([] if experiment.average is None else [experiment.average]))
     metrics = {f"train/{name}": value for name, value in record.means().items()}
     metrics["lr"] = float(experiment.schedule.get_last_lr()[0])
     metrics |= {name: float(value.detach()) for name, value in method.scalars().items()}
-    return metrics
+    return metrics | shares
 
 
 def update(experiment: Experiment) -> None:

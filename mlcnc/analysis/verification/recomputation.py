@@ -153,13 +153,24 @@ def _second_pass(prefix: str, arrays: ArrayFile, statistics: ClassStatistics) ->
         values["nc4_binary_negative"] = _weighted(negative, statistics.num_images - counts)
         values["nc4_binary_balanced"] = (values["nc4_binary_positive"] + values["nc4_binary_negative"]) / 2
         values["nc4_binary_macro"] = mean_of_defined((positive + negative) / 2)
+    if "alignment" in stored:
+        names = ("positive", "positive_others", "negative", "negative_others")
+        cosines = zip(names, stored["alignment"], strict=True)
+        values |= {f"alignment_{name}": mean_of_defined(row) for name, row in cosines}
     named = {f"{prefix}/{name}": value for name, value in values.items()}
     if "projected_variances" in stored and "singular_values" in stored:
         named |= projected_metrics(prefix, stored["projected_variances"], stored["singular_values"], counts)
     return named
 
 
-_OF_CLASSES = ("singular_values", "projected_variances", "multiplicity_share", "nc4_identity", "nc4_binary")
+_OF_CLASSES = (
+    "singular_values",
+    "projected_variances",
+    "multiplicity_share",
+    "nc4_identity",
+    "nc4_binary",
+    "alignment",
+)
 
 
 def _weighted(shares: NDArray[Any], weights: NDArray[Any]) -> float:
