@@ -8,6 +8,7 @@ from app.compare.classes import show_classes
 from app.compare.curves import show_curves
 from app.compare.published import show_published
 from app.compare.settings import show_settings
+from app.compare.tables import show_tables
 from app.widgets.controls import pick_moment
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
@@ -50,8 +51,8 @@ with answer:
             f"Runs of these groups also differ in {', '.join(plain(name) for name in others)}; "
             f"a difference need not come from {plain(setting)}."
         )
-buckets, classes, curves, settings, published = st.tabs(
-    ["Buckets", "Classes", "Curves", "Settings", "Published"],
+buckets, classes, curves, settings, tables, published = st.tabs(
+    ["Buckets", "Classes", "Curves", "Settings", "Tables", "Published"],
     key="show",
     on_change="rerun",
     bind="query-params",
@@ -68,6 +69,9 @@ if curves.open:
 if settings.open:
     with settings:
         show_settings(groups, selected)
+if tables.open:
+    with tables:
+        show_tables()
 if published.open:
     with published:
         show_published(selected.picked_groups)
