@@ -260,9 +260,13 @@ def _chosen(of: RunSummary, choice: Choice) -> tuple[int | None, str]:
     return measured[-1], "last epoch"
 
 
-def nearest_array_epoch(run: Run, epoch: int | None) -> int | None:
-    """Return the epoch with stored arrays that is nearest to ``epoch``, the later of two equal ones."""
-    stored = run.array_epochs()
+def nearest_array_epoch(run: Run, epoch: int | None, *names: str) -> int | None:
+    """Return the epoch with stored arrays, those of these names, nearest to ``epoch``; of two the later one.
+
+    Raises:
+        RunFormatError: names are given and a file is damaged.
+    """
+    stored = run.array_epochs(*names)
     if not stored:
         return None
     if epoch is None:
@@ -283,6 +287,8 @@ NOT_TRAINING = frozenset(
         "measure_every",
         "num_measured_train",
         "arrays_every",
+        "class_arrays",
+        "measure_untrained",
         "num_sample_pairs",
         "num_probes",
         "num_pictures",
