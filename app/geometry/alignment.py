@@ -64,7 +64,8 @@ def show_alignment(
         else:
             st.caption(
                 f"{plain(row.name)} has no cosines of {split} features {plain(space)} with the label "
-                "embedding: it was recorded before they were measured, or its label embedding lies in another space."
+                "embedding: it was recorded before they were measured, or its label embedding lies in "
+                "another space."
             )
     if not drawn:
         return
