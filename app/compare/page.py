@@ -6,6 +6,7 @@ from app.compare.answer import show_answer
 from app.compare.buckets import show_buckets
 from app.compare.classes import show_classes
 from app.compare.curves import show_curves
+from app.compare.loss_shares import show_loss_shares
 from app.compare.published import show_published
 from app.compare.settings import show_settings
 from app.compare.tables import show_tables
@@ -66,6 +67,7 @@ if classes.open:
 if curves.open:
     with curves:
         show_curves(groups, selected)
+        show_loss_shares(selected.picked)
 if settings.open:
     with settings:
         show_settings(groups, selected)
