@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from mlcnc.data.voc import voc07_lt_splits
@@ -16,6 +18,9 @@ from mlcnc.metrics import AlignmentAccumulator, measure_split
 from mlcnc.metrics.measurement import alignment_metrics
 from mlcnc.store import RunWriter, Space
 from tests.conftest import ROOT
+
+# a server looks once through all installed packages for components, AppTest once a page: most of a page's time
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 CLASSES = ["person", "chair", "dog", "bus", "cow"]
 COUNTS = [500, 120, 40, 12, 4]
