@@ -14,11 +14,13 @@ from mlcnc.analysis.runs.form_fields import changed_settings
 from mlcnc.cli_runs import add_runs_folder
 from mlcnc.config import ExperimentConfig, override
 from mlcnc.errors import ConfigError, LaunchError, StoreError, counted
-from mlcnc.launch import Job, JobRequest, Jobs
+from mlcnc.launch import Job, JobRequest
+from mlcnc.launch.resuming import has_checkpoint
 from mlcnc.methods.settings.section import LARGEST, SMALLEST
 from mlcnc.named_paths import path_argument
 from mlcnc.obstacles import obstacles
 from mlcnc.presets import RACED, preset
+from mlcnc.slurm import AllJobs
 from mlcnc.store import RunStore
 from mlcnc.terminal_text import columns, printable
 from mlcnc.written_numbers import plain_number
@@ -93,9 +95,9 @@ class Race:
         self._seconds: dict[str, tuple[str, float]] = {}  # of a run that ended, with the key of its method
 
     @cached_property
-    def jobs(self) -> Jobs:
+    def jobs(self) -> AllJobs:
         """The queue, which a dry run does not touch."""
-        return Jobs(self.options.runs)
+        return AllJobs(self.options.runs)
 
     def plan(self, *, in_full: bool) -> list[str]:
         """Return how many runs are done and left, and about how long these take; in full by method."""
@@ -253,12 +255,10 @@ class Race:
         """Queue a run, or the rest of one that was interrupted."""
         self._queued.add(run_id)
         if run_id in self.store.run_ids():
-            try:
+            if has_checkpoint(self.store.open(run_id)):
                 self.jobs.resume(run_id)
-            except (LaunchError, ConfigError, StoreError):
-                self.store.delete(run_id)  # it ended before its first checkpoint
-            else:
                 return
+            self.store.delete(run_id)  # it ended before its first checkpoint
         settings = changed_settings(preset(preset_name), config)
         self.jobs.submit(JobRequest(kind="train", run_id=run_id, preset=preset_name, settings=settings))
 

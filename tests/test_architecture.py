@@ -86,7 +86,7 @@ ALLOWED = {
     "evidence": {"analysis", "config", "errors", "metrics", "original_recipes", "presets", "store"},
     "plugins": {"errors"},
     "slurm_request": set(),
-    "slurm": {"errors", "launch", "slurm_request", "store"},
+    "slurm": {"errors", "files", "launch", "slurm_request", "store"},
     "devices": {"files", "errors", "named_paths"},
     "obstacles": {"errors", "named_paths", "config", "devices", "store", "data", "glove"},
     "launch": {

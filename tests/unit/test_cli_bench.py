@@ -71,7 +71,7 @@ def queue(monkeypatch, tmp_path):
 
     monkeypatch.setattr(cli_bench, "bench_config", small)
     monkeypatch.setattr(cli_race, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(cli_race, "Jobs", Queue)
+    monkeypatch.setattr(cli_race, "AllJobs", Queue)
     Queue.asked, Queue.failing, Queue.refused, Queue.made = [], set(), set(), 0
     monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
     return Queue
@@ -141,6 +141,23 @@ def test_the_same_command_goes_on_where_it_was_left(queue, tmp_path, capsys):
         "train pictogram-lt-erm-lr0p001-s0",
         "resume pictogram-lt-erm-lr0p001-s1",
     ]
+
+
+def test_a_run_whose_rest_cannot_be_queued_is_kept(queue, tmp_path, capsys, monkeypatch):
+    arguments = ["bench", "--methods", "erm", "--rates", "0.001", "--seeds", "0"]
+    assert main(arguments) == 0
+    folder = tmp_path / "pictogram-lt-erm-lr0p001-s0"
+    status = folder / "status.json"
+    status.write_text(json.dumps(json.loads(status.read_text()) | {"state": "stopped"}))
+
+    def refuse(self, run_id):
+        raise LaunchError("the table is locked")
+
+    monkeypatch.setattr(queue, "resume", refuse)
+    assert main(arguments) == 1
+    assert f"{folder.name}: the table is locked" in capsys.readouterr().err
+    assert (folder / "checkpoints" / "last.pt").is_file()
+    assert queue.asked == [f"train {folder.name}"]
 
 
 def test_a_run_that_cannot_be_queued_is_said_and_its_method_left_out(queue, tmp_path, capsys):

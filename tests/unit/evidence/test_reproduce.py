@@ -42,7 +42,7 @@ def small(monkeypatch, tmp_path):
 
     monkeypatch.setattr(cli_reproduce, "base_config", base)
     monkeypatch.setattr(cli_race, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(cli_race, "Jobs", Queue)
+    monkeypatch.setattr(cli_race, "AllJobs", Queue)
     Queue.asked, Queue.failing, Queue.refused, Queue.made = [], set(), set(), 0
     monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
     return tmp_path
