@@ -114,7 +114,8 @@ def variant(dataset: str, title: str, training: Mapping[str, Any] | None = None,
     """
     usual = base_config(dataset, MLC_NC)[1].method.model_dump()
     changed = {name: value for name, value in method.items() if usual[name] != value}
-    words = [_word(name, value) for name, value in sorted(changed.items())]
+    # the number of heads goes with the width
+    words = [_word(name, value) for name, value in sorted(changed.items()) if name != "num_heads"]
     words += [
         f"{_TRAINING_WORDS[name]}{value:g}"
         for name, value in sorted((training or {}).items())
@@ -126,11 +127,11 @@ def variant(dataset: str, title: str, training: Mapping[str, Any] | None = None,
     return Entry(title, "+".join([MLC_NC, *words]), changes)
 
 
-_TRAINING_WORDS = {"epochs": "epochs", "weight_decay": "decay"}
+_TRAINING_WORDS = {"epochs": "e", "weight_decay": "wd"}
 _WORDS = {
-    "label_embedding": "{}", "alignment_weight": "alignment{:g}", "calibration_weight": "calibration{:g}",
+    "label_embedding": "{}", "alignment_weight": "a{:g}", "calibration_weight": "b{:g}",
     "dropout": "drop{:g}", "classifier": "{}", "projection_dim": "p{}", "queries": "{}_queries",
-    "query_norm": "norm{:g}", "objectness": "objectness{:g}", "embedding_dim": "d{}", "num_heads": "heads{}",
+    "query_norm": "norm{:g}", "objectness": "objectness{:g}", "embedding_dim": "d{}",
     "warmup_epochs": "warm{}",
 }  # fmt: skip
 
