@@ -57,7 +57,7 @@ def add_reproduce(commands: Any) -> None:
         "--out",
         type=path_argument,
         metavar="DIR",
-        help="where results are written [folder results of the runs]",
+        help="where results are written [folder _results of the runs]",
     )
     parser.set_defaults(command=_reproduce, stopped=STOPPED)
 

@@ -193,8 +193,9 @@ def _above(quantity: str, first: Row, second: Row) -> Claim:
     """Return that the first row lies above the second, or below it where the paper has it so."""
     gap = _gap(quantity, first, second)
     higher = gap is None or gap >= 0
-    where = {"map_total": "in total mAP", "map_tail": "in mAP of tail classes", "g_map": "in G-mAP"}[quantity]
-    text = f"{first.entry.name} lies {'above' if higher else 'below'} {second.entry.name} {where}"
+    where = {"map_total": "total mAP", "map_tail": "mAP of tail classes", "g_map": "G-mAP"}[quantity]
+    one, other = (f'"{row.entry.name}"' if "," in row.entry.name else row.entry.name for row in (first, second))
+    text = f"{one} {'above' if higher else 'below'} {other}: {where}"
     return Claim(
         text,
         quantity,

@@ -18,8 +18,8 @@ from mlcnc.evidence.experiments import EXPERIMENTS, Row, rates_of
 from mlcnc.evidence.quantities import QUANTITIES
 from mlcnc.store import Run, RunStore
 
-FOLDER = "results"
-"""Of a runs folder, in which results lie."""
+FOLDER = "_results"
+"""Of a runs folder, in which results lie; no run can have this name."""
 
 VERSION = 1
 CSV_COLUMNS = (

@@ -51,7 +51,7 @@ def small(monkeypatch, tmp_path):
 def test_rows_are_trained_and_results_written_and_made_again_to_the_last_digit(small, capsys):
     assert main(ARGUMENTS) == 0
     said = capsys.readouterr().out
-    path = small / "results" / "table4-pictogram-lt.json"
+    path = small / "_results" / "table4-pictogram-lt.json"
     first, tree = path.read_bytes(), json.loads(path.read_text())
     assert [row["name"] for row in tree["rows"]] == ["weak", "strong"]
     store = RunStore(small)
@@ -78,7 +78,7 @@ def test_the_table_is_a_line_for_each_row_quantity_and_claim(small):
     assert main(ARGUMENTS) == 0
     (tree,), problems = read_results(small)
     assert not problems
-    lines = list(csv.DictReader((small / "results" / "table4-pictogram-lt.csv").read_text().splitlines()))
+    lines = list(csv.DictReader((small / "_results" / "table4-pictogram-lt.csv").read_text().splitlines()))
     assert [line["kind"] for line in lines] == ["row"] * 2 * 5 + ["claim"]
     of_rows = [line for line in lines if line["quantity"] == "map_total" and line["kind"] == "row"]
     assert [float(line["mean"]) for line in of_rows] == [
@@ -107,7 +107,7 @@ def test_a_row_that_is_not_trained_is_left_open(small, capsys):
 
 def test_a_dry_run_and_no_training_start_nothing(small, capsys):
     assert main([*ARGUMENTS, "--dry-run"]) == 0
-    assert not (small / "results").exists()
+    assert not (small / "_results").exists()
     assert "2 rows on pictogram-lt, rates 0.001, seeds 0,1: 4 runs, 0 done, 4 left" in capsys.readouterr().out
     assert main([*ARGUMENTS, "--no-training"]) == 0
     assert not Queue.asked
@@ -123,7 +123,7 @@ def test_damaged_results_are_named_and_others_read(small):
         ("binary", b"\xff\xfe\x00"),
         ("later", b'{"version": 9}'),
     ):
-        (small / "results" / f"{name}.json").write_bytes(content)
+        (small / "_results" / f"{name}.json").write_bytes(content)
     found, problems = read_results(small)
     assert len(found) == 1
     assert len(problems) == 4
@@ -148,5 +148,5 @@ def test_wrong_arguments_are_refused(arguments, words, capsys):
 def test_a_claim_is_said_in_the_direction_that_the_paper_has():
     rows = [Row(variant("voc07-lt", title, dropout=value), None) for title, value in (("A", 0.2), ("B", 0.3))]
     claim = _above("map_tail", *rows)
-    assert claim.text == "A lies above B in mAP of tail classes"
+    assert claim.text == "A above B: mAP of tail classes"
     assert math.isclose(claim.differences([2.0], [1.5])[0], 0.5)
