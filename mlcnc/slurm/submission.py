@@ -164,7 +164,6 @@ def submit(
         with _one_at_a_time, _outside_of_jobs(), contextlib.redirect_stderr(io.StringIO()):
             return int(executor.submit(task).job_id)
     except FailedJobError as error:
-        remove_files(files)
         raise LaunchError(f"Slurm does not take the job: {said(str(error)) or 'sbatch failed'}") from None
     except OSError as error:
         raise LaunchError(f"the job cannot be given to Slurm: {error.strerror or error}") from None
