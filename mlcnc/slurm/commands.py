@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from mlcnc.errors import LaunchError
 PATIENCE_SECONDS = 20.0
 """For an answer; a controller that is restarted is silent for some seconds."""
 
+_WORDED_BY = ("SQUEUE_", "SACCT_", "SCANCEL_")
 _PREFIX = re.compile(
     r"^(?:sbatch|squeue|scancel|sacct|slurm_\w+): (?:error: |fatal: )?|^slurm_load_jobs error: "
 )
@@ -106,9 +108,12 @@ def said(text: str) -> str:
 
 
 def _output(command: list[str]) -> str:
+    # variables of whoever asks may hide jobs of other partitions, or write times in another way
+    env = {name: value for name, value in os.environ.items() if not name.startswith(_WORDED_BY)}
     try:
         done = subprocess.run(
             command,
+            env=env | {"SLURM_TIME_FORMAT": "standard"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
