@@ -10,7 +10,7 @@ from typing import Any
 
 from mlcnc.config import ExperimentConfig, override
 from mlcnc.errors import ConfigError
-from mlcnc.presets import digits_lt, erm, pictogram_lt
+from mlcnc.presets import bench_config, digits_lt, erm, pictogram_lt
 from mlcnc.store import RunStore
 from mlcnc.training.trainer import train
 
@@ -19,6 +19,16 @@ WIDTH = {"embedding_dim": 300, "num_heads": 10}
 
 FULL = {"arrays_every": 8, "measure_every": 1, "num_sample_pairs": 400, "num_probes": 36}
 SLIM = {"arrays_every": 0, "measure_every": 1}
+
+
+FILM = {
+    "arrays_every": 20, "class_arrays": True, "measure_every": 1, "measure_untrained": True,
+    "num_sample_pairs": 400, "num_probes": 36,
+}  # fmt: skip
+"""Of a run on photographs: class means at every epoch, and everything else at three."""
+
+ALIGNED = {"method": {"alignment_weight": 100.0}, "training": {"weight_decay": 5.0}}
+"""Where features of photographs lie on their label embedding, in place of the paper's weight of the alignment."""
 
 
 def gallery() -> Iterator[tuple[str, ExperimentConfig]]:
@@ -32,6 +42,11 @@ def gallery() -> Iterator[tuple[str, ExperimentConfig]]:
         yield f"digits-{kind}-s0", _config(digits_lt(), 0, {"label_embedding": kind})
     for seed in (0, 1, 2):
         yield f"pictogram-erm-s{seed}", _config(erm(), seed, {})
+    for name, changes in (("", {}), ("aligned-", ALIGNED)):
+        for kind in ("etf", "trainable", "glove"):
+            bench = override(bench_config("voc07-lt", "mlc_nc"), changes)
+            settings = {"method": {"label_embedding": kind}, "training": {"checkpoint": False, **FILM}}
+            yield f"voc07-{kind}-{name}s0", override(bench, settings)
 
 
 def record_gallery(
