@@ -28,7 +28,7 @@ FILM = {
 """Of a run on photographs: class means at every epoch, and everything else at three."""
 
 ALIGNED = {"method": {"alignment_weight": 100.0}, "training": {"weight_decay": 5.0}}
-"""Where features of photographs lie on their label embedding, in place of the paper's weight of the alignment."""
+"""Where features of photographs lie on their label embedding, in place of the paper's weights."""
 
 
 def gallery() -> Iterator[tuple[str, ExperimentConfig]]:
