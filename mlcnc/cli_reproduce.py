@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from mlcnc.cli_race import STOPPED, Race, add_race_options, rates, require_glove_file
-from mlcnc.evidence.experiments import DATASETS, EXPERIMENTS, base_config, rates_of
+from mlcnc.errors import ConfigError
+from mlcnc.evidence.experiments import DATASETS, EXPERIMENTS, MLC_NC, base_config, rates_of
 from mlcnc.evidence.quantities import QUANTITIES
 from mlcnc.evidence.results import FOLDER, as_csv, results
 from mlcnc.files.writing import replace_file, write_all
 from mlcnc.named_paths import path_argument
+from mlcnc.store import RunStore
 from mlcnc.terminal_text import columns, printable
 
 MOST_SEEDS = 100
@@ -54,6 +56,12 @@ def add_reproduce(commands: Any) -> None:
         "--no-training", action="store_true", help="train nothing, make the results of the runs that are there"
     )
     parser.add_argument(
+        "--race",
+        type=path_argument,
+        metavar="FILE",
+        help="table1: take what mlcnc bench wrote, and train nothing",
+    )
+    parser.add_argument(
         "--out",
         type=path_argument,
         metavar="DIR",
@@ -64,6 +72,8 @@ def add_reproduce(commands: Any) -> None:
 
 def _reproduce(options: argparse.Namespace) -> int:
     require_glove_file(options)
+    if options.race is not None:
+        return _of_race(options)
     experiment, dataset, seeds = options.experiment, options.dataset, tuple(range(options.seeds))
     chosen = EXPERIMENTS[experiment]
     race = Race(
@@ -81,14 +91,38 @@ def _reproduce(options: argparse.Namespace) -> int:
     if not options.dry_run:
         if not options.no_training:
             race.run()
-        tree = results(race.store, experiment, dataset, seeds, rates=options.rates, command=_command(options))
-        for line in lines_of(tree):
-            print(printable(line))
-        for path in _written(tree, options.out or Path(options.runs) / FOLDER):
-            print(printable(f"written to {path}"))
+        _tell(
+            results(race.store, experiment, dataset, seeds, rates=options.rates, command=_command(options)),
+            options,
+        )
     for sentence in race.failed.values():
         print(printable(sentence), file=sys.stderr)
     return 1 if race.failed else 0
+
+
+def _of_race(options: argparse.Namespace) -> int:
+    try:
+        race = json.loads(options.race.read_text(encoding="utf-8"))
+        dataset, seeds, keys = race["dataset"], race["seeds"], {method["key"] for method in race["methods"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"--race must be a file that mlcnc bench wrote, got {options.race}: {error}"
+        ) from None
+    if options.experiment != "table1" or MLC_NC not in keys:
+        raise ConfigError(
+            f"--race goes with table1 and a race that MLC-NC took part in, got {options.experiment}"
+        )
+    rates = ",".join(f"{rate:g}" for rate in race["rates"])
+    command = f"mlcnc bench --dataset {dataset} --rates {rates} --seeds {','.join(map(str, seeds))}"
+    _tell(results(RunStore(options.runs), "table1", dataset, seeds, command=command, race=race), options)
+    return 0
+
+
+def _tell(tree: Mapping[str, Any], options: argparse.Namespace) -> None:
+    for line in lines_of(tree):
+        print(printable(line))
+    for path in _written(tree, options.out or Path(options.runs) / FOLDER):
+        print(printable(f"written to {path}"))
 
 
 def lines_of(tree: Mapping[str, Any]) -> list[str]:

@@ -80,7 +80,11 @@ def row_frame(tree: Mapping[str, Any]) -> pd.DataFrame:
             name = key.removeprefix("map_")
             if row["published"] and name in row["published"]:
                 line[f"published {name} ({row['published_on']})"] = row["published"][name]
-        line |= {"rate": row["rate"], "seeds": len(row["run_ids"]), "note": row["note"]}
+        line |= {
+            "rate": row["rate"],
+            "seeds": max((len(value["runs"]) for value in row["values"].values()), default=0),
+            "note": row["note"],
+        }
         lines.append(line)
     frame = pd.DataFrame(lines)
     order = [column for column in frame if column not in ("rate", "seeds", "note")]

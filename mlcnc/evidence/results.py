@@ -15,7 +15,7 @@ from mlcnc.analysis.comparison.bench_plan import run_seconds
 from mlcnc.errors import RunFormatError
 from mlcnc.evidence.claims import RULE, verdict
 from mlcnc.evidence.experiments import EXPERIMENTS, Row, rates_of
-from mlcnc.evidence.quantities import QUANTITIES
+from mlcnc.evidence.quantities import BUCKETS, QUANTITIES
 from mlcnc.store import Run, RunStore
 
 FOLDER = "_results"
@@ -36,8 +36,9 @@ def results(
     *,
     rates: Sequence[float] = (),
     command: str = "",
+    race: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the results of an experiment from the runs that a folder holds.
+    """Return the results of an experiment from the runs that a folder holds, or from the table of a race.
 
     Every value is that of the last epoch. The learning rate of a row is that of the highest validation mAP at
     the first seed, of those that :func:`tried_rates` names; nothing is chosen on test images.
@@ -49,6 +50,7 @@ def results(
         seeds: of the training.
         rates: that every row begins with; empty takes those of :func:`rates_of`.
         command: that made it.
+        race: what ``mlcnc bench`` wrote, of the same data set and seeds, whose runs need not be there any more.
 
     Returns:
         A tree of plain values: ``rows`` (a row that is not trained with all seeds has no ``runs``), ``claims``,
@@ -59,7 +61,13 @@ def results(
     """
     chosen = EXPERIMENTS[experiment]
     rows = chosen.rows(dataset)
-    trained = [_row(store, chosen.quantities, dataset, row, rates, seeds) for row in rows]
+    raced = {} if race is None else {method["key"]: method for method in race["methods"]}
+    trained = [
+        _row(store, chosen.quantities, dataset, row, rates, seeds)
+        if race is None
+        else _row_of_race(row, raced.get(row.entry.key))
+        for row in rows
+    ]
     values = {tree["key"]: tree["values"] for tree in trained}
     claims = []
     for claim in chosen.claims(rows):
@@ -95,7 +103,7 @@ def results(
         "claims": claims,
         "rule": RULE,
         "cost": {
-            "runs": sum(len(tree["run_ids"]) for tree in trained),
+            "runs": sum(tree["num_runs"] for tree in trained),
             "seconds": round(math.fsum(tree["seconds"] for tree in trained), 1),
         },
     }
@@ -109,19 +117,7 @@ def _row(
     rates: Sequence[float],
     seeds: Sequence[int],
 ) -> dict[str, Any]:
-    entry = row.entry
-    tree: dict[str, Any] = {
-        "key": entry.key,
-        "name": entry.name,
-        "note": row.note,
-        "published": row.published.values if row.published else None,
-        "published_on": row.published.dataset if row.published else None,
-        "rate": None,
-        "validation": {},
-        "run_ids": [],
-        "seconds": 0.0,
-        "values": {},
-    }
+    entry, tree = row.entry, _empty(row)
     scores, left = tried_rates(store, dataset, entry, rates or rates_of(dataset, entry), seeds[0])
     tree["validation"] = {f"{rate:g}": _plain(score) for rate, score in scores.items()}
     if left is not None:
@@ -134,16 +130,52 @@ def _row(
     read = [(run.metrics(), run.info.config) for run in runs]
     tree["rate"] = rate
     tree["run_ids"] = [run.run_id for run in runs]
+    tree["num_runs"] = len(runs) + sum(map(len, others))
     tree["seconds"] = round(math.fsum(run_seconds(run) for each in (runs, *others) for run in each), 1)
     for key in quantities:
-        found = [QUANTITIES[key].read(lines, config) for lines, config in read]
-        tree["values"][key] = {
-            "mean": _plain(math.fsum(found) / len(found)),
-            "low": _plain(min(found)),
-            "high": _plain(max(found)),
-            "runs": [_plain(value) for value in found],
-        }
+        tree["values"][key] = _spread([QUANTITIES[key].read(lines, config) for lines, config in read])
     return tree
+
+
+def _row_of_race(row: Row, raced: Mapping[str, Any] | None) -> dict[str, Any]:
+    tree = _empty(row)
+    if raced is None:
+        return tree
+    runs = raced["runs"]
+    values = {f"map_{bucket}": [run[bucket] for run in runs] for bucket in BUCKETS}
+    tree["values"] = {key: _spread(found) for key, found in values.items() if None not in found}
+    tried = len(raced["validation"]) - 1
+    return tree | {
+        "rate": raced["rate"],
+        "validation": dict(raced["validation"]),
+        "num_runs": len(runs) + tried,
+        "seconds": round(raced["seconds"] * (len(runs) + tried), 1),
+    }
+
+
+def _empty(row: Row) -> dict[str, Any]:
+    return {
+        "key": row.entry.key,
+        "name": row.entry.name,
+        "note": row.note,
+        "published": row.published.values if row.published else None,
+        "published_on": row.published.dataset if row.published else None,
+        "rate": None,
+        "validation": {},
+        "run_ids": [],
+        "num_runs": 0,
+        "seconds": 0.0,
+        "values": {},
+    }
+
+
+def _spread(found: Sequence[float]) -> dict[str, Any]:
+    return {
+        "mean": _plain(math.fsum(found) / len(found)),
+        "low": _plain(min(found)),
+        "high": _plain(max(found)),
+        "runs": [_plain(value) for value in found],
+    }
 
 
 def _runs(store: RunStore, dataset: str, entry: Entry, rate: float, seeds: Sequence[int]) -> list[Run]:
@@ -174,7 +206,7 @@ def as_csv(tree: Mapping[str, Any]) -> str:
                 **base, "kind": "row", "name": row["name"], "quantity": key, "n": len(value["runs"]),
                 **{name: value[name] for name in ("mean", "low", "high")},
                 "published": "" if published is None else published, "rate": row["rate"],
-                "seconds_a_run": round(row["seconds"] / max(1, len(row["run_ids"])), 1),
+                "seconds_a_run": round(row["seconds"] / max(1, row["num_runs"]), 1),
                 "run_ids": " ".join(row["run_ids"]),
             })  # fmt: skip
     for claim in tree["claims"]:

@@ -13,6 +13,7 @@ from mlcnc.evidence.experiments import MLC_NC, Experiment, Row, _above, _first_a
 from mlcnc.evidence.quantities import MAP
 from mlcnc.evidence.results import read_results
 from mlcnc.store import RunStore
+from tests.conftest import ROOT
 from tests.processes.small_training import small_config, use_few_images
 from tests.unit.test_cli_bench import Queue
 
@@ -113,6 +114,26 @@ def test_a_dry_run_and_no_training_start_nothing(small, capsys):
     assert not Queue.asked
     (tree,), _ = read_results(small)
     assert [row["run_ids"] for row in tree["rows"]] == [[], []]
+
+
+def test_the_table_of_a_race_is_judged_without_its_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
+    race = json.loads((ROOT / "docs/bench/voc07-lt.json").read_text())
+    assert main(["reproduce", "table1", "--race", str(ROOT / "docs/bench/voc07-lt.json")]) == 0
+    (tree,), _ = read_results(tmp_path)
+    totals = {each["key"]: [run["total"] for run in each["runs"]] for each in race["methods"]}
+    assert {row["key"]: row["values"]["map_total"]["runs"] for row in tree["rows"]} == {
+        row["key"]: totals[row["key"]] for row in tree["rows"]
+    }
+    (claim,) = [each for each in tree["claims"] if (each["second"], each["quantity"]) == ("erm", "map_total")]
+    differences = [one - other for one, other in zip(totals["mlc_nc"], totals["erm"], strict=True)]
+    assert claim["mean"] == pytest.approx(sum(differences) / 3)
+    assert tree["command"] == "mlcnc bench --dataset voc07-lt --rates 0.001,0.004,0.016 --seeds 0,1,2"
+    assert main(["reproduce", "table4", "--race", str(ROOT / "docs/bench/voc07-lt.json")]) == 1
+    assert main(["reproduce", "table1", "--race", str(tmp_path / "none.json")]) == 1
+    said = capsys.readouterr().err
+    assert "--race goes with table1" in said
+    assert "--race must be a file that mlcnc bench wrote" in said
 
 
 def test_damaged_results_are_named_and_others_read(small):
