@@ -22,14 +22,14 @@ SECTIONS = {
     "NC1: variability within classes": [
         "nc1_trace", "nc1_pinv", "between_directions", "nc1_per_class", "cdnv", "debiased_cdnv", "directional_cdnv",
         "shuffled_nc1_trace", "shuffled_nc1_per_class", "shuffled_cdnv", "label_shuffle_baseline",
-        "MultiplicityAccumulator.compute",
+        "nc1_of_negatives", "MultiplicityAccumulator.compute",
     ],
     "NC2: geometry of the class means": [
         "centre", "pairwise_angles", "angle_summary", "cosine_summary", "norm_cv", "gram_distance",
         "gram_distance_floor", "cosine_std_floor", "hyperspherical_uniformity", "minority_collapse",
     ],
     "NC3: duality with classifier and label embedding": [
-        "self_duality", "contrast_cosines", "concatenated_duality", "row_cosines",
+        "self_duality", "contrast_cosines", "concatenated_duality", "row_cosines", "AlignmentAccumulator.compute",
     ],
     "NC4: nearest class mean": ["NearestClassAccumulator.compute", "classifier_agreement"],
     "Multi-label neural collapse": ["tag_average"],

@@ -20,6 +20,7 @@ from mlcnc.cli_glove import add_glove
 from mlcnc.cli_jobs import add_jobs
 from mlcnc.cli_layout import add_layout
 from mlcnc.cli_parser import CommandParser
+from mlcnc.cli_reproduce import add_reproduce
 from mlcnc.cli_runs import GROUPS, add_analyze, add_runs, add_runs_folder
 from mlcnc.cli_settings import add_settings, add_settings_parser, config_of, given_settings
 from mlcnc.config import default_stem
@@ -110,6 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_analyze(commands)
     add_layout(commands)
     add_bench(commands)
+    add_reproduce(commands)
     _add_gallery(commands)
     add_glove(commands)
     _add_installed(commands)

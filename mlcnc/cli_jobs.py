@@ -18,7 +18,7 @@ from mlcnc.launch import Job, argv_of, command_line
 from mlcnc.launch.request import WRITES_RUN, request_of
 from mlcnc.named_paths import path_argument
 from mlcnc.presets import preset
-from mlcnc.slurm import AllJobs
+from mlcnc.slurm import AllJobs, require_here
 from mlcnc.slurm_request import SLURM, SlurmRequest
 from mlcnc.store import RunStore
 from mlcnc.terminal_text import columns, printable
@@ -129,11 +129,13 @@ def _slurm_of(options: argparse.Namespace) -> dict[str, Any] | None:
 
     Raises:
         ConfigError: ``--on`` is no place, or Slurm is asked for something without it.
+        LaunchError: Slurm is not on this machine.
     """
     if options.lane is not None and not _PLACE.fullmatch(options.lane):
         raise ConfigError(f"--on must be auto, cpu, mps, cuda:N or slurm, got {options.lane!r}")
     given = {name: value for name in _OF_SLURM if (value := getattr(options, name)) is not None}
     if options.lane == SLURM:
+        require_here()  # before anything is asked for that would be of no use
         return given
     if given:
         options_given = ", ".join(_OF_SLURM[name][0] for name in given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +85,10 @@ WOOD: tuple[Colour, ...] = ((168, 116, 68), (126, 82, 52), (196, 156, 106), (92,
 COATS: tuple[Colour, ...] = ((162, 108, 62), (110, 72, 48), (196, 158, 112), (70, 62, 60), (150, 146, 142))
 
 
+NUM_BALANCED = 1144
+"""Training scenes without a long tail: as many as pictogram-lt has, and two for 100 objects of every class."""
 FACTS = DatasetFacts(CLASS_NAMES, sum(NUM_SCENES.values()), NUM_VALIDATION, NUM_TEST, SIZES)
+BALANCED_FACTS = replace(FACTS, num_train=NUM_BALANCED)
 
 
 def voc_lt_co_occurrence() -> NDArray[np.int64]:
@@ -109,18 +113,52 @@ def pictogram_lt(request: DatasetRequest) -> MultiLabelDataset:
     Raises:
         ConfigError: another size.
     """
+    return _pictograms("pictogram-lt", request, label_sets)
+
+
+def _pictograms(
+    name: str, request: DatasetRequest, sets: Callable[[int], dict[str, NDArray[np.uint8]]]
+) -> MultiLabelDataset:
     seed, size = request.seed, request.size or SIZES[0]
     if size not in SIZES:
-        raise ConfigError(f"data.image_size of pictogram-lt must be one of {SIZES}, got {size}")
+        raise ConfigError(f"data.image_size of {name} must be one of {SIZES}, got {size}")
 
     def draw() -> dict[str, ArraySplit]:
         return {
-            name: draw_split(name, targets, draw_object, seed=seed, size=size, flip=True)
-            for name, targets in label_sets(seed).items()
+            split: draw_split(split, targets, draw_object, seed=seed, size=size, flip=True)
+            for split, targets in sets(seed).items()
         }
 
-    splits = cached_splits(f"pictogram-lt-v{VERSION}-seed{seed}-{size}px", draw, request.cache_dir)
-    return MultiLabelDataset("pictogram-lt", CLASS_NAMES, splits["train"], splits["validation"], splits["test"])
+    splits = cached_splits(f"{name}-v{VERSION}-seed{seed}-{size}px", draw, request.cache_dir)
+    return MultiLabelDataset(name, CLASS_NAMES, splits["train"], splits["validation"], splits["test"])
+
+
+def pictogram_balanced(request: DatasetRequest) -> MultiLabelDataset:
+    """Return pictogram-balanced: 1,144 training scenes, 100 or 101 of a class, so that all are head classes.
+
+    Scenes hold 1 to 3 objects, as those of validation and test, which are pictogram-lt's own kind; what the
+    long tail does is the difference between both sets.
+
+    Args:
+        request: as for :func:`pictogram_lt`.
+
+    Raises:
+        ConfigError: another size.
+    """
+    return _pictograms("pictogram-balanced", request, balanced_sets)
+
+
+def balanced_sets(seed: int) -> dict[str, NDArray[np.uint8]]:
+    """Return the targets (N, 20) of train, validation and test where no class is rare."""
+    rng = np.random.Generator(np.random.PCG64([seed, 8]))
+    return {
+        name: balanced_label_sets(20, [1 + index % 4 % 3 for index in range(number)], rng)
+        for name, number in (
+            ("train", NUM_BALANCED),
+            ("validation", NUM_VALIDATION),
+            ("test", NUM_TEST),
+        )
+    }
 
 
 def label_sets(seed: int) -> dict[str, NDArray[np.uint8]]:

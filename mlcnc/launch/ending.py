@@ -17,8 +17,8 @@ from mlcnc.store.liveness import now
 INTERRUPTED = 130
 """Exit status of ``mlcnc`` after a polite stop, which it has recorded in the run."""
 
-NEVER_BEGAN = 75
-"""Exit status of a job's process whose worker died before it told it to begin."""
+NEVER_BEGAN = 256
+"""Noted, though no process can end with it, where a worker died before it told its job to begin."""
 
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Warning)\b.*")
 _TAIL_BYTES = 8_000
@@ -50,10 +50,12 @@ def ended(job: Job, runs_root: Path, code: int | None) -> Job:
         code = job.process.exit_code
     # of an end that nobody saw the time is not known
     end = None if code is None else now()
-    if code is None:
-        code = noted_exit(job.stem.with_suffix(".exit"), job.pid)
+    noted = noted_exit(job.stem.with_suffix(".exit"), job.pid)
+    if code is None or noted == NEVER_BEGAN:
+        code = noted
+    shown = None if code == NEVER_BEGAN else code
     state, said = _by_its_run(job, runs_root) if code is None else _by_its_code(job, code)
-    return job.model_copy(update={"state": state, "said": said, "exit_code": code, "finished_at": end})
+    return job.model_copy(update={"state": state, "said": said, "exit_code": shown, "finished_at": end})
 
 
 def _by_its_code(job: Job, code: int) -> tuple[JobState, str]:
@@ -113,4 +115,4 @@ def noted_exit(path: Path, pid: int | None) -> int | None:
         noted, code = map(int, read_tail(path, 100).split())
     except ValueError:
         return None
-    return code if noted == pid and 0 <= code < 256 else None
+    return code if noted == pid and 0 <= code <= NEVER_BEGAN else None

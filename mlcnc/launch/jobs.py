@@ -265,7 +265,7 @@ class Jobs:
             lane = "auto" if several else chosen_device(wanted).lane
         require_free_space(self.runs_root)
         self._queue.make()
-        with ExitStack() as undo, self._queue.changing() as table:
+        with ExitStack() as after, self._queue.changing() as table:
             jobs = [true_state(job, self.runs_root) for job in self._queue.rows(table)[0]]
             known = table.execute("SELECT 1 FROM job WHERE token = ?", (token,)).fetchone()
             if known is None:
@@ -277,20 +277,19 @@ class Jobs:
                 here = {"host": host_name(), "machine": machine, "created_at": now()}
                 asked = {"request": request.model_dump_json(), "run_id": run_id, "lane": lane, "note": note}
                 update(table, number, token=token, place=number, **here, **asked)
-                self._queued(table, number, undo)
+                self._queued(table, number, after)
         if known is not None:
             return self._with_token(token) or self._submit(request, note, token)
-        failure = ""
+        failure = {}
         try:
             self.start_workers()
         except LaunchError as error:
             # it is queued all the same: after an error it would be asked for again
-            failure = f"queued but not started, as {error}; start it later with: mlcnc jobs work"
-        job = self.get(f"{number:04d}-{request.kind}")
-        return job.model_copy(update={"said": failure}) if failure else job
+            failure = {"said": f"queued but not started, as {error}; start it later with: mlcnc jobs work"}
+        return self.get(f"{number:04d}-{request.kind}").model_copy(update=failure)
 
-    def _queued(self, table: Any, number: int, undo: ExitStack) -> None:
-        """Do what belongs to a new row; ``undo`` is told of any error by which the row is not written."""
+    def _queued(self, table: Any, number: int, after: ExitStack) -> None:
+        """Do what belongs to a new row; ``after`` is left once it is written, or by what kept it from that."""
 
     def _start_worker(self, lane: str) -> bool:
         """Start the worker of a device where there is none; return whether one was started."""

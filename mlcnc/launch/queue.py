@@ -110,9 +110,8 @@ class Queue:
         """Return the job of this machine that is to start next in one of the lanes, within a change or not."""
         marks = ", ".join("?" * len(lanes))
         which = (f"state = 'queued' AND machine = ? AND lane IN ({marks})", machine_id(), *lanes)
-        return min(
-            (self.read(*which) if table is None else self.rows(table, *which))[0], key=rank, default=None
-        )
+        found = self.read(*which) if table is None else self.rows(table, *which)
+        return min(found[0], key=rank, default=None)
 
     def number_of(self, job_id: str) -> int:
         """Return the number in the id of a job; JobNotFoundError where it is none."""

@@ -13,27 +13,28 @@ from mlcnc.launch.job import Job
 from mlcnc.launch.request import WRITES_RUN, JobRequest, request_of
 from mlcnc.store import Run
 
-_CHECKPOINTS = ("checkpoints/last.pt", "checkpoints/previous.pt")
-
 
 def check_run(kind: str, run: Run) -> None:
     """Raise LaunchError or ConfigError where a job of this kind cannot work on the run."""
     state, name = run.status.state, run.run_id
-    later = {
-        "resume": "stop it before it is resumed",
-        "evaluate": "evaluate it when it has ended, or stop it first",
-    }
+    ended = "evaluate it when it has ended, or stop it first"
+    later = {"resume": "stop it before it is resumed", "evaluate": ended}
     if state == "running" and kind in later:
         raise LaunchError(f"run {name} is still being written; {later[kind]}")
     if kind == "resume" and state == "finished":
         raise LaunchError(f"run {name} is complete: there is nothing to go on with")
     if kind == "resume" and not parse(run.info.config).training.checkpoint:
         raise ConfigError(f"run {name} was trained with training.checkpoint off, so that it cannot be resumed")
-    if kind == "evaluate" and not any((run.folder / part).is_file() for part in _CHECKPOINTS):
+    if kind == "evaluate" and not has_checkpoint(run):
         raise LaunchError(
             f"run {name} has no checkpoint that could be evaluated: recorded runs carry none, and "
             "training.checkpoint off writes none; train it anew"
         )
+
+
+def has_checkpoint(run: Run) -> bool:
+    """Return whether a run keeps a checkpoint, whole or not."""
+    return any((run.folder / "checkpoints" / name).is_file() for name in ("last.pt", "previous.pt"))
 
 
 def with_device_of_run(request: JobRequest, run: Run) -> tuple[JobRequest, str]:

@@ -50,7 +50,7 @@ _PASSING = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC
 """What keeps a job from being started now, and not for good."""
 # it begins once the table names it; where its worker died before that, it never does, and says so
 _WHEN_TOLD = f"""if read -r go; then exec "$@" </dev/null; fi
-echo "$$ {NEVER_BEGAN}" >"${JOB_VARIABLE}.exit"; exit {NEVER_BEGAN}"""
+echo "$$ {NEVER_BEGAN}" >"${JOB_VARIABLE}.exit"; exit 1"""
 _PASSED_ON = re.compile(
     "PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_.*|TZ|TMPDIR|XDG_CACHE_HOME|VIRTUAL_ENV|PYTHONPATH|"
     "PYTHONWARNINGS|(DY)?LD_LIBRARY_PATH|CUDA_HOME|TORCH_HOME|NUMBA_CACHE_DIR|(NUMBA|OMP|MKL|OPENBLAS)_NUM_THREADS|"
@@ -204,9 +204,8 @@ class Worker:
             if locks is None:
                 # the last processes of a job that just ended may hold it for a moment
                 if self._is_due("held", HELD_SECONDS, at_once=False):
-                    several = f"{waiting.request.gpus} GPUs that no job holds"
-                    one = f"{self._device}, which another job holds"
-                    self._say_why(waiting, f"waits for {one if waiting.request.gpus == 1 else several}")
+                    gpus, one = waiting.request.gpus, f"{self._device}, which another job holds"
+                    self._say_why(waiting, f"waits for {f'{gpus} GPUs that no job holds' if gpus > 1 else one}")
                 return True
             self._due.pop("held", None)
             try:

@@ -30,12 +30,14 @@ class Output(NamedTuple):
         class_spaces: by name, features of every image for every class, (B, C, dim).
         image_spaces: by name, one feature of every image, (B, dim).
         attention: (B, C, h, w), rows over the map sum to 1, or None.
+        label_embeddings: by class-wise space, the vectors (C, dim) to which its features are drawn.
     """
 
     logits: Tensor
     class_spaces: Mapping[str, Tensor] = {}
     image_spaces: Mapping[str, Tensor] = {}
     attention: Tensor | None = None
+    label_embeddings: Mapping[str, Tensor] = {}
 
 
 class Losses(NamedTuple):

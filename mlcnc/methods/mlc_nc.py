@@ -68,6 +68,7 @@ class MLCNC(Method):
             num_classes,
             settings.embedding_dim,
             seed=seed,
+            objectness=settings.objectness,
             glove_path=glove_file_of(settings, "method.label_embedding is glove")
             if settings.needs_glove
             else None,
@@ -79,6 +80,7 @@ class MLCNC(Method):
             label_embedding=torch.as_tensor(embedding, dtype=torch.float32),
             embedding_trainable=settings.label_embedding == "trainable",
             query_norm=settings.query_norm,
+            queries=settings.queries,
             attention=settings.attention,
             input_map=settings.input_map,
             num_heads=settings.num_heads,
@@ -120,6 +122,7 @@ class MLCNC(Method):
             class_spaces={"f": output.class_features, "mu": mu},
             image_spaces={"concat": mu.flatten(1)} if self.has_concatenation else {},
             attention=output.attention.unflatten(2, output.map_size),  # (B, C, h, w)
+            label_embeddings={"f": output.label_embedding},
         )
 
     def loss(self, batches: Sequence[Batch], moment: Moment) -> Losses:

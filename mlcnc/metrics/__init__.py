@@ -1,5 +1,6 @@
 """Neural-collapse and ranking metrics, one implementation for NumPy arrays and torch tensors."""
 
+from mlcnc.metrics.alignment import Alignment, AlignmentAccumulator
 from mlcnc.metrics.average_precision import (
     average_precision,
     average_precision_bounds,
@@ -38,7 +39,7 @@ from mlcnc.metrics.nearest_class import NearestClassAccumulator, classifier_agre
 from mlcnc.metrics.precision_recall import PrecisionRecallCurve, precision_recall_curves
 from mlcnc.metrics.pseudo_inverse import ProjectedScatterAccumulator, between_directions, nc1_pinv
 from mlcnc.metrics.self_duality import contrast_cosines, row_cosines, self_duality
-from mlcnc.metrics.summary import SpaceFeatures, space_metrics
+from mlcnc.metrics.summary import SpaceFeatures, nc1_of_negatives, space_metrics
 from mlcnc.metrics.tag_average import TagAverage, tag_average
 from mlcnc.metrics.uniformity import hyperspherical_uniformity
 from mlcnc.metrics.variability import (
@@ -50,6 +51,8 @@ from mlcnc.metrics.variability import (
 
 __all__ = [
     "CENTRINGS",
+    "Alignment",
+    "AlignmentAccumulator",
     "AngleSummary",
     "ClassStatistics",
     "ClassStatisticsAccumulator",
@@ -86,6 +89,7 @@ __all__ = [
     "mean_average_precision",
     "measure_split",
     "minority_collapse",
+    "nc1_of_negatives",
     "nc1_per_class",
     "nc1_pinv",
     "nc1_trace",

@@ -59,6 +59,29 @@ _BY_FUNCTION = {
     "shuffled_nc1_trace": [
         ("nc1_trace_shuffled", "NC1 trace ratio with labels shuffled", "", "", "class", "class"),
     ],
+    "nc1_of_negatives": [
+        ("nc1_trace_negatives", "NC1 trace ratio of images without the class", "", "", "class", "class"),
+    ],
+    "AlignmentAccumulator.compute": [
+        ("alignment_positive", "cosine with the own label embedding", "", "1", "class", "none"),
+        ("alignment_positive_others", "cosine with other label embeddings", "", "", "class", "none"),
+        (
+            "alignment_negative",
+            "cosine with the own label embedding, images without the class",
+            "",
+            "",
+            "class",
+            "none",
+        ),
+        (
+            "alignment_negative_others",
+            "cosine with other label embeddings, images without the class",
+            "",
+            "",
+            "class",
+            "none",
+        ),
+    ],
     "nc1_pinv": [
         ("nc1_pinv", "NC1, pseudo-inverse", "", "0", "class", "class"),
         ("nc1_pinv_sample_weighted", "NC1, pseudo-inverse, rows weighed alike", "", "0", "sample", "class"),
@@ -207,6 +230,10 @@ def _table() -> dict[str, MetricInfo]:
         found[f"map_{group}"] = MetricInfo(
             f"map_{group}", f"mAP, {group} classes", "%", "100", "class", "", "mean_average_precision"
         )
+        title = f"cosine with the own label embedding, {group} classes"
+        found[f"alignment_{group}"] = MetricInfo(
+            f"alignment_{group}", title, "", "1", "class", "none", "AlignmentAccumulator.compute"
+        )
         found[f"nc1_{group}"] = MetricInfo(
             f"nc1_{group}", f"NC1, mean of {group} classes", "", "0", "class", "class", "nc1_per_class"
         )
@@ -241,6 +268,10 @@ CATALOGUE: dict[str, MetricInfo] = _table()
 """From metric name, without split and space, to what it means."""
 
 
+UNTRAINED = frozenset({"alignment_positive", "alignment_negative", "nc1_trace", "nc2_gram", "angle_min_class"})
+"""Also logged of the untrained network, as ``NAME_untrained`` in the line of the first epoch."""
+
+
 def describe(name: str) -> MetricInfo | None:
     """Return what a stored metric means, of whatever space, or None for one that mlcnc does not define.
 
@@ -251,9 +282,12 @@ def describe(name: str) -> MetricInfo | None:
         'my_space'
     """
     prefix, _, metric = name.rpartition("/")
-    info = CATALOGUE.get(metric)
+    of_untrained = metric.removesuffix("_untrained") in UNTRAINED and metric not in UNTRAINED
+    info = CATALOGUE.get(metric.removesuffix("_untrained") if of_untrained else metric)
     if info is None:
         return None
+    if of_untrained:
+        info = replace(info, name=metric, title=f"{info.title}, untrained network", optimum="")
     split, _, space = prefix.partition(".")
     if split not in SPLITS:
         return info

@@ -47,6 +47,8 @@ class ClassStatistics:
         negative_means: (C, d) float64, mean of the class's feature, or of the image's, over the images
             without the class; NaN rows where every image has it; None where only rows of positives were seen.
         num_images: N, or None where only rows of positives were seen.
+        negative_scatter: (C,) float64, sum over the images without the class of the squared distance to
+            ``negative_means``; None where that is.
     """
 
     class_means: NDArray[np.float64]
@@ -54,6 +56,7 @@ class ClassStatistics:
     within_scatter: NDArray[np.float64]
     negative_means: NDArray[np.float64] | None = None
     num_images: int | None = None
+    negative_scatter: NDArray[np.float64] | None = None
 
     @property
     def variances(self) -> NDArray[np.float64]:
@@ -61,6 +64,14 @@ class ClassStatistics:
         counts = self.class_counts.astype(np.float64)
         empty = counts == 0
         return np.where(empty, np.nan, self.within_scatter / np.where(empty, 1.0, counts))
+
+    @property
+    def negative_variances(self) -> NDArray[np.float64] | None:
+        """(C,) trace of the covariance over images without the class; NaN where every image has it; or None."""
+        if self.negative_scatter is None or self.num_images is None:
+            return None
+        counts = self.num_images - self.class_counts.astype(np.float64)
+        return np.asarray(self.negative_scatter / np.where(counts > 0, counts, np.nan))
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -135,7 +146,8 @@ class ClassStatisticsAccumulator:
         self._counts = np.zeros(self.num_classes)
         self._means = np.zeros((self.num_classes, self.dim))
         self._scatter = np.zeros(self.num_classes)
-        self._totals = np.zeros((self.num_classes, self.dim))
+        self._totals = np.zeros((self.num_classes, self.dim))  # of all images, with the class and without
+        self._spread = np.zeros(self.num_classes)  # sum of squared distances to their mean
         self._num_images = np.zeros(())
         self._num_rows = np.zeros(())
 
@@ -158,8 +170,9 @@ class ClassStatisticsAccumulator:
         step = rows_per_chunk(features)
         for start in range(0, features.shape[0], step):
             _, part = as_float64(features[start : start + step])
-            self._totals += to_numpy(xp.sum(part, axis=0))  # (C, d), or (d,) for every class
-        self._num_images += features.shape[0]
+            total = xp.sum(part, axis=0)  # (C, d), or (d,) for every class
+            part = part - total / part.shape[0]
+            self._absorb_images(part.shape[0], to_numpy(total), to_numpy(xp.sum(xp.vecdot(part, part), axis=0)))
 
     def update_rows(self, features: Array, labels: Array) -> None:
         """Add rows that belong to one class each (single-label data, or positive pairs).
@@ -183,8 +196,8 @@ class ClassStatisticsAccumulator:
         """Add what another accumulator has seen, e.g. of another shard."""
         require_shape("other", other._means.shape, (self.num_classes, self.dim), like="this one")
         self._absorb(other._counts, other._means, other._scatter)
-        self._totals += other._totals
-        self._num_images += other._num_images
+        if other._num_images:
+            self._absorb_images(float(other._num_images), other._totals, other._spread)
         self._num_rows += other._num_rows
 
     def all_reduce(self, group: Any = None) -> None:
@@ -199,11 +212,14 @@ class ClassStatisticsAccumulator:
         Source: the parallel update of Chan, Golub and LeVeque (1979), by sums only.
         """
         counts, sums = self._counts.copy(), self._means * self._counts[:, None]
+        images, own = self._num_images.copy(), self._totals / max(1.0, float(self._num_images))
         all_reduce_sum([counts, sums, self._totals, self._num_images, self._num_rows], group)
         means = sums / np.where(counts > 0, counts, 1.0)[:, None]
         scatter = self._scatter + self._counts * ((self._means - means) ** 2).sum(axis=1)
-        all_reduce_sum([scatter], group)
-        self._counts, self._means, self._scatter = counts, means, scatter
+        middle = self._totals / max(1.0, float(self._num_images))
+        spread = self._spread + images * ((own - middle) ** 2).sum(axis=1)
+        all_reduce_sum([scatter, spread], group)
+        self._counts, self._means, self._scatter, self._spread = counts, means, scatter, spread
 
     def compute(self) -> ClassStatistics:
         """Return the statistics of everything seen so far."""
@@ -217,8 +233,23 @@ class ClassStatisticsAccumulator:
             return ClassStatistics(means, counts, scatter)
         negatives = float(self._num_images) - self._counts
         absent = np.where(negatives > 0, negatives, np.nan)[:, None]
-        others = self._totals - self._counts[:, None] * self._means
-        return ClassStatistics(means, counts, scatter, others / absent, int(self._num_images))
+        others = (self._totals - self._counts[:, None] * self._means) / absent
+        # all images spread as those with and those without the class, and as both means are apart
+        apart = (
+            np.nansum((self._means - others) ** 2, axis=1) * self._counts * negatives / float(self._num_images)
+        )
+        rest = self._spread - self._scatter - apart
+        rounding = ROUNDING * self._spread + negatives * (ROUNDING**2 * np.nansum(others**2, axis=1))
+        rest = np.where(rest > rounding, rest, 0.0)
+        return ClassStatistics(means, counts, scatter, others, int(self._num_images), rest)
+
+    def _absorb_images(self, number: float, total: NDArray[np.float64], spread: NDArray[np.float64]) -> None:
+        """Add so many images: their sum (C, d) or (d,), and their squared distances to its mean (C,) or ()."""
+        before = float(self._num_images)
+        delta = total / number - self._totals / max(1.0, before)  # (C, d)
+        self._spread += spread + (delta**2).sum(axis=1) * (before * number / (before + number))
+        self._totals += total
+        self._num_images += number
 
     def _absorb_rows(self, features: Array, index: Array, labels: Array) -> None:
         xp = array_namespace(features)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.errors import require_shape
+from mlcnc.metrics.alignment import Alignment
 from mlcnc.metrics.average_precision import average_precision, global_map, mean_average_precision
 from mlcnc.metrics.class_statistics import ClassStatistics, ClassStatisticsAccumulator
 from mlcnc.metrics.concatenated import concatenated_duality
@@ -114,8 +115,35 @@ def statistics_arrays(prefix: str, statistics: ClassStatistics) -> dict[str, NDA
     }
     if statistics.negative_means is not None:
         arrays[f"{prefix}/negative_means"] = statistics.negative_means.astype(np.float32)
+        if statistics.negative_scatter is not None:
+            arrays[f"{prefix}/negative_scatter"] = statistics.negative_scatter
         arrays[f"{prefix}/num_images"] = np.array(statistics.num_images, dtype=np.int64)
     return arrays
+
+
+def alignment_metrics(
+    prefix: str, alignment: Alignment, groups: Mapping[str, Sequence[int]]
+) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
+    """Return the mean cosines with label embeddings, classes weighed alike, and those of every class.
+
+    Args:
+        prefix: split and space.
+        alignment: of that split and space.
+        groups: class indices of ``head``, ``medium`` and ``tail``.
+
+    Returns:
+        ``(metrics, arrays)``; the array ``alignment`` is (4, C): positives with their own label embedding and
+        with the others, then images without the class.
+    """
+    values = {
+        "alignment_positive": alignment.positive_own,
+        "alignment_positive_others": alignment.positive_others,
+        "alignment_negative": alignment.negative_own,
+        "alignment_negative_others": alignment.negative_others,
+    }
+    values |= {f"alignment_{group}": alignment.positive_own[list(rows)] for group, rows in groups.items()}
+    metrics = {f"{prefix}/{name}": mean_of_defined(value) for name, value in values.items()}
+    return metrics, {f"{prefix}/alignment": alignment.stacked}
 
 
 def duality_metrics(

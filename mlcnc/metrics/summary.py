@@ -117,6 +117,7 @@ def space_metrics(
         "nc1_trace": nc1_trace(means, variances),
         "nc1_trace_sample_weighted": nc1_trace(means, variances, class_counts=counts, within="sample"),
         "nc1_trace_shuffled": shuffled_nc1_trace(counts),
+        "nc1_trace_negatives": nc1_of_negatives(statistics),
         "cdnv_mean": pairs.mean,
         "cdnv_max": pairs.maximum,
         "cdnv_shuffled": mean_of_defined(shuffled_cdnv(counts)),
@@ -130,6 +131,30 @@ def space_metrics(
         values[f"nc1_{group}_shuffled"] = mean_of_defined(baseline[list(indices)])
     values |= _geometry(means, counts, overall, groups)
     return {f"{prefix}/{name}": value for name, value in values.items()}
+
+
+def nc1_of_negatives(statistics: ClassStatistics) -> float:
+    r"""Return NC1 of what a class query makes of images without the class: what collapses without its class.
+
+    Args:
+        statistics: of class-wise features. Of image-wise ones it says nothing: all classes have nearly the same
+            images then.
+
+    Returns:
+        NaN where negatives were not seen.
+
+    Formula: :func:`nc1_trace` of the mean and variance of each class over the images with $y_{ic}=0$.
+    Range: [0, inf]; NC1 that is not well below it shows the query, not the class.
+    Convention: population divisor; classes weighed alike, of those with a positive and an image without the
+        class; centring ``class``.
+    Source: ours.
+    """
+    statistics.check()
+    means, variances = statistics.negative_means, statistics.negative_variances
+    if means is None or variances is None:
+        return float("nan")
+    both = statistics.present[:, None] & np.isfinite(means)  # (C, d)
+    return nc1_trace(np.where(both, means, np.nan), variances)
 
 
 def thorough_metrics(

@@ -15,7 +15,7 @@ from mlcnc.models.etf_classifier import ETFClassifier, Kind
 from mlcnc.models.parameter_groups import parameter_groups
 from mlcnc.models.projection import ClassProjection
 
-SPARED = ("label_embedding", "classifier.weight")
+SPARED = ("label_embedding", "queries", "classifier.weight")
 """Parameters that are not decayed besides biases and norms."""
 
 
@@ -27,7 +27,7 @@ class HeadOutput(NamedTuple):
         class_features: (B, C, d), f of Eq. 5.
         projected_features: (B, C, p), mu of Eq. 7, unit norm.
         attention: (B, C, h*w), rows sum to 1, no gradient.
-        label_embedding: (C, d), the queries.
+        label_embedding: (C, d), to which the features align, and which attends where nothing else does.
         map_size: (h, w).
     """
 
@@ -53,6 +53,8 @@ class MLCNCHead(nn.Module):
         query_norm: every row of the label embedding starts with this norm (and keeps it where fixed);
             None means sqrt(d), which trains better than the unit norm of paper and released code.
             Compare embedding kinds at equal norms only: it moves mAP by points.
+        queries: ``label_embedding``, or ``trainable`` vectors that attend in its place and start standard
+            normal, as in the released code's ablation of the classifier.
         attention: ``multihead`` (released code) or ``cosine`` (Eq. 3-5).
         num_heads, dropout: of the multihead attention.
         attention_temperature, input_map: of the cosine attention; ``none`` is Eq. 3-5 to the letter.
@@ -71,6 +73,7 @@ class MLCNCHead(nn.Module):
     """
 
     label_embedding: Tensor
+    queries: nn.Parameter | None
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class MLCNCHead(nn.Module):
         embedding_dim: int = 768,
         embedding_trainable: bool = False,
         query_norm: float | None = None,
+        queries: Literal["label_embedding", "trainable"] = "label_embedding",
         attention: Literal["multihead", "cosine"] = "multihead",
         num_heads: int = 8,
         dropout: float = 0.1,
@@ -106,6 +110,13 @@ class MLCNCHead(nn.Module):
             self.label_embedding = nn.Parameter(start)
         else:
             self.register_buffer("label_embedding", start)
+        if queries not in ("label_embedding", "trainable"):
+            raise ValueError(f"queries must be 'label_embedding' or 'trainable', got {queries!r}")
+        if queries == "trainable":
+            generator = torch.Generator().manual_seed(seed)
+            self.queries = nn.Parameter(torch.randn(start.shape, generator=generator))
+        else:
+            self.queries = None
         self.attention: MultiheadClassAttention | CosineClassAttention
         if attention == "multihead":
             if input_map == "none":
@@ -139,7 +150,7 @@ class MLCNCHead(nn.Module):
         Args:
             feature_map: (B, in_channels, h, w).
         """
-        class_features, attention = self.attention(feature_map, self.label_embedding)
+        class_features, attention = self.attention(feature_map, self._attending)
         projected_features = self.projection(class_features)  # (B, C, p)
         return HeadOutput(
             logits=self.classifier(projected_features, class_features),
@@ -157,13 +168,17 @@ class MLCNCHead(nn.Module):
         """
         return parameter_groups(self, weight_decay, SPARED)
 
+    @property
+    def _attending(self) -> Tensor:
+        return self.label_embedding if self.queries is None else self.queries  # (C, d)
+
     @torch.no_grad()
     def _start_norm(self) -> float:
         """Return the root mean square norm of f on a half-normal map, what batch norm and ReLU leave."""
         generator = torch.Generator().manual_seed(0)
         shape = (8, self.attention.in_channels, 7, 7)
         feature_map = torch.randn(shape, generator=generator).relu()
-        class_features, _ = self.attention.eval()(feature_map, self.label_embedding)
+        class_features, _ = self.attention.eval()(feature_map, self._attending)
         self.attention.train()
         return float(class_features.square().sum(dim=2).mean().sqrt())
 

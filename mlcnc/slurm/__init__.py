@@ -3,7 +3,7 @@
 ``jobs`` joins them to the table of :mod:`mlcnc.launch`; all else knows only commands and the words of Slurm.
 """
 
-from mlcnc.slurm.commands import is_here
+from mlcnc.slurm.commands import is_here, require_here
 from mlcnc.slurm.jobs import AllJobs
 
-__all__ = ["AllJobs", "is_here"]
+__all__ = ["AllJobs", "is_here", "require_here"]

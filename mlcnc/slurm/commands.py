@@ -39,7 +39,20 @@ class SlurmState:
 
 def is_here() -> bool:
     """Return whether jobs can be given to Slurm from this machine."""
-    return shutil.which("sbatch") is not None and shutil.which("srun") is not None
+    return not _missing()
+
+
+def require_here() -> None:
+    """Raise LaunchError where jobs cannot be given to Slurm from this machine."""
+    if missing := " and no command ".join(_missing()):
+        raise LaunchError(
+            f"Slurm is not on this machine: there is no command {missing}; queue the job on a machine of the "
+            "cluster, or leave --on slurm out"
+        )
+
+
+def _missing() -> list[str]:
+    return [name for name in ("sbatch", "srun") if shutil.which(name) is None]
 
 
 def states(ids: Collection[int]) -> dict[int, SlurmState]:

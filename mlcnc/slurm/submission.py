@@ -13,6 +13,8 @@ What happens around a stop, tried on Slurm 22.05:
 - Before the time limit comes, SIGUSR2 is sent: the run stops politely and can be resumed by hand. It is not
   requeued, for a limit is a limit.
 - A job that begins again finds its run and goes on with it; that is decided once, in the script, for all tasks.
+- Whoever waits for sbatch may die, or give up, and Slurm takes the job all the same. The script therefore ends
+  at once where its files are gone, for then nobody knows of the job.
 """
 
 from __future__ import annotations
@@ -22,16 +24,18 @@ import io
 import os
 import shlex
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlcnc.errors import LaunchError
-from mlcnc.slurm.commands import is_here, said
+from mlcnc.slurm.commands import require_here, said
 from mlcnc.slurm_request import SlurmRequest, warned_seconds
 
 _AGAIN = "MLCNC_SLURM_AGAIN"
 _STOPPED = 130
+_UNKNOWN = "this job is on no list of jobs any more, so that it does nothing"
 _GOES_BEFORE = {
     "SBATCH_PARTITION": "partition",
     "SBATCH_TIMELIMIT": "minutes",
@@ -40,6 +44,9 @@ _GOES_BEFORE = {
 """Variables that go before what a batch script asks for, by field of the request."""
 _LEFT_BEHIND_SECONDS = 300
 """So long after one process has ended the others are left alone; then Slurm ends what still waits for it."""
+
+_one_at_a_time = threading.Lock()
+"""Of two threads that each replace standard error for a while, one would leave its own there for good."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +101,7 @@ def submit(
     Raises:
         LaunchError: Slurm or submitit is not here, or Slurm refuses; then in its words.
     """
-    if not is_here():
-        raise LaunchError(
-            "Slurm is not on this machine: there is no command sbatch; queue the job on a machine of the "
-            "cluster, or leave --on slurm out"
-        )
+    require_here()
     try:
         import submitit
         from submitit.core.utils import FailedJobError
@@ -125,7 +128,12 @@ def submit(
         time=request.minutes,
         signal_delay_s=warned_seconds(request.minutes),
         stderr_to_stdout=True,
-        setup=[f"unset {_AGAIN}", *begun, f"rm -f {shlex.quote(str(task.log.with_suffix('.exit')))}"],
+        setup=[
+            f"[ -d {shlex.quote(str(files))} ] || {{ echo 'mlcnc: {_UNKNOWN}'; exit 1; }}",
+            f"unset {_AGAIN}",
+            *begun,
+            f"rm -f {shlex.quote(str(task.log.with_suffix('.exit')))}",
+        ],
         # later options win: all print into the one log
         srun_args=[
             f"--output={output}",
@@ -152,7 +160,7 @@ def submit(
     )
     try:
         # what sbatch says is printed by submitit, and comes with the error too
-        with contextlib.redirect_stderr(io.StringIO()):
+        with _one_at_a_time, contextlib.redirect_stderr(io.StringIO()):
             return int(executor.submit(task).job_id)
     except FailedJobError as error:
         remove_files(files)

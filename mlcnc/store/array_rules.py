@@ -44,6 +44,8 @@ _RULES: dict[str, tuple[Shape, Values]] = {
     "split.space/negative_means": (("C", "d"), "means"),
     "split.space/class_counts": (("C",), "counts"),
     "split.space/within_scatter": (("C",), "spreads"),
+    "split.space/negative_scatter": (("C",), "spreads"),
+    "split.space/alignment": ((4, "C"), "defined"),
     "split.space/num_images": ((1,), "counts"),
     "split.space/projected_variances": (("C", "r"), "spreads"),
     "split.space/singular_values": (("r",), "positive"),

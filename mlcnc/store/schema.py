@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlcnc.errors import RunFormatError, RunNotFoundError
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 SPACE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,31}$")
 OF_SPACE = re.compile(r"(?:train|validation|test)\.([a-z][a-z0-9_]{0,31})/")
 """Metrics and arrays of a space: split, space and what is measured."""
@@ -211,6 +211,10 @@ LATER_SETTINGS: dict[int, dict[str, dict[str, Any]]] = {
     },
     4: {"erm": {"neck_dim": None, "neck_dropout": 0.5}, "training": {"nesterov": False}},
     5: {"training": {"devices": 1, "sync_batchnorm": False, "precision": "auto", "compile": False}},
+    6: {
+        "mlc_nc": {"objectness": 0.0, "queries": "label_embedding"},
+        "training": {"class_arrays": False, "measure_untrained": False},
+    },
 }  # fmt: skip
 """By version, settings that came with it, and what runs before it did; by section, or kind of method."""
 
@@ -267,6 +271,7 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     2: partial(_with_later_settings, 3),
     3: partial(_with_later_settings, 4),
     4: _from_version_4,
+    5: partial(_with_later_settings, 6),
 }
 """From a schema version to the function that returns the next version's tree of run.json."""
 

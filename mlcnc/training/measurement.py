@@ -24,12 +24,15 @@ from mlcnc.data import ImageSplit, MultiLabelDataset
 from mlcnc.data.protocol import RowsOfSplit
 from mlcnc.methods.method import Measured, Method, Output
 from mlcnc.metrics import (
+    AlignmentAccumulator,
     ClassStatistics,
     ClassStatisticsAccumulator,
     measure_split,
 )
+from mlcnc.metrics.measurement import alignment_metrics
 from mlcnc.store import Space
 from mlcnc.training.batches import Loader
+from mlcnc.training.class_arrays import class_arrays
 from mlcnc.training.ranks import Ranks
 from mlcnc.training.sample_choice import SampleChoice
 from mlcnc.training.split_pass import FEATURE_BUDGET_BYTES, Looks, SplitPass, in_order, spaces_in
@@ -105,6 +108,7 @@ def measure(
     groups: Mapping[str, Sequence[int]],
     average: AveragedModel | None = None,
     with_arrays: bool,
+    with_class_arrays: bool = False,
     thorough: bool = True,
 ) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
     """Measure train, validation and test with the current (or averaged) weights.
@@ -119,6 +123,7 @@ def measure(
         groups: class indices of ``head``, ``medium`` and ``tail``.
         average: weights that are measured in place of the method's own.
         with_arrays: also return what an epoch file holds.
+        with_class_arrays: otherwise return its small part, see :mod:`mlcnc.training.class_arrays`.
         thorough: also compute the metrics that need the features a second time; always with arrays.
 
     Returns:
@@ -160,6 +165,10 @@ def measure(
             )
             metrics.update(split_metrics)
             arrays.update(split_arrays)
+            for space, alignment in passed.alignments.items():
+                values, parts_of_it = alignment_metrics(f"{name}.{space}", alignment.compute(), groups)
+                metrics.update(values)
+                arrays.update(parts_of_it)
             if has_spaces:
                 statistics[name] = found
             for space, part in looks.features().items() if looks else ():
@@ -168,13 +177,15 @@ def measure(
                 arrays["probes/attention"] = in_order(looks.maps)  # (P, C, h, w)
         if ranks and not ranks.is_first:
             return {}, {}
-        own = method.observe(Measured(statistics, groups, with_arrays))
+        own = method.observe(Measured(statistics, groups, with_arrays or with_class_arrays))
     metrics.update(own.metrics)
     arrays.update(own.arrays)
     arrays.update({f"samples/{space}": np.concatenate(parts) for space, parts in sampled.items()})
     metrics["seconds_forward"] = forward_seconds
     metrics["seconds_measure"] = time.perf_counter() - started
-    return metrics, arrays if with_arrays else {}
+    if not with_arrays:
+        arrays = class_arrays(arrays) if with_class_arrays else {}
+    return metrics, arrays
 
 
 @torch.no_grad()
@@ -199,6 +210,10 @@ def _pass_over(
             if space not in passed.accumulators:
                 passed.accumulators[space] = ClassStatisticsAccumulator(targets.shape[1], part.shape[-1])
             passed.accumulators[space].update(part, targets)
+            if (embedding := output.label_embeddings.get(space)) is not None and targets.shape[1] > 1:
+                if space not in passed.alignments:
+                    passed.alignments[space] = AlignmentAccumulator(targets.shape[1])
+                passed.alignments[space].update(part, targets, embedding)
             if keep:
                 passed.keep(first, space, part, targets, size)
         if looks is not None:

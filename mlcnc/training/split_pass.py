@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mlcnc.methods.method import Output
-from mlcnc.metrics import ClassStatistics, ClassStatisticsAccumulator, SpaceFeatures, positive_rows
+from mlcnc.metrics import (
+    AlignmentAccumulator,
+    ClassStatistics,
+    ClassStatisticsAccumulator,
+    SpaceFeatures,
+    positive_rows,
+)
 from mlcnc.training.sample_choice import SPLIT_CODES, SampleChoice
 
 Value = TypeVar("Value")
@@ -31,6 +37,7 @@ class SplitPass:
     """What one pass over a split gathers, by the first row of a batch what is one for every image."""
 
     accumulators: dict[str, ClassStatisticsAccumulator] = field(default_factory=dict)
+    alignments: dict[str, AlignmentAccumulator] = field(default_factory=dict)
     kept: dict[str, dict[int, tuple[Tensor, Tensor]]] = field(default_factory=dict)
     positives: dict[str, dict[int, tuple[Tensor, Tensor, Tensor]]] = field(default_factory=dict)
     score_parts: dict[int, NDArray[np.float32]] = field(default_factory=dict)
@@ -47,6 +54,11 @@ class SplitPass:
                 self.accumulators[space].merge(accumulator)
             else:
                 self.accumulators[space] = accumulator
+        for space, alignment in other.alignments.items():
+            if space in self.alignments:
+                self.alignments[space].merge(alignment)
+            else:
+                self.alignments[space] = alignment
         for own, more in ((self.kept, other.kept), (self.positives, other.positives)):
             for space, parts in more.items():
                 own.setdefault(space, {}).update(parts)  # type: ignore[arg-type]  # alike

@@ -7,7 +7,7 @@ order of events of an epoch, :func:`train` and :func:`resume` begin and go on wi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +28,7 @@ from mlcnc.data.samplers import build_sampler, require_sampler
 from mlcnc.errors import ConfigError, counted
 from mlcnc.methods.method import Method, Moment, TrainingStatistics, build_method
 from mlcnc.methods.settings import MethodSettings
+from mlcnc.metrics.catalogue import UNTRAINED
 from mlcnc.models import build_backbone, cut
 from mlcnc.models.backbone import Backbone
 from mlcnc.named_paths import named_path
@@ -36,6 +37,7 @@ from mlcnc.training.batches import Batches, ImageBatches, Loader, seen_images
 from mlcnc.training.cached_batches import cached_batches
 from mlcnc.training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from mlcnc.training.device import peak_memory_mb
+from mlcnc.training.gradient_shares import gradient_shares
 from mlcnc.training.loss_record import LossRecord
 from mlcnc.training.measurement import MeasuredImages, measure, measured_images, spaces_of
 from mlcnc.training.optimisation import build_optimiser, build_schedule, with_backbone_rate
@@ -269,6 +271,8 @@ def train_epoch(
 ) -> dict[str, float]:
     """Train one epoch and return its mean losses, learning rate and learned scalars by metric name.
 
+    Of a measured epoch also which term of the loss trained, on its last batch; not by several processes.
+
     The order of images, their augmentation and dropout follow from the seed and the epoch alone, so
     that a resumed run repeats an uninterrupted one. No step waits for the device.
 
@@ -296,12 +300,15 @@ def train_epoch(
         record.add(losses, len(batches[0].targets))
         report(EpochProgress(index + 1, num_batches, len(batches[0].targets), record.latest))
     experiment.optimiser.zero_grad(set_to_none=True)
+    shares: dict[str, float] = {}
+    if is_measured(experiment.config, epoch) and experiment.ranks.share.number == 1:
+        shares = gradient_shares(method, batches, Moment(epoch, index, training.epochs), fabric)
     method.end_epoch()
     experiment.ranks.unite_norms(method, *([] if experiment.average is None else [experiment.average]))
     metrics = {f"train/{name}": value for name, value in record.means().items()}
     metrics["lr"] = float(experiment.schedule.get_last_lr()[0])
     metrics |= {name: float(value.detach()) for name, value in method.scalars().items()}
-    return metrics
+    return metrics | shares
 
 
 def update(experiment: Experiment) -> None:
@@ -326,25 +333,33 @@ def epoch_seed(seed: int, epoch: int) -> int:
 def one_epoch(experiment: Experiment, events: Events, epoch: int) -> dict[str, float]:
     """Train, measure, log and save one epoch and return its metrics."""
     training = experiment.config.training
-    started = time.perf_counter()
     arrays: dict[str, NDArray[Any]] = {}
-    metrics = train_epoch(experiment, epoch, events.report)
+    measured_now = partial(
+        measure,
+        experiment.method,
+        experiment.step,
+        experiment.images,
+        events.choice,
+        ranks=experiment.ranks,
+        groups=experiment.dataset.groups,
+        average=experiment.average,
+    )
+    started = time.perf_counter()
+    before: dict[str, float] = {}
+    if training.measure_untrained and epoch == 0:
+        before = of_untrained(measured_now(with_arrays=False, thorough=False)[0])
+    begun = time.perf_counter()
+    metrics = train_epoch(experiment, epoch, events.report) | before
     trained = time.perf_counter()
     if is_measured(experiment.config, epoch):
-        measured, arrays = measure(
-            experiment.method,
-            experiment.step,
-            experiment.images,
-            events.choice,
-            ranks=experiment.ranks,
-            groups=experiment.dataset.groups,
-            average=experiment.average,
+        measured, arrays = measured_now(
             with_arrays=has_arrays(experiment.config, epoch),
+            with_class_arrays=training.class_arrays,
             thorough=epoch == training.epochs - 1,
         )
         metrics.update(measured)
-    metrics["seconds_train"] = trained - started
-    metrics["images_per_second"] = sum(loader.num_images for loader in experiment.loaders) / (trained - started)
+    metrics["seconds_train"] = trained - begun
+    metrics["images_per_second"] = sum(loader.num_images for loader in experiment.loaders) / (trained - begun)
     score = metrics.get(SELECTION_METRIC, float("nan"))
     if score > experiment.best.get("value", float("-inf")):
         experiment.best = {"epoch": epoch, "value": score}
@@ -356,6 +371,13 @@ def one_epoch(experiment: Experiment, events: Events, epoch: int) -> dict[str, f
         if training.checkpoint:
             save_checkpoint(experiment, events.writer.folder, epoch + 1)
     return metrics
+
+
+def of_untrained(measured: Mapping[str, float]) -> dict[str, float]:
+    """Return, by names of their own, what is read of the untrained network beside a trained one."""
+    return {
+        f"{name}_untrained": value for name, value in measured.items() if name.rpartition("/")[2] in UNTRAINED
+    }
 
 
 def is_measured(config: ExperimentConfig, epoch: int) -> bool:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
 import time
 from importlib.util import find_spec
 
@@ -165,6 +170,50 @@ def test_one_that_waits_says_why_and_is_cancelled_at_once(root, cluster, capsys)
     assert (job.state, job.headline) == ("stopped", "stopped before it began")
     assert not (other / "run").exists()
     cluster.cancel_all()
+
+
+STARTS = "import sys; from mlcnc.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def test_a_slow_controller_holds_up_no_job_of_this_machine_and_a_killed_start_leaves_none(
+    root, cluster, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "bin").mkdir()
+    sbatch = tmp_path / "bin" / "sbatch"
+    # it has read the script, and waits for the controller
+    reads = f"cp $1 {tmp_path}/script; touch {tmp_path}/asked"
+    waits = f"while [ ! -e {tmp_path}/answers ]; do sleep 0.1; done"
+    gives = f"{shutil.which('sbatch')} {tmp_path}/script > {tmp_path}/took"
+    sbatch.write_text(f"#!/bin/sh\n{reads}\n{waits}\n{gives}\n")
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    job = ["jobs", "start", "gallery", "--only", "none", "--runs", str(root)]
+    command = [*job, "--on", "slurm", "--time", "5"]
+    starting = subprocess.Popen([sys.executable, "-c", STARTS, *command], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "asked").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert seen(root).headline.startswith("is being given to Slurm on ")
+    began = time.monotonic()
+    assert main([*job, "--on", "cpu"]) == 0
+    assert time.monotonic() - began < 10
+    starting.kill()
+    assert starting.wait() == -signal.SIGKILL
+    lost = AllJobs(root).get("0001-gallery")
+    assert (lost.state, lost.device) == ("lost", "slurm:")
+    # Slurm takes it all the same, and it does nothing
+    (tmp_path / "answers").touch()
+    deadline = time.monotonic() + 30
+    while not lost.log.exists() or not lost.log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert lost.log.read_text() == "mlcnc: this job is on no list of jobs any more, so that it does nothing\n"
+    number = (tmp_path / "took").read_text().split()[-1]
+    fields = ("squeue", "--noheader", "--states=all", f"--jobs={number}", "--format=%T")
+    while "FAILED" not in cluster.run(*fields):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(

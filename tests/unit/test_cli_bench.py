@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mlcnc import cli_bench
+from mlcnc import cli_bench, cli_race
 from mlcnc.analysis.comparison.bench import VARIANTS, entries
 from mlcnc.analysis.comparison.bench_plan import run_seconds
 from mlcnc.cli import build_parser, main
@@ -70,8 +70,8 @@ def queue(monkeypatch, tmp_path):
         )
 
     monkeypatch.setattr(cli_bench, "bench_config", small)
-    monkeypatch.setattr(cli_bench, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(cli_bench, "Jobs", Queue)
+    monkeypatch.setattr(cli_race, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(cli_race, "AllJobs", Queue)
     Queue.asked, Queue.failing, Queue.refused, Queue.made = [], set(), set(), 0
     monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
     return Queue
@@ -143,6 +143,23 @@ def test_the_same_command_goes_on_where_it_was_left(queue, tmp_path, capsys):
     ]
 
 
+def test_a_run_whose_rest_cannot_be_queued_is_kept(queue, tmp_path, capsys, monkeypatch):
+    arguments = ["bench", "--methods", "erm", "--rates", "0.001", "--seeds", "0"]
+    assert main(arguments) == 0
+    folder = tmp_path / "pictogram-lt-erm-lr0p001-s0"
+    status = folder / "status.json"
+    status.write_text(json.dumps(json.loads(status.read_text()) | {"state": "stopped"}))
+
+    def refuse(self, run_id):
+        raise LaunchError("the table is locked")
+
+    monkeypatch.setattr(queue, "resume", refuse)
+    assert main(arguments) == 1
+    assert f"{folder.name}: the table is locked" in capsys.readouterr().err
+    assert (folder / "checkpoints" / "last.pt").is_file()
+    assert queue.asked == [f"train {folder.name}"]
+
+
 def test_a_run_that_cannot_be_queued_is_said_and_its_method_left_out(queue, tmp_path, capsys):
     queue.refused = {"pictogram-lt-erm-lr0p01-s3"}
     assert main(ARGUMENTS) == 1
@@ -198,7 +215,7 @@ def test_vectors_are_given_to_what_needs_them(queue, tmp_path):
     path = tmp_path / "vectors.txt"
     path.write_text("cat 1 2\n")
     options = build_parser().parse_args(["bench", "--methods", "erm,ml_gcn", "--glove", str(path)])
-    race = cli_bench._Race(options)
+    race = cli_bench.race_of(options)
     for entry in race.entries:
         config = race._config(entry, 0.004, 0)[1]
         assert getattr(config.method, "glove_path", str(path)) == str(path)

@@ -58,7 +58,8 @@ def seconds_left(left: Sequence[Entry], measured: Mapping[str, Sequence[float]])
 
     Args:
         left: the method of each of them.
-        measured: seconds of runs that ended, one at least, by the key of their method; of others the mean.
+        measured: seconds of runs that ended, one at least, by the key of their entry; of others those of
+            their method, else the mean.
 
     Example:
         >>> erm = Entry("ERM", "erm")
@@ -67,4 +68,4 @@ def seconds_left(left: Sequence[Entry], measured: Mapping[str, Sequence[float]])
     """
     means = {key: sum(values) / len(values) for key, values in measured.items() if values}
     usual = sum(means.values()) / len(means)
-    return math.fsum(means.get(entry.key, usual) for entry in left)
+    return math.fsum(means.get(entry.key, means.get(entry.kind, usual)) for entry in left)

@@ -25,12 +25,14 @@ def stored_statistics(arrays: ArrayFile, prefix: str) -> ClassStatistics | None:
     if any(f"{prefix}/{name}" not in arrays for name in needed):
         return None
     with_negatives = f"{prefix}/negative_means" in arrays and f"{prefix}/num_images" in arrays
+    spread = f"{prefix}/negative_scatter" if f"{prefix}/negative_scatter" in arrays else None
     found = ClassStatistics(
         class_means=arrays.get(f"{prefix}/class_means").astype(np.float64),
         class_counts=arrays.get(f"{prefix}/class_counts").astype(np.int64),
         within_scatter=arrays.get(f"{prefix}/within_scatter").astype(np.float64),
         negative_means=arrays.get(f"{prefix}/negative_means").astype(np.float64) if with_negatives else None,
         num_images=int(arrays.get(f"{prefix}/num_images").reshape(-1)[0]) if with_negatives else None,
+        negative_scatter=arrays.get(spread).astype(np.float64) if with_negatives and spread else None,
     )
     means, scatter = found.class_means[found.present], found.within_scatter[found.present]
     if not (np.isfinite(means).all() and np.isfinite(scatter).all()) or (scatter < 0).any():

@@ -43,6 +43,18 @@ class MLCNCSettings(MethodSettings):
         description="norm of every label embedding as attention query; none means sqrt(d), which trains better "
         "than the unit norm (1.0) of paper and released code",
     )
+    objectness: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="etf: length of one direction, orthogonal to the frame, added to all its unit vectors; "
+        "0 is the simplex ETF",
+    )
+    queries: Literal["label_embedding", "trainable"] = Field(
+        "label_embedding",
+        description="what attends: l_c, or learned vectors beside it, while features still align to l_c "
+        "(released code's Table 3 without the ETF classifier)",
+    )
     glove_path: str | None = Field(
         None, description="text file of GloVe vectors; none means the MLCNC_GLOVE variable"
     )
@@ -96,6 +108,10 @@ class MLCNCSettings(MethodSettings):
             raise ValueError(
                 "input_map none goes with the cosine attention; the multihead layer has its own map"
             )
+        if self.objectness and self.label_embedding != "etf":
+            raise ValueError(
+                f"objectness is of label_embedding etf, got {self.objectness:g} with {self.label_embedding}"
+            )
         return self
 
     @property
@@ -113,12 +129,11 @@ class MLCNCSettings(MethodSettings):
 
     def problem_with_classes(self, num_classes: int) -> str | None:
         """Return that an ETF of so many classes has no room in the label embedding, where it has none."""
-        if self.label_embedding != "etf" or self.embedding_dim >= num_classes - 1:
+        least = num_classes - 1 + (self.objectness > 0)
+        if self.label_embedding != "etf" or self.embedding_dim >= least:
             return None
-        return (
-            f"embedding_dim must be at least {num_classes - 1} for an ETF of {num_classes} classes, "
-            f"got {self.embedding_dim}"
-        )
+        what = f"an ETF of {num_classes} classes" + (" and objectness" if self.objectness else "")
+        return f"embedding_dim must be at least {least} for {what}, got {self.embedding_dim}"
 
     def problem_with(self, num_epochs: int) -> str | None:
         """Return that the warm-up would never end, where it would not."""

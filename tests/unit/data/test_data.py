@@ -28,6 +28,7 @@ from mlcnc.data.pictograms import (
     COUNTS,
     DRAWINGS,
     NUM_VARIANTS,
+    balanced_sets,
     draw_object,
     label_sets,
     voc_lt_co_occurrence,
@@ -53,6 +54,18 @@ def pictograms():
 @pytest.fixture(scope="module")
 def digits():
     return build_dataset("digits-lt")
+
+
+def test_balanced_scenes_have_no_tail_and_other_splits_of_the_same_kind(pictograms):
+    sets, long_tailed = balanced_sets(0), label_sets(0)
+    counts = sets["train"].sum(axis=0)
+    assert (counts.min(), counts.max()) == (100, 101)
+    for name in ("validation", "test"):
+        assert sets[name].shape == long_tailed[name].shape
+        assert np.ptp(sets[name].sum(axis=0)) <= 1
+    facts = dataset_facts("pictogram-balanced")
+    assert facts.num_train == len(sets["train"])
+    assert facts.class_names == pictograms.class_names
 
 
 def test_training_counts_are_those_of_voc_lt(pictograms):

@@ -5,7 +5,7 @@ import pytest
 
 from mlcnc.__main__ import _note
 from mlcnc.files.processes import machine_id
-from mlcnc.launch.ending import ended, error_line, last_line, noted_exit
+from mlcnc.launch.ending import NEVER_BEGAN, ended, error_line, last_line, noted_exit
 from mlcnc.launch.job import Job, StopReason
 from mlcnc.launch.request import JobRequest
 from mlcnc.store import RunStore, RunWriter
@@ -92,6 +92,22 @@ def test_an_end_without_a_word_is_said_plainly(tmp_path):
     job = job_of(tmp_path)
     assert ended(job, tmp_path, 3).headline == "ended with exit status 3 and said nothing; see its log"
     assert ended(job, tmp_path, 0).headline == "finished"
+
+
+@pytest.mark.parametrize("code", [75, 255])
+def test_no_exit_status_reads_as_never_begun(tmp_path, code):
+    """Plugins end with whatever they like; what never began has noted a number that is no status."""
+    job = job_of(tmp_path, pid=7)
+    (tmp_path / "0001-train.exit").write_text(f"7 {code}\n")
+    for seen in (code, None):
+        end = ended(job, tmp_path, seen)
+        assert end.headline == f"ended with exit status {code} and said nothing; see its log"
+    (tmp_path / "0001-train.exit").write_text(f"7 {NEVER_BEGAN}\n")
+    for seen in (1, None):
+        end = ended(job, tmp_path, seen)
+        assert (end.state, end.exit_code) == ("failed", None)
+        assert end.headline.startswith("never began, as its worker was killed at that moment")
+    assert NEVER_BEGAN not in range(256)
 
 
 @pytest.fixture

@@ -96,6 +96,12 @@ CALLS = {
         RANKED,
     ),
     "ClassStatisticsAccumulator": (lambda class_features, targets: collector().update(class_features, targets), BATCH),
+    "AlignmentAccumulator": (
+        lambda class_features, targets: metrics.AlignmentAccumulator(CLASSES).update(
+            class_features, targets, np.eye(CLASSES, DIM)
+        ),
+        BATCH,
+    ),
     "ClassStatisticsAccumulator, images": (
         lambda image_features, targets: collector().update(image_features, targets),
         {"image_features": IMAGES, "targets": TARGETS},
@@ -119,6 +125,7 @@ CALLS = {
     "ProjectedScatterAccumulator": (lambda class_features, targets: scatter().update(class_features, targets), BATCH),
     "ProjectedScatterAccumulator, rows": (lambda features, labels: scatter().update_rows(features, labels), ROWS),
     "between_directions": bad_statistics(metrics.between_directions),
+    "nc1_of_negatives": bad_statistics(metrics.nc1_of_negatives),
     "space_metrics": bad_statistics(lambda found: metrics.space_metrics("s", found, GROUPS)),
     "contrast_cosines": (lambda classifier_weight: metrics.contrast_cosines(classifier_weight, statistics()),
                          {"classifier_weight": WEIGHT}),

@@ -278,6 +278,35 @@ def test_embedding_kinds_start_with_equal_norms(kind):
     assert_close(head.label_embedding.norm(dim=1), torch.full((C,), 2.5))
 
 
+@pytest.mark.parametrize("length", [0.5, 3.0])
+def test_objectness_gives_all_labels_one_direction_and_leaves_the_frame(length):
+    plain, shifted = (initial_label_embedding("etf", C, D, seed=4, objectness=b) for b in (0.0, length))
+    common = shifted.mean(axis=0)
+    np.testing.assert_allclose(np.linalg.norm(common), length, rtol=1e-12)
+    np.testing.assert_allclose(shifted - common, plain, atol=1e-12)
+    np.testing.assert_allclose(plain @ common, 0.0, atol=1e-12)
+    unit = shifted / np.linalg.norm(shifted, axis=1, keepdims=True)
+    others = (unit @ unit.T)[~np.eye(C, dtype=bool)]
+    np.testing.assert_allclose(others, (length**2 - 1 / (C - 1)) / (length**2 + 1), atol=1e-12)
+    with pytest.raises(
+        ConfigError, match=f"at least {C} for an ETF of {C} classes and objectness, got {C - 1}"
+    ):
+        initial_label_embedding("etf", C, C - 1, objectness=length)
+
+
+def test_learned_queries_attend_while_the_alignment_is_to_the_label_embedding():
+    head = MLCNCHead(CH, C, embedding_dim=D, num_heads=3, queries="trainable", classifier="linear", dropout=0.0)
+    feature_map = torch.randn(B, CH, 2, 2)
+    output = head(feature_map)
+    assert_close(output.class_features, head.attention(feature_map, head.queries)[0])
+    assert_close(output.label_embedding, head.label_embedding)
+    assert "label_embedding" in dict(head.named_buffers())
+    output.class_features.sum().backward()
+    assert head.queries.grad.abs().sum() > 0
+    (spared,) = (group["params"] for group in head.parameter_groups(0.1) if group["weight_decay"] == 0)
+    assert any(head.queries is each for each in spared)
+
+
 GLOVE = "dining 1 0\ntable 0 1\ntv 3 3\nmonitor 5 5\nCat 7 8\ntraffic 2 0\nlight 0 2\n"
 
 

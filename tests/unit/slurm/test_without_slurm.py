@@ -17,15 +17,29 @@ def root(tmp_path, monkeypatch):
     return tmp_path / "runs"
 
 
-def test_nothing_is_queued(root, capsys):
-    assert main(["jobs", "start", "train", "--on", "slurm", "--time", "5", "--runs", str(root)]) == 1
+def commands(root, *names):
+    """Put commands of Slurm on the path."""
+    for name in names:
+        (root.parent / name).write_text("#!/bin/sh\nexit 1\n")
+        (root.parent / name).chmod(0o755)
+
+
+@pytest.mark.parametrize("here", [(), ("sbatch",), ("srun",)])
+@pytest.mark.parametrize("more", [("start", "train", "--time", "5"), ("start", "train"), ("resume", "run")])
+def test_nothing_is_queued_and_what_is_not_there_is_named_first(root, here, more, capsys):
+    commands(root, *here)
+    assert main(["jobs", *more, "--on", "slurm", "--runs", str(root)]) == 1
     said = capsys.readouterr().err
-    assert said.startswith("mlcnc: Slurm is not on this machine: there is no command sbatch; queue the job on ")
+    missing = " and no command ".join(sorted({"sbatch", "srun"} - {*here}))
+    assert said.startswith(
+        f"mlcnc: Slurm is not on this machine: there is no command {missing}; queue the job on "
+    )
     assert said.count("\n") == 1
     assert AllJobs(root).all() == []
 
 
 def test_a_download_stays_on_this_machine(root, capsys):
+    commands(root, "sbatch", "srun")
     command = ["jobs", "start", "glove", "--out", "x", "--on", "slurm", "--time", "5", "--runs", str(root)]
     assert main(command) == 1
     assert "a job of kind glove needs the network, which nodes may not have" in capsys.readouterr().err
@@ -54,7 +68,7 @@ def test_a_job_given_elsewhere_is_shown_as_not_known_and_left_alone(root, far, c
     assert (kept.state, kept.stop) == ("queued", None)
 
 
-@pytest.mark.parametrize("device", ["slurm:", "slurm:-3", "slurm:9" + "9" * 20, "cpu", "slurm:x (n1)", None])
+@pytest.mark.parametrize("device", ["slurm:-3", "slurm:9" + "9" * 20, "cpu", "slurm:x (n1)", None])
 def test_a_damaged_number_is_of_no_job(root, far, device):
     change(root, far, device=device)
     assert AllJobs(root).get(far).state == "queued"

@@ -17,6 +17,9 @@ QUIET = {"say": lambda text: None, "show_progress": False}
 GLOVE = {"label_embedding": "glove"}
 CASES = {
     "etf": {},
+    "etf, small arrays, untrained": {
+        "training": {"arrays_every": 3, "class_arrays": True, "measure_untrained": True},
+    },
     "trainable, uniform": {"method": {"label_embedding": "trainable"}, "data": {"sampler": "uniform"}},
     "glove, average": {"method": GLOVE, "training": {"ema_decay": 0.9}},
     "etf, uniform, average": {"data": {"sampler": "uniform"}, "training": {"ema_decay": 0.7}},

@@ -313,7 +313,7 @@ def test_a_damaged_or_foreign_layout_is_one_sentence(tmp_path):
     path.write_bytes(whole[:60])
     with pytest.raises(RunFormatError, match=r"layouts/umap-f\.safetensors of run run is damaged"):
         umap_layout(run, "f")
-    path.write_bytes(whole.replace(b'schema_version\\": 5', b'schema_version\\": 9'))
+    path.write_bytes(whole.replace(b'schema_version\\": 6', b'schema_version\\": 9'))
     with pytest.raises(RunFormatError, match="newer mlcnc"):
         umap_layout(run, "f")
     write_layout(tmp_path, "run", "umap-f", stored(pairs=9))

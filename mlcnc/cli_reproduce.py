@@ -1,0 +1,163 @@
+"""``mlcnc reproduce``: a table, a figure or a study, from training to verdicts, with one command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import textwrap
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mlcnc.cli_race import STOPPED, Race, add_race_options, rates, require_glove_file
+from mlcnc.evidence.experiments import DATASETS, EXPERIMENTS, base_config, rates_of
+from mlcnc.evidence.quantities import QUANTITIES
+from mlcnc.evidence.results import FOLDER, as_csv, results
+from mlcnc.files.writing import replace_file, write_all
+from mlcnc.named_paths import path_argument
+from mlcnc.terminal_text import columns, printable
+
+MOST_SEEDS = 100
+
+
+def add_reproduce(commands: Any) -> None:
+    """Add ``mlcnc reproduce``."""
+    parser = commands.add_parser(
+        "reproduce",
+        help="train the rows of a table, figure or study, and say which claims they support",
+        description="Trains what is missing of a table or figure of the paper, or of a study, one job\n"
+        "after the other, prints it with a verdict on every claim and writes it as JSON and CSV, which\n"
+        "the page Compare shows. Learning rates are chosen on validation images at the first seed. After\n"
+        "Ctrl-C the queue goes on by itself; the same command waits for it again.",
+        epilog="\n".join(f"  {key:<11} {each.question}" for key, each in EXPERIMENTS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("experiment", choices=list(EXPERIMENTS), metavar="WHAT", help=", ".join(EXPERIMENTS))
+    parser.add_argument("--dataset", choices=list(DATASETS), default="pictogram-lt", help="[pictogram-lt]")
+    parser.add_argument("--seeds", type=_number_of_seeds, default=3, metavar="N", help="seeds 0 to N-1 [3]")
+    parser.add_argument(
+        "--rates",
+        type=rates,
+        default=(),
+        metavar="A,B",
+        help="learning rates to try, a single one is taken as it is [what is known of a method, else "
+        "0.0005,0.001,0.002]",
+    )
+    add_race_options(parser, "GloVe label embeddings and ML-GCN")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="start nothing, only say what is done, left and missing"
+    )
+    parser.add_argument(
+        "--no-training", action="store_true", help="train nothing, make the results of the runs that are there"
+    )
+    parser.add_argument(
+        "--out",
+        type=path_argument,
+        metavar="DIR",
+        help="where results are written [folder results of the runs]",
+    )
+    parser.set_defaults(command=_reproduce, stopped=STOPPED)
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    require_glove_file(options)
+    experiment, dataset, seeds = options.experiment, options.dataset, tuple(range(options.seeds))
+    chosen = EXPERIMENTS[experiment]
+    race = Race(
+        [row.entry for row in chosen.rows(dataset)],
+        dataset,
+        seeds,
+        lambda entry: options.rates or rates_of(dataset, entry),
+        lambda entry: base_config(dataset, entry.kind),
+        options,
+        what="row",
+    )
+    print(printable(f"{chosen.title}: {chosen.question}"))
+    for line in race.plan(in_full=options.dry_run):
+        print(printable(line))
+    if not options.dry_run:
+        if not options.no_training:
+            race.run()
+        tree = results(race.store, experiment, dataset, seeds, rates=options.rates, command=_command(options))
+        for line in lines_of(tree):
+            print(printable(line))
+        for path in _written(tree, options.out or Path(options.runs) / FOLDER):
+            print(printable(f"written to {path}"))
+    for sentence in race.failed.values():
+        print(printable(sentence), file=sys.stderr)
+    return 1 if race.failed else 0
+
+
+def lines_of(tree: Mapping[str, Any]) -> list[str]:
+    """Return results for a terminal: the rows, then every claim with its verdict, then the rule."""
+    keys = list(tree["quantities"])
+    rows: list[tuple[str, ...]] = [("row", "rate", *keys)]
+    for row in tree["rows"]:
+        cells = [_cell(row["values"].get(key), QUANTITIES[key].digits) for key in keys]
+        rate = "not trained" if row["rate"] is None else f"{row['rate']:g}"
+        rows.append((row["name"], rate, *cells))
+    claims = [("verdict", "difference", "claim")]
+    for claim in tree["claims"]:
+        claims.append((claim["verdict"], _interval(claim), f"{claim['text']} ({claim['why']})"))
+    return [
+        *columns(rows, right=range(1, len(rows[0]))),
+        "",
+        *columns(claims, right=[]),
+        "",
+        *textwrap.wrap(tree["rule"], 110),
+    ]
+
+
+def _cell(value: Mapping[str, Any] | None, digits: int) -> str:
+    if value is None or value["mean"] is None:
+        return "-"
+    if len(value["runs"]) == 1:
+        return f"{value['mean']:.{digits}f}"
+    return f"{value['mean']:.{digits}f} ({value['low']:.{digits}f} to {value['high']:.{digits}f})"
+
+
+def _interval(claim: Mapping[str, Any]) -> str:
+    digits = QUANTITIES[claim["quantity"]].digits
+    if claim["mean"] is None:
+        return "-"
+    if claim["low"] is None:
+        return f"{claim['mean']:+.{digits}f} (n={claim['n']})"
+    low, high = (f"{claim[end]:+.{digits}f}" for end in ("low", "high"))
+    return f"{claim['mean']:+.{digits}f} ({low} to {high}, n={claim['n']})"
+
+
+def _written(tree: Mapping[str, Any], folder: Path) -> list[Path]:
+    stem = f"{tree['experiment']}-{tree['dataset']}"
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {".json": json.dumps(tree, indent=1, allow_nan=False) + "\n", ".csv": as_csv(tree)}
+    paths = []
+    for suffix, text in content.items():
+        path = folder / f"{stem}{suffix}"
+        replace_file(path, partial(write_all, content=text.encode()))
+        paths.append(path)
+    return paths
+
+
+def _command(options: argparse.Namespace) -> str:
+    """Return the command that makes the results again, without the places of files on this machine."""
+    words = [
+        "mlcnc",
+        "reproduce",
+        options.experiment,
+        "--dataset",
+        options.dataset,
+        "--seeds",
+        str(options.seeds),
+    ]
+    if options.rates:
+        words += ["--rates", ",".join(f"{rate:g}" for rate in options.rates)]
+    return " ".join(words)
+
+
+def _number_of_seeds(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_SEEDS:
+        raise argparse.ArgumentTypeError(f"must be how many seeds, 1 to {MOST_SEEDS}, got {text!r}")
+    return int(text)

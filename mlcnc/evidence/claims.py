@@ -1,0 +1,161 @@
+"""What a paper says of two recipes, and whether runs of both support it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+Label = Literal["reproduced", "not reproduced", "undecided", "not testable here"]
+
+CONFIDENCE = 0.95
+RULE = (
+    "Runs of the same seed are paired. Reproduced: the 95 % t interval of the mean difference lies above 0 in "
+    "the direction of the claim. Not reproduced: it reaches down to 0 or below and ends below half of the "
+    "published difference (below 0 where none is published). Undecided: anything else; more seeds narrow the "
+    "interval. Not testable here: a row or a quantity is missing. The interval is over seeds, for the test "
+    "images at hand."
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That one row lies above another, or above or below a number.
+
+    Attributes:
+        text: the claim, a sentence without a full stop.
+        quantity: key of what is compared.
+        first: key of the row it is about.
+        second: key of the row it is compared with; None where it is compared with ``than``.
+        than: a number.
+        higher: whether the first is said to be the higher one.
+        published: by how much, in the unit of the quantity and above 0; None where no number is published.
+    """
+
+    text: str
+    quantity: str
+    first: str
+    second: str | None = None
+    than: float = 0.0
+    higher: bool = True
+    published: float | None = None
+
+    def differences(self, first: Sequence[float], second: Sequence[float] | None) -> list[float]:
+        """Return how far each run of the first row supports the claim; below 0 it contradicts it.
+
+        Args:
+            first: values of the first row by seed.
+            second: those of the second row, of the same seeds; None where there is no second row.
+
+        Raises:
+            ValueError: there are not as many of both.
+        """
+        sign = 1.0 if self.higher else -1.0
+        others = [self.than] * len(first) if second is None else second
+        return [sign * (one - other) for one, other in zip(first, others, strict=True)]
+
+
+class Verdict(NamedTuple):
+    """What runs say of a claim.
+
+    Attributes:
+        label: by :data:`RULE`.
+        mean, low, high: mean difference in the direction of the claim and its 95 % interval, NaN without two
+            runs.
+        num_seeds: of pairs of runs.
+        why: a sentence without a full stop.
+    """
+
+    label: Label
+    mean: float
+    low: float
+    high: float
+    num_seeds: int
+    why: str
+
+
+def paired_interval(differences: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+    """Return mean, lower and upper end of Student's t interval of the mean of paired differences.
+
+    Args:
+        differences: (n,) finite; below two values the ends are NaN.
+        confidence: of the interval, two-sided.
+
+    Example:
+        >>> [round(x, 3) for x in paired_interval([1.0, 2.0, 3.0])]
+        [2.0, -0.484, 4.484]
+    """
+    values = np.asarray(differences, dtype=float)
+    if values.size == 0:
+        return math.nan, math.nan, math.nan
+    mean = float(values.mean())
+    if values.size < 2:
+        return mean, math.nan, math.nan
+    error = float(values.std(ddof=1)) / math.sqrt(values.size)
+    half = _quantile(values.size, confidence) * error
+    return mean, mean - half, mean + half
+
+
+def _quantile(number: int, confidence: float) -> float:
+    from scipy.stats import t  # half a second, which whoever only reads results does not pay
+
+    return float(t.ppf((1.0 + confidence) / 2.0, number - 1))
+
+
+def verdict(claim: Claim, first: Sequence[float] | None, second: Sequence[float] | None) -> Verdict:
+    """Return what the runs of two rows say of a claim, by :data:`RULE`.
+
+    Args:
+        claim: of the rows.
+        first: values of its first row by seed; None where that row is missing.
+        second: of its second row; not read where the claim has none.
+    """
+    rows = [first] if claim.second is None else [first, second]
+    values = [value for row in rows for value in row or ()]
+    if any(not row for row in rows) or not all(map(math.isfinite, values)):
+        which = "a row was not trained" if any(not row for row in rows) else "the quantity is not defined here"
+        return Verdict("not testable here", math.nan, math.nan, math.nan, 0, which)
+    differences = claim.differences(first or (), None if claim.second is None else second)
+    mean, low, high = paired_interval(differences)
+    number = len(differences)
+    if number < 2:
+        return Verdict("undecided", mean, low, high, number, "one seed has no interval")
+    if low > 0:
+        smaller = claim.published is not None and high < claim.published / 2
+        why = "the interval lies above 0"
+        return Verdict(
+            "reproduced", mean, low, high, number, f"{why}, but the difference is smaller" if smaller else why
+        )
+    enough = (claim.published or 0.0) / 2
+    if high < enough:
+        why = "below half of the published difference" if enough else "below 0"
+        return Verdict("not reproduced", mean, low, high, number, f"the interval lies {why}")
+    return Verdict("undecided", mean, low, high, number, _what_would_decide(claim, differences))
+
+
+def seeds_to_tell(differences: Sequence[float], size: float, most: int = 1000) -> int | None:
+    """Return how many seeds of this spread have an interval that is narrower than a difference on either side.
+
+    Args:
+        differences: (n,) of which the spread is taken, two at least.
+        size: the difference, above 0.
+        most: None is returned where more than so many would be needed.
+    """
+    spread = float(np.std(np.asarray(differences, dtype=float), ddof=1))
+    for number in range(2, most + 1):
+        if _quantile(number, CONFIDENCE) * spread / math.sqrt(number) < size:
+            return number
+    return None
+
+
+def _what_would_decide(claim: Claim, differences: Sequence[float]) -> str:
+    why = "the interval holds 0"
+    if claim.published is None:
+        return why
+    needed = seeds_to_tell(differences, claim.published / 2)
+    if needed is None or needed <= len(differences):
+        return why
+    return f"{why}; with this spread {needed} seeds would tell half of the published difference from 0"

@@ -1,0 +1,81 @@
+"""Tables, figures and studies: their rows can be trained on every data set, and equal rows are one run."""
+
+from itertools import product
+
+import pytest
+
+from mlcnc.analysis.comparison.bench import entries
+from mlcnc.analysis.comparison.published import published_rows
+from mlcnc.evidence.experiments import DATASETS, EXPERIMENTS, PAPER_SETS, base_config, rates_of
+from mlcnc.evidence.quantities import QUANTITIES
+from mlcnc.presets import preset
+from mlcnc.store.schema import RUN_ID
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_rows_have_usable_settings_and_one_name_is_one_run(dataset):
+    runs = {}
+    for experiment in EXPERIMENTS.values():
+        rows = experiment.rows(dataset)
+        keys = [row.entry.key for row in rows]
+        assert len(set(keys)) == len(keys) > 1, experiment.key
+        for row in rows:
+            bench = base_config(dataset, row.entry.kind)[1]
+            config = row.entry.config(bench, rates_of(dataset, row.entry)[0], 0)
+            assert config.data.dataset == dataset
+            assert config.method.problem_with(config.training.epochs) is None
+            assert config.method.problem_with_classes(20) is None
+            assert runs.setdefault(row.entry.key, config) == config
+            assert RUN_ID.fullmatch(row.entry.run_id(dataset, 0.00025, 99))
+        assert set(experiment.quantities) <= set(QUANTITIES)
+    # nor is it the name of another run of the race
+    for entry in entries(frozen=dataset == "voc07-lt"):
+        if entry.key in runs and dataset in ("voc07-lt", "pictogram-lt"):
+            config = entry.config(base_config(dataset, entry.kind)[1], rates_of(dataset, entry)[0], 0)
+            assert runs[entry.key] == config
+
+
+@pytest.mark.parametrize(("key", "dataset"), list(product(EXPERIMENTS, DATASETS)))
+def test_claims_are_about_rows_and_quantities_that_are_reported(key, dataset):
+    experiment = EXPERIMENTS[key]
+    rows = experiment.rows(dataset)
+    claims = experiment.claims(rows)
+    assert claims
+    keys = {row.entry.key for row in rows}
+    for claim in claims:
+        assert claim.first in keys
+        assert claim.second is None or claim.second in keys - {claim.first}
+        assert claim.quantity in experiment.quantities
+        assert claim.published is None or claim.published >= 0
+
+
+def test_published_rows_stand_beside_the_rows_that_repeat_them():
+    beside = [
+        row.published
+        for key, dataset in (("table1", "voc-lt"), ("table1", "coco-lt"), ("table2", "vg200"), ("table3", "voc-lt"),
+                             ("table4", "voc-lt"), ("figure3", "voc-lt"), ("figure4", "voc-lt"))
+        for row in EXPERIMENTS[key].rows(dataset)
+    ]  # fmt: skip
+    missing = [row for row in published_rows() if row not in beside]
+    # the optimum is no run
+    assert [row.variant for row in missing] == ["ideal ETF, 20 classes"]
+
+
+def test_published_differences_are_those_of_the_tables():
+    def gaps(key, quantity):
+        experiment = EXPERIMENTS[key]
+        claims = experiment.claims(experiment.rows("voc-lt"))
+        return [claim.published for claim in claims if claim.quantity == quantity]
+
+    assert gaps("table4", "map_total") == [0.45, 0.63] * 3
+    assert gaps("table3", "map_total") == [2.24, 2.24, 0.94, 0.94, 4.78, 4.78]
+    assert gaps("figure4", "map_total") == [0.39, 0.98, 1.35, 2.89, 2.15]
+    assert gaps("table1", "map_total")[:2] == [13.51, 8.99]
+
+
+@pytest.mark.parametrize("dataset", PAPER_SETS)
+def test_on_the_papers_data_sets_methods_keep_the_recipes_of_their_authors(dataset):
+    for row in EXPERIMENTS["table1"].rows(dataset):
+        name, config = base_config(dataset, row.entry.kind)
+        assert preset(name).training.lr == config.training.lr
+        assert rates_of(dataset, row.entry) == (config.training.lr,)

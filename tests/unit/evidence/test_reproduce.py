@@ -1,0 +1,152 @@
+"""``mlcnc reproduce`` on a few drawn images; its queue trains in this process, at once."""
+
+import csv
+import json
+import math
+
+import pytest
+
+from mlcnc import cli_race, cli_reproduce
+from mlcnc.cli import main
+from mlcnc.config import override
+from mlcnc.evidence.experiments import MLC_NC, Experiment, Row, _above, _first_above, variant
+from mlcnc.evidence.quantities import MAP
+from mlcnc.evidence.results import read_results
+from mlcnc.store import RunStore
+from tests.processes.small_training import small_config, use_few_images
+from tests.unit.test_cli_bench import Queue
+
+ARGUMENTS = ["reproduce", "table4", "--rates", "0.001", "--seeds", "2"]
+WIDTH = {"embedding_dim": 20, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 1}
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """Return the queue, with an experiment of two rows of small runs in place of Table 4."""
+    use_few_images(monkeypatch)
+
+    def rows(dataset):
+        return [
+            Row(variant(dataset, title, alignment_weight=alpha))
+            for title, alpha in (("weak", 0.5), ("strong", 9.0))
+        ]
+
+    experiment = Experiment(
+        "table4", "Two weights", "Which is better?", rows, _first_above("map_total"), (*MAP, "nc1")
+    )
+    monkeypatch.setitem(cli_reproduce.EXPERIMENTS, "table4", experiment)
+
+    def base(dataset, kind):
+        method = {"kind": MLC_NC, **WIDTH}
+        return "bench", override(small_config(), {"method": method, "training": {"arrays_every": 4}})
+
+    monkeypatch.setattr(cli_reproduce, "base_config", base)
+    monkeypatch.setattr(cli_race, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(cli_race, "AllJobs", Queue)
+    Queue.asked, Queue.failing, Queue.refused, Queue.made = [], set(), set(), 0
+    monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
+    return tmp_path
+
+
+def test_rows_are_trained_and_results_written_and_made_again_to_the_last_digit(small, capsys):
+    assert main(ARGUMENTS) == 0
+    said = capsys.readouterr().out
+    path = small / "results" / "table4-pictogram-lt.json"
+    first, tree = path.read_bytes(), json.loads(path.read_text())
+    assert [row["name"] for row in tree["rows"]] == ["weak", "strong"]
+    store = RunStore(small)
+    for row in tree["rows"]:
+        assert len(row["run_ids"]) == 2
+        logged = [store.open(run_id).metrics()[-1] for run_id in row["run_ids"]]
+        assert row["values"]["map_total"]["runs"] == [line["test/map_total"] for line in logged]
+        assert row["values"]["map_total"]["mean"] == pytest.approx(sum(row["values"]["map_total"]["runs"]) / 2)
+    weak, strong = (row["values"]["map_total"]["runs"] for row in tree["rows"])
+    (claim,) = tree["claims"]
+    assert claim["mean"] == pytest.approx(sum(a - b for a, b in zip(weak, strong, strict=True)) / 2)
+    assert claim["low"] < claim["mean"] < claim["high"]
+    assert f"{claim['verdict']}  " in said
+    assert "Not reproduced:" in said  # the rule
+    assert tree["command"] == "mlcnc reproduce table4 --dataset pictogram-lt --seeds 2 --rates 0.001"
+    assert str(small) not in first.decode()
+    asked = len(Queue.asked)
+    assert main(ARGUMENTS) == 0
+    assert len(Queue.asked) == asked == 4
+    assert path.read_bytes() == first
+
+
+def test_the_table_is_a_line_for_each_row_quantity_and_claim(small):
+    assert main(ARGUMENTS) == 0
+    (tree,), problems = read_results(small)
+    assert not problems
+    lines = list(csv.DictReader((small / "results" / "table4-pictogram-lt.csv").read_text().splitlines()))
+    assert [line["kind"] for line in lines] == ["row"] * 2 * 5 + ["claim"]
+    of_rows = [line for line in lines if line["quantity"] == "map_total" and line["kind"] == "row"]
+    assert [float(line["mean"]) for line in of_rows] == [
+        row["values"]["map_total"]["mean"] for row in tree["rows"]
+    ]
+    assert lines[-1]["verdict"] == tree["claims"][0]["verdict"]
+    assert float(lines[-1]["low"]) == tree["claims"][0]["low"]
+
+
+def test_a_row_that_is_not_trained_is_left_open(small, capsys):
+    Queue.refused = {"pictogram-lt-mlc-nc-a9-lr0p001-s1"}
+    assert main(ARGUMENTS) == 1
+    said = capsys.readouterr()
+    assert "the disk is full" in said.err
+    (tree,), _ = read_results(small)
+    assert [row["rate"] for row in tree["rows"]] == [0.001, None]
+    assert tree["rows"][1]["values"] == {}
+    assert tree["claims"][0]["verdict"] == "not testable here"
+    assert "strong  not trained" in said.out
+    # the same command goes on
+    Queue.refused = set()
+    assert main(ARGUMENTS) == 0
+    (tree,), _ = read_results(small)
+    assert tree["rows"][1]["rate"] == 0.001
+
+
+def test_a_dry_run_and_no_training_start_nothing(small, capsys):
+    assert main([*ARGUMENTS, "--dry-run"]) == 0
+    assert not (small / "results").exists()
+    assert "2 rows on pictogram-lt, rates 0.001, seeds 0,1: 4 runs, 0 done, 4 left" in capsys.readouterr().out
+    assert main([*ARGUMENTS, "--no-training"]) == 0
+    assert not Queue.asked
+    (tree,), _ = read_results(small)
+    assert [row["run_ids"] for row in tree["rows"]] == [[], []]
+
+
+def test_damaged_results_are_named_and_others_read(small):
+    assert main([*ARGUMENTS, "--no-training"]) == 0
+    for name, content in (
+        ("torn", b'{"version": 1'),
+        ("other", b"[]"),
+        ("binary", b"\xff\xfe\x00"),
+        ("later", b'{"version": 9}'),
+    ):
+        (small / "results" / f"{name}.json").write_bytes(content)
+    found, problems = read_results(small)
+    assert len(found) == 1
+    assert len(problems) == 4
+    assert all("make it again with mlcnc reproduce" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["reproduce", "table9"], "invalid choice: 'table9'"),
+        (["reproduce", "table1", "--seeds", "0"], "must be how many seeds, 1 to 100, got '0'"),
+        (["reproduce", "table1", "--seeds", "0,1"], "must be how many seeds, 1 to 100, got '0,1'"),
+        (["reproduce", "table1", "--dataset", "voc"], "invalid choice: 'voc'"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, words, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert words in capsys.readouterr().err
+
+
+def test_a_claim_is_said_in_the_direction_that_the_paper_has():
+    rows = [Row(variant("voc07-lt", title, dropout=value), None) for title, value in (("A", 0.2), ("B", 0.3))]
+    claim = _above("map_tail", *rows)
+    assert claim.text == "A lies above B in mAP of tail classes"
+    assert math.isclose(claim.differences([2.0], [1.5])[0], 0.5)
