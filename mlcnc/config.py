@@ -232,6 +232,15 @@ class TrainingConfig(Section):
     arrays_every: int = Field(
         5, ge=0, description="measure and store arrays every so many epochs, first and last too; 0 is never"
     )
+    class_arrays: bool = Field(
+        False,
+        description="at measured epochs without arrays store the small part of them: AP, class means and "
+        "alignment of every class, Gram matrices",
+    )
+    measure_untrained: bool = Field(
+        False,
+        description="measure the untrained network too, beside which alignment is read",
+    )
     num_sample_pairs: int = Field(600, ge=0, le=4000, description="image-label pairs whose features are stored")
     num_probes: int = Field(24, ge=0, le=200, description="images whose attention is stored")
     num_pictures: int = Field(

@@ -11,7 +11,9 @@ from hypothesis import settings
 
 from mlcnc.config import ExperimentConfig, override
 
-# two workers and what they start share the cores: a thread that waits sleeps, and no example has a deadline
+# two workers and what they start share the cores: each has one, a thread that waits sleeps, no example has a deadline
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")

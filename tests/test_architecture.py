@@ -204,3 +204,9 @@ def test_tracked_files_are_small_enough_for_git():
     assert max(sizes.values()) < 4e6
     assert sum(size for path, size in sizes.items() if (ROOT / "runs") in path.parents) < 40e6
     assert not [path for path in sizes if path.suffix in {".pt", ".pth", ".pkl"}]
+
+
+@pytest.mark.xdist_group("seen")
+def test_groups_of_tests_reach_the_workers(request, worker_id):
+    """Unseen, each worker would start a browser, a Slurm and torch of its own."""
+    assert worker_id == "master" or request.node.nodeid.endswith("@seen")

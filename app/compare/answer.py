@@ -33,7 +33,13 @@ def show_answer(groups: Sequence[SeedGroup], bucket: str, runs: Mapping[str, Run
 
 
 def _over_images(pair: tuple[SeedGroup, SeedGroup], bucket: str, runs: Mapping[str, Run]) -> str:
-    stored = [next((row for row in group.rows if row.has_arrays), None) for group in pair]
+    try:
+        stored = [
+            next((row for row in group.rows if runs[row.run_id].array_epochs("test/scores")), None)
+            for group in pair
+        ]
+    except RunFormatError as error:
+        return plain(error)
     first, second = stored
     if first is None or second is None:
         lacking = plain(pair[0 if first is None else 1].name)
@@ -43,7 +49,7 @@ def _over_images(pair: tuple[SeedGroup, SeedGroup], bucket: str, runs: Mapping[s
     chosen = []
     for row in (first, second):
         run = runs[row.run_id]
-        chosen.append((run, nearest_array_epoch(run, row.epoch) or 0))
+        chosen.append((run, nearest_array_epoch(run, row.epoch, "test/scores") or 0))
     try:
         found = remembered(map_difference, chosen[0], chosen[1])
     except RunFormatError as error:

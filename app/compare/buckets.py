@@ -90,15 +90,13 @@ def _stored(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> list[Stored
     found = []
     for row in (row for group in groups for row in group.rows if row.has_arrays):
         run = runs[row.run_id]
-        epoch = nearest_array_epoch(run, row.epoch)
-        if epoch is None:
-            continue
         try:
-            intervals = remembered(map_intervals, run, epoch)
+            epoch = nearest_array_epoch(run, row.epoch, "test/scores")
+            intervals = None if epoch is None else remembered(map_intervals, run, epoch)
         except RunFormatError as error:
             st.warning(plain(error))
             continue
-        if intervals is not None:
+        if epoch is not None and intervals is not None:
             found.append(StoredInterval(row, epoch, intervals))
     return found
 

@@ -25,7 +25,14 @@ from mlcnc.analysis.curves.curve import (
     metric_names,
     metric_optimum,
 )
-from mlcnc.analysis.curves.points import AXIS_TITLES, Axis, curve_points, is_ratio, shuffled_name
+from mlcnc.analysis.curves.points import (
+    AXIS_TITLES,
+    Axis,
+    curve_points,
+    is_ratio,
+    null_sentences,
+    shuffled_name,
+)
 from mlcnc.analysis.runs.rows import RunRow, is_number, telling_metrics
 from mlcnc.store import Run
 
@@ -194,6 +201,7 @@ def _panel(
             if known:
                 least, most = f"{known[0]:g}", f"{known[-1]:g}"
                 notes.append(f"{metric} with labels shuffled ends between {least} and {most}, by run.")
+    notes += null_sentences(every, metric)
     optimum = optima.pop() if len(optima) == 1 else None
     return MetricPanel(metric, metric_label(metric), tuple(lines), log, optimum, baseline), notes
 

@@ -6,8 +6,10 @@ from app.compare.answer import show_answer
 from app.compare.buckets import show_buckets
 from app.compare.classes import show_classes
 from app.compare.curves import show_curves
+from app.compare.loss_shares import show_loss_shares
 from app.compare.published import show_published
 from app.compare.settings import show_settings
+from app.compare.tables import show_tables
 from app.widgets.controls import pick_moment
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
@@ -50,8 +52,8 @@ with answer:
             f"Runs of these groups also differ in {', '.join(plain(name) for name in others)}; "
             f"a difference need not come from {plain(setting)}."
         )
-buckets, classes, curves, settings, published = st.tabs(
-    ["Buckets", "Classes", "Curves", "Settings", "Published"],
+buckets, classes, curves, settings, tables, published = st.tabs(
+    ["Buckets", "Classes", "Curves", "Settings", "Tables", "Published"],
     key="show",
     on_change="rerun",
     bind="query-params",
@@ -65,9 +67,13 @@ if classes.open:
 if curves.open:
     with curves:
         show_curves(groups, selected)
+        show_loss_shares(selected.picked)
 if settings.open:
     with settings:
         show_settings(groups, selected)
+if tables.open:
+    with tables:
+        show_tables()
 if published.open:
     with published:
         show_published(selected.picked_groups)

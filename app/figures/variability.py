@@ -220,11 +220,11 @@ def _class_axis(figure: go.Figure, records: Dots, relative: bool, *, row: int) -
     figure.update_yaxes(title_text=label, type="log", **LOG_TICKS, row=row, col=1)
     if len(records) and all(record.class_names == records[0][1].class_names for _, record in records):
         axis = "" if row == 1 else str(row)
-        shapes, notes = _bucket_bands(records[0][1].buckets, f"x{axis}", f"y{axis} domain")
+        shapes, notes = bucket_bands(records[0][1].buckets, f"x{axis}", f"y{axis} domain")
         figure.update_layout(shapes=shapes, annotations=notes)
 
 
-def _bucket_bands(buckets: Sequence[str], x: str, y: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def bucket_bands(buckets: Sequence[str], x: str, y: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     starts = [i for i in range(len(buckets)) if i == 0 or buckets[i] != buckets[i - 1]]
     ends = [*starts[1:], len(buckets)]
     shapes = [

@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from app.figures.geometry import GeometryPanel, geometry_player, most_frames
+from app.geometry.alignment import show_alignment
 from app.geometry.arrows import show_arrows
 from app.geometry.tables import angle_frame, show_answers, show_closest_pairs
 from app.session import remembered
@@ -132,6 +133,9 @@ if usable:
         if len(epochs) < num_epochs:
             st.caption(f"Showing {len(epochs)} of {num_epochs} stored epochs, evenly spread.")
         show_closest_pairs(shown)
+        if subject == "class means":
+            at = epochs[index]
+            show_alignment([(run, row) for run, row, _ in usable], at, split=split, spaces=own_space)
 
     angles_over_epochs()
     if st.toggle(

@@ -35,7 +35,7 @@ stop_without_runs(selected)
 usable, results = [], {}
 for run, row in selected.picked:
     try:
-        stored = run.array_epochs()
+        stored = run.array_epochs("test/scores")
         found = remembered(class_results, run, stored[-1]) if stored else []
     except RunFormatError as error:
         st.warning(plain(error))
@@ -82,13 +82,13 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help="In units of the score (logit). Every run and class has its own threshold: the one of greatest F1 "
         "on validation images. To the left more images count as found, and more false alarms.",
     )
-    epoch = pick_epoch(sorted({e for item, _ in pair for e in item.array_epochs()}))
+    epoch = pick_epoch(sorted({e for item, _ in pair for e in item.array_epochs("test/scores")}))
 class_index = names.index(class_name) if class_name in names else worst.class_index
 class_name = names[class_index]
 
 shown = []
 for item, item_row in pair:
-    at = nearest_array_epoch(item, epoch)
+    at = nearest_array_epoch(item, epoch, "test/scores")
     try:
         stored_scores = None if at is None else remembered(scored, item, at)
     except RunFormatError as error:

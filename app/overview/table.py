@@ -33,6 +33,7 @@ def run_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
                 **{f"mAP {bucket}": row.map_percent[bucket] for bucket in BUCKETS},
                 "NC1": row.nc1,
                 "min angle": row.angle_min,
+                "alignment": row.alignment,
                 "state": row.state,
                 "data set": row.dataset,
                 "mAP curve": [round(value, 1) for value in thinned(row.map_curve, CURVE_POINTS)],
@@ -108,6 +109,12 @@ def show_run_table(rows: Sequence[RunRow], picked: Sequence[str]) -> None:
             "min angle": number(
                 format="%.1f°", help="smallest angle between centred test class means in the space"
             ),
+            "alignment": number(
+                width=80,
+                format="%.2f",
+                help="mean cosine of training features with the label embedding of a class they have; 1 is the "
+                "optimum of the alignment loss, runs without a label embedding have none",
+            ),
             "space": text(
                 help="Of the features behind NC1 and angle. f: one for every class of an image. Other spaces, "
                 "such as z of ERM, stand where a run has no f; numbers of two spaces are not compared."
@@ -116,7 +123,7 @@ def show_run_table(rows: Sequence[RunRow], picked: Sequence[str]) -> None:
             "tags": st.column_config.ListColumn(),
             "created": text(help="UTC; the newest run stands first until a column is clicked"),
         },
-        alt="Table of runs with state, settings, test mAP by bucket, NC1, smallest angle and tags",
+        alt="Table of runs with state, settings, test mAP by bucket, NC1, smallest angle, alignment and tags",
     )
 
 

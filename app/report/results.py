@@ -26,6 +26,7 @@ from mlcnc.analysis.geometry.angles import geometry_sentence
 from mlcnc.analysis.runs.rows import BUCKETS, RunRow, nearest_array_epoch, telling_metrics
 from mlcnc.analysis.runs.settings import setting_table
 from mlcnc.errors import RunFormatError
+from mlcnc.store import Run
 
 MOST_LINES = 8
 
@@ -122,14 +123,20 @@ def _buckets(about: Reported) -> Section:
     return Section("Test mAP by bucket", (chart,))
 
 
+def _epoch_with_scores(run: Run, row: RunRow) -> int:
+    """Return the epoch whose AP is compared: one with scores, for intervals, where there is one."""
+    scored = nearest_array_epoch(run, row.epoch, "test/scores")
+    return scored if scored is not None else nearest_array_epoch(run, row.epoch) or 0
+
+
 def _classes(about: Reported) -> Section | None:
     if len(about.detailed) < 2:
         return None
     (first, row), *others = about.detailed
     parts: list[str | Chart] = []
     for other, other_row in others:
-        chosen = [(r, nearest_array_epoch(r, o.epoch) or 0) for r, o in ((first, row), (other, other_row))]
         try:
+            chosen = [(r, _epoch_with_scores(r, o)) for r, o in ((first, row), (other, other_row))]
             record = with_intervals(chosen[0], chosen[1])
             interval = (map_difference(chosen[0], chosen[1]) or {}).get("map_total") if record else None
         except RunFormatError as error:

@@ -268,6 +268,10 @@ CATALOGUE: dict[str, MetricInfo] = _table()
 """From metric name, without split and space, to what it means."""
 
 
+UNTRAINED = frozenset({"alignment_positive", "alignment_negative", "nc1_trace", "nc2_gram", "angle_min_class"})
+"""Also logged of the untrained network, as ``NAME_untrained`` in the line of the first epoch."""
+
+
 def describe(name: str) -> MetricInfo | None:
     """Return what a stored metric means, of whatever space, or None for one that mlcnc does not define.
 
@@ -278,9 +282,12 @@ def describe(name: str) -> MetricInfo | None:
         'my_space'
     """
     prefix, _, metric = name.rpartition("/")
-    info = CATALOGUE.get(metric)
+    of_untrained = metric.removesuffix("_untrained") in UNTRAINED and metric not in UNTRAINED
+    info = CATALOGUE.get(metric.removesuffix("_untrained") if of_untrained else metric)
     if info is None:
         return None
+    if of_untrained:
+        info = replace(info, name=metric, title=f"{info.title}, untrained network", optimum="")
     split, _, space = prefix.partition(".")
     if split not in SPLITS:
         return info

@@ -120,11 +120,21 @@ class Run:
                 problems.append(str(error))
         return tuple(problems)
 
-    def array_epochs(self) -> list[int]:
-        """Return the epochs that have a file of arrays, in order."""
+    def array_epochs(self, *names: str) -> list[int]:
+        """Return the epochs that have a file of arrays, in order.
+
+        Args:
+            names: of arrays that the file must have.
+
+        Raises:
+            RunFormatError: names are given and a file is damaged.
+        """
         folder = self.folder / "epochs"
-        found = (_EPOCH_FILE.fullmatch(name) for name in _listed(folder))
-        return sorted(int(match.group(1)) for match in found if match)
+        matches = (_EPOCH_FILE.fullmatch(name) for name in _listed(folder))
+        found = sorted(int(match.group(1)) for match in matches if match)
+        return (
+            [epoch for epoch in found if all(name in self.arrays(epoch) for name in names)] if names else found
+        )
 
     def arrays(self, epoch: int) -> ArrayFile:
         """Return the arrays of an epoch.

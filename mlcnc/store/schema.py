@@ -211,7 +211,10 @@ LATER_SETTINGS: dict[int, dict[str, dict[str, Any]]] = {
     },
     4: {"erm": {"neck_dim": None, "neck_dropout": 0.5}, "training": {"nesterov": False}},
     5: {"training": {"devices": 1, "sync_batchnorm": False, "precision": "auto", "compile": False}},
-    6: {"mlc_nc": {"objectness": 0.0, "queries": "label_embedding"}},
+    6: {
+        "mlc_nc": {"objectness": 0.0, "queries": "label_embedding"},
+        "training": {"class_arrays": False, "measure_untrained": False},
+    },
 }  # fmt: skip
 """By version, settings that came with it, and what runs before it did; by section, or kind of method."""
 

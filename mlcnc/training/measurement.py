@@ -32,6 +32,7 @@ from mlcnc.metrics import (
 from mlcnc.metrics.measurement import alignment_metrics
 from mlcnc.store import Space
 from mlcnc.training.batches import Loader
+from mlcnc.training.class_arrays import class_arrays
 from mlcnc.training.ranks import Ranks
 from mlcnc.training.sample_choice import SampleChoice
 from mlcnc.training.split_pass import FEATURE_BUDGET_BYTES, Looks, SplitPass, in_order, spaces_in
@@ -107,6 +108,7 @@ def measure(
     groups: Mapping[str, Sequence[int]],
     average: AveragedModel | None = None,
     with_arrays: bool,
+    with_class_arrays: bool = False,
     thorough: bool = True,
 ) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
     """Measure train, validation and test with the current (or averaged) weights.
@@ -121,6 +123,7 @@ def measure(
         groups: class indices of ``head``, ``medium`` and ``tail``.
         average: weights that are measured in place of the method's own.
         with_arrays: also return what an epoch file holds.
+        with_class_arrays: otherwise return its small part, see :mod:`mlcnc.training.class_arrays`.
         thorough: also compute the metrics that need the features a second time; always with arrays.
 
     Returns:
@@ -176,13 +179,15 @@ def measure(
                 arrays["probes/attention"] = in_order(looks.maps)  # (P, C, h, w)
         if ranks and not ranks.is_first:
             return {}, {}
-        own = method.observe(Measured(statistics, groups, with_arrays))
+        own = method.observe(Measured(statistics, groups, with_arrays or with_class_arrays))
     metrics.update(own.metrics)
     arrays.update(own.arrays)
     arrays.update({f"samples/{space}": np.concatenate(parts) for space, parts in sampled.items()})
     metrics["seconds_forward"] = forward_seconds
     metrics["seconds_measure"] = time.perf_counter() - started
-    return metrics, arrays if with_arrays else {}
+    if not with_arrays:
+        arrays = class_arrays(arrays) if with_class_arrays else {}
+    return metrics, arrays
 
 
 @torch.no_grad()

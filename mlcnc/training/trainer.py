@@ -7,7 +7,7 @@ order of events of an epoch, :func:`train` and :func:`resume` begin and go on wi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +28,7 @@ from mlcnc.data.samplers import build_sampler, require_sampler
 from mlcnc.errors import ConfigError, counted
 from mlcnc.methods.method import Method, Moment, TrainingStatistics, build_method
 from mlcnc.methods.settings import MethodSettings
+from mlcnc.metrics.catalogue import UNTRAINED
 from mlcnc.models import build_backbone, cut
 from mlcnc.models.backbone import Backbone
 from mlcnc.named_paths import named_path
@@ -332,25 +333,33 @@ def epoch_seed(seed: int, epoch: int) -> int:
 def one_epoch(experiment: Experiment, events: Events, epoch: int) -> dict[str, float]:
     """Train, measure, log and save one epoch and return its metrics."""
     training = experiment.config.training
-    started = time.perf_counter()
     arrays: dict[str, NDArray[Any]] = {}
-    metrics = train_epoch(experiment, epoch, events.report)
+    measured_now = partial(
+        measure,
+        experiment.method,
+        experiment.step,
+        experiment.images,
+        events.choice,
+        ranks=experiment.ranks,
+        groups=experiment.dataset.groups,
+        average=experiment.average,
+    )
+    started = time.perf_counter()
+    before: dict[str, float] = {}
+    if training.measure_untrained and epoch == 0:
+        before = of_untrained(measured_now(with_arrays=False, thorough=False)[0])
+    begun = time.perf_counter()
+    metrics = train_epoch(experiment, epoch, events.report) | before
     trained = time.perf_counter()
     if is_measured(experiment.config, epoch):
-        measured, arrays = measure(
-            experiment.method,
-            experiment.step,
-            experiment.images,
-            events.choice,
-            ranks=experiment.ranks,
-            groups=experiment.dataset.groups,
-            average=experiment.average,
+        measured, arrays = measured_now(
             with_arrays=has_arrays(experiment.config, epoch),
+            with_class_arrays=training.class_arrays,
             thorough=epoch == training.epochs - 1,
         )
         metrics.update(measured)
-    metrics["seconds_train"] = trained - started
-    metrics["images_per_second"] = sum(loader.num_images for loader in experiment.loaders) / (trained - started)
+    metrics["seconds_train"] = trained - begun
+    metrics["images_per_second"] = sum(loader.num_images for loader in experiment.loaders) / (trained - begun)
     score = metrics.get(SELECTION_METRIC, float("nan"))
     if score > experiment.best.get("value", float("-inf")):
         experiment.best = {"epoch": epoch, "value": score}
@@ -362,6 +371,13 @@ def one_epoch(experiment: Experiment, events: Events, epoch: int) -> dict[str, f
         if training.checkpoint:
             save_checkpoint(experiment, events.writer.folder, epoch + 1)
     return metrics
+
+
+def of_untrained(measured: Mapping[str, float]) -> dict[str, float]:
+    """Return, by names of their own, what is read of the untrained network beside a trained one."""
+    return {
+        f"{name}_untrained": value for name, value in measured.items() if name.rpartition("/")[2] in UNTRAINED
+    }
 
 
 def is_measured(config: ExperimentConfig, epoch: int) -> bool:

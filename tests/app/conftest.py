@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 from typing import NamedTuple
@@ -9,12 +10,17 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from mlcnc.data.voc import voc07_lt_splits
-from mlcnc.metrics import measure_split
+from mlcnc.metrics import AlignmentAccumulator, measure_split
+from mlcnc.metrics.measurement import alignment_metrics
 from mlcnc.store import RunWriter, Space
 from tests.conftest import ROOT
+
+# a server looks once through all installed packages for components, AppTest once a page: most of a page's time
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 CLASSES = ["person", "chair", "dog", "bus", "cow"]
 COUNTS = [500, 120, 40, 12, 4]
@@ -69,6 +75,7 @@ def write_run(
     lr=0.1,
     dataset="toy-lt",
     ids=None,
+    aligned=False,
 ):
     """Write a run whose measurements are computed from random features, by the real metrics.
 
@@ -77,6 +84,7 @@ def write_run(
             loop, which declares nothing and measures f.
         every: measured so many epochs apart, and at the last one.
         ids: of the 90 test images; it stores these, and no pictures.
+        aligned: the cosines of f with a label embedding are measured too, and which loss trains.
     """
     names = classes or CLASSES
     number = len(names)
@@ -153,6 +161,12 @@ def write_run(
             )
             metrics.update(found)
             arrays.update(stored)
+        for split in ("train", "test") if aligned else ():
+            cosines = AlignmentAccumulator(number)
+            cosines.update(spaces["f"], targets, np.eye(number, 8))
+            found, stored = alignment_metrics(f"{split}.f", cosines.compute(), run.info.groups)
+            metrics |= found | {f"{split}.f/alignment_positive_untrained": 0.01} | SHARES
+            arrays |= stored
         for space, features_of_space in spaces.items():
             of_pairs = features_of_space[rows] if space == "z" else features_of_space[rows, labels]
             arrays[f"samples/{space}"] = of_pairs.astype(np.float32)
@@ -166,6 +180,7 @@ def write_run(
     return run
 
 
+SHARES = {"gradient_share/alignment": 0.125, "gradient_share/two_way": 0.875}
 SPACES = {
     "mlc_nc": [Space(name="f", dim=8), Space(name="mu", dim=6)],
     "erm": [Space(name="z", kind="image", dim=6)],

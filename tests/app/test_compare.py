@@ -21,7 +21,7 @@ from mlcnc.store import RunStore
 from tests.app.conftest import words, write_run
 from tests.conftest import ROOT
 
-TABS = ("Buckets", "Classes", "Curves", "Settings", "Published")
+TABS = ("Buckets", "Classes", "Curves", "Settings", "Tables", "Published")
 
 
 def opened_at(monkeypatch, root, picked=None, **query):

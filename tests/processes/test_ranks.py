@@ -12,9 +12,10 @@ from contextlib import suppress
 import psutil
 import pytest
 
+from mlcnc.cli import main
 from mlcnc.store import RunStore
 from tests.conftest import ROOT
-from tests.processes.shared_steps import CASES, config_of, steps_of
+from tests.processes.shared_steps import CASES, LONG, SHORT, config_of, epochs_of, steps_of
 from tests.processes.small_training import SMALL, use_few_images
 
 TWO = ("--training.devices", "2")
@@ -90,11 +91,11 @@ def assert_close_runs(lines, others, tolerance=1e-4):
 # ---- the same numbers ---------------------------------------------------------------------------------------
 
 
-def of_processes(number, folder):
+def of_processes(number, least, folder):
     """Return what so many processes find, by case; see :mod:`tests.processes.shared_steps`."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(number)]
     done = subprocess.run(
-        [*command, "-m", "tests.processes.shared_steps", str(folder), *CASES],
+        [*command, "-m", "tests.processes.shared_steps", str(folder), str(least)],
         cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"},
         capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
@@ -104,12 +105,12 @@ def of_processes(number, folder):
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    return of_processes(2, tmp_path_factory.mktemp("two"))
+    return of_processes(2, SHORT, tmp_path_factory.mktemp("two"))
 
 
 @pytest.fixture(scope="module")
 def four(tmp_path_factory):
-    return of_processes(4, tmp_path_factory.mktemp("four"))
+    return of_processes(4, LONG, tmp_path_factory.mktemp("four"))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -118,10 +119,10 @@ def four(tmp_path_factory):
 def test_losses_and_measurements_are_those_of_one_process(request, tmp_path, monkeypatch, case, number):
     found = request.getfixturevalue(number)[case]
     use_few_images(monkeypatch)
-    expected, _ = steps_of(config_of(case, tmp_path))
-    assert len(expected) == len(found["steps"]) == 21
-    synced = config_of(case, tmp_path).training.sync_batchnorm
-    tolerance = 1e-5 if synced else 0.2
+    config = config_of(case, tmp_path, epochs_of(case, SHORT if number == "two" else LONG))
+    expected, _ = steps_of(config)
+    assert len(expected) == len(found["steps"]) == 3 * config.training.epochs
+    tolerance = 1e-5 if config.training.sync_batchnorm else 0.2
     for step, (own, others) in enumerate(zip(expected, found["steps"], strict=True)):
         assert own.keys() == others.keys()
         for name, value in own.items():
@@ -141,8 +142,10 @@ def is_array(name):
 
 
 @pytest.mark.xdist_group("ranks")
-def test_killed_in_one_process_it_ends_with_one_sentence_and_goes_on_in_another_number(tmp_path, start):
-    process = start("train", *options(**{"training.epochs": 30}), "--run-id", "two", *TWO)
+def test_killed_in_one_process_it_ends_with_one_sentence_and_goes_on_in_another_number(
+    tmp_path, start, monkeypatch
+):
+    process = start("train", *options(**{"training.epochs": 12}), "--run-id", "two", *TWO)
     wait_for_epoch(tmp_path / "runs" / "two", 1)
     (other,) = children_of(process, 1)
     other.kill()
@@ -153,10 +156,10 @@ def test_killed_in_one_process_it_ends_with_one_sentence_and_goes_on_in_another_
     assert "Traceback" not in said
     status = RunStore(tmp_path / "runs").open("two").status
     assert (status.state, status.error.type) == ("failed", "ProcessLostError")
-    process = start("train", "--resume", "two", "--training.devices", "1")
-    assert process.wait(timeout=120) == 0, (tmp_path / "said").read_text()
-    process = start("train", *options(**{"training.epochs": 30}), "--run-id", "one")
-    assert process.wait(timeout=120) == 0
+    use_few_images(monkeypatch)
+    runs = ("--runs", str(tmp_path / "runs"))
+    assert main(["train", "--resume", "two", "--training.devices", "1", *runs]) == 0
+    assert main(["train", *options(**{"training.epochs": 12}), "--run-id", "one", *runs]) == 0
     assert_close_runs(lines_of(tmp_path, "one"), lines_of(tmp_path, "two"))
 
 

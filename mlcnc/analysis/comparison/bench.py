@@ -85,14 +85,15 @@ class Entry:
         """Return the settings of one of its runs.
 
         Args:
-            bench: what all methods share; the product of its learning rate and its weight decay, by which AdamW
-                shrinks the weights at every update, is kept at every rate.
+            bench: what all methods share; the product of learning rate and weight decay, its own or that of
+                the entry, by which AdamW shrinks the weights at every update, is kept at every rate.
             rate: learning rate.
             seed: of the training.
         """
-        decay = bench.training.weight_decay * bench.training.lr / rate
+        own = override(bench, self.changes)
+        decay = own.training.weight_decay * own.training.lr / rate
         training = {"lr": rate, "weight_decay": float(f"{decay:.6g}"), "seed": seed}
-        return override(override(bench, self.changes), {"training": training})
+        return override(own, {"training": training})
 
     def run_id(self, dataset: str, rate: float, seed: int) -> str:
         """Return the name of one of its runs.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlcnc.analysis.curves.curve import Curve, band, curve
 from mlcnc.analysis.curves.smoothing import extreme_places, smoothed
+from mlcnc.metrics.catalogue import UNTRAINED
 from mlcnc.store import Run
 
 Axis = Literal["epoch", "time", "images"]
@@ -135,6 +136,21 @@ def shuffled_name(metric: str) -> str | None:
     if name.startswith("nc1_"):
         return f"{where}/{name}_shuffled"
     return f"{where}/cdnv_shuffled" if name in ("cdnv_mean", "cdnv_max") else None
+
+
+def null_sentences(runs: Sequence[Run], metric: str) -> list[str]:
+    """Return what a metric is read against: the untrained network, and NC1 of images without the class."""
+    name = metric.rpartition("/")[2]
+    nulls = [(f"{metric}_untrained", f"{metric} of the untrained network")] if name in UNTRAINED else []
+    if name == "nc1_trace":
+        nulls.append((f"{metric}_negatives", f"{metric} of images without the class, at the last epoch"))
+    said = []
+    for null, words in nulls:
+        values = [float(item.values[-1]) for item in (curve(run, null) for run in runs) if len(item.values)]
+        if known := sorted(value for value in values if np.isfinite(value)):
+            least, most = f"{known[0]:.3g}", f"{known[-1]:.3g}"
+            said.append(f"{words}: {least}." if least == most else f"{words}: {least} to {most}, by run.")
+    return said
 
 
 def is_ratio(metric: str) -> bool:

@@ -57,7 +57,7 @@ def probe_labels(run: Run) -> list[tuple[str, ...]]:
 
 def attention_epochs(run: Run) -> list[int]:
     """Return the epochs at which attention was stored."""
-    return [epoch for epoch in run.array_epochs() if "probes/attention" in run.arrays(epoch)]
+    return run.array_epochs("probes/attention")
 
 
 def probe_attention(run: Run, epoch: int, probe: int, class_index: int) -> ProbeRecord | None:

@@ -49,6 +49,7 @@ class RunRow:
         warnings: about what could not be read.
         nc1_shuffled: the NC1 of the same features with labels shuffled, beside which ``nc1`` is read.
         nc1_tail, nc1_tail_shuffled: the same over tail classes.
+        alignment: mean cosine of training features in ``nc1_space`` with the label embedding of their class.
         map_curve: total test mAP in percent at every logged epoch that has one.
         has_arrays: whether arrays of at least one epoch are stored.
         tags, notes: given by people.
@@ -78,6 +79,7 @@ class RunRow:
     chosen_on: str
     warnings: tuple[str, ...] = field(default=())
     nc1_shuffled: float = NAN
+    alignment: float = NAN
     nc1_tail: float = NAN
     nc1_tail_shuffled: float = NAN
     map_curve: tuple[float, ...] = ()
@@ -142,6 +144,7 @@ def summary(run: Run) -> RunSummary:
     info, notes = run.info, run.notes()
     spaces = sorted((space.name for space in run.spaces), key=lambda name: name != FIRST_SPACE)
     names = (SELECTION_METRIC, *_OF_TEST, *(f"test.{space}/{name}" for space in spaces for name in _OF_SPACE))
+    names += tuple(f"train.{space}/alignment_positive" for space in spaces)
     lines = run.metrics(names)
     values = {name: tuple(line.get(name, NAN) for line in lines) for name in names}
     logged = {name for line in lines for name in line}
@@ -202,6 +205,7 @@ def row_at(of: RunSummary, choice: Choice, status: RunStatus, warnings: tuple[st
         map_percent={bucket: at(f"test/map_{bucket}") for bucket in BUCKETS},
         nc1=at(f"test.{space}/nc1_trace"),
         nc1_shuffled=at(f"test.{space}/nc1_trace_shuffled"),
+        alignment=at(f"train.{space}/alignment_positive"),
         nc1_tail=at(f"test.{space}/nc1_tail"),
         nc1_tail_shuffled=at(f"test.{space}/nc1_tail_shuffled"),
         angle_min=at(f"test.{space}/angle_min_class"),
@@ -260,9 +264,13 @@ def _chosen(of: RunSummary, choice: Choice) -> tuple[int | None, str]:
     return measured[-1], "last epoch"
 
 
-def nearest_array_epoch(run: Run, epoch: int | None) -> int | None:
-    """Return the epoch with stored arrays that is nearest to ``epoch``, the later of two equal ones."""
-    stored = run.array_epochs()
+def nearest_array_epoch(run: Run, epoch: int | None, *names: str) -> int | None:
+    """Return the epoch with stored arrays, those of these names, nearest to ``epoch``; of two the later one.
+
+    Raises:
+        RunFormatError: names are given and a file is damaged.
+    """
+    stored = run.array_epochs(*names)
     if not stored:
         return None
     if epoch is None:
@@ -283,6 +291,8 @@ NOT_TRAINING = frozenset(
         "measure_every",
         "num_measured_train",
         "arrays_every",
+        "class_arrays",
+        "measure_untrained",
         "num_sample_pairs",
         "num_probes",
         "num_pictures",

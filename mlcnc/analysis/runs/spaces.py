@@ -93,15 +93,18 @@ def _names(spaces: Sequence[Space]) -> list[str]:
 
 
 def _stored(run: Run, patterns: Sequence[str]) -> tuple[Space, ...]:
-    spaces = _ordered(run)
-    for epoch in reversed(run.array_epochs()):
+    spaces, read = _ordered(run), False
+    stored = run.array_epochs()
+    for epoch in reversed(stored):
         try:
             arrays = run.arrays(epoch)
         except RunFormatError:
             continue
-        return tuple(s for s in spaces if any(pattern.format(s.name) in arrays for pattern in patterns))
+        read = True
+        if found := tuple(s for s in spaces if any(pattern.format(s.name) in arrays for pattern in patterns)):
+            return found
     # what is damaged is said where it is read
-    return spaces if run.array_epochs() else ()
+    return spaces if stored and not read else ()
 
 
 def _ordered(run: Run) -> tuple[Space, ...]:

@@ -123,7 +123,7 @@ def first_space(run: Run) -> str | None:
 
 def sample_epochs(run: Run, space: str) -> list[int]:
     """Return the epochs that stored the samples' features of a space."""
-    return [epoch for epoch in run.array_epochs() if f"samples/{space}" in run.arrays(epoch)]
+    return run.array_epochs(f"samples/{space}")
 
 
 def sample_features(run: Run, epoch: int, space: str) -> NDArray[np.float32]:

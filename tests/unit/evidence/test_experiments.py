@@ -9,6 +9,7 @@ from mlcnc.analysis.comparison.published import published_rows
 from mlcnc.evidence.experiments import DATASETS, EXPERIMENTS, PAPER_SETS, base_config, rates_of
 from mlcnc.evidence.quantities import QUANTITIES
 from mlcnc.presets import preset
+from mlcnc.store.schema import RUN_ID
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -25,6 +26,7 @@ def test_rows_have_usable_settings_and_one_name_is_one_run(dataset):
             assert config.method.problem_with(config.training.epochs) is None
             assert config.method.problem_with_classes(20) is None
             assert runs.setdefault(row.entry.key, config) == config
+            assert RUN_ID.fullmatch(row.entry.run_id(dataset, 0.00025, 99))
         assert set(experiment.quantities) <= set(QUANTITIES)
     # nor is it the name of another run of the race
     for entry in entries(frozen=dataset == "voc07-lt"):

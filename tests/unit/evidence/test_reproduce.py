@@ -89,7 +89,7 @@ def test_the_table_is_a_line_for_each_row_quantity_and_claim(small):
 
 
 def test_a_row_that_is_not_trained_is_left_open(small, capsys):
-    Queue.refused = {"pictogram-lt-mlc-nc-alignment9-lr0p001-s1"}
+    Queue.refused = {"pictogram-lt-mlc-nc-a9-lr0p001-s1"}
     assert main(ARGUMENTS) == 1
     said = capsys.readouterr()
     assert "the disk is full" in said.err

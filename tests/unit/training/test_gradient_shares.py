@@ -8,6 +8,8 @@ import torch
 from mlcnc.config import override
 from mlcnc.methods.method import Moment
 from mlcnc.models.backbone import Backbone
+from mlcnc.store import RunStore
+from mlcnc.training import train
 from mlcnc.training.gradient_shares import gradient_shares
 from mlcnc.training.trainer import build
 from tests.processes.small_training import small_config, use_few_images
@@ -55,6 +57,23 @@ def test_asking_changes_no_state_no_gradient_and_no_random_number(asked):
     after = method.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert all(parameter.grad is None for parameter in method.parameters())
+
+
+def test_epochs_after_one_that_asked_train_as_if_it_had_not(monkeypatch, tmp_path):
+    use_few_images(monkeypatch)
+    lines = []
+    for every in (1, 4):
+        training = {"measure_every": every, "arrays_every": 0}
+        config = small_config(method={"warmup_epochs": 0}, training=training)
+        train(config, runs_root=tmp_path, run_id=f"every-{every}", say=lambda text: None, show_progress=False)
+        lines.append(RunStore(tmp_path).open(f"every-{every}").metrics())
+    asked = [[("gradient_share/alignment" in line) for line in of] for of in lines]
+    assert asked == [[True, True, True, True], [True, False, False, True]]
+    for line, other in zip(*lines, strict=True):
+        trained = [name for name in line if name.startswith("train/") or name == "logit_scale"]
+        assert len(trained) > 3
+        assert [line[name] for name in trained] == [other[name] for name in trained]
+    assert lines[0][-1]["test/map_total"] == lines[1][-1]["test/map_total"]
 
 
 def test_a_method_of_one_loss_says_nothing(monkeypatch):

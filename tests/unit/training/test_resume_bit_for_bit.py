@@ -17,6 +17,9 @@ QUIET = {"say": lambda text: None, "show_progress": False}
 GLOVE = {"label_embedding": "glove"}
 CASES = {
     "etf": {},
+    "etf, small arrays, untrained": {
+        "training": {"arrays_every": 3, "class_arrays": True, "measure_untrained": True},
+    },
     "trainable, uniform": {"method": {"label_embedding": "trainable"}, "data": {"sampler": "uniform"}},
     "glove, average": {"method": GLOVE, "training": {"ema_decay": 0.9}},
     "etf, uniform, average": {"data": {"sampler": "uniform"}, "training": {"ema_decay": 0.7}},
@@ -116,12 +119,17 @@ def lost(folder):
     assert RunStore(folder.parent).open(folder.name).status.state == "lost"
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_resumed_after_any_epoch_it_is_the_uninterrupted_run(tmp_path, monkeypatch, case):
+# by default after one of the three epochs, another one from case to case
+PLACES = [pytest.param(case, [number % 3], id=case) for number, case in enumerate(CASES)]
+PLACES += [pytest.param(case, range(3), id=f"{case}, any epoch", marks=pytest.mark.slow) for case in CASES]
+
+
+@pytest.mark.parametrize(("case", "epochs"), PLACES)
+def test_resumed_after_an_epoch_it_is_the_uninterrupted_run(tmp_path, monkeypatch, case, epochs):
     use_few_images(monkeypatch)
     config = config_of(case, tmp_path)
     train_with_copies(monkeypatch, config, tmp_path)
-    for epoch in range(config.training.epochs - 1):
+    for epoch in epochs:
         folder = tmp_path / "cut" / f"after-{epoch}"
         lost(folder)
         resume(folder.name, runs_root=folder.parent, **QUIET)

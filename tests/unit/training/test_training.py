@@ -17,6 +17,7 @@ from mlcnc.training.measurement import measure
 from mlcnc.training.sample_choice import choose_samples
 from mlcnc.training.trainer import build, train_epoch
 from tests.conftest import ROOT, tiny_config
+from tests.processes.small_training import small_config, use_few_images
 
 QUIET = {"say": lambda text: None, "show_progress": False}
 TIMES = ("seconds", "images_per_second", "peak_memory")
@@ -36,6 +37,12 @@ def assert_same_numbers(one, two):
         assert first.keys() == second.keys()
         for name, value in first.items():
             np.testing.assert_array_equal(value, second[name], err_msg=f"epoch {first['epoch']}: {name}")
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Let every training of a test be one of five classes and 37 images."""
+    use_few_images(monkeypatch)
 
 
 def test_a_run_logs_every_epoch_with_everything_the_pages_need(trained):
@@ -88,15 +95,17 @@ def test_the_measurement_is_that_of_a_fresh_forward_pass(trained):
     np.testing.assert_allclose(stored.get("train.f/within_scatter", 9), float(scatter), rtol=1e-4)
 
 
-def test_repeating_a_run_gives_identical_metrics(trained, tmp_path):
-    train(tiny_config(), runs_root=tmp_path, run_id="again", **QUIET)
-    assert_same_numbers(numbers(trained, "tiny"), numbers(tmp_path, "again"))
+def test_repeating_a_run_gives_identical_metrics(few, tmp_path):
+    for run_id in ("once", "again"):
+        train(small_config(), runs_root=tmp_path, run_id=run_id, **QUIET)
+    assert_same_numbers(numbers(tmp_path, "once"), numbers(tmp_path, "again"))
 
 
-@pytest.mark.parametrize("after", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_resumed_run_equals_an_uninterrupted_one(trained, tmp_path, after, monkeypatch):
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_resumed_run_equals_an_uninterrupted_one(few, tmp_path, after, monkeypatch):
     from mlcnc.training import trainer
 
+    train(small_config(), runs_root=tmp_path, run_id="whole", **QUIET)
     real = trainer.one_epoch
 
     def interrupted(experiment, events, epoch):
@@ -108,14 +117,14 @@ def test_a_resumed_run_equals_an_uninterrupted_one(trained, tmp_path, after, mon
             real(experiment, events._replace(report=stop), epoch)
         return real(experiment, events, epoch)
 
-    monkeypatch.setattr(trainer, "one_epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(tiny_config(), runs_root=tmp_path, run_id="cut", **QUIET)
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "one_epoch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(small_config(), runs_root=tmp_path, run_id="cut", **QUIET)
     assert RunStore(tmp_path).open("cut").status.state == "stopped"
-    monkeypatch.undo()
     resume("cut", runs_root=tmp_path, **QUIET)
     assert RunStore(tmp_path).open("cut").status.state == "finished"
-    assert_same_numbers(numbers(trained, "tiny"), numbers(tmp_path, "cut"))
+    assert_same_numbers(numbers(tmp_path, "whole"), numbers(tmp_path, "cut"))
     said = []
     resume("cut", runs_root=tmp_path, say=said.append, show_progress=False)
     assert "is complete" in said[0]
@@ -131,12 +140,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(trained, tmp_path, after, mon
         ({"kind": "erm"}, {"optimiser": "sgd", "schedule": "step", "lr_drops": (1,), "accumulation": 2}, {}),
     ],
 )
-def test_every_choice_trains_and_resumes(tmp_path, method, training, data):
-    from mlcnc.config import override
-
-    config = override(
-        tiny_config(method, epochs=2, num_probes=2, num_sample_pairs=80, **training), {"data": data}
-    )
+def test_every_choice_trains_the_same_epoch_again(few, tmp_path, method, training, data):
+    config = small_config(method=method, training={"epochs": 3} | training, data=data)
     train(config, runs_root=tmp_path, run_id="whole", **QUIET)
     experiment = build(config)
     first = train_epoch(experiment, 0, lambda progress: None)
@@ -151,7 +156,8 @@ def test_glove_embeddings_train(tmp_path, shared):
         "num_heads": 10,
         "glove_path": str(shared / "data" / "glove" / "voc20.300d.txt"),
     }
-    train(tiny_config(method, epochs=2), runs_root=tmp_path, run_id="glove", **QUIET)
+    config = tiny_config(method | {"warmup_epochs": 0}, epochs=1, num_pictures=2)
+    train(config, runs_root=tmp_path, run_id="glove", **QUIET)
     line = RunStore(tmp_path).open("glove").metrics()[-1]
     assert line["label_embedding/drift_cosine"] == pytest.approx(1, abs=1e-6)
 
@@ -162,16 +168,16 @@ def test_glove_without_a_file_is_refused(monkeypatch):
         build(tiny_config({"label_embedding": "glove"}))
 
 
-def test_a_non_finite_loss_stops_with_term_epoch_and_batch(tmp_path, monkeypatch):
+def test_a_non_finite_loss_stops_with_term_epoch_and_batch(few, tmp_path, monkeypatch):
     from mlcnc.losses import two_way
 
     monkeypatch.setattr(two_way, "two_way_loss", lambda logits, *args, **named: logits.sum() * float("nan"))
-    with pytest.raises(NonFiniteLossError, match="the two_way loss became nan in epoch 1, batch 0"):
-        train(tiny_config(), runs_root=tmp_path, run_id="nan", **QUIET)
+    with pytest.raises(NonFiniteLossError, match="the two_way loss became nan in epoch 2, batch 0"):
+        train(small_config(), runs_root=tmp_path, run_id="nan", **QUIET)
     run = RunStore(tmp_path).open("nan")
     assert run.status.state == "failed"
-    assert (run.status.error.epoch, run.status.error.batch) == (1, 0)
-    assert len(run.metrics()) == 1
+    assert (run.status.error.epoch, run.status.error.batch) == (2, 0)
+    assert len(run.metrics()) == 2
 
 
 def test_evaluating_measures_the_same_again(trained):
@@ -182,8 +188,8 @@ def test_evaluating_measures_the_same_again(trained):
         assert metrics[name] == pytest.approx(stored[name], rel=1e-9), name
 
 
-def test_a_run_without_a_checkpoint_says_so(tmp_path):
-    train(tiny_config(epochs=2, checkpoint=False), runs_root=tmp_path, run_id="bare", **QUIET)
+def test_a_run_without_a_checkpoint_says_so(few, tmp_path):
+    train(small_config(training={"epochs": 3, "checkpoint": False}), runs_root=tmp_path, run_id="bare", **QUIET)
     said = []
     resume("bare", runs_root=tmp_path, say=said.append, show_progress=False)
     assert "is complete" in said[0]
@@ -213,7 +219,8 @@ def test_measuring_leaves_training_alone(trained):
         assert torch.equal(value, state[name]), name
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
+@pytest.mark.slow  # by default few images are trained and stopped, in tests/processes/test_logs_and_stops.py
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_real_run_cleanly(tmp_path, number):
     command = [sys.executable, "-m", "mlcnc", "train", "--runs", str(tmp_path), "--run-id", "cut", "--quiet"]
     command += ["--epochs", "500", "--num_samples", "64", "--num_threads", "1", "--arrays_every", "50"]
@@ -243,7 +250,8 @@ def test_a_signal_ends_a_real_run_cleanly(tmp_path, number):
     assert len(run.metrics()) >= 1
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
+@pytest.mark.slow  # by default few images are trained and killed, in tests/processes/test_kill.py
+@pytest.mark.parametrize("seed", range(4))
 def test_a_killed_run_resumes_to_the_same_numbers(trained, tmp_path, seed):
     """SIGKILL at a random moment, also inside a write; the numbers are those of a run left alone."""
     config = tmp_path / "config.json"
@@ -262,9 +270,10 @@ def test_a_killed_run_resumes_to_the_same_numbers(trained, tmp_path, seed):
 
 
 @pytest.mark.parametrize("before", ["log", "checkpoint"])
-def test_dying_between_log_and_checkpoint_loses_nothing(trained, tmp_path, monkeypatch, before):
+def test_dying_between_log_and_checkpoint_loses_nothing(few, tmp_path, monkeypatch, before):
     from mlcnc.training import trainer
 
+    train(small_config(), runs_root=tmp_path, run_id="whole", **QUIET)
     name = {"log": "has_arrays", "checkpoint": "save_checkpoint"}[before]
     real, calls = getattr(trainer, name), []
 
@@ -274,12 +283,12 @@ def test_dying_between_log_and_checkpoint_loses_nothing(trained, tmp_path, monke
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(trainer, name, dying)
-    with pytest.raises(KeyboardInterrupt):
-        train(tiny_config(), runs_root=tmp_path, run_id="cut", **QUIET)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, name, dying)
+        with pytest.raises(KeyboardInterrupt):
+            train(small_config(), runs_root=tmp_path, run_id="cut", **QUIET)
     resume("cut", runs_root=tmp_path, **QUIET)
-    assert_same_numbers(numbers(trained, "tiny"), numbers(tmp_path, "cut"))
+    assert_same_numbers(numbers(tmp_path, "whole"), numbers(tmp_path, "cut"))
 
 
 def test_the_gallery_compares_like_with_like(tmp_path):

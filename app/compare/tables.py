@@ -1,0 +1,134 @@
+"""Tables, figures and studies that ``mlcnc reproduce`` recorded: what was claimed, and what the runs say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.figures.claims import claim_intervals
+from app.session import runs_root
+from app.widgets.chart import show_chart
+from app.widgets.plain_text import plain
+from mlcnc.evidence.quantities import QUANTITIES
+from mlcnc.evidence.results import as_csv, read_results
+
+READING = (
+    "One row a claim. The **mark** is the mean difference of runs of the same seed: right of the dashed line "
+    "they support the claim. The **whisker** is its 95 % t interval over seeds. A **disc** is reproduced, a "
+    "**cross** not reproduced, a **ring** undecided. The **diamond** is the published difference, of other "
+    "images. A claim without a mark is not testable here."
+)
+
+
+def show_tables() -> None:
+    """Ask for a recorded experiment, and show its verdicts, claims and rows beside the published numbers."""
+    found, problems = read_results(runs_root())
+    for problem in problems:
+        st.warning(plain(problem))
+    if not found:
+        st.info(
+            "No results are recorded in this runs folder. Make those of a table of the paper, or of a study, "
+            "with `mlcnc reproduce table4 --dataset pictogram-lt`; `mlcnc reproduce --help` lists all."
+        )
+        return
+    by_name = {f"{tree['title']}, on {tree['dataset']}": tree for tree in found}
+    name = st.selectbox("Results", list(by_name), key="results", bind="query-params", width=480)
+    tree = by_name.get(name or "", found[0])
+    st.subheader(plain(tree["question"]))
+    st.markdown(plain(verdict_sentence(tree)))
+    _show_claims(tree)
+    frame = row_frame(tree)
+    st.dataframe(
+        frame,
+        hide_index=True,
+        height="content",
+        alt=f"{tree['title']} on {tree['dataset']}: means over seeds, lowest to highest, and published values",
+        key="result_rows",
+    )
+    st.caption(plain(_facts(tree)))
+    st.caption(plain(tree["rule"]))
+    st.download_button(
+        "Rows and claims (CSV)",
+        lambda: as_csv(tree).encode(),
+        f"{tree['experiment']}-{tree['dataset']}.csv",
+        "text/csv",
+        icon=":material/download:",
+        key="csv_result",
+        on_click="ignore",
+    )
+
+
+def verdict_sentence(tree: Mapping[str, Any]) -> str:
+    """Return how many claims have which verdict, the most telling first."""
+    counts = Counter(claim["verdict"] for claim in tree["claims"])
+    order = ("reproduced", "not reproduced", "undecided", "not testable here")
+    told = [f"{counts[label]} {label}" for label in order if counts[label]]
+    return f"Of {len(tree['claims'])} claims on {tree['dataset']}: {', '.join(told)}."
+
+
+def row_frame(tree: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a line a row: every quantity as mean and range over seeds, beside it what was published."""
+    lines = []
+    for row in tree["rows"]:
+        line: dict[str, object] = {"row": row["name"]}
+        for key, title in tree["quantities"].items():
+            line[title] = _cell(row["values"].get(key), QUANTITIES[key].digits)
+            name = key.removeprefix("map_")
+            if row["published"] and name in row["published"]:
+                line[f"published {name} ({row['published_on']})"] = row["published"][name]
+        line |= {"rate": row["rate"], "seeds": len(row["run_ids"]), "note": row["note"]}
+        lines.append(line)
+    frame = pd.DataFrame(lines)
+    order = [column for column in frame if column not in ("rate", "seeds", "note")]
+    return frame[[*order, "rate", "seeds", *(["note"] if frame["note"].any() else [])]]
+
+
+def claim_frame(claims: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return a line a claim with its verdict and numbers."""
+    names = {
+        "text": "claim", "verdict": "verdict", "mean": "mean difference", "low": "low", "high": "high",
+        "n": "seeds", "published": "published difference", "why": "why",
+    }  # fmt: skip
+    return pd.DataFrame([{title: claim[key] for key, title in names.items()} for claim in claims])
+
+
+def _show_claims(tree: Mapping[str, Any]) -> None:
+    keys = list(dict.fromkeys(claim["quantity"] for claim in tree["claims"]))
+    titles = {key: QUANTITIES[key].title for key in keys}
+    key = keys[0]
+    if len(keys) > 1:
+        key = st.segmented_control(
+            "Claims about", keys, format_func=titles.__getitem__, default=key, required=True, key="claims_about"
+        )
+    claims = [claim for claim in tree["claims"] if claim["quantity"] == key]
+    told = [f"{claim['text']}: {claim['verdict']}" for claim in claims]
+    show_chart(
+        claim_intervals(claims, titles[key]),
+        key="result_claims",
+        title=f"{tree['title']} on {tree['dataset']}",
+        alt="; ".join(told) + ".",
+        reading=READING,
+        frame=claim_frame(claims),
+    )
+
+
+def _cell(value: Mapping[str, Any] | None, digits: int) -> str:
+    if value is None or value["mean"] is None:
+        return "-"
+    if len(value["runs"]) == 1:
+        return f"{value['mean']:.{digits}f}"
+    return f"{value['mean']:.{digits}f} ({value['low']:.{digits}f} to {value['high']:.{digits}f})"
+
+
+def _facts(tree: Mapping[str, Any]) -> str:
+    cost = tree["cost"]
+    missing = [row["name"] for row in tree["rows"] if row["rate"] is None]
+    left = f" Not trained: {', '.join(missing)}." if missing else ""
+    return (
+        f"Means over seeds, lowest to highest in brackets, at the last epoch. Made with: {tree['command']} "
+        f"({cost['runs']} runs, {cost['seconds'] / 3600:.1f} hours of training and measuring).{left}"
+    )

@@ -1,0 +1,75 @@
+"""Claims as intervals: how far runs support each of them, and what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
+from typing import Any
+
+import plotly.graph_objects as go
+
+from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished
+
+VERDICT_MARKS = {
+    "reproduced": ("#0072B2", "circle"),
+    "not reproduced": ("#D55E00", "x"),
+    "undecided": (NEUTRAL, "circle-open"),
+}
+"""Colour and form of each verdict that has a value."""
+
+ROW_PIXELS = 46
+
+
+def claim_intervals(claims: Sequence[Mapping[str, Any]], unit: str) -> go.Figure:
+    """Return a row a claim, the first on top: mean difference, its interval, and the published difference.
+
+    Args:
+        claims: of one quantity, as results hold them; those without a value have an empty row.
+        unit: of the quantity, for the axis.
+    """
+    texts = ["<br>".join(wrap(claim["text"], 52)) for claim in claims]
+    figure = go.Figure()
+    for label, (colour, symbol) in VERDICT_MARKS.items():
+        own = [(text, c) for text, c in zip(texts, claims, strict=True) if c["verdict"] == label]
+        if not own:
+            continue
+        means = [c["mean"] for _, c in own]
+        ends = [(c["low"], c["high"]) if c["low"] is not None else (c["mean"], c["mean"]) for _, c in own]
+        figure.add_scatter(
+            name=label,
+            x=means,
+            y=[text for text, _ in own],
+            mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 11, "line": {"color": colour, "width": 2}},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [high - mean for mean, (_, high) in zip(means, ends, strict=True)],
+                "arrayminus": [mean - low for mean, (low, _) in zip(means, ends, strict=True)],
+                "color": colour,
+                "thickness": 2,
+                "width": 5,
+            },
+            customdata=[
+                [f"{low:+.3g} to {high:+.3g}", c["n"], c["why"]]
+                for (_, c), (low, high) in zip(own, ends, strict=True)
+            ],
+            hovertemplate="%{x:+.3g} (%{customdata[0]}, %{customdata[1]} seeds): %{customdata[2]}"
+            "<extra>%{fullData.name}</extra>",
+        )
+    published = [
+        (text, c["published"]) for text, c in zip(texts, claims, strict=True) if c["published"] is not None
+    ]
+    if published:
+        figure.add_scatter(
+            name="published difference",
+            x=[value for _, value in published],
+            y=[text for text, _ in published],
+            mode="markers",
+            marker={"color": OPTIMUM_COLOUR, "symbol": "diamond-open", "size": 11, "line": {"width": 2}},
+            hovertemplate="published: %{x:+.3g}<extra></extra>",
+        )
+    figure.add_vline(x=0, line={"color": NEUTRAL, "width": 1.5, "dash": "dash"})
+    figure.update_xaxes(title=f"difference in the direction of the claim ({unit})", zeroline=False)
+    figure.update_yaxes(categoryorder="array", categoryarray=texts[::-1], range=[-0.6, len(texts) - 0.4])
+    return finished(figure, height=150 + ROW_PIXELS * len(claims))

@@ -1,0 +1,89 @@
+"""Compare, tab Tables: the verdicts and numbers of recorded results, beside the published ones."""
+
+import json
+import math
+
+import pytest
+
+from app.compare.tables import row_frame, verdict_sentence
+from app.figures.claims import claim_intervals
+from mlcnc.evidence.experiments import EXPERIMENTS
+from mlcnc.evidence.results import FOLDER, results
+from mlcnc.store import RunStore
+from tests.app.conftest import words, write_run
+from tests.app.test_compare import opened_at
+
+SEEDS = (0, 1)
+RATE = 0.001
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A runs folder with results of Table 3, of whose rows the last is not trained."""
+    root = tmp_path_factory.mktemp("tables")
+    rows = EXPERIMENTS["table3"].rows("pictogram-lt")
+    for place, row in enumerate(rows[:-1]):
+        for seed in SEEDS:
+            run_id = row.entry.run_id("pictogram-lt", RATE, seed)
+            write_run(root, run_id, seed=seed, quality=1.0 - place, dataset="pictogram-lt").finish()
+    tree = results(
+        RunStore(root), "table3", "pictogram-lt", SEEDS, rates=[RATE], command="mlcnc reproduce table3"
+    )
+    (root / FOLDER).mkdir()
+    (root / FOLDER / "table3-pictogram-lt.json").write_text(json.dumps(tree))
+    return root, tree
+
+
+def test_verdicts_and_rows_are_those_of_the_file(monkeypatch, recorded):
+    root, tree = recorded
+    shown = opened_at(monkeypatch, root, show="Tables")
+    text = words(shown)
+    assert verdict_sentence(tree) in text
+    assert "Not trained: without BEC, as the code does." in text
+    assert tree["rule"] in text
+    (frame,) = [table.value for table in shown.dataframe if "row" in table.value]
+    assert list(frame["row"]) == [row["name"] for row in tree["rows"]]
+    value = tree["rows"][0]["values"]["map_total"]
+    assert frame["total mAP (%)"][0] == f"{value['mean']:.2f} ({value['low']:.2f} to {value['high']:.2f})"
+    assert frame["published total (VOC-LT)"][0] == 84.37
+
+
+def test_every_claim_has_a_row_and_its_interval(recorded):
+    claims = [claim for claim in recorded[1]["claims"] if claim["quantity"] == "map_total"]
+    figure = claim_intervals(claims, "points")
+    drawn = {}
+    for trace in figure.data:
+        if trace.name != "published difference":
+            ends = zip(trace.x, trace.error_x.arrayminus, trace.error_x.array, strict=True)
+            drawn |= dict(zip(trace.y, [(x - below, x, x + above) for x, below, above in ends], strict=True))
+    assert len(figure.layout.yaxis.categoryarray) == len(claims)
+    with_value = [claim for claim in claims if claim["mean"] is not None]
+    assert len(drawn) == len(with_value) == len(claims) - 1
+    for claim in with_value:
+        (found,) = [value for text, value in drawn.items() if text.replace("<br>", " ") == claim["text"]]
+        assert all(map(math.isclose, found, (claim["low"], claim["mean"], claim["high"])))
+
+
+def test_without_results_the_tab_says_how_to_make_them(monkeypatch, catalogue):
+    assert "mlcnc reproduce table4" in words(opened_at(monkeypatch, catalogue("slim"), show="Tables"))
+
+
+def test_damaged_results_are_said_and_others_shown(monkeypatch, recorded):
+    root, tree = recorded
+    torn = root / FOLDER / "torn.json"
+    torn.write_text("{")
+    try:
+        text = words(opened_at(monkeypatch, root, show="Tables"))
+    finally:
+        torn.unlink()
+    assert "torn.json" in text
+    assert verdict_sentence(tree) in text
+
+
+def test_a_single_seed_has_a_value_without_a_range(recorded):
+    root, _ = recorded
+    tree = results(RunStore(root), "table3", "pictogram-lt", (0,), rates=[RATE])
+    cell = row_frame(tree)["total mAP (%)"][0]
+    assert cell == f"{tree['rows'][0]['values']['map_total']['mean']:.2f}"
+    assert all(claim["low"] is None for claim in tree["claims"])
+    claim_intervals(tree["claims"], "points")
