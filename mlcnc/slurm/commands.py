@@ -29,7 +29,7 @@ class SlurmState:
         word: its state, e.g. ``PENDING``, ``OUT_OF_MEMORY``.
         reason: why it waits, e.g. ``Resources``; ``None`` as Slurm writes it where there is none.
         nodes: where it runs or ran, e.g. ``n[1-2]``; empty before.
-        started, ended: in UTC, ISO 8601; None where they are not known, or still to come.
+        started, ended: in UTC, ISO 8601; None where they are not known. Of what runs, when its limit ends it.
     """
 
     word: str
@@ -144,7 +144,8 @@ def _parsed(text: str) -> dict[int, SlurmState]:
         if number.isdecimal() and len(rest) == 5 and rest[0]:
             # sacct adds to the state who cancelled, e.g. "CANCELLED by 1000"
             word = rest[0].split()[0].rstrip("+")
-            found[int(number)] = SlurmState(word, rest[1], rest[2], _utc(rest[3]), _utc(rest[4]))
+            nodes = "" if rest[2] == "None assigned" else rest[2]
+            found[int(number)] = SlurmState(word, rest[1], nodes, _utc(rest[3]), _utc(rest[4]))
     return found
 
 
