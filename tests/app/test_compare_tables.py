@@ -44,7 +44,7 @@ def test_verdicts_and_rows_are_those_of_the_file(monkeypatch, recorded):
     (frame,) = [table.value for table in shown.dataframe if "row" in table.value]
     assert list(frame["row"]) == [row["name"] for row in tree["rows"]]
     value = tree["rows"][0]["values"]["map_total"]
-    assert frame["total mAP (%)"][0] == f"{value['mean']:.2f} ({value['low']:.2f} to {value['high']:.2f})"
+    assert frame["total mAP (%)"][0] == f"{value['mean']:.2f} ({value['lowest']:.2f} to {value['highest']:.2f})"
     assert frame["published total (VOC-LT)"][0] == 84.37
 
 
