@@ -1,5 +1,6 @@
 """The README says what is true."""
 
+import json
 import os
 import re
 import subprocess
