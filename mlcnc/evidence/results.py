@@ -10,21 +10,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlcnc.analysis.comparison.bench import Entry, best_rate, last_values, tried_rates
+from mlcnc.analysis.comparison.bench import Entry, best_rate, diverged, ended, tried_rates
 from mlcnc.analysis.comparison.bench_plan import run_seconds
+from mlcnc.analysis.comparison.published import published_dataset
 from mlcnc.errors import RunFormatError
 from mlcnc.evidence.claims import RULE, verdict
-from mlcnc.evidence.experiments import EXPERIMENTS, Row, rates_of
-from mlcnc.evidence.quantities import QUANTITIES
+from mlcnc.evidence.experiments import EXPERIMENTS, Experiment, Row, rates_of
+from mlcnc.evidence.quantities import BUCKETS, QUANTITIES
 from mlcnc.store import Run, RunStore
 
-FOLDER = "results"
-"""Of a runs folder, in which results lie."""
+FOLDER = "_results"
+"""Of a runs folder, in which results lie; no run can have this name."""
 
 VERSION = 1
 CSV_COLUMNS = (
-    "experiment", "dataset", "kind", "name", "against", "quantity", "mean", "low", "high", "n", "published",
-    "verdict", "rate", "seconds_a_run", "run_ids",
+    "experiment", "dataset", "kind", "name", "against", "quantity", "mean", "lowest", "highest", "interval_low",
+    "interval_high", "n", "published", "verdict", "rate", "seconds_a_run", "run_ids",
 )  # fmt: skip
 
 
@@ -36,8 +37,9 @@ def results(
     *,
     rates: Sequence[float] = (),
     command: str = "",
+    race: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the results of an experiment from the runs that a folder holds.
+    """Return the results of an experiment from the runs that a folder holds, or from the table of a race.
 
     Every value is that of the last epoch. The learning rate of a row is that of the highest validation mAP at
     the first seed, of those that :func:`tried_rates` names; nothing is chosen on test images.
@@ -49,6 +51,7 @@ def results(
         seeds: of the training.
         rates: that every row begins with; empty takes those of :func:`rates_of`.
         command: that made it.
+        race: what ``mlcnc bench`` wrote, of the same data set and seeds, whose runs need not be there any more.
 
     Returns:
         A tree of plain values: ``rows`` (a row that is not trained with all seeds has no ``runs``), ``claims``,
@@ -59,7 +62,13 @@ def results(
     """
     chosen = EXPERIMENTS[experiment]
     rows = chosen.rows(dataset)
-    trained = [_row(store, chosen.quantities, dataset, row, rates, seeds) for row in rows]
+    raced = {} if race is None else {method["key"]: method for method in race["methods"]}
+    trained = [
+        _row(store, chosen, dataset, row, rates or rates_of(dataset, row.entry, raced=chosen.raced), seeds)
+        if race is None
+        else _row_of_race(row, raced.get(row.entry.key))
+        for row in rows
+    ]
     values = {tree["key"]: tree["values"] for tree in trained}
     claims = []
     for claim in chosen.claims(rows):
@@ -67,7 +76,8 @@ def results(
             None if key is None else values[key].get(claim.quantity, {}).get("runs")
             for key in (claim.first, claim.second)
         )
-        found = verdict(claim, _numbers(first), _numbers(second))
+        same_data = published_dataset(dataset) is not None
+        found = verdict(claim, _numbers(first), _numbers(second), same_data=same_data)
         claims.append({
             "text": claim.text,
             "quantity": claim.quantity,
@@ -95,62 +105,89 @@ def results(
         "claims": claims,
         "rule": RULE,
         "cost": {
-            "runs": sum(len(tree["run_ids"]) for tree in trained),
+            "runs": sum(tree["num_runs"] for tree in trained),
             "seconds": round(math.fsum(tree["seconds"] for tree in trained), 1),
+            "of": "training and measuring" if race is None else "training, every epoch at its quickest",
         },
     }
 
 
 def _row(
     store: RunStore,
-    quantities: Sequence[str],
+    experiment: Experiment,
     dataset: str,
     row: Row,
     rates: Sequence[float],
     seeds: Sequence[int],
 ) -> dict[str, Any]:
-    entry = row.entry
-    tree: dict[str, Any] = {
-        "key": entry.key,
-        "name": entry.name,
+    entry, tree = row.entry, _empty(row)
+    scores, left = tried_rates(store, dataset, entry, rates, seeds[0])
+    tree["validation"] = {f"{rate:g}": _plain(score) for rate, score in scores.items()}
+    if left is not None:
+        return tree
+    rate = best_rate(scores)
+    runs = _ended(store, dataset, entry, rate, seeds)
+    others = [
+        run for other in scores if other != rate for run in _ended(store, dataset, entry, other, seeds[:1])
+    ]
+    tree["num_runs"] = len(runs) + len(others)
+    tree["seconds"] = round(math.fsum(run_seconds(run) for run in (*runs, *others)), 1)
+    tree["diverged"] = [run.info.seed for run in runs if diverged(run)]
+    if len(runs) < len(seeds) or tree["diverged"]:
+        return tree
+    read = [(run.metrics(), run.info.config) for run in runs]
+    tree["rate"] = rate
+    tree["run_ids"] = [run.run_id for run in runs]
+    for key in experiment.quantities:
+        tree["values"][key] = _spread([QUANTITIES[key].read(lines, config) for lines, config in read])
+    return tree
+
+
+def _row_of_race(row: Row, raced: Mapping[str, Any] | None) -> dict[str, Any]:
+    tree = _empty(row)
+    if raced is None:
+        return tree
+    runs = raced["runs"]
+    values = {f"map_{bucket}": [run[bucket] for run in runs] for bucket in BUCKETS}
+    tree["values"] = {key: _spread(found) for key, found in values.items() if None not in found}
+    tried = len(raced["validation"]) - 1
+    return tree | {
+        "rate": raced["rate"],
+        "validation": dict(raced["validation"]),
+        "num_runs": len(runs) + tried,
+        "seconds": round(raced["seconds"] * (len(runs) + tried), 1),
+    }
+
+
+def _empty(row: Row) -> dict[str, Any]:
+    return {
+        "key": row.entry.key,
+        "name": row.entry.name,
         "note": row.note,
         "published": row.published.values if row.published else None,
         "published_on": row.published.dataset if row.published else None,
         "rate": None,
         "validation": {},
+        "diverged": [],
         "run_ids": [],
+        "num_runs": 0,
         "seconds": 0.0,
         "values": {},
     }
-    scores, left = tried_rates(store, dataset, entry, rates or rates_of(dataset, entry), seeds[0])
-    tree["validation"] = {f"{rate:g}": _plain(score) for rate, score in scores.items()}
-    if left is not None:
-        return tree
-    rate = best_rate(scores)
-    runs = _runs(store, dataset, entry, rate, seeds)
-    if len(runs) < len(seeds):
-        return tree
-    others = [_runs(store, dataset, entry, other, seeds[:1]) for other in scores if other != rate]
-    read = [(run.metrics(), run.info.config) for run in runs]
-    tree["rate"] = rate
-    tree["run_ids"] = [run.run_id for run in runs]
-    tree["seconds"] = round(math.fsum(run_seconds(run) for each in (runs, *others) for run in each), 1)
-    for key in quantities:
-        found = [QUANTITIES[key].read(lines, config) for lines, config in read]
-        tree["values"][key] = {
-            "mean": _plain(math.fsum(found) / len(found)),
-            "low": _plain(min(found)),
-            "high": _plain(max(found)),
-            "runs": [_plain(value) for value in found],
-        }
-    return tree
 
 
-def _runs(store: RunStore, dataset: str, entry: Entry, rate: float, seeds: Sequence[int]) -> list[Run]:
+def _spread(found: Sequence[float]) -> dict[str, Any]:
+    """Return mean, lowest and highest, None where a value is not finite."""
+    whole = all(map(math.isfinite, found))
+    mean, lowest, highest = (math.fsum(found) / len(found), min(found), max(found)) if whole else [math.nan] * 3
+    ends = {"mean": _plain(mean), "lowest": _plain(lowest), "highest": _plain(highest)}
+    return {**ends, "runs": [_plain(value) for value in found]}
+
+
+def _ended(store: RunStore, dataset: str, entry: Entry, rate: float, seeds: Sequence[int]) -> list[Run]:
     known = set(store.run_ids())
     ids = [entry.run_id(dataset, rate, seed) for seed in seeds]
-    runs = [store.open(run_id) for run_id in ids if run_id in known]
-    return [run for run in runs if run.status.state == "finished" and last_values(run)]
+    return [run for run_id in ids if run_id in known and ended(run := store.open(run_id))]
 
 
 def _numbers(values: Sequence[float | None] | None) -> list[float] | None:
@@ -172,16 +209,17 @@ def as_csv(tree: Mapping[str, Any]) -> str:
             published = (row["published"] or {}).get(key.removeprefix("map_"))
             writer.writerow({
                 **base, "kind": "row", "name": row["name"], "quantity": key, "n": len(value["runs"]),
-                **{name: value[name] for name in ("mean", "low", "high")},
+                **{name: value[name] for name in ("mean", "lowest", "highest")},
                 "published": "" if published is None else published, "rate": row["rate"],
-                "seconds_a_run": round(row["seconds"] / max(1, len(row["run_ids"])), 1),
+                "seconds_a_run": round(row["seconds"] / max(1, row["num_runs"]), 1),
                 "run_ids": " ".join(row["run_ids"]),
             })  # fmt: skip
     for claim in tree["claims"]:
         writer.writerow({
             **base, "kind": "claim", "name": claim["text"],
             "against": claim["than"] if claim["second"] is None else claim["second"],
-            **{name: claim[name] for name in ("quantity", "mean", "low", "high", "n", "published", "verdict")},
+            "interval_low": claim["low"], "interval_high": claim["high"],
+            **{name: claim[name] for name in ("quantity", "mean", "n", "published", "verdict")},
         })  # fmt: skip
     return stream.getvalue()
 
@@ -212,4 +250,23 @@ def _checked(path: Path) -> dict[str, Any]:
         or tree.get("experiment") not in EXPERIMENTS
     ):
         raise RunFormatError("it is not a results file of this version")
+    shape = {"dataset": str, "title": str, "question": str, "command": str, "rule": str, "seeds": list,
+             "quantities": dict, "rows": list, "claims": list, "cost": dict}  # fmt: skip
+    for name, kind in shape.items():
+        if not isinstance(tree.get(name), kind):
+            raise RunFormatError(f"it lacks {name}, or has another kind of it")
+    row, claim = (
+        {"name", "note", "published", "published_on", "rate", "values", "run_ids", "diverged"},
+        {"text", "quantity", "verdict", "mean", "low", "high", "n", "published", "why"},
+    )
+    for name, keys in (("rows", row), ("claims", claim)):
+        if any(not isinstance(each, dict) or not keys <= set(each) for each in tree[name]):
+            raise RunFormatError(f"one of its {name} is not whole")
+    if not {each["quantity"] for each in tree["claims"]} | set(tree["quantities"]) <= set(QUANTITIES):
+        raise RunFormatError("it names a quantity that is not known")
     return tree
+
+
+def fullness(tree: Mapping[str, Any]) -> int:
+    """Return how many runs stand behind the values of results, of which fuller ones are worth more."""
+    return sum(max((len(value["runs"]) for value in row["values"].values()), default=0) for row in tree["rows"])

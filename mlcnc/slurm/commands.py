@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from mlcnc.errors import LaunchError
 PATIENCE_SECONDS = 20.0
 """For an answer; a controller that is restarted is silent for some seconds."""
 
+_WORDED_BY = ("SQUEUE_", "SACCT_", "SCANCEL_")
 _PREFIX = re.compile(
     r"^(?:sbatch|squeue|scancel|sacct|slurm_\w+): (?:error: |fatal: )?|^slurm_load_jobs error: "
 )
@@ -27,7 +29,7 @@ class SlurmState:
         word: its state, e.g. ``PENDING``, ``OUT_OF_MEMORY``.
         reason: why it waits, e.g. ``Resources``; ``None`` as Slurm writes it where there is none.
         nodes: where it runs or ran, e.g. ``n[1-2]``; empty before.
-        started, ended: in UTC, ISO 8601; None where they are not known, or still to come.
+        started, ended: in UTC, ISO 8601; None where they are not known. Of what runs, when its limit ends it.
     """
 
     word: str
@@ -106,9 +108,12 @@ def said(text: str) -> str:
 
 
 def _output(command: list[str]) -> str:
+    # variables of whoever asks may hide jobs of other partitions, or write times in another way
+    env = {name: value for name, value in os.environ.items() if not name.startswith(_WORDED_BY)}
     try:
         done = subprocess.run(
             command,
+            env=env | {"SLURM_TIME_FORMAT": "standard"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -139,7 +144,8 @@ def _parsed(text: str) -> dict[int, SlurmState]:
         if number.isdecimal() and len(rest) == 5 and rest[0]:
             # sacct adds to the state who cancelled, e.g. "CANCELLED by 1000"
             word = rest[0].split()[0].rstrip("+")
-            found[int(number)] = SlurmState(word, rest[1], rest[2], _utc(rest[3]), _utc(rest[4]))
+            nodes = "" if rest[2] == "None assigned" else rest[2]
+            found[int(number)] = SlurmState(word, rest[1], nodes, _utc(rest[3]), _utc(rest[4]))
     return found
 
 

@@ -99,6 +99,12 @@ class AllJobs(Jobs):
             if (request.device, request.max_minutes, request.max_megabytes) != ("auto", None, None):
                 here = "device, max_minutes and max_megabytes are of jobs on this machine"
                 raise LaunchError(f"{here}; of Slurm ask for time and GPUs")
+            if (
+                request.kind not in WRITES_RUN
+                and (most := request.slurm.nodes * request.slurm.tasks_per_node) > 1
+            ):
+                one = f"a job of kind {request.kind} is one process, and would begin {most} times"
+                raise LaunchError(f"{one}; ask for one node and at most one GPU")
         return super().submit(request, token)
 
     def stop(self, job_id: str) -> None:
@@ -137,6 +143,13 @@ class AllJobs(Jobs):
             if not is_locked(_lock(job)):  # else whoever gives it to Slurm needs them to take it back
                 remove_files(self._files(job))
         super().remove(job_id)
+
+    def move(self, job_id: str, by: int) -> None:
+        """Move a queued job as :meth:`Jobs.move` does; the order of those in Slurm is its own."""
+        job = self.get(job_id)
+        if job.lane == SLURM and job.is_active:
+            raise LaunchError(f"job {job_id} is in the hands of Slurm, which orders its queue itself")
+        super().move(job_id, by)
 
     def _cancel(self, job: Job) -> None:
         if job.device == _NUMBER:

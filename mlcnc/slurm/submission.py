@@ -25,7 +25,7 @@ import os
 import shlex
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,7 @@ _GOES_BEFORE = {
     "SBATCH_GPUS_PER_NODE": "gpus_per_node",
 }
 """Variables that go before what a batch script asks for, by field of the request."""
+_OF_CLUSTERS = {"SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT"}
 _LEFT_BEHIND_SECONDS = 300
 """So long after one process has ended the others are left alone; then Slurm ends what still waits for it."""
 
@@ -160,13 +161,23 @@ def submit(
     )
     try:
         # what sbatch says is printed by submitit, and comes with the error too
-        with _one_at_a_time, contextlib.redirect_stderr(io.StringIO()):
+        with _one_at_a_time, _outside_of_jobs(), contextlib.redirect_stderr(io.StringIO()):
             return int(executor.submit(task).job_id)
     except FailedJobError as error:
-        remove_files(files)
         raise LaunchError(f"Slurm does not take the job: {said(str(error)) or 'sbatch failed'}") from None
     except OSError as error:
         raise LaunchError(f"the job cannot be given to Slurm: {error.strerror or error}") from None
+
+
+@contextlib.contextmanager
+def _outside_of_jobs() -> Iterator[None]:
+    """Hide what Slurm says of the job in which this process runs; srun would believe it of the next one."""
+    hidden = {name for name in os.environ if name.startswith("SLURM")} - _OF_CLUSTERS
+    before = {name: os.environ.pop(name) for name in hidden}
+    try:
+        yield
+    finally:
+        os.environ.update(before)
 
 
 def remove_files(files: Path) -> None:

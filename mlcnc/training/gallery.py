@@ -10,7 +10,7 @@ from typing import Any
 
 from mlcnc.config import ExperimentConfig, override
 from mlcnc.errors import ConfigError
-from mlcnc.presets import digits_lt, erm, pictogram_lt
+from mlcnc.presets import ALIGNED, bench_config, digits_lt, erm, pictogram_lt
 from mlcnc.store import RunStore
 from mlcnc.training.trainer import train
 
@@ -21,8 +21,15 @@ FULL = {"arrays_every": 8, "measure_every": 1, "num_sample_pairs": 400, "num_pro
 SLIM = {"arrays_every": 0, "measure_every": 1}
 
 
+FILM = {
+    "arrays_every": 20, "class_arrays": True, "measure_every": 1, "measure_untrained": True,
+    "num_sample_pairs": 400, "num_probes": 36,
+}  # fmt: skip
+"""Of a run on photographs: class means at every epoch, and everything else at three."""
+
+
 def gallery() -> Iterator[tuple[str, ExperimentConfig]]:
-    """Yield id and config of every recorded run; seed 0 in full, other seeds without arrays."""
+    """Yield id and config of every recorded run; seed 0 with arrays, other seeds without."""
     for kind in ("etf", "trainable", "glove"):
         for seed in (0, 1, 2):
             yield f"pictogram-{kind}-s{seed}", _config(pictogram_lt(), seed, {"label_embedding": kind, **WIDTH})
@@ -32,6 +39,9 @@ def gallery() -> Iterator[tuple[str, ExperimentConfig]]:
         yield f"digits-{kind}-s0", _config(digits_lt(), 0, {"label_embedding": kind})
     for seed in (0, 1, 2):
         yield f"pictogram-erm-s{seed}", _config(erm(), seed, {})
+    for name, changes in (("", {}), ("aligned-", ALIGNED)):
+        bench = override(bench_config("voc07-lt", "mlc_nc"), changes)
+        yield f"voc07-etf-{name}s0", override(bench, {"training": {"checkpoint": False, **FILM}})
 
 
 def record_gallery(

@@ -145,6 +145,8 @@ def measure(
             passed = _pass_over(forward, loader, looks, keep=thorough, has_spaces=has_spaces)
             loader.close()  # its workers would wait for the next measurement beside those of training
             forward_seconds += passed.forward_seconds
+            if ranks:
+                passed.add_up(ranks)
             if not (parts := ranks.gathered((passed, looks)) if ranks else [(passed, looks)]):
                 continue
             for other, other_looks in parts[1:]:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -42,6 +42,14 @@ from mlcnc.training.device import select_device
 from mlcnc.training.shared_layers import share_layers
 
 Value = TypeVar("Value")
+
+
+class Sums(Protocol):
+    """What adds up over processes."""
+
+    def all_reduce(self, group: Any = None) -> None:
+        """Take in what the accumulators of the other processes have seen."""
+
 
 GRACE_SECONDS = 10.0
 """After another process ended, for this one to notice by itself and to leave in order."""
@@ -159,6 +167,18 @@ class Ranks:
         values: list[Any] = [None] * self.share.number
         distributed.gather_object(value, values if self.is_first else None, group=self._host)
         return values if self.is_first else []
+
+    def from_first(self, value: Value) -> Value:
+        """Return in every process the value that the first one has."""
+        box = [value]
+        if self.share.number > 1:
+            distributed.broadcast_object_list(box, group=self._host)
+        return box[0]
+
+    def add_up(self, sums: Sums) -> None:
+        """Let an accumulator, which every process has, be that of all that they have seen."""
+        if self.share.number > 1:
+            sums.all_reduce(self._host)
 
     # ---- the end ---------------------------------------------------------------------------------------------
 
@@ -284,15 +304,23 @@ def start_ranks(training: TrainingConfig, run_id: str, runs_root: str | Path = "
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // local))
     try:
         fabric.launch()
-    except RuntimeError as error:
+    except BaseException as error:
+        for child in _children_of(strategy):
+            child.kill()  # they would look for this one for half an hour
+        if not isinstance(error, RuntimeError):
+            raise
         reason = str(error).splitlines()[0]
         raise ConfigError(
             f"the {local * nodes} processes of this run do not find each other: {reason}"
         ) from error
     note = f"{note}, {fabric.world_size} processes ({who}), each with a part of every batch"
+    named, children = fabric.broadcast(run_id), _children_of(strategy)
+    return Ranks(fabric, note, named, runs_root, who == STARTED_HERE, children)
+
+
+def _children_of(strategy: DDPStrategy) -> Sequence[subprocess.Popen[bytes]]:
     launcher = strategy.launcher
-    children = launcher.procs if isinstance(launcher, _Launcher) else []
-    return Ranks(fabric, note, fabric.broadcast(run_id), runs_root, who == STARTED_HERE, children)
+    return launcher.procs if isinstance(launcher, _Launcher) else []
 
 
 def alone(training: TrainingConfig, run_id: str = "") -> Ranks:
@@ -319,9 +347,9 @@ def _started_by(devices: int) -> tuple[int, int, str, type[ClusterEnvironment]]:
     if TorchElasticEnvironment.detect():
         local = int(os.environ["LOCAL_WORLD_SIZE"])
         return local, int(os.environ["WORLD_SIZE"]) // local, "started by torchrun", TorchElasticEnvironment
-    # a batch script has the number of its tasks too, and is none of them
-    if "SLURM_STEP_ID" in os.environ and (tasks := int(os.environ.get("SLURM_NTASKS", "1"))) > 1:
-        nodes = int(os.environ.get("SLURM_NNODES", "1"))
+    # a batch script and the shell of salloc have the number of their job's tasks too, and are none of them
+    if (tasks := int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))) > 1:
+        nodes = int(os.environ.get("SLURM_STEP_NUM_NODES", "1"))
         os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(tasks // nodes))  # without it Fabric refuses
         return tasks // nodes, nodes, "started by srun", SLURMEnvironment
     return devices, 1, STARTED_HERE, LightningEnvironment

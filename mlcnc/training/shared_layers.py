@@ -29,12 +29,11 @@ def share_layers(network: nn.Module, ranks: Ranks, sync_batchnorm: bool) -> None
         kind: type[nn.Module] | None = None
         if type(layer) is nn.Dropout:
             kind = WholeDropout
-        elif "Drop" in type(layer).__name__ or "Stochastic" in type(layer).__name__:
-            if getattr(layer, "p", 0) or getattr(layer, "drop_prob", 0):
-                raise ConfigError(
-                    f"{name} ({type(layer).__name__}) drops at random in a way that several processes do not "
-                    "share; set training.devices 1, or take another model.backbone"
-                )
+        elif _drops(layer):
+            raise ConfigError(
+                f"{name} ({type(layer).__name__}) drops at random in a way that several processes do not "
+                "share; set training.devices 1, or take another model.backbone"
+            )
         elif sync_batchnorm and isinstance(layer, _BatchNorm):
             kind = WHOLE_NORMS.get(type(layer))
             if kind is not None and ranks.fabric.device.type == "cuda":
@@ -46,6 +45,16 @@ def share_layers(network: nn.Module, ranks: Ranks, sync_batchnorm: bool) -> None
         if kind is not None:
             layer.__class__ = kind
             layer.ranks = ranks
+
+
+def _drops(layer: nn.Module) -> bool:
+    """Return whether a layer draws by itself, in place of a dropout that it holds as a layer."""
+    rates = [getattr(layer, "dropout", 0)]  # e.g. of nn.MultiheadAttention and nn.LSTM
+    if "Drop" in type(layer).__name__ or "Stochastic" in type(layer).__name__:
+        rates += [getattr(layer, name, 0) for name in ("p", "drop_prob", "prob")]
+    if getattr(layer, "fused_attn", False):  # timm's hands the rate of its layer to torch
+        rates.append(getattr(getattr(layer, "attn_drop", None), "p", 0))
+    return any(isinstance(rate, int | float) and rate > 0 for rate in rates)
 
 
 class WholeDropout(nn.Dropout):
@@ -60,7 +69,7 @@ class WholeDropout(nn.Dropout):
         size = self.ranks.size
         keep = torch.empty(size, *rows.shape[1:], dtype=rows.dtype, device=rows.device)  # (B, ...)
         keep.bernoulli_(1 - self.p).div_(1 - self.p)
-        return rows * keep[self.ranks.share.of(size)]
+        return rows * keep[self.ranks.share.of(size)].view_as(rows)  # fails where rows are no images
 
 
 class _WholeNorm(_BatchNorm):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from mlcnc.metrics import (
     positive_rows,
 )
 from mlcnc.training.sample_choice import SPLIT_CODES, SampleChoice
+
+if TYPE_CHECKING:
+    from mlcnc.training.ranks import Ranks
 
 Value = TypeVar("Value")
 
@@ -47,18 +50,20 @@ class SplitPass:
     def scores(self) -> NDArray[np.float32]:
         return np.concatenate(_sorted(self.score_parts))
 
+    def add_up(self, ranks: Ranks) -> None:
+        """Let the sums of the first process be those of all; the others need theirs no more."""
+        # one that has seen no batch knows no space, but the first one has seen one where there is any
+        own = {space: (part.num_classes, part.dim) for space, part in self.accumulators.items()}
+        shapes, aligned = ranks.from_first((own, list(self.alignments)))
+        for space, shape in shapes.items():
+            ranks.add_up(self.accumulators.setdefault(space, ClassStatisticsAccumulator(*shape)))
+        for space in aligned:
+            ranks.add_up(self.alignments.setdefault(space, AlignmentAccumulator(shapes[space][0])))
+        if not ranks.is_first:
+            self.accumulators, self.alignments = {}, {}
+
     def merge(self, other: SplitPass) -> None:
-        """Add what another process has seen of the same split."""
-        for space, accumulator in other.accumulators.items():
-            if space in self.accumulators:
-                self.accumulators[space].merge(accumulator)
-            else:
-                self.accumulators[space] = accumulator
-        for space, alignment in other.alignments.items():
-            if space in self.alignments:
-                self.alignments[space].merge(alignment)
-            else:
-                self.alignments[space] = alignment
+        """Add the rows that another process has seen of the same split; of sums see :meth:`add_up`."""
         for own, more in ((self.kept, other.kept), (self.positives, other.positives)):
             for space, parts in more.items():
                 own.setdefault(space, {}).update(parts)  # type: ignore[arg-type]  # alike

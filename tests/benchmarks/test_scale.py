@@ -12,6 +12,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from mlcnc import data
 from mlcnc.data import DatasetFacts
@@ -200,9 +201,10 @@ def test_time_of_the_head():
 
 def test_time_of_drawing_the_etf():
     at = Scale(0, 0, 800, 256)
-    began = time.perf_counter()
-    simplex_etf(at.classes, at.widest)
-    found = time.perf_counter() - began
+    with threadpool_limits(1):  # the formula is of one core
+        began = time.process_time()
+        simplex_etf(at.classes, at.widest)
+        found = time.process_time() - began
     predicted = frame_seconds(at)
-    print(f"\ndrawing the ETF, C = 800: predicted {predicted:.1f} s, measured {found:.1f} s")
+    print(f"\ndrawing the ETF, C = 800, one thread: predicted {predicted:.1f} s, measured {found:.1f} s")
     assert 0.3 < found / predicted < 3

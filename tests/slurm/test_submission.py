@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -145,6 +146,19 @@ def test_a_variable_that_would_go_before_the_request_is_refused(given, monkeypat
     monkeypatch.setenv("SBATCH_PARTITION", "urgent")
     number, _ = given("pass")  # it asks for none
     wait_for(number, "ended")
+
+
+def test_a_job_given_from_within_another_takes_nothing_of_it(given, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_MEM_PER_CPU", "1")
+    number, log = given("import os; print('memory', os.environ.get('SLURM_MEM_PER_CPU'))")
+    # nor do variables of whoever asks hide it
+    monkeypatch.setenv("SQUEUE_PARTITION", "urgent")
+    monkeypatch.setenv("SLURM_TIME_FORMAT", "relative")
+    found = wait_for(number, "ended")
+    assert found.started.endswith("+00:00")
+    assert "memory None" in log.read_text()
+    assert (os.environ["SLURM_JOB_ID"], os.environ["SLURM_MEM_PER_CPU"]) == ("7", "1")
 
 
 def test_a_job_that_slurm_does_not_know_is_not_there(given):

@@ -61,6 +61,22 @@ def test_the_run_of_a_job_that_slurm_forgot_can_be_resumed(root, slurm, monkeypa
     assert AllJobs(root).resume("dead", device="cpu").job_id == "0002-resume"
 
 
+@pytest.mark.parametrize("more", [{"nodes": 2}, {"gpus_per_node": 4}])
+@pytest.mark.parametrize("kind", ["evaluate", "layout", "gallery"])
+def test_what_is_one_process_is_not_begun_on_every_node(root, slurm, kind, more):
+    run = {} if kind == "gallery" else {"run_id": "dead"}
+    request = JobRequest(kind=kind, slurm={"minutes": 5, **more}, **run)
+    with pytest.raises(LaunchError, match=f"a job of kind {kind} is one process, and would begin [24] times"):
+        AllJobs(root).submit(request)
+    assert len(AllJobs(root).all()) == 1
+
+
+def test_the_order_of_those_in_slurm_is_its_own(root, slurm):
+    slurm("squeue", "echo '12|PENDING|Priority||N/A|N/A'")
+    with pytest.raises(LaunchError, match="in the hands of Slurm, which orders its queue itself"):
+        AllJobs(root).move("0001-train", -1)
+
+
 def test_what_is_kept_of_a_job_that_slurm_ended_is_said(root, slurm):
     slurm("squeue", "echo '12|TIMEOUT|None|n1|2026-01-01T00:00:00|2026-01-01T00:05:00'")
     assert AllJobs(root).get("0001-train").headline == (
@@ -175,13 +191,17 @@ def test_asked_for_twice_at_once_with_one_token_it_is_one_job(root, slow, being_
     assert len(AllJobs(root).all()) == 2
 
 
-def test_two_that_are_given_at_once_leave_standard_error_as_it_was(root, slow, being_given, tmp_path):
+def test_two_that_are_given_at_once_leave_standard_error_as_it_was(root, slurm, tmp_path):
+    takes = f'n=1; while ! mkdir "{tmp_path}/call-$n" 2>&-; do n=$((n+1)); done'
+    waits = f'while [ ! -e "{tmp_path}/go-$n" ]; do sleep 0.02; done'
+    slurm("sbatch", f'{takes}; {waits}; echo "Submitted batch job 7$n"')
     before = sys.stderr
-    others = [Giving(lambda: AllJobs(root).submit(REQUEST)) for _ in range(3)]
-    wait_until(lambda: len(AllJobs(root).all()) == 5)
-    slow()
-    for asked in (being_given, *others):
-        assert asked.ended().device == "slurm:77"
+    both = [Giving(lambda: AllJobs(root).submit(REQUEST)) for _ in range(2)]
+    time.sleep(0.5)
+    (tmp_path / "go-1").touch()
+    wait_until(lambda: not all(asked.is_alive() for asked in both))
+    (tmp_path / "go-2").touch()
+    assert {asked.ended().device for asked in both} == {"slurm:71", "slurm:72"}
     assert sys.stderr is before
 
 

@@ -90,22 +90,35 @@ def test_without_slurm_one_sentence_says_so(monkeypatch, tmp_path):
             ask()
 
 
+ACCOUNTED = """1|COMPLETED|None|n1|2026-11-29T02:56:59|2026-11-29T02:56:59
+2|FAILED|None|n2|2026-11-29T02:56:59|2026-11-29T02:56:59
+3|COMPLETED|None|n[1-2]|2026-11-29T02:57:00|2026-11-29T02:57:00
+4|CANCELLED by 0|None|n1|2026-11-29T02:57:07|2026-11-29T02:57:11
+5|CANCELLED by 0|None|None assigned|Unknown|2026-11-29T02:57:11
+6|RUNNING|None|n1|2026-11-29T02:57:11|Unknown
+"""
+
+
 def test_what_the_controller_forgot_is_read_from_the_accounting(monkeypatch, tmp_path):
-    # real accounting needs a database server; these are the lines that sacct prints for the fields asked for
+    # as sacct 22.05 prints them with slurmdbd and MariaDB, which nobody has to install for this test
     programs = {
-        "squeue": "echo '7|RUNNING|None|n1|2026-11-28T20:58:50|N/A'",
-        "sacct": "echo '8|CANCELLED by 1000|None|None assigned|Unknown|2026-11-28T20:58:50'; echo '9|OUT_OF_MEMORY|None|n[1-2]|2026-11-28T20:58:50|2026-11-28T20:58:51'",
+        "squeue": "echo '6|RUNNING|None|n1|2026-11-29T02:57:11|2026-11-29T02:58:11'",
+        "sacct": f"echo '{ACCOUNTED}'",
     }
     for name, body in programs.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = states([7, 8, 9, 10])
-    assert {number: state.word for number, state in found.items()} == {
-        7: "RUNNING",
-        8: "CANCELLED",
-        9: "OUT_OF_MEMORY",
+    found = states([1, 2, 3, 4, 5, 6, 7])
+    assert {number: (state.word, state.nodes) for number, state in found.items()} == {
+        1: ("COMPLETED", "n1"),
+        2: ("FAILED", "n2"),
+        3: ("COMPLETED", "n[1-2]"),
+        4: ("CANCELLED", "n1"),
+        5: ("CANCELLED", ""),
+        6: ("RUNNING", "n1"),
     }
-    assert found[9].nodes == "n[1-2]"
-    assert (found[7].ended, found[8].started) == (None, None)
-    assert seconds_between(found[9].started, found[9].ended) == 1.0
+    assert seconds_between(found[4].started, found[4].ended) == 4.0
+    assert found[5].started is None
+    # of what both know the controller counts, which says when the time limit ends it
+    assert seconds_between(found[6].started, found[6].ended) == 60.0

@@ -16,7 +16,7 @@ from mlcnc.data.protocol import Normalisation
 from mlcnc.errors import ConfigError
 from mlcnc.methods.method import Moment
 from mlcnc.training.map_loader import MapLoader
-from mlcnc.training.ranks import start_ranks
+from mlcnc.training.ranks import STARTED_HERE, _started_by, start_ranks
 from mlcnc.training.shared_layers import WholeDropout, share_layers
 from mlcnc.training.trainer import build, train_epoch
 from tests.processes.small_training import small_config, use_few_images
@@ -89,8 +89,49 @@ def test_parts_of_dropout_are_those_of_one_process_bit_for_bit(p):
     assert torch.equal(torch.cat(parts), expected)
 
 
+def test_of_rows_that_are_no_images_no_part_is_taken():
+    layer = WholeDropout(0.5)
+    layer.ranks = SimpleNamespace(share=Share(0, 3), size=3)
+    assert layer(torch.ones(1, 5)).shape == (1, 5)
+    with pytest.raises(RuntimeError):
+        layer(torch.ones(4, 5))  # four positions of the one image, which would have one mask
+
+
+OF_SLURM = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_NNODES": "2", "SLURM_STEP_ID": "4294967290"}
+
+
+@pytest.mark.parametrize(
+    ("step", "found"),
+    [
+        ({"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2"}, (2, 2, "started by srun")),
+        (
+            {"SLURM_STEP_NUM_TASKS": "1", "SLURM_STEP_NUM_NODES": "1"},
+            (3, 1, STARTED_HERE),
+        ),  # the shell of salloc
+        ({}, (3, 1, STARTED_HERE)),  # a batch script
+    ],
+)
+def test_who_is_alone_in_its_step_of_slurm_waits_for_nobody(monkeypatch, step, found):
+    for name, value in (OF_SLURM | step).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")
+    assert _started_by(3)[:3] == found
+
+
 class DropPath(nn.Module):
     drop_prob = 0.2
+
+
+class PatchDropout(nn.Module):
+    prob = 0.3
+
+
+class Attention(nn.Module):
+    """As timm's, which reads the rate of its dropout and does not call it."""
+
+    def __init__(self):
+        super().__init__()
+        self.attn_drop, self.fused_attn = nn.Dropout(0.1), True
 
 
 class BatchNormAct2d(nn.BatchNorm2d):
@@ -98,7 +139,13 @@ class BatchNormAct2d(nn.BatchNorm2d):
 
 
 @pytest.mark.parametrize(
-    ("layer", "words"), [(DropPath(), "drops at random"), (BatchNormAct2d(3), "sync_batchnorm false")]
+    ("layer", "words"),
+    [
+        *((layer, "drops at random") for layer in (DropPath(), PatchDropout(), Attention())),
+        (nn.MultiheadAttention(4, 2, dropout=0.1), "drops at random"),
+        (nn.LSTM(3, 3, num_layers=2, dropout=0.1), "drops at random"),
+        (BatchNormAct2d(3), "sync_batchnorm false"),
+    ],
 )
 def test_layers_that_would_do_something_else_are_refused_by_name(layer, words):
     ranks = SimpleNamespace(fabric=SimpleNamespace(device=CPU))
