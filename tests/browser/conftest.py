@@ -17,6 +17,7 @@ from tests.conftest import ROOT
 
 FLAGS = [
     "--no-sandbox",
+    "--process-per-site",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -79,18 +80,32 @@ def is_problem(line):
     return line.type == "error" and not probe and not left
 
 
+@pytest.fixture(scope="session")
+def context(browser):
+    """One context whose pages share a process with one that stays: another would compile every script anew."""
+    shared = browser.new_context(viewport={"width": 1300, "height": 1000}, accept_downloads=True)
+    shared.set_default_timeout(60_000)  # a busy machine of two cores is slow, not wrong
+    stays = shared.new_page()
+    stays.route("**/*", lambda route: route.fulfill(body="stays", content_type="text/html"))
+    stays.goto("http://localhost/")
+    yield shared
+    shared.close()
+
+
 @pytest.fixture
-def page(browser):
+def page(context):
     """A page that fails its test on a script error, an error in the console, or a request to another machine."""
-    context = browser.new_context(viewport={"width": 1300, "height": 1000}, accept_downloads=True)
     opened = context.new_page()
-    opened.set_default_timeout(60_000)  # a busy machine of two cores is slow, not wrong
     problems, hosts = [], set()
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.on("console", lambda line: problems.append(line.text) if is_problem(line) else None)
     opened.on("request", lambda request: hosts.add(urlparse(request.url).hostname))
     yield opened
-    context.close()
+    if not opened.url.startswith("about:"):
+        opened.evaluate("localStorage.clear()")
+    opened.close()
+    context.clear_cookies()
+    context.clear_permissions()
     assert not problems
     assert hosts <= {"localhost", None}, "a page reached out to another machine"
 

