@@ -44,6 +44,7 @@ def show() -> None:
         }
     )
     st.set_page_config(page_title=f"{page.title} - mlcnc")
+    st.html(Path(__file__).with_name("readable.css"))
     note_asked(page.url_path)
     take_over()
     with timed("sidebar"):

@@ -142,5 +142,6 @@ def _maps(options: argparse.Namespace) -> int:
     for path in folders:
         size = sum(file.stat().st_size for file in path.iterdir())
         print(printable(f"{size / 1e6:8,.0f} MB  {path.name}"))
-    print(printable(f"{len(folders)} kept in {root}"))
+    many = counted(len(folders), "folder") if folders else "none"
+    print(printable(f"maps of images: {many} in {root}"))
     return 0

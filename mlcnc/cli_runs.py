@@ -118,9 +118,12 @@ def _runs_show(options: argparse.Namespace) -> int:
     _say(f"{run.name} ({run.run_id}), {status.state}, {len(run.metrics())} of {planned}")
     _say(f"created {info.created_at} on {info.device}, seed {info.seed}, commit {info.git_commit}")
     (row,) = run_rows([run])
+    settings = dict(_flat(info.config))
+    # a run stores the side that it took, also where nobody asked for one
+    side = settings.pop("data.image_size", None)
     _say(
         f"{row.recipe} on {row.dataset}, {len(info.class_names)} classes; train/validation/test images: "
-        f"{info.num_train}/{info.num_validation}/{info.num_test}"
+        f"{info.num_train}/{info.num_validation}/{info.num_test}" + (f" of {side} px" if side else "")
     )
     _say(f"test mAP {_result(run)}")
     if status.error is not None:
@@ -129,7 +132,7 @@ def _runs_show(options: argparse.Namespace) -> int:
         _say(f"warning: {warning}")
     _say("settings that differ from the defaults:")
     defaults = dict(_flat(_defaults(info.config)))
-    for name, value in _flat(info.config):
+    for name, value in settings.items():
         if value != defaults.get(name):
             _say(f"  {name} = {value}")
     return 0

@@ -32,6 +32,7 @@ from mlcnc.analysis.curves.points import (
     is_ratio,
     null_sentences,
     shuffled_name,
+    warmup_end,
 )
 from mlcnc.analysis.runs.rows import RunRow, is_number, telling_metrics
 from mlcnc.store import Run
@@ -203,7 +204,8 @@ def _panel(
                 notes.append(f"{metric} with labels shuffled ends between {least} and {most}, by run.")
     notes += null_sentences(every, metric)
     optimum = optima.pop() if len(optima) == 1 else None
-    return MetricPanel(metric, metric_label(metric), tuple(lines), log, optimum, baseline), notes
+    joined = warmup_end([run for *_, runs in sources for run in runs], metric, chosen.axis)
+    return MetricPanel(metric, metric_label(metric), tuple(lines), log, optimum, baseline, joined), notes
 
 
 def is_measured(runs: Sequence[Run], metric: str) -> bool:

@@ -13,6 +13,8 @@ from mlcnc.analysis.curves.points import CurvePoints
 
 PANEL_HEIGHT = 210
 GAP = 0.07
+TITLE_ROOM = 26
+"""Height in pixels of the name of a panel."""
 WEBGL_ABOVE = 2000
 FEW_POINTS = 12
 """Up to so many every point is marked, so that one sees what was measured and what is only joined."""
@@ -39,6 +41,7 @@ class MetricPanel:
         log: whether its axis is logarithmic.
         optimum: the best possible value, or None.
         baseline: the value with labels shuffled, or None.
+        warmup_end: where along x the other losses join and the total jumps, or None.
     """
 
     metric: str
@@ -47,6 +50,7 @@ class MetricPanel:
     log: bool = False
     optimum: float | None = None
     baseline: float | None = None
+    warmup_end: float | None = None
 
 
 def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool) -> go.Figure:
@@ -66,6 +70,24 @@ def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool
         _add_lines(figure, panel, axis, named, faint_raw)
         _add_levels(figure, panel, axis, named)
         top = 1 - index * (height + GAP)
+        if panel.warmup_end is not None:
+            figure.add_shape(
+                type="line",
+                x0=panel.warmup_end,
+                x1=panel.warmup_end,
+                y0=0,
+                y1=1,
+                yref=f"{axis} domain",
+                line={"dash": "dot", "color": NEUTRAL, "width": 1.5},
+                label={
+                    "text": "warm-up ends: all losses",
+                    "textposition": "end",
+                    "textangle": 0,
+                    "xanchor": "left",
+                    "yanchor": "top",
+                    "font": {"color": NEUTRAL},
+                },
+            )
         figure.update_layout(
             {
                 axis.replace("y", "yaxis"): {
@@ -96,10 +118,9 @@ def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool
     ]
     whole = epoch_axis(epochs) if x_title == "epoch" else {}
     figure.update_xaxes(**{"title": x_title, **whole}, anchor="y" if number < 2 else f"y{number}")
-    figure.update_layout(
-        hovermode="x", hoversubplots="axis", margin={"t": 70}, legend={"y": 1.0, "yref": "container"}
-    )
-    figure.update_layout(legend={"yanchor": "top"})
+    # the legend grows upwards from above the name of the first panel, however many lines it takes
+    above = TITLE_ROOM / ((PANEL_HEIGHT + 20) * max(1, number))
+    figure.update_layout(hovermode="x", hoversubplots="axis", legend={"y": 1 + above})
     return figure
 
 

@@ -151,12 +151,19 @@ TOOL_BAR = 22
 def finished(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
     """Return the figure with the house's margins and legend above; the ground is the page's.
 
-    Above a legend of one line the buttons of the chart, which come with the pointer, have room of their own.
+    Above the legend, however many lines it takes, is a line for the buttons of the chart, which come with the
+    pointer: its blank title, for a margin does not grow with the legend.
     """
     figure.update_layout(
         height=height + (TOOL_BAR if legend else 0),
         margin={"l": 10, "r": 10, "t": 40 + TOOL_BAR if legend else 16, "b": 10},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
+        legend={
+            "orientation": "h",
+            "yanchor": "bottom",
+            "y": 1.0,
+            "x": 0,
+            "title": {"text": " " if legend else "", "side": "top", "font": {"size": 16}},
+        },
         showlegend=legend,
         hovermode="closest",
     )

@@ -36,8 +36,13 @@ READING = (
 
 # on less, names of classes and runs would stand over each other; there the charts are moved sideways
 _WIDE_ENOUGH = """<style>
-.st-key-angle_charts { overflow-x: auto; }
+.st-key-angle_charts { container-type: inline-size; overflow-x: auto; scrollbar-width: thin; }
 .st-key-angle_charts > * { min-width: 700px; }
+@container (max-width: 699px) {
+  .st-key-angle_charts > :first-child::before {
+    content: "Wider than this window: move the charts sideways"; position: sticky; left: 0; opacity: 0.7;
+  }
+}
 </style>"""
 
 st.title("How close to a simplex ETF, and which classes are not?")

@@ -20,7 +20,7 @@ def show_worst_classes(results: Sequence[tuple[RunRow, Sequence[ClassResult]]]) 
     st.subheader("The weakest tail class of each run")
     for row, found in results:
         worst = worst_tail_class(found)
-        left, right = st.columns([3, 1], vertical_alignment="center")
+        left, right = st.columns([2, 1], vertical_alignment="center")
         if worst is None:
             left.markdown(f"**{plain(row.name)}** ({plain(row.recipe)}): no tail class has a test image.")
             continue

@@ -143,7 +143,11 @@ def test_panels_share_one_axis_and_keep_the_logged_curve_behind(two):
     for metric in ("test/map_total", "test.f/nc1_trace"):
         points = curve_points([runs[0]], metric, smoothing=0.5)
         line = Line("ours", "#000000", "solid", points)
-        panels.append(MetricPanel(metric, metric, (line,), log="nc1" in metric, optimum=50.0, baseline=2.0))
+        panels.append(
+            MetricPanel(
+                metric, metric, (line,), log="nc1" in metric, optimum=50.0, baseline=2.0, warmup_end=1.5
+            )
+        )
     figure = curve_panels(panels, "epoch", faint_raw=True)
     logged = [line["test/map_total"] for line in runs[0].metrics()]
     raw = [trace for trace in figure.data if trace.meta == "raw"]
@@ -155,6 +159,7 @@ def test_panels_share_one_axis_and_keep_the_logged_curve_behind(two):
     assert figure.layout.hoversubplots == "axis"
     optimum = [trace for trace in figure.data if trace.name == "optimum"]
     assert [trace.showlegend for trace in optimum] == [True, False]
+    assert [(mark.x0, mark.yref) for mark in figure.layout.shapes] == [(1.5, "y domain"), (1.5, "y2 domain")]
     assert list(optimum[0].x) == [1, 3]
 
 

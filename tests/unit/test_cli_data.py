@@ -75,12 +75,14 @@ def test_preview_refuses_sizes_that_show_nothing(root, tmp_path, capsys):
 def test_cached_maps_are_listed_and_removed(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLCNC_CACHE", str(tmp_path))
     assert main(["data", "maps"]) == 0
-    assert "0 kept in" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"maps of images: none in {tmp_path}/maps\n"
     for name in ("one", "two"):
         (tmp_path / "maps" / name).mkdir(parents=True)
         (tmp_path / "maps" / name / "train-plain.npy").write_bytes(bytes(3_000_000))
     assert main(["data", "maps"]) == 0
-    assert capsys.readouterr().out.splitlines()[0].split() == ["3", "MB", "one"]
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].split() == ["3", "MB", "one"]
+    assert told[-1] == f"maps of images: 2 folders in {tmp_path}/maps"
     assert main(["data", "maps", "--remove", "../other"]) == 1
     assert "--remove must be all or a folder" in capsys.readouterr().err
     assert main(["data", "maps", "--remove", "one"]) == 0

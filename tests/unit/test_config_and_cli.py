@@ -300,6 +300,9 @@ def test_runs_list_show_and_verify(trained, capsys):
     assert "method.embedding_dim = 24" in shown
     assert "MLC-NC etf" in shown
     assert "on pictogram-lt, 20 classes" in shown
+    # the side that a run took unasked is said, and is no setting that differs
+    assert " of 64 px\n" in shown
+    assert "image_size" not in shown
     assert main(["runs", "verify", "--runs", str(trained)]) == 0
     assert "agrees" in capsys.readouterr().out
     assert main(["evaluate", "tiny", "--runs", str(trained), "--json"]) == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from mlcnc.metrics.catalogue import describe, metric_floor
 from mlcnc.metrics.catalogue import metric_optimum as optimum_of
 from mlcnc.store import Run
+
+_MOST_EPOCHS = 10**6
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,13 @@ def common_last_value(curves: Sequence[Curve]) -> float | None:
     lasts = {round(float(item.values[-1]), 6) for item in curves if len(item.values)}
     finite = {value for value in lasts if np.isfinite(value)}
     return finite.pop() if len(finite) == 1 else None
+
+
+def warmup_epochs(run: Run) -> int:
+    """Return how many first epochs train a part of the loss only; 0 where there are none or it is unknown."""
+    method = run.info.config.get("method")
+    number = method.get("warmup_epochs") if isinstance(method, Mapping) else None
+    return number if isinstance(number, int) and 0 < number < _MOST_EPOCHS else 0
 
 
 def metric_optimum(run: Run, metric: str) -> float | None:

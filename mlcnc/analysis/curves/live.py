@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from mlcnc.analysis.curves.curve import metric_optimum
+from mlcnc.analysis.curves.curve import metric_optimum, warmup_epochs
 from mlcnc.store import Run, RunStatus, Space
 
 TOTAL = "total"
@@ -31,7 +31,6 @@ _NO_TERMS = ("loss", TOTAL, "epoch")
 _FIRST_SPACE = "f"
 _LAST_EPOCHS = 5
 _CENTURY_SECONDS = 100 * 365.25 * 86400
-_MOST_EPOCHS = 10**6
 
 
 class Ends(NamedTuple):
@@ -127,7 +126,7 @@ def live_curves(run: Run) -> LiveCurves:
         epoch_seconds=seconds,
         train_share=max(0.0, min(1.0, trained / seconds)) if trained is not None and seconds else 1.0,
         images_per_second=_finite(speed),
-        warmup_epochs=_warmup_epochs(run.info.config),
+        warmup_epochs=warmup_epochs(run),
     )
 
 
@@ -240,12 +239,6 @@ def _ends(lines: Sequence[Mapping[str, float]], metric: str) -> Ends | None:
         if (value := _finite(line.get(metric, math.nan))) is not None
     ]
     return Ends(known[0], min(known, key=lambda point: point[1]), known[-1]) if known else None
-
-
-def _warmup_epochs(config: Mapping[str, Any]) -> int:
-    method = config.get("method")
-    number = method.get("warmup_epochs") if isinstance(method, Mapping) else None
-    return number if isinstance(number, int) and 0 < number < _MOST_EPOCHS else 0
 
 
 def seconds_between(start: str | None, end: str | None) -> float | None:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.analysis.curves.curve import Curve, band, curve
+from mlcnc.analysis.curves.curve import Curve, band, curve, warmup_epochs
 from mlcnc.analysis.curves.smoothing import extreme_places, smoothed
 from mlcnc.metrics.catalogue import UNTRAINED
 from mlcnc.store import Run
@@ -121,6 +121,21 @@ def curve_points(
     return CurvePoints(
         epochs[kept], x[kept], first, second, low, high, together.num_runs, len(epochs), num_unplaced
     )
+
+
+def warmup_end(runs: Sequence[Run], metric: str, axis: Axis) -> float | None:
+    """Return where along an axis the other losses join, for there a training loss jumps.
+
+    Of the runs with a warm-up that has ended. None of another metric, without such runs, and where they end it
+    more than a hundredth apart.
+    """
+    if not metric.startswith("train/"):
+        return None
+    warmed = [(length, progress(run, axis)) for run in runs if (length := warmup_epochs(run))]
+    ends = [reached[length] for length, reached in warmed if length + 1 in reached]
+    if not ends or np.ptp(ends) > 0.01 * min(ends):
+        return None
+    return float(np.mean(ends)) + (0.5 if axis == "epoch" else 0.0)
 
 
 def shuffled_name(metric: str) -> str | None:

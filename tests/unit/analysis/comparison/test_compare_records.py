@@ -14,7 +14,7 @@ from mlcnc.analysis.comparison.class_differences import (
 from mlcnc.analysis.comparison.published import VALUES, matching_row, published_rows, result_tables
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.comparison.setting_groups import confounders, leading_pair, setting_groups, varying_settings
-from mlcnc.analysis.curves.points import curve_points, progress
+from mlcnc.analysis.curves.points import curve_points, progress, warmup_end
 from mlcnc.analysis.curves.smoothing import extreme_places, smoothed
 from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.analysis.runs.settings import setting_rows, settings_sentence
@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 SHARED = ROOT.parent / "shared" / "reference" / "paper_results.csv"
 
 
-def write(root, run_id, embedding="etf", dataset="toy-lt", seed=0, lr=0.1, lines=()):
+def write(root, run_id, embedding="etf", dataset="toy-lt", seed=0, lr=0.1, warmup=0, lines=()):
     config = {
         "data": {"dataset": dataset},
         "method": {
@@ -32,6 +32,7 @@ def write(root, run_id, embedding="etf", dataset="toy-lt", seed=0, lr=0.1, lines
             "label_embedding": embedding,
             "classifier": "fixed",
             "attention": "multihead",
+            **({"warmup_epochs": warmup} if warmup else {}),
         },
         "training": {"seed": seed, "lr": lr},
     }
@@ -98,6 +99,31 @@ def test_images_seen_add_up_and_stop_where_they_were_not_logged(tmp_path):
     assert progress(run, "images") == {1: 100.0, 2: 200.0}
     assert progress(run, "epoch") == {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0}
     assert progress(run, "time") == {}
+
+
+def test_the_end_of_warm_up_has_a_place_where_all_runs_have_the_same(tmp_path):
+    line = {"train/loss": 1.0, "images_per_second": 50.0, "seconds_train": 2.0}
+    one, two, slow, longer, going, plain = (
+        write(tmp_path, name, warmup=warmup, lines=[line | {"seconds": seconds}] * number)
+        for name, warmup, seconds, number in (
+            ("one", 3, 2.0, 5),
+            ("two", 3, 2.0, 5),
+            ("slow", 3, 4.0, 5),
+            ("longer", 4, 2.0, 5),
+            ("going", 3, 2.0, 3),
+            ("plain", 0, 2.0, 5),
+        )
+    )
+    assert warmup_end([one, slow], "train/loss", "epoch") == 3.5
+    assert warmup_end([one, slow], "train/loss", "images") == 300.0
+    assert warmup_end([one, two], "train/loss", "time") == 6.0
+    assert warmup_end([one, slow], "train/loss", "time") is None
+    assert warmup_end([one, longer], "train/loss", "epoch") is None
+    assert warmup_end([one, plain], "train/loss", "epoch") == 3.5
+    assert warmup_end([plain], "train/loss", "epoch") is None
+    assert warmup_end([going], "train/loss", "epoch") is None
+    assert warmup_end([one], "test/map_total", "epoch") is None
+    assert warmup_end([], "train/loss", "epoch") is None
 
 
 def test_values_at_or_below_zero_are_counted_and_taken_off_a_logarithmic_axis(tmp_path):
