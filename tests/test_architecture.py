@@ -202,7 +202,7 @@ def test_tracked_files_are_small_enough_for_git():
     files = [ROOT / name for name in done.stdout.split("\0") if name]
     sizes = {path: path.stat().st_size for path in files if path.is_file()}
     assert max(sizes.values()) < 4e6
-    assert sum(size for path, size in sizes.items() if (ROOT / "runs") in path.parents) < 40e6
+    assert sum(size for path, size in sizes.items() if (ROOT / "runs") in path.parents) < 60e6
     assert not [path for path in sizes if path.suffix in {".pt", ".pth", ".pkl"}]
 
 

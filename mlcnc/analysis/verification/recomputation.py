@@ -132,7 +132,11 @@ def _verify_spaces(
             if found[space].negative_scatter is not None:
                 return values
             # without the images that lack a class, what hangs on them is not checked
-            lacking = ("/nc1_trace_negatives", *(("_all",) if found[space].overall_mean is None else ()))
+            lacking = (
+                "/nc1_trace_negatives",
+                "/nc1_trace_query_only",
+                *(("_all",) if found[space].overall_mean is None else ()),
+            )
             return {name: value for name, value in values.items() if not name.endswith(lacking)}
 
         _compare_rounded(report, epoch, line, {space: statistics}, recompute)
