@@ -22,7 +22,7 @@ SECTIONS = {
     "NC1: variability within classes": [
         "nc1_trace", "nc1_pinv", "between_directions", "nc1_per_class", "cdnv", "debiased_cdnv", "directional_cdnv",
         "shuffled_nc1_trace", "shuffled_nc1_per_class", "shuffled_cdnv", "label_shuffle_baseline",
-        "nc1_of_negatives", "MultiplicityAccumulator.compute",
+        "nc1_of_negatives", "query_only_nc1", "MultiplicityAccumulator.compute",
     ],
     "NC2: geometry of the class means": [
         "centre", "pairwise_angles", "angle_summary", "cosine_summary", "norm_cv", "gram_distance",

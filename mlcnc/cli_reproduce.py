@@ -13,9 +13,9 @@ from typing import Any
 
 from mlcnc.cli_race import STOPPED, Race, add_race_options, rates, require_glove_file
 from mlcnc.errors import ConfigError
-from mlcnc.evidence.experiments import DATASETS, EXPERIMENTS, MLC_NC, base_config, rates_of
+from mlcnc.evidence.experiments import DATASETS, EXPERIMENTS, MLC_NC, PAPER_SETS, base_config, rates_of
 from mlcnc.evidence.quantities import QUANTITIES
-from mlcnc.evidence.results import FOLDER, as_csv, results
+from mlcnc.evidence.results import FOLDER, as_csv, fullness, read_results, results
 from mlcnc.files.writing import replace_file, write_all
 from mlcnc.named_paths import path_argument
 from mlcnc.store import RunStore
@@ -38,8 +38,8 @@ def add_reproduce(commands: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("experiment", choices=list(EXPERIMENTS), metavar="WHAT", help=", ".join(EXPERIMENTS))
-    parser.add_argument("--dataset", choices=list(DATASETS), default="pictogram-lt", help="[pictogram-lt]")
-    parser.add_argument("--seeds", type=_number_of_seeds, default=3, metavar="N", help="seeds 0 to N-1 [3]")
+    parser.add_argument("--dataset", choices=list(DATASETS), help="[pictogram-lt]")
+    parser.add_argument("--seeds", type=_number_of_seeds, metavar="N", help="seeds 0 to N-1 [3]")
     parser.add_argument(
         "--rates",
         type=rates,
@@ -74,13 +74,16 @@ def _reproduce(options: argparse.Namespace) -> int:
     require_glove_file(options)
     if options.race is not None:
         return _of_race(options)
+    options.dataset, options.seeds = options.dataset or "pictogram-lt", options.seeds or 3
     experiment, dataset, seeds = options.experiment, options.dataset, tuple(range(options.seeds))
+    if len(options.rates) > 1 and dataset in PAPER_SETS:
+        raise ConfigError(f"--rates must be one rate on {dataset}, which has no validation images to choose by")
     chosen = EXPERIMENTS[experiment]
     race = Race(
         [row.entry for row in chosen.rows(dataset)],
         dataset,
         seeds,
-        lambda entry: options.rates or rates_of(dataset, entry),
+        lambda entry: options.rates or rates_of(dataset, entry, raced=chosen.raced),
         lambda entry: base_config(dataset, entry.kind),
         options,
         what="row",
@@ -101,9 +104,14 @@ def _reproduce(options: argparse.Namespace) -> int:
 
 
 def _of_race(options: argparse.Namespace) -> int:
+    if options.dataset or options.seeds or options.rates:
+        raise ConfigError(
+            "--race has data set, seeds and rates in its file; leave --dataset, --seeds and --rates out"
+        )
     try:
         race = json.loads(options.race.read_text(encoding="utf-8"))
         dataset, seeds, keys = race["dataset"], race["seeds"], {method["key"] for method in race["methods"]}
+        tried = ",".join(f"{rate:g}" for rate in race["rates"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"--race must be a file that mlcnc bench wrote, got {options.race}: {error}"
@@ -112,8 +120,10 @@ def _of_race(options: argparse.Namespace) -> int:
         raise ConfigError(
             f"--race goes with table1 and a race that MLC-NC took part in, got {options.experiment}"
         )
-    rates = ",".join(f"{rate:g}" for rate in race["rates"])
-    command = f"mlcnc bench --dataset {dataset} --rates {rates} --seeds {','.join(map(str, seeds))}"
+    bench = (
+        f"mlcnc bench --dataset {dataset} --rates {tried} --seeds {','.join(map(str, seeds))} --out race.json"
+    )
+    command = f"{bench} && mlcnc reproduce table1 --race race.json"
     _tell(results(RunStore(options.runs), "table1", dataset, seeds, command=command, race=race), options)
     return 0
 
@@ -121,7 +131,14 @@ def _of_race(options: argparse.Namespace) -> int:
 def _tell(tree: Mapping[str, Any], options: argparse.Namespace) -> None:
     for line in lines_of(tree):
         print(printable(line))
-    for path in _written(tree, options.out or Path(options.runs) / FOLDER):
+    folder = options.out or Path(options.runs) / FOLDER
+    known = [each for each in read_results(folder.parent)[0] if folder.name == FOLDER]
+    same = [each for each in known if all(each[name] == tree[name] for name in ("experiment", "dataset"))]
+    if same and fullness(same[0]) > fullness(tree):
+        counts = f"{fullness(same[0])} runs stand behind it, {fullness(tree)} behind these"
+        print(printable(f"not written: {folder} has fuller results ({counts}); name another folder with --out"))
+        return
+    for path in _written(tree, folder):
         print(printable(f"written to {path}"))
 
 
@@ -132,6 +149,8 @@ def lines_of(tree: Mapping[str, Any]) -> list[str]:
     for row in tree["rows"]:
         cells = [_cell(row["values"].get(key), QUANTITIES[key].digits) for key in keys]
         rate = "not trained" if row["rate"] is None else f"{row['rate']:g}"
+        if row["diverged"]:
+            rate = f"diverged at seed {row['diverged'][0]}"
         rows.append((row["name"], rate, *cells))
     claims = [("verdict", "difference", "claim")]
     for claim in tree["claims"]:
@@ -150,7 +169,7 @@ def _cell(value: Mapping[str, Any] | None, digits: int) -> str:
         return "-"
     if len(value["runs"]) == 1:
         return f"{value['mean']:.{digits}f}"
-    return f"{value['mean']:.{digits}f} ({value['low']:.{digits}f} to {value['high']:.{digits}f})"
+    return f"{value['mean']:.{digits}f} ({value['lowest']:.{digits}f} to {value['highest']:.{digits}f})"
 
 
 def _interval(claim: Mapping[str, Any]) -> str:

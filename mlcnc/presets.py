@@ -171,6 +171,9 @@ def bench_voc07_lt() -> ExperimentConfig:
 WIDTH_ON_PHOTOGRAPHS = {"embedding_dim": GLOVE_DIM, "num_heads": 10}
 """Of MLC-NC: its default width is for small scenes, on photographs it costs three points of validation mAP."""
 
+ALIGNED: dict[str, Any] = {"method": {"alignment_weight": 100.0}, "training": {"weight_decay": 5.0}}
+"""On the bench of voc07-lt: f of training images lies on its label embedding, to a mean cosine of 0.9."""
+
 RACED = {
     "pictogram-lt": {
         "mlc_nc": Raced(0.001, 52), "erm": Raced(0.064, 30), "rs": Raced(0.064, 31), "rw": Raced(0.064, 31),

@@ -1,5 +1,6 @@
 """The README says what is true."""
 
+import json
 import os
 import re
 import subprocess
@@ -120,6 +121,18 @@ def test_the_table_of_recorded_runs_is_what_the_runs_say():
     for group in groups:
         cells = [group.map_percent[bucket].text for bucket in ("total", "head", "medium", "tail")]
         assert f"| {group.dataset} | {group.recipe} | {' | '.join(cells)} |" in README
+
+
+@pytest.mark.parametrize("dataset", ["voc07-lt", "pictogram-lt"])
+def test_verdicts_are_those_of_the_recorded_results(dataset):
+    tree = json.loads((ROOT / f"runs/_results/table1-{dataset}.json").read_text(encoding="utf-8"))
+    rows = [line for line in README.splitlines() if line.startswith("|")]
+    first = next(place for place, line in enumerate(rows) if f"--race docs/bench/{dataset}.json" in line)
+    for line, quantity in zip(rows[first : first + 2], ("map_total", "map_tail"), strict=True):
+        verdicts = [claim["verdict"] for claim in tree["claims"] if claim["quantity"] == quantity]
+        for label in ("reproduced", "not reproduced", "undecided"):
+            told = re.search(rf"(?<!not ){label} (\d+)", line)
+            assert (int(told[1]) if told else 0) == verdicts.count(label), (line, label)
 
 
 def test_the_method_example_trains(tmp_path):

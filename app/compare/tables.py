@@ -78,6 +78,8 @@ def row_frame(tree: Mapping[str, Any]) -> pd.DataFrame:
         for key, title in tree["quantities"].items():
             line[title] = _cell(row["values"].get(key), QUANTITIES[key].digits)
             name = key.removeprefix("map_")
+            if key == "angle_mean_class":  # the paper does not say which centring its angles have
+                name = "angle_degrees"
             if row["published"] and name in row["published"]:
                 line[f"published {name} ({row['published_on']})"] = row["published"][name]
         line |= {
@@ -125,14 +127,16 @@ def _cell(value: Mapping[str, Any] | None, digits: int) -> str:
         return "-"
     if len(value["runs"]) == 1:
         return f"{value['mean']:.{digits}f}"
-    return f"{value['mean']:.{digits}f} ({value['low']:.{digits}f} to {value['high']:.{digits}f})"
+    return f"{value['mean']:.{digits}f} ({value['lowest']:.{digits}f} to {value['highest']:.{digits}f})"
 
 
 def _facts(tree: Mapping[str, Any]) -> str:
     cost = tree["cost"]
-    missing = [row["name"] for row in tree["rows"] if row["rate"] is None]
+    missing = [row["name"] for row in tree["rows"] if row["rate"] is None and not row["diverged"]]
+    diverged = [row["name"] for row in tree["rows"] if row["diverged"]]
     left = f" Not trained: {', '.join(missing)}." if missing else ""
+    left += f" Diverged: {', '.join(diverged)}." if diverged else ""
     return (
         f"Means over seeds, lowest to highest in brackets, at the last epoch. Made with: {tree['command']} "
-        f"({cost['runs']} runs, {cost['seconds'] / 3600:.1f} hours of training and measuring).{left}"
+        f"({cost['runs']} runs, {cost['seconds'] / 3600:.1f} hours of {cost['of']}).{left}"
     )

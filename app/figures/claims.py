@@ -27,7 +27,10 @@ def claim_intervals(claims: Sequence[Mapping[str, Any]], unit: str) -> go.Figure
         claims: of one quantity, as results hold them; those without a value have an empty row.
         unit: of the quantity, for the axis.
     """
-    texts = ["<br>".join(wrap(claim["text"], 52)) for claim in claims]
+    # what all of them are about stands above the chart already
+    about = {claim["text"].rpartition(": ")[2] for claim in claims}
+    short = [claim["text"].rpartition(": ")[0] if len(about) == 1 else claim["text"] for claim in claims]
+    texts = ["<br>".join(wrap(text or claim["text"], 52)) for text, claim in zip(short, claims, strict=True)]
     figure = go.Figure()
     for label, (colour, symbol) in VERDICT_MARKS.items():
         own = [(text, c) for text, c in zip(texts, claims, strict=True) if c["verdict"] == label]

@@ -62,7 +62,7 @@ def register_dataset(name: str, build: Builder, facts: DatasetFacts) -> None:
 
 
 register_dataset("pictogram-lt", pictogram_lt, pictograms.FACTS)
-register_dataset("pictogram-balanced", pictograms.pictogram_balanced, pictograms.BALANCED_FACTS)
+register_dataset("pictogram-balanced", pictograms.pictogram_balanced, pictograms.FACTS)
 register_dataset("digits-lt", digits_lt, digits.FACTS)
 register_dataset("voc07-lt", voc.voc07_lt, voc.VOC07_LT_FACTS)
 register_dataset("voc-lt", voc.voc_lt, voc.VOC_LT_FACTS)

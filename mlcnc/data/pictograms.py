@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,10 +84,7 @@ WOOD: tuple[Colour, ...] = ((168, 116, 68), (126, 82, 52), (196, 156, 106), (92,
 COATS: tuple[Colour, ...] = ((162, 108, 62), (110, 72, 48), (196, 158, 112), (70, 62, 60), (150, 146, 142))
 
 
-NUM_BALANCED = 1144
-"""Training scenes without a long tail: as many as pictogram-lt has, and two for 100 objects of every class."""
 FACTS = DatasetFacts(CLASS_NAMES, sum(NUM_SCENES.values()), NUM_VALIDATION, NUM_TEST, SIZES)
-BALANCED_FACTS = replace(FACTS, num_train=NUM_BALANCED)
 
 
 def voc_lt_co_occurrence() -> NDArray[np.int64]:
@@ -134,10 +130,11 @@ def _pictograms(
 
 
 def pictogram_balanced(request: DatasetRequest) -> MultiLabelDataset:
-    """Return pictogram-balanced: 1,144 training scenes, 100 or 101 of a class, so that all are head classes.
+    """Return pictogram-balanced: the scenes of pictogram-lt, but every class in as many training scenes.
 
-    Scenes hold 1 to 3 objects, as those of validation and test, which are pictogram-lt's own kind; what the
-    long tail does is the difference between both sets.
+    Training scenes are as many and hold as many objects, 117 or 118 of each class, which is a head class
+    therefore; validation and test are those of pictogram-lt. What differs between both sets is the counts of
+    the training classes, and which of them stand together.
 
     Args:
         request: as for :func:`pictogram_lt`.
@@ -151,14 +148,8 @@ def pictogram_balanced(request: DatasetRequest) -> MultiLabelDataset:
 def balanced_sets(seed: int) -> dict[str, NDArray[np.uint8]]:
     """Return the targets (N, 20) of train, validation and test where no class is rare."""
     rng = np.random.Generator(np.random.PCG64([seed, 8]))
-    return {
-        name: balanced_label_sets(20, [1 + index % 4 % 3 for index in range(number)], rng)
-        for name, number in (
-            ("train", NUM_BALANCED),
-            ("validation", NUM_VALIDATION),
-            ("test", NUM_TEST),
-        )
-    }
+    sizes = rng.permutation([size for size, number in NUM_SCENES.items() for _ in range(number)])
+    return {**label_sets(seed), "train": balanced_label_sets(20, sizes.tolist(), rng)}
 
 
 def label_sets(seed: int) -> dict[str, NDArray[np.uint8]]:

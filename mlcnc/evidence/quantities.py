@@ -108,12 +108,15 @@ QUANTITIES: dict[str, Quantity] = {
     "alignment_test": Quantity("alignment, test f (cosine)", 3, last("test.f/alignment_positive"), 1.0),
     "nc1": Quantity("NC1, train f", 3, last("train.f/nc1_trace"), 0.0),
     "nc1_share": Quantity(
-        "NC1 over its query-only null, train f",
+        "NC1 over that of as many images without the class, train f",
         3,
-        _share("train.f/nc1_trace", "train.f/nc1_trace_negatives"),
+        _share("train.f/nc1_trace", "train.f/nc1_trace_query_only"),
         0.0,
     ),
     "nc1_moves": Quantity("movement of NC1 over the last quarter (share)", 3, _movement("train.f/nc1_trace")),
+    "alignment_moves": Quantity(
+        "movement of the alignment over the last quarter (share)", 3, _movement("train.f/alignment_positive")
+    ),
     "nc2": Quantity("Gram distance, train f", 3, last("train.f/nc2_gram"), 0.0),
     "nc2_share": Quantity("Gram distance over that of random directions, train f", 3, _nc2_share, 0.0),
     "nc3": Quantity(

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlcnc.analysis.comparison.bench import Entry, best_rate, last_values, tried_rates
+from mlcnc.analysis.comparison.bench import Entry, best_rate, diverged, ended, tried_rates
 from mlcnc.analysis.comparison.bench_plan import run_seconds
+from mlcnc.analysis.comparison.published import published_dataset
 from mlcnc.errors import RunFormatError
 from mlcnc.evidence.claims import RULE, verdict
-from mlcnc.evidence.experiments import EXPERIMENTS, Row, rates_of
+from mlcnc.evidence.experiments import EXPERIMENTS, Experiment, Row, rates_of
 from mlcnc.evidence.quantities import BUCKETS, QUANTITIES
 from mlcnc.store import Run, RunStore
 
@@ -23,8 +24,8 @@ FOLDER = "_results"
 
 VERSION = 1
 CSV_COLUMNS = (
-    "experiment", "dataset", "kind", "name", "against", "quantity", "mean", "low", "high", "n", "published",
-    "verdict", "rate", "seconds_a_run", "run_ids",
+    "experiment", "dataset", "kind", "name", "against", "quantity", "mean", "lowest", "highest", "interval_low",
+    "interval_high", "n", "published", "verdict", "rate", "seconds_a_run", "run_ids",
 )  # fmt: skip
 
 
@@ -63,7 +64,7 @@ def results(
     rows = chosen.rows(dataset)
     raced = {} if race is None else {method["key"]: method for method in race["methods"]}
     trained = [
-        _row(store, chosen.quantities, dataset, row, rates, seeds)
+        _row(store, chosen, dataset, row, rates or rates_of(dataset, row.entry, raced=chosen.raced), seeds)
         if race is None
         else _row_of_race(row, raced.get(row.entry.key))
         for row in rows
@@ -75,7 +76,8 @@ def results(
             None if key is None else values[key].get(claim.quantity, {}).get("runs")
             for key in (claim.first, claim.second)
         )
-        found = verdict(claim, _numbers(first), _numbers(second))
+        same_data = published_dataset(dataset) is not None
+        found = verdict(claim, _numbers(first), _numbers(second), same_data=same_data)
         claims.append({
             "text": claim.text,
             "quantity": claim.quantity,
@@ -105,34 +107,38 @@ def results(
         "cost": {
             "runs": sum(tree["num_runs"] for tree in trained),
             "seconds": round(math.fsum(tree["seconds"] for tree in trained), 1),
+            "of": "training and measuring" if race is None else "training, every epoch at its quickest",
         },
     }
 
 
 def _row(
     store: RunStore,
-    quantities: Sequence[str],
+    experiment: Experiment,
     dataset: str,
     row: Row,
     rates: Sequence[float],
     seeds: Sequence[int],
 ) -> dict[str, Any]:
     entry, tree = row.entry, _empty(row)
-    scores, left = tried_rates(store, dataset, entry, rates or rates_of(dataset, entry), seeds[0])
+    scores, left = tried_rates(store, dataset, entry, rates, seeds[0])
     tree["validation"] = {f"{rate:g}": _plain(score) for rate, score in scores.items()}
     if left is not None:
         return tree
     rate = best_rate(scores)
-    runs = _runs(store, dataset, entry, rate, seeds)
-    if len(runs) < len(seeds):
+    runs = _ended(store, dataset, entry, rate, seeds)
+    others = [
+        run for other in scores if other != rate for run in _ended(store, dataset, entry, other, seeds[:1])
+    ]
+    tree["num_runs"] = len(runs) + len(others)
+    tree["seconds"] = round(math.fsum(run_seconds(run) for run in (*runs, *others)), 1)
+    tree["diverged"] = [run.info.seed for run in runs if diverged(run)]
+    if len(runs) < len(seeds) or tree["diverged"]:
         return tree
-    others = [_runs(store, dataset, entry, other, seeds[:1]) for other in scores if other != rate]
     read = [(run.metrics(), run.info.config) for run in runs]
     tree["rate"] = rate
     tree["run_ids"] = [run.run_id for run in runs]
-    tree["num_runs"] = len(runs) + sum(map(len, others))
-    tree["seconds"] = round(math.fsum(run_seconds(run) for each in (runs, *others) for run in each), 1)
-    for key in quantities:
+    for key in experiment.quantities:
         tree["values"][key] = _spread([QUANTITIES[key].read(lines, config) for lines, config in read])
     return tree
 
@@ -162,6 +168,7 @@ def _empty(row: Row) -> dict[str, Any]:
         "published_on": row.published.dataset if row.published else None,
         "rate": None,
         "validation": {},
+        "diverged": [],
         "run_ids": [],
         "num_runs": 0,
         "seconds": 0.0,
@@ -170,19 +177,17 @@ def _empty(row: Row) -> dict[str, Any]:
 
 
 def _spread(found: Sequence[float]) -> dict[str, Any]:
-    return {
-        "mean": _plain(math.fsum(found) / len(found)),
-        "low": _plain(min(found)),
-        "high": _plain(max(found)),
-        "runs": [_plain(value) for value in found],
-    }
+    """Return mean, lowest and highest, None where a value is not finite."""
+    whole = all(map(math.isfinite, found))
+    mean, lowest, highest = (math.fsum(found) / len(found), min(found), max(found)) if whole else [math.nan] * 3
+    ends = {"mean": _plain(mean), "lowest": _plain(lowest), "highest": _plain(highest)}
+    return {**ends, "runs": [_plain(value) for value in found]}
 
 
-def _runs(store: RunStore, dataset: str, entry: Entry, rate: float, seeds: Sequence[int]) -> list[Run]:
+def _ended(store: RunStore, dataset: str, entry: Entry, rate: float, seeds: Sequence[int]) -> list[Run]:
     known = set(store.run_ids())
     ids = [entry.run_id(dataset, rate, seed) for seed in seeds]
-    runs = [store.open(run_id) for run_id in ids if run_id in known]
-    return [run for run in runs if run.status.state == "finished" and last_values(run)]
+    return [run for run_id in ids if run_id in known and ended(run := store.open(run_id))]
 
 
 def _numbers(values: Sequence[float | None] | None) -> list[float] | None:
@@ -204,7 +209,7 @@ def as_csv(tree: Mapping[str, Any]) -> str:
             published = (row["published"] or {}).get(key.removeprefix("map_"))
             writer.writerow({
                 **base, "kind": "row", "name": row["name"], "quantity": key, "n": len(value["runs"]),
-                **{name: value[name] for name in ("mean", "low", "high")},
+                **{name: value[name] for name in ("mean", "lowest", "highest")},
                 "published": "" if published is None else published, "rate": row["rate"],
                 "seconds_a_run": round(row["seconds"] / max(1, row["num_runs"]), 1),
                 "run_ids": " ".join(row["run_ids"]),
@@ -213,7 +218,8 @@ def as_csv(tree: Mapping[str, Any]) -> str:
         writer.writerow({
             **base, "kind": "claim", "name": claim["text"],
             "against": claim["than"] if claim["second"] is None else claim["second"],
-            **{name: claim[name] for name in ("quantity", "mean", "low", "high", "n", "published", "verdict")},
+            "interval_low": claim["low"], "interval_high": claim["high"],
+            **{name: claim[name] for name in ("quantity", "mean", "n", "published", "verdict")},
         })  # fmt: skip
     return stream.getvalue()
 
@@ -244,4 +250,23 @@ def _checked(path: Path) -> dict[str, Any]:
         or tree.get("experiment") not in EXPERIMENTS
     ):
         raise RunFormatError("it is not a results file of this version")
+    shape = {"dataset": str, "title": str, "question": str, "command": str, "rule": str, "seeds": list,
+             "quantities": dict, "rows": list, "claims": list, "cost": dict}  # fmt: skip
+    for name, kind in shape.items():
+        if not isinstance(tree.get(name), kind):
+            raise RunFormatError(f"it lacks {name}, or has another kind of it")
+    row, claim = (
+        {"name", "note", "published", "published_on", "rate", "values", "run_ids", "diverged"},
+        {"text", "quantity", "verdict", "mean", "low", "high", "n", "published", "why"},
+    )
+    for name, keys in (("rows", row), ("claims", claim)):
+        if any(not isinstance(each, dict) or not keys <= set(each) for each in tree[name]):
+            raise RunFormatError(f"one of its {name} is not whole")
+    if not {each["quantity"] for each in tree["claims"]} | set(tree["quantities"]) <= set(QUANTITIES):
+        raise RunFormatError("it names a quantity that is not known")
     return tree
+
+
+def fullness(tree: Mapping[str, Any]) -> int:
+    """Return how many runs stand behind the values of results, of which fuller ones are worth more."""
+    return sum(max((len(value["runs"]) for value in row["values"].values()), default=0) for row in tree["rows"])

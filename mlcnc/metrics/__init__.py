@@ -39,7 +39,7 @@ from mlcnc.metrics.nearest_class import NearestClassAccumulator, classifier_agre
 from mlcnc.metrics.precision_recall import PrecisionRecallCurve, precision_recall_curves
 from mlcnc.metrics.pseudo_inverse import ProjectedScatterAccumulator, between_directions, nc1_pinv
 from mlcnc.metrics.self_duality import contrast_cosines, row_cosines, self_duality
-from mlcnc.metrics.summary import SpaceFeatures, nc1_of_negatives, space_metrics
+from mlcnc.metrics.summary import SpaceFeatures, nc1_of_negatives, query_only_nc1, space_metrics
 from mlcnc.metrics.tag_average import TagAverage, tag_average
 from mlcnc.metrics.uniformity import hyperspherical_uniformity
 from mlcnc.metrics.variability import (
@@ -98,6 +98,7 @@ __all__ = [
     "pairwise_cosines",
     "positive_rows",
     "precision_recall_curves",
+    "query_only_nc1",
     "row_cosines",
     "self_duality",
     "shuffled_cdnv",

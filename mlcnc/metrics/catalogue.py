@@ -62,6 +62,16 @@ _BY_FUNCTION = {
     "nc1_of_negatives": [
         ("nc1_trace_negatives", "NC1 trace ratio of images without the class", "", "", "class", "class"),
     ],
+    "query_only_nc1": [
+        (
+            "nc1_trace_query_only",
+            "NC1 trace ratio of as many images without the class",
+            "",
+            "",
+            "class",
+            "class",
+        ),
+    ],
     "AlignmentAccumulator.compute": [
         ("alignment_positive", "cosine with the own label embedding", "", "1", "class", "none"),
         ("alignment_positive_others", "cosine with other label embeddings", "", "", "class", "none"),

@@ -28,7 +28,7 @@ from mlcnc.metrics.geometry import (
 from mlcnc.metrics.label_shuffle import label_shuffle_baseline
 from mlcnc.metrics.minority import collapse_among
 from mlcnc.metrics.multiplicity import MAX_MULTIPLICITY, MultiplicityAccumulator
-from mlcnc.metrics.namespace import Array, check_groups, checked_rows, mean_of_defined, require_real
+from mlcnc.metrics.namespace import Array, check_groups, checked_rows, mean_of_defined, ratio, require_real
 from mlcnc.metrics.nearest_class import NearestClassAccumulator
 from mlcnc.metrics.pseudo_inverse import ProjectedScatterAccumulator, between_directions, nc1_pinv
 from mlcnc.metrics.uniformity import hyperspherical_uniformity
@@ -118,6 +118,7 @@ def space_metrics(
         "nc1_trace_sample_weighted": nc1_trace(means, variances, class_counts=counts, within="sample"),
         "nc1_trace_shuffled": shuffled_nc1_trace(counts),
         "nc1_trace_negatives": nc1_of_negatives(statistics),
+        "nc1_trace_query_only": query_only_nc1(statistics),
         "cdnv_mean": pairs.mean,
         "cdnv_max": pairs.maximum,
         "cdnv_shuffled": mean_of_defined(shuffled_cdnv(counts)),
@@ -155,6 +156,38 @@ def nc1_of_negatives(statistics: ClassStatistics) -> float:
         return float("nan")
     both = statistics.present[:, None] & np.isfinite(means)  # (C, d)
     return nc1_trace(np.where(both, means, np.nan), variances)
+
+
+def query_only_nc1(statistics: ClassStatistics) -> float:
+    r"""Return NC1 of as many images without each class: what its query alone makes.
+
+    The means of few images scatter, which lowers NC1 where a class is rare; so :func:`nc1_of_negatives` is
+    taken to the counts of the positives, as the ratio of the expectations of both parts over draws of images.
+
+    Args:
+        statistics: of class-wise features.
+
+    Returns:
+        NaN where negatives were not seen.
+
+    Formula: $\frac{\overline{(1-1/n_c)u_c}}{B+(1-1/C)\overline{u_c/n_c}}$, u_c the variance of the feature
+        of class c over images without it, B the between-class trace of their means, bars means over classes.
+    Range: [0, inf]; NC1 that is not well below it shows the query, not the class.
+    Convention: as :func:`nc1_of_negatives`; draws with replacement.
+    Source: ours.
+    """
+    statistics.check()
+    means, variances = statistics.negative_means, statistics.negative_variances
+    if means is None or variances is None:
+        return float("nan")
+    both = statistics.present & np.isfinite(means).all(axis=1)  # (C,)
+    number = int(both.sum())
+    if number < 2:
+        return float("nan")
+    counts, spread, centres = statistics.class_counts[both], variances[both], means[both]
+    between = float(((centres - centres.mean(axis=0)) ** 2).sum(axis=1).mean())
+    within = float(((1 - 1 / counts) * spread).mean())
+    return ratio(within, between + (1 - 1 / number) * float((spread / counts).mean()))
 
 
 def thorough_metrics(

@@ -21,8 +21,9 @@ def gradient_shares(
     """Return the gradient norm of every weighted loss term, and its share in the sum of these norms.
 
     Gradients are those of the parameters that are trained beside the backbone, of one batch a stream, in
-    training mode. A copy of the method is asked, and random numbers are given back, so that training goes on as
-    if nothing had happened. A term is weighted by the derivative of the total with respect to it.
+    training mode. A copy of the method is asked, which shares frozen parameters alone, and random numbers of
+    the CPU and of CUDA are given back, so that training goes on as if nothing had happened. A term is weighted
+    by the derivative of the total with respect to it.
 
     Args:
         method: as it stands.
@@ -34,7 +35,8 @@ def gradient_shares(
         ``gradient/TERM`` and ``gradient_share/TERM``; empty where fewer than two terms are trained, or the
         total is not made of them.
     """
-    asked = copy.deepcopy(method)
+    frozen = {id(each): each for each in method.parameters() if not each.requires_grad}
+    asked = copy.deepcopy(method, frozen)
     own = _beside_the_backbone(asked)
     devices = [fabric.device] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(devices), fabric.autocast():

@@ -302,7 +302,9 @@ def train_epoch(
     experiment.optimiser.zero_grad(set_to_none=True)
     shares: dict[str, float] = {}
     if is_measured(experiment.config, epoch) and experiment.ranks.share.number == 1:
+        began = time.perf_counter()
         shares = gradient_shares(method, batches, Moment(epoch, index, training.epochs), fabric)
+        shares["seconds_gradients"] = time.perf_counter() - began
     method.end_epoch()
     experiment.ranks.unite_norms(method, *([] if experiment.average is None else [experiment.average]))
     metrics = {f"train/{name}": value for name, value in record.means().items()}
@@ -358,8 +360,9 @@ def one_epoch(experiment: Experiment, events: Events, epoch: int) -> dict[str, f
             thorough=epoch == training.epochs - 1,
         )
         metrics.update(measured)
-    metrics["seconds_train"] = trained - begun
-    metrics["images_per_second"] = sum(loader.num_images for loader in experiment.loaders) / (trained - begun)
+    taken = trained - begun - metrics.get("seconds_gradients", 0.0)
+    metrics["seconds_train"] = taken
+    metrics["images_per_second"] = sum(loader.num_images for loader in experiment.loaders) / taken
     score = metrics.get(SELECTION_METRIC, float("nan"))
     if score > experiment.best.get("value", float("-inf")):
         experiment.best = {"epoch": epoch, "value": score}

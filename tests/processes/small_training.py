@@ -57,8 +57,10 @@ def glove_file(folder: Path, dim: int = 20, words: Sequence[str] = ()) -> Path:
     words = words or ["class", *(str(number) for number in range(NUM_CLASSES))]
     lines = [" ".join([word, *(f"{value:.4f}" for value in rng.standard_normal(dim))]) for word in words]
     path = folder / "vectors.txt"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+    # processes that train together write it at the same time, and none may read half of it
+    aside = folder / f"vectors-{os.getpid()}.txt"
+    aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return aside.replace(path)
 
 
 def use_few_images(monkeypatch=None) -> None:

@@ -26,8 +26,8 @@ def test_the_interval_is_that_of_a_paired_t_test(number):
     [
         ([1.0, 1.1, 0.9], 2.0, "reproduced"),
         ([-1.0, -1.1, -0.9], 2.0, "not reproduced"),
-        # nothing of the published size, in neither direction
-        ([0.1, -0.1, 0.05, -0.05], 2.0, "not reproduced"),
+        # nothing of the published size, which counts on the same data set alone
+        ([0.1, -0.1, 0.05, -0.05], 2.0, "undecided"),
         ([0.1, -0.1, 0.05, -0.05], None, "undecided"),
         ([3.0, -3.0, 1.0], 2.0, "undecided"),
         ([3.0], 2.0, "undecided"),
@@ -46,6 +46,15 @@ def test_verdicts_follow_the_rule(differences, published, label):
         assert found.num_seeds == len(differences)
 
 
+def test_on_the_same_data_set_the_published_size_counts():
+    first = [60.1, 60.9, 62.05, 62.95]
+    second = [60.0, 61.0, 62.0, 63.0]
+    assert verdict(ABOVE, first, second).label == "undecided"
+    found = verdict(ABOVE, first, second, same_data=True)
+    assert found.label == "not reproduced"
+    assert found.why == "the interval ends below half of the published difference"
+
+
 def test_a_claim_against_a_number_needs_one_row():
     claim = Claim("", "alignment", "a", than=0.9)
     assert verdict(claim, [0.95, 0.96, 0.94], None).label == "reproduced"
@@ -57,7 +66,7 @@ def test_a_claim_against_a_number_needs_one_row():
 @pytest.mark.parametrize(
     ("first", "second", "why"),
     [
-        (None, [1.0], "row was not trained"),
+        (None, [1.0], "row is missing or diverged"),
         ([1.0], [math.nan], "not defined"),
         ([math.inf], [1.0], "not defined"),
     ],
@@ -77,7 +86,7 @@ def test_more_seeds_of_the_same_spread_decide():
     assert labels[-1] == "reproduced"
     few = verdict(ABOVE, [60 + d for d in pattern], [60.0, 60.0])
     needed = seeds_to_tell(pattern, 1.0)
-    assert f"{needed} seeds would tell half of the published difference" in few.why
+    assert f"{needed} seeds have even odds of telling half of the published difference" in few.why
     half = stats.t.ppf(0.975, needed - 1) * np.std(pattern, ddof=1) / math.sqrt(needed)
     before = stats.t.ppf(0.975, needed - 2) * np.std(pattern, ddof=1) / math.sqrt(needed - 1)
     assert half < 1.0 <= before

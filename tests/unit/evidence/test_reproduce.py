@@ -86,7 +86,8 @@ def test_the_table_is_a_line_for_each_row_quantity_and_claim(small):
         row["values"]["map_total"]["mean"] for row in tree["rows"]
     ]
     assert lines[-1]["verdict"] == tree["claims"][0]["verdict"]
-    assert float(lines[-1]["low"]) == tree["claims"][0]["low"]
+    assert float(lines[-1]["interval_low"]) == tree["claims"][0]["low"]
+    assert lines[-1]["lowest"] == ""
 
 
 def test_a_row_that_is_not_trained_is_left_open(small, capsys):
@@ -104,6 +105,35 @@ def test_a_row_that_is_not_trained_is_left_open(small, capsys):
     assert main(ARGUMENTS) == 0
     (tree,), _ = read_results(small)
     assert tree["rows"][1]["rate"] == 0.001
+
+
+def test_fuller_results_are_not_replaced(small, capsys):
+    assert main(ARGUMENTS) == 0
+    path = small / "_results" / "table4-pictogram-lt.json"
+    before = path.read_bytes()
+    assert main([*ARGUMENTS[:-1], "1"]) == 0
+    assert "fuller results (4 runs stand behind it, 2 behind these)" in capsys.readouterr().out
+    assert path.read_bytes() == before
+
+
+def test_a_run_that_diverges_is_said_and_its_claims_are_open(small, capsys):
+    assert main(ARGUMENTS) == 0
+    (run,) = [run for run in RunStore(small).scan() if run.run_id.endswith("mlc-nc-a9-lr0p001-s1")]
+    status = json.loads((run.folder / "status.json").read_text())
+    error = {"type": "NonFiniteLossError", "message": "two_way is NaN", "epoch": 1, "batch": 0}
+    (run.folder / "status.json").write_text(json.dumps(status | {"state": "failed", "error": error}))
+    assert main([*ARGUMENTS, "--no-training", "--out", str(small / "again")]) == 0
+    tree = json.loads((small / "again" / "table4-pictogram-lt.json").read_text())
+    assert tree["rows"][1]["diverged"] == [1]
+    assert tree["rows"][1]["num_runs"] == 2
+    assert tree["claims"][0]["verdict"] == "not testable here"
+    assert "diverged at seed 1" in capsys.readouterr().out
+
+
+def test_a_set_without_validation_images_takes_one_rate(tmp_path, capsys):
+    arguments = ["reproduce", "table4", "--dataset", "voc-lt", "--runs", str(tmp_path), "--dry-run"]
+    assert main([*arguments, "--rates", "0.0001,0.001"]) == 1
+    assert "no validation images" in capsys.readouterr().err
 
 
 def test_a_dry_run_and_no_training_start_nothing(small, capsys):
@@ -128,10 +158,13 @@ def test_the_table_of_a_race_is_judged_without_its_runs(tmp_path, monkeypatch, c
     (claim,) = [each for each in tree["claims"] if (each["second"], each["quantity"]) == ("erm", "map_total")]
     differences = [one - other for one, other in zip(totals["mlc_nc"], totals["erm"], strict=True)]
     assert claim["mean"] == pytest.approx(sum(differences) / 3)
-    assert tree["command"] == "mlcnc bench --dataset voc07-lt --rates 0.001,0.004,0.016 --seeds 0,1,2"
+    bench = "mlcnc bench --dataset voc07-lt --rates 0.001,0.004,0.016 --seeds 0,1,2 --out race.json"
+    assert tree["command"] == f"{bench} && mlcnc reproduce table1 --race race.json"
     assert main(["reproduce", "table4", "--race", str(ROOT / "docs/bench/voc07-lt.json")]) == 1
     assert main(["reproduce", "table1", "--race", str(tmp_path / "none.json")]) == 1
+    assert main(["reproduce", "table1", "--race", str(ROOT / "docs/bench/voc07-lt.json"), "--seeds", "3"]) == 1
     said = capsys.readouterr().err
+    assert "leave --dataset, --seeds and --rates out" in said
     assert "--race goes with table1" in said
     assert "--race must be a file that mlcnc bench wrote" in said
 
@@ -143,11 +176,12 @@ def test_damaged_results_are_named_and_others_read(small):
         ("other", b"[]"),
         ("binary", b"\xff\xfe\x00"),
         ("later", b'{"version": 9}'),
+        ("hollow", b'{"version": 1, "experiment": "table1"}'),
     ):
         (small / "_results" / f"{name}.json").write_bytes(content)
     found, problems = read_results(small)
     assert len(found) == 1
-    assert len(problems) == 4
+    assert len(problems) == 5
     assert all("make it again with mlcnc reproduce" in problem for problem in problems)
 
 

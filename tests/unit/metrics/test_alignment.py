@@ -6,7 +6,7 @@ import torch
 
 from mlcnc.etf import simplex_etf
 from mlcnc.metrics import AlignmentAccumulator, ClassStatisticsAccumulator, nc1_trace
-from mlcnc.metrics.summary import nc1_of_negatives
+from mlcnc.metrics.summary import nc1_of_negatives, query_only_nc1
 
 N, C, D = 37, 6, 9
 
@@ -109,3 +109,21 @@ def test_equal_features_of_images_without_the_class_have_no_spread():
     found = ClassStatisticsAccumulator(2, 3)
     found.update(features, targets)
     np.testing.assert_array_equal(found.compute().negative_variances, [0.0, 0.0])
+
+
+def test_the_query_alone_is_judged_at_the_counts_of_the_class():
+    """Positives drawn like negatives are at the null, however few they are; without the counts they seem below."""
+    rng = np.random.default_rng(7)
+    counts = np.array([400, 120, 40, 12, 5, 3])
+    shares, plain = [], []
+    for _ in range(40):
+        features = 0.2 * rng.normal(size=(6, 30)) + rng.normal(size=(1000, 6, 30))
+        targets = np.stack([rng.permutation(1000) < count for count in counts], axis=1)
+        found = ClassStatisticsAccumulator(6, 30)
+        found.update(features, targets)
+        statistics = found.compute()
+        nc1 = nc1_trace(statistics.class_means, statistics.variances)
+        shares.append(nc1 / query_only_nc1(statistics))
+        plain.append(nc1 / nc1_of_negatives(statistics))
+    assert np.mean(shares) == pytest.approx(1.0, abs=0.1)
+    assert np.mean(plain) < 0.5

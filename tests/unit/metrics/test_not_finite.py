@@ -125,6 +125,7 @@ CALLS = {
     "ProjectedScatterAccumulator": (lambda class_features, targets: scatter().update(class_features, targets), BATCH),
     "ProjectedScatterAccumulator, rows": (lambda features, labels: scatter().update_rows(features, labels), ROWS),
     "between_directions": bad_statistics(metrics.between_directions),
+    "query_only_nc1": bad_statistics(metrics.query_only_nc1),
     "nc1_of_negatives": bad_statistics(metrics.nc1_of_negatives),
     "space_metrics": bad_statistics(lambda found: metrics.space_metrics("s", found, GROUPS)),
     "contrast_cosines": (lambda classifier_weight: metrics.contrast_cosines(classifier_weight, statistics()),
