@@ -241,7 +241,7 @@ np.testing.assert_allclose(a.within_scatter, b.within_scatter, rtol=1e-12)
 np.testing.assert_allclose(a.negative_means, b.negative_means, rtol=1e-12)
 part, whole = both(lambda: NearestClassAccumulator(b), features[:, 0], targets, features[:, :, 0] - 1e3)
 np.testing.assert_array_equal(part.compute().binary_positive_per_class, whole.compute().binary_positive_per_class)
-os.write(1, b"same " )  # at once: three processes write here
+os.write(1, b"same ")  # at once: three processes write here
 distributed.barrier()  # one that leaves first may break what another still ends
 distributed.destroy_process_group()
 """
