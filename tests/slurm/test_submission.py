@@ -71,9 +71,9 @@ def wait_for_text(log, text, times=1, seconds=30):
 
 
 def test_two_nodes_run_one_process_each(given, tmp_path):
-    number, log = given(
-        "import os; print('rank', os.environ['SLURM_PROCID'], 'on', os.environ['SLURMD_NODENAME'])", nodes=2
-    )
+    # in one piece, for both processes write into one log
+    word = 'f\'rank {os.environ["SLURM_PROCID"]} on {os.environ["SLURMD_NODENAME"]} \''
+    number, log = given(f"import os; os.write(1, {word}.encode())", nodes=2)
     found = wait_for(number, "ended")
     assert (found.word, found.nodes) == ("COMPLETED", "n[1-2]")
     text = log.read_text()
