@@ -15,7 +15,7 @@ from mlcnc.cli_race import STOPPED, Race, add_race_options, rates, require_glove
 from mlcnc.errors import ConfigError
 from mlcnc.evidence.experiments import DATASETS, EXPERIMENTS, MLC_NC, PAPER_SETS, base_config, rates_of
 from mlcnc.evidence.quantities import QUANTITIES
-from mlcnc.evidence.results import FOLDER, as_csv, fullness, read_results, results
+from mlcnc.evidence.results import FOLDER, as_csv, fullness, read_results, results, spread_text
 from mlcnc.files.writing import replace_file, write_all
 from mlcnc.named_paths import path_argument
 from mlcnc.store import RunStore
@@ -147,7 +147,7 @@ def lines_of(tree: Mapping[str, Any]) -> list[str]:
     keys = list(tree["quantities"])
     rows: list[tuple[str, ...]] = [("row", "rate", *keys)]
     for row in tree["rows"]:
-        cells = [_cell(row["values"].get(key), QUANTITIES[key].digits) for key in keys]
+        cells = [spread_text(row["values"].get(key), key) for key in keys]
         rate = "not trained" if row["rate"] is None else f"{row['rate']:g}"
         if row["diverged"]:
             rate = f"diverged at seed {row['diverged'][0]}"
@@ -162,14 +162,6 @@ def lines_of(tree: Mapping[str, Any]) -> list[str]:
         "",
         *textwrap.wrap(tree["rule"], 110),
     ]
-
-
-def _cell(value: Mapping[str, Any] | None, digits: int) -> str:
-    if value is None or value["mean"] is None:
-        return "-"
-    if len(value["runs"]) == 1:
-        return f"{value['mean']:.{digits}f}"
-    return f"{value['mean']:.{digits}f} ({value['lowest']:.{digits}f} to {value['highest']:.{digits}f})"
 
 
 def _interval(claim: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from app.session import runs_root
 from app.widgets.chart import show_chart
 from app.widgets.plain_text import plain
 from mlcnc.evidence.quantities import QUANTITIES
-from mlcnc.evidence.results import as_csv, read_results
+from mlcnc.evidence.results import as_csv, read_results, spread_text
 
 READING = (
     "One row a claim. The **mark** is the mean difference of runs of the same seed: right of the dashed line "
@@ -76,7 +76,7 @@ def row_frame(tree: Mapping[str, Any]) -> pd.DataFrame:
     for row in tree["rows"]:
         line: dict[str, object] = {"row": row["name"]}
         for key, title in tree["quantities"].items():
-            line[title] = _cell(row["values"].get(key), QUANTITIES[key].digits)
+            line[title] = spread_text(row["values"].get(key), key)
             name = key.removeprefix("map_")
             if key == "angle_mean_class":  # the paper does not say which centring its angles have
                 name = "angle_degrees"
@@ -120,14 +120,6 @@ def _show_claims(tree: Mapping[str, Any]) -> None:
         reading=READING,
         frame=claim_frame(claims),
     )
-
-
-def _cell(value: Mapping[str, Any] | None, digits: int) -> str:
-    if value is None or value["mean"] is None:
-        return "-"
-    if len(value["runs"]) == 1:
-        return f"{value['mean']:.{digits}f}"
-    return f"{value['mean']:.{digits}f} ({value['lowest']:.{digits}f} to {value['highest']:.{digits}f})"
 
 
 def _facts(tree: Mapping[str, Any]) -> str:

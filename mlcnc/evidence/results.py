@@ -224,6 +224,16 @@ def as_csv(tree: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
+def spread_text(value: Mapping[str, Any] | None, quantity: str) -> str:
+    """Return a value of a row as a reader wants it: the mean, and of several seeds lowest and highest."""
+    if value is None or value["mean"] is None:
+        return "-"
+    mean, lowest, highest = (
+        f"{value[name]:.{QUANTITIES[quantity].digits}f}" for name in ("mean", "lowest", "highest")
+    )
+    return mean if len(value["runs"]) == 1 else f"{mean} ({lowest} to {highest})"
+
+
 def read_results(root: str | Path) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the results in a runs folder, in the order of the experiments, and what is wrong with others.
 
