@@ -15,9 +15,10 @@ from mlcnc.analysis.comparison.bench import Entry
 from mlcnc.cli_race import STOPPED, Race, add_race_options, rates, require_glove_file
 from mlcnc.config import ExperimentConfig, override
 from mlcnc.errors import ConfigError
-from mlcnc.evidence.experiments import DATASETS, EXPERIMENTS, MLC_NC, PAPER_SETS, base_config, rates_of
+from mlcnc.evidence.experiments import EXPERIMENTS
 from mlcnc.evidence.quantities import QUANTITIES
 from mlcnc.evidence.results import FOLDER, as_csv, fullness, read_results, results, spread_text
+from mlcnc.evidence.rows import DATASETS, MLC_NC, PAPER_SETS, base_config, rates_of
 from mlcnc.files.writing import replace_file, write_all
 from mlcnc.named_paths import path_argument
 from mlcnc.store import RunStore

@@ -15,8 +15,9 @@ from mlcnc.analysis.comparison.bench_plan import run_seconds
 from mlcnc.analysis.comparison.published import published_dataset
 from mlcnc.errors import RunFormatError
 from mlcnc.evidence.claims import RULE, verdict
-from mlcnc.evidence.experiments import EXPERIMENTS, Experiment, Row, rates_of
+from mlcnc.evidence.experiments import EXPERIMENTS, Experiment
 from mlcnc.evidence.quantities import BUCKETS, QUANTITIES
+from mlcnc.evidence.rows import Row, rates_of
 from mlcnc.store import Run, RunStore
 
 FOLDER = "_results"
@@ -97,6 +98,7 @@ def results(
         "experiment": experiment,
         "title": chosen.title,
         "question": chosen.question,
+        "over": chosen.over,
         "dataset": dataset,
         "seeds": list(seeds),
         "command": command,
@@ -164,6 +166,8 @@ def _empty(row: Row) -> dict[str, Any]:
         "key": row.entry.key,
         "name": row.entry.name,
         "note": row.note,
+        "at": row.at,
+        "series": row.series,
         "published": row.published.values if row.published else None,
         "published_on": row.published.dataset if row.published else None,
         "rate": None,

@@ -7,8 +7,9 @@ import pytest
 from mlcnc.analysis.comparison.bench import entries
 from mlcnc.analysis.comparison.published import published_rows
 from mlcnc.data import dataset_facts
-from mlcnc.evidence.experiments import DATASETS, EXPERIMENTS, PAPER_SETS, RATES, base_config, rates_of
+from mlcnc.evidence.experiments import EXPERIMENTS
 from mlcnc.evidence.quantities import QUANTITIES
+from mlcnc.evidence.rows import DATASETS, PAPER_SETS, RATES, base_config, rates_of
 from mlcnc.presets import preset
 from mlcnc.store.schema import RUN_ID
 

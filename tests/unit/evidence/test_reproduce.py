@@ -9,9 +9,10 @@ import pytest
 from mlcnc import cli_race, cli_reproduce
 from mlcnc.cli import main
 from mlcnc.config import override
-from mlcnc.evidence.experiments import MLC_NC, Experiment, Row, _above, _first_above, variant
+from mlcnc.evidence.experiments import Experiment, _above, _first_above
 from mlcnc.evidence.quantities import MAP
 from mlcnc.evidence.results import read_results
+from mlcnc.evidence.rows import MLC_NC, Row, variant
 from mlcnc.store import RunStore
 from tests.conftest import ROOT
 from tests.processes.small_training import small_config, use_few_images
@@ -164,7 +165,7 @@ def test_the_table_of_a_race_is_judged_without_its_runs(tmp_path, monkeypatch, c
     assert main(["reproduce", "table1", "--race", str(tmp_path / "none.json")]) == 1
     assert main(["reproduce", "table1", "--race", str(ROOT / "docs/bench/voc07-lt.json"), "--seeds", "3"]) == 1
     said = capsys.readouterr().err
-    assert "leave --dataset, --seeds and --rates out" in said
+    assert "leave --dataset, --seeds, --rates and --precision out" in said
     assert "--race goes with table1" in said
     assert "--race must be a file that mlcnc bench wrote" in said
 
@@ -205,3 +206,9 @@ def test_a_claim_is_said_in_the_direction_that_the_paper_has():
     claim = _above("map_tail", *rows)
     assert claim.text == "A above B: mAP of tail classes"
     assert math.isclose(claim.differences([2.0], [1.5])[0], 0.5)
+
+
+def test_runs_of_another_precision_are_not_taken_for_these(small, capsys):
+    assert main(ARGUMENTS) == 0
+    assert main([*ARGUMENTS, "--precision", "bfloat16", "--dry-run"]) == 1
+    assert "was trained with training.precision auto, not bfloat16" in capsys.readouterr().err
