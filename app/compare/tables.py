@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.claims import claim_intervals
+from app.figures.study_values import study_values
 from app.session import runs_root
 from app.widgets.chart import show_chart
 from app.widgets.plain_text import plain
@@ -21,6 +22,12 @@ READING = (
     "they support the claim. The **whisker** is its 95 % t interval over seeds. A **disc** is reproduced, a "
     "**cross** not reproduced, a **ring** undecided. The **diamond** is the published difference, of other "
     "images. A claim without a mark is not testable here."
+)
+
+VALUES_READING = (
+    "What each row reached at the last epoch. An **open mark** is one seed, the **filled mark** or **bar** the "
+    "mean over seeds; the dashed line is the value at collapse, where it is one number. Rows that differ in "
+    "one setting lie over it at equal distances, whatever the gaps between its values."
 )
 
 
@@ -41,6 +48,7 @@ def show_tables() -> None:
     st.subheader(plain(tree["question"]))
     st.markdown(plain(verdict_sentence(tree)))
     _show_claims(tree)
+    _show_values(tree)
     frame = row_frame(tree)
     st.dataframe(
         frame,
@@ -119,6 +127,44 @@ def _show_claims(tree: Mapping[str, Any]) -> None:
         alt="; ".join(told) + ".",
         reading=READING,
         frame=claim_frame(claims),
+    )
+
+
+def _show_values(tree: Mapping[str, Any]) -> None:
+    """Draw what every row reached of one quantity, where any was trained."""
+    keys = [
+        key for key in tree["quantities"] if any(row["values"].get(key, {}).get("runs") for row in tree["rows"])
+    ]
+    if not keys:
+        return
+    name = st.selectbox(
+        "Values of", keys, format_func=tree["quantities"].__getitem__, key="values_of", width=480
+    )
+    key = name if name in keys else keys[0]
+    title = tree["quantities"][key]
+    told = [
+        f"{row['name']}: {spread_text(row['values'].get(key), key)}"
+        for row in tree["rows"]
+        if key in row["values"]
+    ]
+    show_chart(
+        study_values(tree, key, title, QUANTITIES[key].optimum),
+        key="result_values",
+        title=f"{tree['title']} on {tree['dataset']}: {title}",
+        alt="; ".join(told) + ".",
+        reading=VALUES_READING,
+        frame=value_frame(tree, key),
+    )
+
+
+def value_frame(tree: Mapping[str, Any], quantity: str) -> pd.DataFrame:
+    """Return a line a row and seed with its value."""
+    return pd.DataFrame(
+        [
+            {"row": row["name"], "seed": seed, tree["quantities"][quantity]: value}
+            for row in tree["rows"]
+            for seed, value in zip(tree["seeds"], row["values"].get(quantity, {}).get("runs", ()), strict=False)
+        ]
     )
 
 

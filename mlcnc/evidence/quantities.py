@@ -23,11 +23,13 @@ class Quantity(NamedTuple):
         digits: after the point.
         read: from the logged lines of a run, oldest first, and its settings to the number; NaN where it was
             not logged.
+        optimum: what it is at collapse; None where that is not one number.
     """
 
     title: str
     digits: int
     read: Reading
+    optimum: float | None = None
 
 
 def last(name: str) -> Reading:
@@ -102,22 +104,23 @@ BUCKETS = ("total", "head", "medium", "tail")
 QUANTITIES: dict[str, Quantity] = {
     **{f"map_{name}": Quantity(f"{name} mAP (%)", 2, last(f"test/map_{name}")) for name in BUCKETS},
     "g_map": Quantity("G-mAP (%)", 2, last("test/g_map")),
-    "alignment": Quantity("alignment, train f (cosine)", 3, last("train.f/alignment_positive")),
-    "alignment_test": Quantity("alignment, test f (cosine)", 3, last("test.f/alignment_positive")),
-    "nc1": Quantity("NC1, train f", 3, last("train.f/nc1_trace")),
+    "alignment": Quantity("alignment, train f (cosine)", 3, last("train.f/alignment_positive"), 1.0),
+    "alignment_test": Quantity("alignment, test f (cosine)", 3, last("test.f/alignment_positive"), 1.0),
+    "nc1": Quantity("NC1, train f", 3, last("train.f/nc1_trace"), 0.0),
     "nc1_share": Quantity(
         "NC1 over that of as many images without the class, train f",
         3,
         _share("train.f/nc1_trace", "train.f/nc1_trace_query_only"),
+        0.0,
     ),
     "nc1_moves": Quantity("movement of NC1 over the last quarter (share)", 3, _movement("train.f/nc1_trace")),
     "alignment_moves": Quantity(
         "movement of the alignment over the last quarter (share)", 3, _movement("train.f/alignment_positive")
     ),
-    "nc2": Quantity("Gram distance, train f", 3, last("train.f/nc2_gram")),
-    "nc2_share": Quantity("Gram distance over that of random directions, train f", 3, _nc2_share),
+    "nc2": Quantity("Gram distance, train f", 3, last("train.f/nc2_gram"), 0.0),
+    "nc2_share": Quantity("Gram distance over that of random directions, train f", 3, _nc2_share, 0.0),
     "nc3": Quantity(
-        "cosine of class means and label embedding, train f", 3, last("train.f/nc3_label_embedding_none")
+        "cosine of class means and label embedding, train f", 3, last("train.f/nc3_label_embedding_none"), 1.0
     ),
     "angle_min": Quantity("smallest centred angle, test f (degrees)", 1, last("test.f/angle_min_class")),
     **{

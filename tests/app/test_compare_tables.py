@@ -5,8 +5,9 @@ import math
 
 import pytest
 
-from app.compare.tables import row_frame, verdict_sentence
+from app.compare.tables import row_frame, value_frame, verdict_sentence
 from app.figures.claims import claim_intervals
+from app.figures.study_values import study_values
 from mlcnc.evidence.experiments import EXPERIMENTS
 from mlcnc.evidence.results import FOLDER, results
 from mlcnc.store import RunStore
@@ -89,3 +90,36 @@ def test_a_single_seed_has_a_value_without_a_range(recorded):
     assert cell == f"{tree['rows'][0]['values']['map_total']['mean']:.2f}"
     assert all(claim["low"] is None for claim in tree["claims"])
     claim_intervals(tree["claims"], "points")
+
+
+def test_every_seed_of_every_row_is_drawn_beside_its_mean(recorded):
+    tree = recorded[1]
+    figure = study_values(tree, "map_total", "total mAP (%)", None)
+    seeds, means = figure.data
+    trained = [row for row in tree["rows"] if row["values"]]
+    assert sorted(seeds.x) == sorted(run for row in trained for run in row["values"]["map_total"]["runs"])
+    assert list(means.x) == [row["values"]["map_total"]["mean"] for row in trained]
+    assert len(value_frame(tree, "map_total")) == len(seeds.x) == len(SEEDS) * len(trained)
+
+
+@pytest.mark.parametrize(
+    ("key", "series", "at"),
+    [
+        ("alpha", ["ETF", "trainable", "GloVe"], ["0", "0.5", "10", "50", "100"]),
+        ("figure4", ["mean of seeds"], ["20", "64", "128"]),
+    ],
+)
+def test_rows_that_differ_in_one_setting_are_curves_over_it(tmp_path, key, series, at):
+    for place, row in enumerate(EXPERIMENTS[key].rows("pictogram-lt")):
+        run_id = row.entry.run_id("pictogram-lt", RATE, 0)
+        write_run(tmp_path, run_id, seed=0, quality=1.0 - place / 9, dataset="pictogram-lt").finish()
+    tree = results(RunStore(tmp_path), key, "pictogram-lt", (0,), rates=[RATE])
+    figure = study_values(tree, "map_total", "total mAP (%)", 100.0)
+    curves = [trace for trace in figure.data if "lines" in trace.mode]
+    assert [curve.name for curve in curves] == series
+    assert all(list(curve.x) == at for curve in curves)
+    assert list(figure.layout.xaxis.categoryarray) == at
+    assert [curve.y[1] for curve in curves] == [
+        row["values"]["map_total"]["mean"] for row in tree["rows"] if row["at"] == at[1]
+    ]
+    assert figure.layout.shapes[0].y0 == 100.0
