@@ -10,7 +10,7 @@ from mlcnc.analysis.comparison.bench import Entry, entries
 from mlcnc.analysis.comparison.published import PublishedRow, published_rows
 from mlcnc.config import ExperimentConfig, override
 from mlcnc.original_recipes import original_config, original_name
-from mlcnc.presets import ALIGNED, BENCHES, GLOVE_DIM, RACED, bench_config, preset
+from mlcnc.presets import ALIGNED, ALIGNED_SCENES, BENCHES, GLOVE_DIM, RACED, bench_config, preset
 
 MLC_NC = "mlc_nc"
 RATES = (0.0005, 0.001, 0.002)
@@ -77,11 +77,13 @@ def rates_of(dataset: str, entry: Entry, *, raced: bool = False) -> tuple[float,
 
     Args:
         dataset: on one of the paper, which has no validation images, that of the recipe alone.
-        entry: of the row.
+        entry: of the row; one that is there to be aligned has the rate at which it is.
         raced: take what the recorded race chose for its method.
     """
     if dataset in PAPER_SETS:
         return (base_config(dataset, entry.kind)[1].training.lr,)
+    if _is_aligned(entry):
+        return (ALIGNED_RATE,)
     found = RACED.get(dataset, {}).get(entry.kind) if raced else None
     return RATES if found is None else (found.rate,)
 
@@ -133,16 +135,29 @@ def _wide(dataset: str, kind: str = "glove") -> dict[str, Any]:
     return {"embedding_dim": GLOVE_DIM, "num_heads": 10}
 
 
+ALIGNED_ROWS = {
+    "voc07-lt": (ALIGNED, "half the decay"),
+    "pictogram-lt": (ALIGNED_SCENES, "decay 1, three times the epochs"),
+}
+"""Settings under which train f aligns to 0.9 at :data:`ALIGNED_RATE`, and what a row says of them."""
+
+ALIGNED_RATE = 0.001
+"""Of these rows: a lower one, which validation images prefer on voc07-lt, leaves features unaligned."""
+
+
 def _aligned(dataset: str, kind: str) -> Entry:
-    """Return a row whose features lie on their label embedding; its settings are those for photographs."""
-    alpha = ALIGNED["method"]["alignment_weight"]
-    settings: dict[str, Any] = {"label_embedding": kind, "alignment_weight": alpha, **_wide(dataset, kind)}
-    if dataset != "voc07-lt":
+    """Return a row whose features lie on their label embedding, on the data sets where it is known how."""
+    changes, told = ALIGNED_ROWS.get(dataset, (ALIGNED, ""))
+    alpha = changes["method"]["alignment_weight"]
+    if not told:
         return _embedding(dataset, kind, alpha)
-    # the decay by an update, which is what counts, stays that at every rate
-    return variant(
-        dataset, f"{EMBEDDINGS[kind]}, alpha {alpha:g}, half the decay", ALIGNED["training"], **settings
-    )
+    title = f"{EMBEDDINGS[kind]}, alpha {alpha:g}, {told}"
+    settings: dict[str, Any] = {"label_embedding": kind, "alignment_weight": alpha, **_wide(dataset, kind)}
+    return variant(dataset, title, changes["training"], **settings)
+
+
+def _is_aligned(entry: Entry) -> bool:
+    return entry.changes.get("training") in [changes["training"] for changes, _ in ALIGNED_ROWS.values()]
 
 
 def _embedding(dataset: str, kind: str, alpha: float) -> Entry:
@@ -245,7 +260,11 @@ def table4_rows(dataset: str) -> list[Row]:
     published = {"etf": ("Table 3", "EGFL+FPC+BEC"), "trainable": ("Table 4", "trainable embedding")}
     published["glove"] = ("Table 4", "GloVe embedding")
     return [
-        Row(row(kind), _published(published[kind][0], variant=published[kind][1]) if place == 0 else None)
+        Row(
+            entry := row(kind),
+            _published(published[kind][0], variant=published[kind][1]) if place == 0 else None,
+            "at the rate at which train f aligns, not a tuned one" if _is_aligned(entry) else "",
+        )
         for place, row in enumerate(_weights(dataset))
         for kind in EMBEDDINGS
     ]
