@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from mlcnc.metrics import gram_distance
+from mlcnc.metrics.random_directions import random_directions
 
 Lines = Sequence[Mapping[str, float]]
 Reading = Callable[[Lines, Mapping[str, Any]], float]
@@ -41,19 +38,6 @@ def _last(lines: Lines, name: str) -> float:
     return lines[-1].get(name, math.nan) if lines else math.nan
 
 
-@cache
-def random_gram_distance(num_classes: int, dim: int, draws: int = 20) -> float:
-    """Return the mean Gram distance of so many class means in random directions, the null of NC2.
-
-    Args:
-        num_classes: C.
-        dim: of the space.
-        draws: over which the mean is taken; their seed is fixed.
-    """
-    rng = np.random.default_rng(0)
-    return float(np.mean([gram_distance(rng.standard_normal((num_classes, dim))) for _ in range(draws)]))
-
-
 def _share(name: str, null: str) -> Reading:
     def read(lines: Lines, _: Mapping[str, Any]) -> float:
         of = _last(lines, null)
@@ -66,7 +50,7 @@ def _nc2_share(lines: Lines, config: Mapping[str, Any]) -> float:
     num_classes, dim = _last(lines, "train.f/num_classes"), config["method"].get("embedding_dim")
     if dim is None or not num_classes > 1:
         return math.nan
-    return _last(lines, "train.f/nc2_gram") / random_gram_distance(int(num_classes), int(dim))
+    return _last(lines, "train.f/nc2_gram") / random_directions(int(num_classes), int(dim)).gram.mean
 
 
 def _movement(name: str) -> Reading:
