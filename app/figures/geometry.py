@@ -94,10 +94,12 @@ def geometry_player(
     logged = [epoch for panel in panels for of in (panel.nc1, panel.shuffled) for epoch in of.epochs]
     figure.update_xaxes(**epoch_axis([*logged, *(epoch + 1 for epoch in epochs)]), **below)
     counts = [[angle_counts(record)[1] for record in panel.records] for panel in panels]
-    top = max((int(values.max()) for of in counts for values in of), default=0)
+    heights = [float(values.max()) for of in counts for values in of]
+    heights += [float(null.pairs.max()) for panel in panels if (null := panel.records[-1].null) is not None]
+    top = max(heights, default=0.0)
     for place in bars:
         axis = figure.data[place].yaxis.replace("y", "yaxis")
-        figure.layout[axis].range = [0, 1.15 * max(1, top)]
+        figure.layout[axis].range = [0, 1.15 * max(1.0, top)]
     figure.update_layout(coloraxis=_colour_axis(panels[0].records[0].optimum), bargap=0.0)
     figure.update_layout(
         shapes=[
@@ -214,6 +216,18 @@ def _add_histogram(
         col=col,
     )
     place = len(figure.data) - 1
+    if record.null is not None:
+        figure.add_scatter(
+            name="random directions",
+            x=edges + BIN_DEGREES / 2,
+            y=record.null.pairs.round(2),
+            mode="lines",
+            line={"shape": "hvh", "color": NEUTRAL, "width": 1.5, "dash": "dot"},
+            hovertemplate="random directions: %{y:.3g} pairs<extra></extra>",
+            showlegend=False,
+            row=row,
+            col=col,
+        )
     words = "uncentred" if record.centring == "none" else f"centring {record.centring}"
     figure.update_xaxes(
         title={"text": f"angle of a pair (°), {words}", "standoff": 4},
@@ -302,12 +316,13 @@ def _note(figure: go.Figure, panel: GeometryPanel, index: int, column: int) -> d
     record = panel.records[index]
     axis = "" if column == 1 else str(column)
     domain = figure.layout[f"xaxis{axis}"].domain
+    random = "" if record.null is None else f" (random {record.null.smallest.mean:.1f}°)"
     return {
         "text": f"<b>{panel.row.name}</b>, epoch {record.epoch + 1}<br>"
         + (
             "no two classes have an angle"
             if record.summary.closest_pair is None
-            else f"smallest {record.summary.minimum:.1f}°, spread {record.summary.std:.1f}°"
+            else f"smallest {record.summary.minimum:.1f}°{random}, spread {record.summary.std:.1f}°"
         ),
         "x": sum(domain) / 2,
         "y": 1.0,

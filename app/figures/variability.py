@@ -47,6 +47,7 @@ def variability_player(
     *,
     metric_label: str,
     baseline: float | None,
+    nulls: Sequence[tuple[RunRow, Curve]] = (),
     relative: bool = False,
     start: int = -1,
 ) -> go.Figure:
@@ -57,6 +58,7 @@ def variability_player(
         epochs: of the frames, from 0.
         metric_label: of the curves.
         baseline: of the curves with labels shuffled, where all runs share it.
+        nulls: NC1 of as many images without the class, of the runs that logged it.
         relative: show the classes' NC1 over its value with labels shuffled.
         start: index of the frame shown first.
     """
@@ -77,6 +79,17 @@ def variability_player(
                 "line": {"width": 1, "color": "#FFFFFF"},
             },
             hovertemplate="epoch %{x}: %{y:.3g}<extra>%{fullData.name}</extra>",
+            row=1,
+            col=1,
+        )
+    for row, null in nulls:
+        figure.add_scatter(
+            name=f"{row.name}: as many images without the class",
+            x=null.epochs,
+            y=_positive(null.values),
+            mode="lines",
+            line={"color": recipe_colour(row), "width": 1.5, "dash": "1px,3px"},
+            hovertemplate="epoch %{x}: %{y:.3g} of images without the class<extra></extra>",
             row=1,
             col=1,
         )

@@ -13,19 +13,22 @@ from app.widgets.controls import Split, pick_centring, pick_pair, pick_space, pi
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
+from app.widgets.verdict import show_verdicts
 from mlcnc.analysis.curves.curve import curve
 from mlcnc.analysis.geometry.angle_history import SUBJECTS, Subject, angle_history
-from mlcnc.analysis.geometry.angles import Centring, geometry_sentence
+from mlcnc.analysis.geometry.angles import AngleRecord, Centring, geometry_sentence
 from mlcnc.analysis.geometry.class_order import CLASS_ORDERS, ClassOrder, class_positions, reordered
 from mlcnc.analysis.runs.history import shown_epochs
 from mlcnc.analysis.runs.rows import FIRST_SPACE
 from mlcnc.analysis.runs.spaces import offered_spaces, space_for, spaces_sentence, spaces_with_means
+from mlcnc.analysis.verdict import Verdict, geometry_verdict
 
 READING = (
     "Rows and columns of the **matrix** are classes in one order for both runs; by frequency, lines "
     "separate head, medium and tail. White is the angle of a simplex ETF, blue too close, brown too far "
     "apart; the scale is the same for every run. The **histogram** counts pairs of classes in steps of "
-    "three degrees, the dashed line is the ETF. The curve is **NC1** at every epoch, marked where the "
+    "three degrees; the dashed line is the ETF, the dotted outline what as many random directions of the same "
+    "dimension give. The curve is **NC1** at every epoch, marked where the "
     "slider stands; the dashed grey line is what it would be with labels shuffled.\n\nThe **mean** angle "
     "of class-centred means is no evidence: such means sum to zero, and with equal norms their mean "
     "cosine is that of an ETF whatever the geometry. Read the smallest angle, the spread and the Gram "
@@ -48,29 +51,31 @@ _WIDE_ENOUGH = """<style>
 st.title("How close to a simplex ETF, and which classes are not?")
 selected = selection()
 stop_without_runs(selected)
-pair = pick_pair(selected.picked)
-controls = st.container(horizontal=True, gap="medium")
-subject: Subject = controls.segmented_control(
-    "Angles between", SUBJECTS, default=SUBJECTS[0], required=True, key="of", bind="query-params"
-)
-order: ClassOrder = controls.segmented_control(
-    "Order of classes",
-    CLASS_ORDERS,
-    default=CLASS_ORDERS[0],
-    required=True,
-    key="order",
-    bind="query-params",
-    help="frequency: most training images first. cluster: classes with small angles in the first run, at its "
-    "last stored epoch, are neighbours. name: alphabetical. Both runs are drawn in the same order.",
-)
+toolbar = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
+with toolbar:
+    pair = pick_pair(selected.picked)
+    subject: Subject = st.segmented_control(
+        "Angles between", SUBJECTS, default=SUBJECTS[0], required=True, key="of", bind="query-params"
+    )
+    more = st.popover("More", icon=":material/tune:")
 split: Split = "test"
 centring: Centring = "class"
 stored = [(row.name, remembered(spaces_with_means, run)) for run, row in pair]
 space = next(iter(offered_spaces([spaces for _, spaces in stored])), FIRST_SPACE)
-if subject == "class means":
-    with controls:
+with more:
+    order: ClassOrder = st.segmented_control(
+        "Order of classes",
+        CLASS_ORDERS,
+        default=CLASS_ORDERS[0],
+        required=True,
+        key="order",
+        bind="query-params",
+        help="frequency: most training images first. cluster: classes with small angles in the first run, at "
+        "its last stored epoch, are neighbours. name: alphabetical. Both runs are drawn in the same order.",
+    )
+    if subject == "class means":
         centring, split, space = pick_centring(), pick_split(), pick_space([s for _, s in stored])
-    st.caption(plain(spaces_sentence(stored, space)))
+        st.caption(plain(spaces_sentence(stored, space)))
 own_space = {run.run_id: space_for(spaces, space) for (run, _), (_, spaces) in zip(pair, stored, strict=True)}
 
 histories = [
@@ -96,6 +101,14 @@ for _, row, history in histories:
             else f"{plain(row.name)} stored no such arrays, so there are no angles to show; train with "
             "--training.arrays_every 5 to keep them."
         )
+
+
+def _geometry_of(record: AngleRecord) -> Verdict | None:
+    if record.null is None:
+        return None
+    return geometry_verdict(record.gram, record.null, record.gram_floor)
+
+
 usable = [(run, row, history) for run, row, history in histories if history.records]
 if usable:
     num_classes = len(usable[0][0].info.class_names)
@@ -119,7 +132,7 @@ if usable:
     @st.fragment
     def angles_over_epochs() -> None:
         """Draw what follows the epoch of the player; the chart itself moves in the browser."""
-        sentences = st.container()
+        verdicts = st.container()
         st.html(_WIDE_ENOUGH)
         with st.container(key="angle_charts"):
             label = show_player(
@@ -133,8 +146,9 @@ if usable:
             )
         index = labels.index(int(label)) if label else len(labels) - 1
         shown = [(panel.row, panel.records[index]) for panel in panels]
-        with sentences:
-            show_answers(shown, subject)
+        with verdicts:
+            show_verdicts([(row.name, _geometry_of(record)) for row, record in shown], "geometry")
+        show_answers(shown, subject)
         if len(epochs) < num_epochs:
             st.caption(f"Showing {len(epochs)} of {num_epochs} stored epochs, evenly spread.")
         show_closest_pairs(shown)

@@ -13,24 +13,30 @@ from app.widgets.plain_text import plain
 from mlcnc.analysis.geometry.angle_history import Subject, angle_of_pair
 from mlcnc.analysis.geometry.angles import AngleRecord, closest_pairs, etf_words, geometry_sentence
 from mlcnc.analysis.runs.rows import RunRow
+from mlcnc.metrics.random_directions import Band
 
 
 def show_answers(shown: Sequence[tuple[RunRow, AngleRecord]], subject: Subject) -> None:
     """Say for each run how close it is to a simplex ETF, with its Gram distance and its least value."""
     for column, (row, record) in zip(st.columns(len(shown)), shown, strict=True):
         with column:
-            st.subheader(plain(row.name))
-            st.markdown(plain(geometry_sentence(record)))
+            st.markdown(f"**{plain(row.name)}** {plain(geometry_sentence(record))}")
             gram = ""
             if record.gram == record.gram:
                 floor = f", at best {record.gram_floor:.2f} in this dimension" if record.gram_floor > 0 else ""
                 of = "class-centred class means" if subject == "class means" else "vectors, uncentred"
+                random = "" if record.null is None else f", random directions {_band_words(record.null.gram)}"
                 gram = (
-                    f" Gram distance of {of} to an ETF: {record.gram:.3f} (0 is an ETF, 1.41 the most){floor}."
+                    f" Gram distance of {of} to an ETF: {record.gram:.3f} (0 is an ETF, 1.41 the most"
+                    f"{random}){floor}."
                 )
             st.caption(f"Epoch {record.epoch + 1}; {record.title}.{gram}")
     if len({record.epoch for _, record in shown}) > 1:
         st.caption("The runs stored different epochs; each is shown at its nearest one.")
+
+
+def _band_words(band: Band) -> str:
+    return f"{band.mean:.3f}, 95 % of draws {band.low:.3f} to {band.high:.3f}"
 
 
 def show_closest_pairs(shown: Sequence[tuple[RunRow, AngleRecord]]) -> None:

@@ -13,6 +13,7 @@ from app.widgets.controls import pick_space, pick_split
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
+from app.widgets.verdict import show_verdicts
 from mlcnc.analysis.curves.curve import Curve, common_last_value, curve
 from mlcnc.analysis.geometry.variability import (
     VariabilityRecord,
@@ -24,9 +25,10 @@ from mlcnc.analysis.geometry.variability import (
 from mlcnc.analysis.runs.history import History, shown_epochs
 from mlcnc.analysis.runs.rows import RunRow, is_number
 from mlcnc.analysis.runs.spaces import space_for, spaces_sentence, spaces_with_nc1
+from mlcnc.analysis.verdict import Verdict, variability_verdict
+from mlcnc.store import Run
 
 MOST_FRAMES = 60
-MOST_SENTENCES = 6
 READING = (
     "NC1 of a class is the mean squared distance of its features to their mean, over the squared "
     "distance of that mean to the mean of all class means; 0 is complete collapse. Above it is shown "
@@ -36,16 +38,29 @@ READING = (
     "variance, so on train a class of 4 shows far less NC1 than one of 700 even without any collapse. "
     "The **dashed line** is what each class would show with labels shuffled, from its number of features "
     "alone: read a class by its distance to that line, or choose *over chance*, where 1 is no class "
-    "structure at all. Compare classes on the test split, where counts are near-balanced.\n\n**CDNV** "
+    "structure at all. It answers whether there is any class structure. The **dotted lines** answer what the "
+    "class query alone makes: NC1 of as many images *without* the class. Epoch 0 is the untrained network. "
+    "Compare classes on the test split, where counts are near-balanced.\n\n**CDNV** "
     "(class-distance normalised variance) is the mean variance of two classes over the squared distance of "
     "their means, averaged over pairs; it needs no centre. Its debiased form takes the bias of small classes "
     "out and leaves out pairs it cannot judge."
 )
 
+
+def _verdict_of(run: Run, space: str, split: str) -> Verdict | None:
+    """Return the verdict on the trace ratio at the last epoch that logged it."""
+    name = f"{split}.{space}/nc1_trace"
+    values = [
+        item.values[-1] if len((item := curve(run, key)).values) else float("nan")
+        for key in (name, f"{name}_query_only", f"{name}_shuffled")
+    ]
+    return variability_verdict(values[0], query_only=values[1], shuffled=values[2])
+
+
 st.title("Do features collapse onto their class mean, and in which classes not?")
 selected = selection()
 stop_without_runs(selected)
-with st.container(horizontal=True, gap="medium"):
+with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
     split = pick_split()
     stored = [(row.name, remembered(spaces_with_nc1, run)) for run, row in selected.picked]
     space = pick_space([spaces for _, spaces in stored])
@@ -58,16 +73,17 @@ with st.container(horizontal=True, gap="medium"):
         bind="query-params",
         help="trace: over all classes. head, medium, tail: mean NC1 of the classes of the bucket.",
     )
-    scale = st.segmented_control(
-        "Classes by",
-        ["NC1", "over chance"],
-        default="NC1",
-        required=True,
-        key="nc1_scale",
-        bind="query-params",
-        help="over chance: NC1 divided by what the class would show with labels shuffled.",
-    )
-st.caption(plain(spaces_sentence(stored, space)))
+    with st.popover("More", icon=":material/tune:"):
+        scale = st.segmented_control(
+            "Classes by",
+            ["NC1", "over chance"],
+            default="NC1",
+            required=True,
+            key="nc1_scale",
+            bind="query-params",
+            help="over chance: NC1 divided by what the class would show with labels shuffled.",
+        )
+        st.caption(plain(spaces_sentence(stored, space)))
 own_space = {
     run.run_id: space_for(spaces, space) for (run, _), (_, spaces) in zip(selected.picked, stored, strict=True)
 }
@@ -80,13 +96,14 @@ lasts = [
     if len(item.values) and is_number(item.values[-1])
 ]
 baseline = common_last_value([curve(run, f"{metrics[run.run_id]}_shuffled") for run, _ in selected.picked])
-chance = f" ({baseline:.3g} with labels shuffled)" if baseline is not None else ""
-st.markdown(
-    f"NC1 ({bucket}) on {split} features {space} at the last epoch: {plain(', '.join(lasts))}{chance}; "
-    "0 is complete collapse."
-    if lasts
-    else f"None of the picked runs logged {', '.join(dict.fromkeys(metrics.values()))}."
-)
+if lasts:
+    with st.container(key="verdicts"):
+        show_verdicts(
+            [(row.name, _verdict_of(run, own_space[run.run_id], split)) for run, row in selected.picked],
+            "variability",
+        )
+else:
+    st.markdown(f"None of the picked runs logged {', '.join(dict.fromkeys(metrics.values()))}.")
 shown: list[tuple[RunRow, History[VariabilityRecord], Curve]] = []
 for (run, row), (_, item) in zip(selected.picked, curves, strict=True):
     history = remembered(variability_history, run, split=split, space=own_space[run.run_id])
@@ -113,18 +130,23 @@ of_pairs = [
     for run, row in selected.picked
     if (sentence := multi_label_sentence(run, split=split, space=own_space[run.run_id]))
 ]
+nulls = [(row, curve(run, f"{metrics[run.run_id]}_query_only")) for run, row in selected.picked]
 label = f"NC1 {bucket}, {split} {space} (log)"
 if shown:
     epochs, num_epochs = shown_epochs([history for _, history, _ in shown], MOST_FRAMES)
     runs = [(row, [history.nearest(epoch) for epoch in epochs], item) for row, history, item in shown]
     figure = variability_player(
-        runs, epochs, metric_label=label, baseline=baseline, relative=scale == "over chance"
+        runs,
+        epochs,
+        metric_label=label,
+        baseline=baseline,
+        nulls=[(row, null) for row, null in nulls if len(null.epochs)],
+        relative=scale == "over chance",
     )
 
     @st.fragment
     def classes_over_epochs() -> None:
         """Draw what follows the epoch of the player; the chart itself moves in the browser."""
-        sentences = st.container()
         at = show_player(
             figure,
             key="variability",
@@ -135,11 +157,9 @@ if shown:
             follow=True,
         )
         index = [epoch + 1 for epoch in epochs].index(int(at)) if at else len(epochs) - 1
-        with sentences:
+        with st.expander("Single runs in words", expanded=True):
             said = [*(variability_sentence(records[index]) for _, records, _ in runs), *of_pairs]
-            many = len(said) > MOST_SENTENCES
-            with st.expander(f"{len(said)} sentences on single runs") if many else st.container():
-                st.markdown("\n".join(f"- {plain(sentence)}" for sentence in said))
+            st.markdown("\n".join(f"- {plain(sentence)}" for sentence in said))
             if len({records[index].epoch for _, records, _ in runs}) > 1:
                 st.caption("The runs stored different epochs; each is shown at its nearest one.")
         if len(epochs) < num_epochs:

@@ -15,6 +15,8 @@ from mlcnc.analysis.runs.spaces import offered_spaces
 from mlcnc.store import Run, Space
 
 NONE = "none"
+PICK_WIDTH = 215
+"""Of a list of runs in a row of controls, pixels."""
 Split = Literal["train", "test"]
 SPACES_HELP = (
     "Features that the runs measured. f: class-wise features (Eq. 5). mu: after the per-class projection, unit "
@@ -123,6 +125,8 @@ def pick_pair(
 ) -> list[tuple[Run, RunRow]]:
     """Ask for one run and, where there is another of the same classes, a second; both live in the URL.
 
+    They are drawn one after the other, so that a row of controls may hold them.
+
     Args:
         usable: the picked runs that have what the page shows; at least one.
         first_label, second_label: of the controls.
@@ -134,20 +138,20 @@ def pick_pair(
     by_id = {run.run_id: (run, row) for run, row in usable}
     ids = list(by_id)
 
-    left, right = st.columns(2)
     # no format_func: the address holds what the control shows, and names can change or repeat
-    first = left.selectbox(first_label, ids, key="a", bind="query-params") or ids[0]
+    first = st.selectbox(first_label, ids, key="a", bind="query-params", width=PICK_WIDTH) or ids[0]
     names = by_id[first][0].info.class_names
     others = [run_id for run_id in ids if run_id != first and by_id[run_id][0].info.class_names == names]
     options = [*([NONE] if optional or not others else []), *others]
     place = 1 if optional and others else 0
     follow_default("b", options[place])
-    second = right.selectbox(
+    second = st.selectbox(
         second_label,
         options,
         index=place,
         key="b",
         bind="query-params",
+        width=PICK_WIDTH,
         help="Runs of the same classes, of those picked in the sidebar.",
     )
     return [by_id[run_id] for run_id in (first, second) if run_id in by_id]

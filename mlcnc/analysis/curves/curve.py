@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.metrics.catalogue import describe, metric_floor
+from mlcnc.metrics.catalogue import UNTRAINED, describe, metric_floor
 from mlcnc.metrics.catalogue import metric_optimum as optimum_of
 from mlcnc.store import Run
 
@@ -21,7 +21,7 @@ class Curve:
 
     Attributes:
         run_id: of the run.
-        epochs: (n,) from 1, as people count.
+        epochs: (n,) from 1, as people count; 0 is the untrained network, where the run measured it.
         values: (n,) NaN where undefined.
     """
 
@@ -42,8 +42,11 @@ class Band:
 
 
 def curve(run: Run, metric: str) -> Curve:
-    """Return a metric over epochs; epochs that did not log it are left out."""
-    points = [(int(line["epoch"]) + 1, line[metric]) for line in run.metrics((metric,)) if metric in line]
+    """Return a metric over epochs, from the untrained network on; epochs that did not log it are left out."""
+    before = f"{metric}_untrained"
+    lines = run.metrics((metric, before) if metric.rpartition("/")[2] in UNTRAINED else (metric,))
+    points = [(0, line[before]) for line in lines[:1] if before in line]
+    points += [(int(line["epoch"]) + 1, line[metric]) for line in lines if metric in line]
     epochs = np.array([epoch for epoch, _ in points], dtype=np.int64)
     return Curve(run.run_id, epochs, np.array([value for _, value in points], dtype=np.float64))
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mlcnc.analysis.curves.curve import Curve, band, curve, warmup_epochs
 from mlcnc.analysis.curves.smoothing import extreme_places, smoothed
-from mlcnc.metrics.catalogue import UNTRAINED
 from mlcnc.store import Run
 
 Axis = Literal["epoch", "time", "images"]
@@ -154,11 +153,12 @@ def shuffled_name(metric: str) -> str | None:
 
 
 def null_sentences(runs: Sequence[Run], metric: str) -> list[str]:
-    """Return what a metric is read against: the untrained network, and NC1 of images without the class."""
-    name = metric.rpartition("/")[2]
-    nulls = [(f"{metric}_untrained", f"{metric} of the untrained network")] if name in UNTRAINED else []
-    if name == "nc1_trace":
-        nulls.append((f"{metric}_negatives", f"{metric} of images without the class, at the last epoch"))
+    """Return what a metric is read against beside its curve: NC1 of as many images without the class."""
+    nulls = []
+    if metric.rpartition("/")[2] == "nc1_trace":
+        nulls.append(
+            (f"{metric}_query_only", f"{metric} of as many images without the class, at the last epoch")
+        )
     said = []
     for null, words in nulls:
         values = [float(item.values[-1]) for item in (curve(run, null) for run in runs) if len(item.values)]

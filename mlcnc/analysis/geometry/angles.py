@@ -23,6 +23,7 @@ from mlcnc.metrics.geometry import (
     gram_distance_floor,
     pairwise_cosines,
 )
+from mlcnc.metrics.random_directions import RandomDirections, random_directions
 from mlcnc.metrics.summary import centred_or_none
 from mlcnc.store import Run
 
@@ -66,6 +67,7 @@ class AngleRecord:
         centring: of the vectors.
         std_floor: about the smallest spread of angles in this dimension, degrees; 0 where an ETF fits.
         num_features: (C,) features behind each class mean, None for label embedding and classifier.
+        null: what as many random directions of the space give; None where it is not known.
     """
 
     title: str
@@ -82,6 +84,7 @@ class AngleRecord:
     centring: Centring = "none"
     std_floor: float = 0.0
     num_features: tuple[int, ...] | None = None
+    null: RandomDirections | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,15 @@ def class_mean_angles(
         centring=centring,
         std_floor=_angle_std_floor(number, centred.shape[1]) if centring == "class" else 0.0,
         num_features=statistics.class_counts,
+        null=_null(number, centred.shape[1], centring),
     )
+
+
+def _null(number: int, dim: int, centring: Centring) -> RandomDirections | None:
+    """Return the null of angles, None where what is subtracted follows from more than the class means."""
+    if number < 2 or centring not in ("class", "none"):
+        return None
+    return random_directions(number, dim, centred=centring == "class")
 
 
 def gram_angles(run: Run, epoch: int, subject: Literal["label embedding", "classifier"]) -> AngleRecord | None:
@@ -182,11 +193,14 @@ def geometry_sentence(record: AngleRecord) -> str:
     if record.num_features is not None:
         own = [record.num_features[index] for index in summary.closest_pair]
         counts = f" (from {own[0]} and {counted(own[1], 'feature')})"
+    null = record.null
+    random = "" if null is None else f" and random directions {null.smallest.mean:.1f}°"
+    spread = "" if null is None else f"; random directions: {null.spread.mean:.1f}°"
     least = f"at best about {record.std_floor:.1f}° here" if record.std_floor > 0 else "ETF: 0°"
     return (
         f"{summary.num_classes} classes: the closest pair, {first} and {second}{counts}, is "
-        f"{summary.minimum:.1f}° apart where an ETF has {record.optimum:.1f}°; angles spread by "
-        f"{summary.std:.1f}° ({least}), mean {summary.mean:.1f}°."
+        f"{summary.minimum:.1f}° apart where an ETF has {record.optimum:.1f}°{random}; angles spread "
+        f"by {summary.std:.1f}° ({least}{spread})."
     )
 
 
@@ -213,6 +227,7 @@ def _record(
     centring: Centring = "none",
     std_floor: float = 0.0,
     num_features: NDArray[np.int64] | None = None,
+    null: RandomDirections | None = None,
 ) -> AngleRecord:
     counts = np.array(run.info.class_counts)
     order = np.argsort(-counts, kind="stable")
@@ -233,6 +248,7 @@ def _record(
         centring=centring,
         std_floor=std_floor,
         num_features=None if num_features is None else tuple(int(num_features[i]) for i in order),
+        null=null,
     )
 
 

@@ -23,17 +23,21 @@ def test_it_is_what_a_simulation_in_the_whole_space_gives(number, dim, centred):
             for j in range(i)
         ]
         draws.append((min(angles), np.mean(angles), np.std(angles), gram_distance(np.array(vectors))))
-    for band, column in zip(random_directions(number, dim, centred=centred), np.transpose(draws), strict=True):
-        error = np.std(column) * np.sqrt(1 / 400 + 1 / 1500)
+    *bands, pairs = random_directions(number, dim, centred=centred)
+    assert pairs.sum() == pytest.approx(number * (number - 1) / 2)
+    for band, column in zip(bands, np.transpose(draws), strict=True):
+        error = np.std(column) * np.sqrt(1 / 200 + 1 / 1500)
         assert band.mean == pytest.approx(column.mean(), abs=4 * error)
         inside = np.mean((column >= band.low) & (column <= band.high))
-        assert inside == pytest.approx(0.95, abs=0.035)
+        assert inside == pytest.approx(0.95, abs=0.05)
 
 
 def test_uncentred_cosines_have_the_variance_of_uniform_vectors():
     found = random_directions(40, 400, centred=False)
     # of angles near 90 degrees
     assert found.mean.mean == pytest.approx(90.0, abs=0.1)
+    middles = np.arange(1.5, 180, 3)
+    assert found.pairs @ middles / found.pairs.sum() == pytest.approx(90.0, abs=0.2)
     assert np.radians(found.spread.mean) == pytest.approx(1 / np.sqrt(400), rel=0.02)
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from mlcnc.analysis.curves.curve import curve
 from mlcnc.analysis.curves.loss_shares import loss_shares, shares_sentence
 from mlcnc.analysis.curves.points import null_sentences
 from mlcnc.store import RunStore, RunWriter
@@ -51,14 +52,20 @@ def test_a_run_without_shares_says_so(logged):
 
 def test_what_a_metric_is_read_against(logged):
     name = "train.f/nc1_trace"
-    one = logged(
-        "one", {name: 9.0, f"{name}_untrained": 16.0, f"{name}_negatives": 5.0}, {f"{name}_negatives": 4.0}
-    )
-    two = logged("two", {name: 9.0, f"{name}_negatives": math.nan})
-    assert null_sentences([one, two], name) == [
-        f"{name} of the untrained network: 16.",
-        f"{name} of images without the class, at the last epoch: 4.",
-    ]
-    three = logged("three", {f"{name}_untrained": 12.5})
-    assert null_sentences([one, three], name)[0] == f"{name} of the untrained network: 12.5 to 16, by run."
+    null = f"{name}_query_only"
+    one = logged("one", {name: 9.0, f"{name}_untrained": 16.0, null: 5.0}, {null: 4.0})
+    two = logged("two", {name: 9.0, null: math.nan})
+    words = f"{name} of as many images without the class, at the last epoch"
+    assert null_sentences([one, two], name) == [f"{words}: 4."]
+    three = logged("three", {null: 12.5})
+    assert null_sentences([one, three], name) == [f"{words}: 4 to 12.5, by run."]
     assert null_sentences([one], "test/map_total") == null_sentences([two], "train.f/alignment_positive") == []
+
+
+def test_the_untrained_network_is_epoch_0_of_a_curve(logged):
+    name = "train.f/nc1_trace"
+    run = logged("run", {name: 9.0, f"{name}_untrained": 16.0}, {name: 8.0})
+    found = curve(run, name)
+    assert found.epochs.tolist() == [0, 1, 2]
+    assert found.values.tolist() == [16.0, 9.0, 8.0]
+    assert curve(run, "train/loss").epochs.tolist() == [1, 2]
