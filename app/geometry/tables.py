@@ -10,10 +10,10 @@ import streamlit as st
 
 from app.figures.geometry import GeometryPanel
 from app.widgets.plain_text import plain
+from mlcnc.analysis.curves.nulls import Band
 from mlcnc.analysis.geometry.angle_history import Subject, angle_of_pair
 from mlcnc.analysis.geometry.angles import AngleRecord, closest_pairs, etf_words, geometry_sentence
 from mlcnc.analysis.runs.rows import RunRow
-from mlcnc.metrics.random_directions import Band
 
 
 def show_answers(shown: Sequence[tuple[RunRow, AngleRecord]], subject: Subject) -> None:

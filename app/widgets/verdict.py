@@ -7,23 +7,21 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.widgets.plain_text import plain
-from mlcnc.analysis.verdict import RULE, Label, Verdict
-
-WORDS: dict[Label, str] = {"collapsed": "collapsed", "partly": "partly collapsed", "not": "not collapsed"}
+from mlcnc.analysis.verdict import RULE, Verdict
 
 
 def show_verdicts(found: Sequence[tuple[str, Verdict | None]], what: str) -> None:
     """Show a verdict a run, side by side.
 
     Args:
-        found: name of the run, and its verdict; None where what it needs was not logged.
+        found: name of the run, and its verdict; None where none is defined.
         what: is judged, for those without.
     """
     for column, (name, verdict) in zip(st.columns(max(1, len(found))), found, strict=False):
         with column:
             if verdict is None:
                 st.markdown(f"##### {plain(name)}: no verdict", help=RULE)
-                st.caption(f"It logged nothing to judge its {what} by.")
+                st.caption(f"Its {what} is not defined, or was not logged.")
             else:
-                st.markdown(f"##### {plain(name)}: {WORDS[verdict.label]}", help=RULE)
+                st.markdown(f"##### {plain(name)}: {verdict.words}", help=RULE)
                 st.caption(plain(verdict.text))
