@@ -12,7 +12,13 @@ from app.figures.geometry import GeometryPanel
 from app.widgets.plain_text import plain
 from mlcnc.analysis.curves.nulls import Band
 from mlcnc.analysis.geometry.angle_history import Subject, angle_of_pair
-from mlcnc.analysis.geometry.angles import AngleRecord, closest_pairs, etf_words, geometry_sentence
+from mlcnc.analysis.geometry.angles import (
+    AngleRecord,
+    closest_pairs,
+    etf_words,
+    geometry_sentence,
+    random_gram_words,
+)
 from mlcnc.analysis.runs.rows import RunRow
 
 
@@ -25,7 +31,7 @@ def show_answers(shown: Sequence[tuple[RunRow, AngleRecord]], subject: Subject) 
             if record.gram == record.gram:
                 floor = f", at best {record.gram_floor:.2f} in this dimension" if record.gram_floor > 0 else ""
                 of = "class-centred class means" if subject == "class means" else "vectors, uncentred"
-                random = "" if record.null is None else f", random directions {_band_words(record.null.gram)}"
+                random = f", {random_gram_words(record)}" if record.null else ""
                 gram = (
                     f" Gram distance of {of} to an ETF: {record.gram:.3f} (0 is an ETF, 1.41 the most"
                     f"{random}){floor}."
@@ -33,10 +39,6 @@ def show_answers(shown: Sequence[tuple[RunRow, AngleRecord]], subject: Subject) 
             st.caption(f"Epoch {record.epoch + 1}; {record.title}.{gram}")
     if len({record.epoch for _, record in shown}) > 1:
         st.caption("The runs stored different epochs; each is shown at its nearest one.")
-
-
-def _band_words(band: Band) -> str:
-    return f"{band.mean:.3f}, 95 % of draws {band.low:.3f} to {band.high:.3f}"
 
 
 def show_closest_pairs(shown: Sequence[tuple[RunRow, AngleRecord]]) -> None:

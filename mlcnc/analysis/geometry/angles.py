@@ -47,6 +47,7 @@ __all__ = [
     "etf_words",
     "geometry_sentence",
     "gram_angles",
+    "random_gram_words",
 ]
 
 
@@ -208,6 +209,14 @@ def geometry_sentence(record: AngleRecord) -> str:
         f"{summary.minimum:.1f}° apart where an ETF has {record.optimum:.1f}°{random}; angles spread "
         f"by {summary.std:.1f}° ({least}{spread})."
     )
+
+
+def random_gram_words(record: AngleRecord) -> str:
+    """Return the Gram distance of random directions and the band of their draws, empty where not known."""
+    if record.null is None:
+        return ""
+    mean, low, high = record.null.gram
+    return f"random directions {mean:.3f}, 95 % of draws {low:.3f} to {high:.3f}"
 
 
 def etf_words(record: AngleRecord) -> str:
