@@ -140,7 +140,11 @@ if usable:
         shown = [(panel.row, panel.records[index]) for panel in panels]
         if subject == "class means":
             with verdicts:
-                show_verdicts([(row.name, record.verdict) for row, record in shown], "geometry")
+                show_verdicts(
+                    [(row.name, record.verdict) for row, record in shown],
+                    "geometry",
+                    when=f"epoch {epochs[index] + 1}",
+                )
         show_answers(shown, subject)
         if len(epochs) < num_epochs:
             st.caption(f"Showing {len(epochs)} of {num_epochs} stored epochs, evenly spread.")

@@ -10,7 +10,6 @@ import streamlit as st
 
 from app.figures.geometry import GeometryPanel
 from app.widgets.plain_text import plain
-from mlcnc.analysis.curves.nulls import Band
 from mlcnc.analysis.geometry.angle_history import Subject, angle_of_pair
 from mlcnc.analysis.geometry.angles import (
     AngleRecord,

@@ -88,10 +88,11 @@ if lasts:
     with st.container(key="verdicts"):
         show_verdicts(
             [
-                (row.name, run_verdicts(run, split=split, space=own_space[run.run_id]).variability)
+                (row.name, remembered(run_verdicts, run, split=split, space=own_space[run.run_id]).variability)
                 for run, row in selected.picked
             ],
             "variability",
+            when="last epoch",
         )
 else:
     st.markdown(f"None of the picked runs logged {', '.join(dict.fromkeys(metrics.values()))}.")
@@ -131,7 +132,7 @@ if shown:
         epochs,
         metric_label=label,
         baseline=baseline,
-        nulls=[(row, null) for row, null in nulls if len(null.epochs)],
+        nulls=[(row, null) for row, null in nulls if any(map(is_number, null.values))],
         relative=scale == "over chance",
     )
 

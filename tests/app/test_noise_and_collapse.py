@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.figures.geometry import GeometryPanel, geometry_player
+from app.figures.variability import variability_player
 from app.report.command import report_page
+from mlcnc.analysis.curves.curve import curve
+from mlcnc.analysis.geometry.angles import class_mean_angles
+from mlcnc.analysis.geometry.variability import class_variability
+from mlcnc.analysis.runs.rows import run_row
 from mlcnc.analysis.verdict import RULE
 from mlcnc.cli import main
 from mlcnc.etf import simplex_etf
@@ -82,3 +88,45 @@ def test_features_are_called_what_they_are_wherever_they_are_shown(seen, kind):
         assert wrong not in text, place
         assert "partly collapsed" not in text, place
         assert "random directions" in text or place == "variability"
+
+
+def test_a_collapse_that_no_logarithmic_axis_holds_is_said(seen, tmp_path):
+    seen("etf-of-images")
+    run = RunStore(tmp_path / "runs").open("etf-of-images")
+    row, nc1 = run_row(run), curve(run, "test.z/nc1_trace")
+    record = class_variability(run, 0, split="test", space="z")
+    figures = [
+        variability_player([(row, [record], nc1)], [0], metric_label="NC1", baseline=30.0),
+        geometry_player(
+            [
+                GeometryPanel(
+                    row, [class_mean_angles(run, 0, split="test", space="z", centring="class")], nc1, nc1
+                )
+            ],
+            [0],
+            nc1_label="NC1",
+        ),
+    ]
+    for figure in figures:
+        notes = [note.text for note in figure.layout.annotations]
+        assert any("NC1 is 0, complete collapse" in note for note in notes)
+    # the numbers above the matrix are still there
+    assert any("smallest 99.6°" in note for note in notes)
+    assert any("(random " in note for note in notes)
+
+
+def test_of_many_runs_the_verdicts_are_counted_and_their_values_folded():
+    def page():
+        from app.widgets.verdict import show_verdicts
+        from mlcnc.analysis.verdict import variability_verdict
+
+        values = {"a": 0.01, "b": 0.3, "c": 9.0, "d": 8.0, "e": float("nan")}
+        found = [(name, variability_verdict(value, shuffled=99.0)) for name, value in values.items()]
+        show_verdicts(found, "variability", when="last epoch")
+
+    app = AppTest.from_function(page).run()
+    assert "Of 5 runs 1 collapsed, 1 no verdict, 2 not collapsed, 1 partly collapsed" in app.markdown[0].value
+    text = app.expander[0].markdown[0].value
+    assert text.count("\n") == 4
+    assert "b: **partly collapsed**" in text
+    assert "nan" not in text
