@@ -52,6 +52,7 @@ class RunRow:
         alignment: mean cosine of training features in ``nc1_space`` with the label embedding of their class.
         map_curve: total test mAP in percent at every logged epoch that has one.
         has_arrays: whether arrays of at least one epoch are stored.
+        has_pictures: whether it was to store pictures of images.
         tags, notes: given by people.
         settings: flattened ``section.name=value``, as text filters search them.
         failure: what a failed run said.
@@ -84,6 +85,7 @@ class RunRow:
     nc1_tail_shuffled: float = NAN
     map_curve: tuple[float, ...] = ()
     has_arrays: bool = False
+    has_pictures: bool = False
     tags: tuple[str, ...] = ()
     notes: str = ""
     settings: tuple[str, ...] = ()
@@ -185,6 +187,7 @@ def summary(run: Run) -> RunSummary:
         chosen_on="nothing logged",
         map_curve=tuple(value for value in values["test/map_total"] if math.isfinite(value)),
         has_arrays=bool(run.array_epochs()),
+        has_pictures=bool(_section(info.config, "training").get("num_pictures")),
         created_at=info.created_at,
         tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
         notes=str(notes.get("notes") or ""),
