@@ -29,9 +29,10 @@ medium, triangles tail classes.
 **Few features look collapsed by chance.** The dashed line is what each class would show with labels
 shuffled, from its number of features alone: read a class by its distance to that line."""
 
-ATTENTION = """The brighter a cell, the more of the class's attention lies there, on one scale for all pictures;
-the cells are those of the network's last feature map. The dashed box is the object. Attention spread evenly
-would put as much into the box as the box covers of the picture; the sentence sets both side by side."""
+ATTENTION = """Coloured cells hold more of the class's attention than their even share, brighter ones more, on
+one scale for all pictures; clear ones hold less. The white line surrounds the fewest cells that hold 80 %;
+cells are those of the network's last feature map. The dashed box is the object. Attention spread evenly would put as
+much into the box as the box covers of the picture; the sentence sets both side by side."""
 
 _PLAIN = "One line a run, or the mean and the range over seeds where there are many runs."
 

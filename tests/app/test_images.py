@@ -213,11 +213,15 @@ def test_frames_are_the_stored_cells_of_both_runs(runs):
     figure = attention_course_figure(courses, opacity=0.7)
     assert [frame.name for frame in figure.frames] == [str(epoch + 1) for epoch in courses[0][1].epochs]
     assert (
-        figure.data[0].zmax == figure.data[2].zmax == pytest.approx(100 * max(c.maps.max() for _, c in courses))
+        figure.data[0].zmax
+        == figure.data[2].zmax
+        == pytest.approx(max(c.maps[0].size * c.maps.max() for _, c in courses))
     )
     for index, frame in enumerate(figure.frames):
         for number, (_, course) in enumerate(courses):
-            np.testing.assert_allclose(frame.data[2 * number].z, 100 * course.maps[index], atol=0.006)
+            np.testing.assert_allclose(
+                frame.data[2 * number].z, course.maps[index].size * course.maps[index], atol=0.006
+            )
     table = course_frame(courses)
     assert table.groupby(["run", "epoch"])["percent_of_attention"].sum().to_numpy() == pytest.approx(
         100, abs=0.1
