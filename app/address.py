@@ -11,7 +11,7 @@ from streamlit.errors import StreamlitAPIException
 from app.session import RUNS_KEY, opened_run
 from app.widgets.plain_text import plain
 
-SHARED = ("a", "b", "class")
+SHARED = ("a", "b", "c", "class")
 """Keys of controls with text values that several pages have."""
 
 MAX_SHOWN = 60

@@ -17,7 +17,7 @@ from mlcnc.analysis.images.attention import ProbeRecord, mass_cells, times_even
 EVEN, LEAST_PEAK = 1.0, 2.0
 """Where the colour scale begins, and the least that it reaches, so that even attention does not look peaked."""
 
-SHARE = 0.8
+SHARE = 0.5
 OUTLINE = {"color": "#FFFFFF", "width": 1.5}
 
 RISING = [
@@ -47,7 +47,7 @@ def attention_overlay(
         backdrop: address of a photograph in place of the image of the record.
 
     Returns:
-        Cells below even attention are transparent; the white line surrounds the fewest cells that hold 80 %
+        Cells below even attention are transparent; the white line surrounds the fewest cells that hold half
         of the attention.
     """
     height, width = record.size

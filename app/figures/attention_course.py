@@ -46,7 +46,7 @@ def attention_course_figure(
         The colour scale is in multiples of even attention, the same for every run and epoch, and ends at the
         brightest cell of all; what is below even is transparent. Runs with other epochs show the nearest
         stored one. The white line surrounds the fewest cells that hold
-        80 % of the attention.
+        half of the attention.
     """
     epochs = sorted({epoch for _, course in courses for epoch in course.epochs})
     peak = highest(courses)

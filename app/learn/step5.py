@@ -246,8 +246,8 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
                 title=f"Attention of {name}",
                 alt=f"Attention of {name} over the image. {sentence}",
                 reading="Coloured cells hold more of the class's attention than their even share, brighter "
-                "ones more; clear ones less. The white line surrounds the fewest cells that hold 80 %, the "
-                "dashed frame the object. The scale ends at the brightest cell of each map.",
+                "ones more; clear ones less. The white line surrounds the fewest cells that hold half of the "
+                "attention, the dashed frame the object. The scale ends at the brightest cell of each map.",
                 frame=pd.DataFrame(
                     [
                         {"row": i, "column": j, "share": record.attention[i, j]}

@@ -30,9 +30,9 @@ medium, triangles tail classes.
 shuffled, from its number of features alone: read a class by its distance to that line."""
 
 ATTENTION = """Coloured cells hold more of the class's attention than their even share, brighter ones more, on
-one scale for all pictures; clear ones hold less. The white line surrounds the fewest cells that hold 80 %;
-cells are those of the network's last feature map. The dashed box is the object. Attention spread evenly would put as
-much into the box as the box covers of the picture; the sentence sets both side by side."""
+one scale for all pictures; clear ones hold less. The white line surrounds the fewest cells that hold half of
+the attention; cells are those of the network's last feature map. The dashed box is the object. Attention spread
+evenly would put as much into the box as the box covers of the picture; the sentence sets both side by side."""
 
 _PLAIN = "One line a run, or the mean and the range over seeds where there are many runs."
 

@@ -131,7 +131,7 @@ def scored(run: Run, epoch: int, *, rule: ThresholdRule = "greatest F1", target:
     return Scored(scores, targets > 0, chosen.limits, split, epoch, words, short)
 
 
-def probability(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+def probability(scores: NDArray[np.floating] | float) -> NDArray[np.float64]:
     """Return the sigmoid of scores (logits), from 0 to 1; as a probability it is as good as its calibration."""
     half: NDArray[np.float64] = 0.5 * (1.0 + np.tanh(0.5 * np.asarray(scores, dtype=np.float64)))
     return half
