@@ -7,7 +7,16 @@ from app.images.clues import show_clues
 from app.images.controls import class_first_shown, pick_class, pick_runs, pick_thresholds
 from app.images.detail import looks_nowhere, show_image
 from app.images.evidence import show_co_occurring_classes, show_curves
-from app.images.gallery import DETAIL, IMAGE_KEY, gallery_title, in_order, pick_kind, show_gallery
+from app.images.gallery import (
+    DETAIL,
+    IMAGE_KEY,
+    forget_map,
+    gallery_title,
+    images_from_map,
+    in_order,
+    pick_kind,
+    show_gallery,
+)
 from app.images.worst_classes import show_worst_classes
 from app.session import remembered
 from app.widgets.controls import pick_epoch
@@ -92,7 +101,8 @@ with answer:
     kind = pick_kind(record)
 looked_at = remembered(probe_images, run, own.epoch)
 attended = with_attention(record, looked_at)
-images = in_order(record.images[kind], looked_at)
+of_map = images_from_map(len(own.scores))
+images = in_order(np.array(of_map, dtype=np.int64) if of_map else record.images[kind], looked_at)
 with number_place:
     chosen = st.number_input(
         "Open a test image by its number",
@@ -124,8 +134,13 @@ if image is not None:
     scroll_into_view(DETAIL)
 
 with answer:
-    st.subheader(plain(gallery_title(len(images), class_name, kind, row.name)))
-    if images:
+    if of_map:
+        st.subheader(f"{len(images)} test images selected on the map")
+        st.button("Show all images instead", key="forget_map", on_click=forget_map)
+        show_gallery(run, record, images, looked_at, own.present)
+    else:
+        st.subheader(plain(gallery_title(len(images), class_name, kind, row.name)))
+    if images and not of_map:
         order = "lowest score first" if kind in ("missed", "rightly absent") else "highest score first"
         number = len(attended[kind])
         eyes = f"Those with an eye ({number}) have stored attention and come first; then"
@@ -135,7 +150,7 @@ with answer:
             show_gallery(run, record, images, looked_at, own.present)
         except RunFormatError as error:
             st.warning(plain(error))
-    else:
+    elif not images:
         st.caption(f"No test image is {kind}; move the threshold or choose another kind.")
 
 show_curves(class_name, [(item_row, decided) for _, item_row, _, decided in shown])

@@ -365,3 +365,12 @@ def test_three_runs_stand_side_by_side_on_one_scale_by_one_rule(recorded, runs):
     margin = found.scores[image, label] - found.limits[label]
     assert f"margin {margin:+.2f}" in table[ETF][0]
     assert "recall of 80% on validation" in words(page)
+
+
+def test_images_selected_on_the_map_fill_the_gallery_until_they_are_let_go(recorded):
+    page = recorded(**{"class": "cow", "a": ETF, "only": "3-5.9"})
+    assert not page.exception
+    assert set(opening_buttons(page)) == {3, 4, 5, 9}
+    page.button(key="forget_map").click().run()
+    assert "missed by" in words(page)
+    assert "only" not in page.query_params
