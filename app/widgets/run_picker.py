@@ -14,8 +14,8 @@ from app.figures.plain_names import read_by_plotly
 from app.figures.style import dash_gradient, told_apart
 from app.session import READ_NAMES, RUNS_KEY, remembered, rows_of, runs_root, scanned
 from app.widgets.plain_text import plain
-from mlcnc.analysis.comparison.findings import main_dataset
 from mlcnc.analysis.comparison.seeds import SeedGroup, family_place, recipe_names, seed_groups
+from mlcnc.analysis.runs.filter import main_dataset
 from mlcnc.analysis.runs.rows import Choice, RunRow, epochs_of, run_warnings
 from mlcnc.launch import command_line
 from mlcnc.store import Run, RunProblem, left_out

@@ -91,6 +91,7 @@ def test_the_epoch_outlives_a_reload_a_control_and_a_visit_elsewhere(page, galle
     page.reload()
     drawn(page)
     rested(page, "17")
+    page.get_by_role("button", name="More").click()
     page.get_by_text("cluster", exact=True).click()
     page.wait_for_url("**order=cluster**")
     rested(page, "17")
