@@ -41,6 +41,10 @@ FEWEST = 3
 """Runs from which an interval is drawn: that of two is ten times as wide as they are apart."""
 
 
+def _num_runs(number: int) -> str:
+    return f"n={number}" if number else "no mAP logged"
+
+
 def bucket_dots(
     groups: Sequence[SeedGroup], *, singles: bool = False, stored: Sequence[StoredInterval] = ()
 ) -> go.Figure:
@@ -57,7 +61,7 @@ def bucket_dots(
         spreads = [group.map_percent[bucket] for bucket in BUCKETS]
         halves = [mean_half(group, bucket) for bucket in BUCKETS]
         figure.add_scatter(
-            name=f"{group.label} (n={max(item.num_runs for item in spreads)})",
+            name=f"{group.label} ({_num_runs(max(item.num_runs for item in spreads))})",
             x=_places(groups, index, 0.0),
             y=[item.mean for item in spreads],
             mode="markers",

@@ -323,6 +323,13 @@ def test_a_short_run_of_ones_own_takes_the_place_of_no_other(tmp_path):
     assert default_picks([own, longer[1]]) == ["y-etf-1"]
 
 
+def test_default_picks_have_pictures_where_any_run_has(tmp_path):
+    for run_id, embedding in (("a-etf", "etf"), ("b-etf", "etf"), ("c-glove", "glove")):
+        write_run(tmp_path, run_id, epochs=1, embedding=embedding).finish()
+    rows = [replace(row, has_pictures=row.run_id == "b-etf") for row in run_rows(RunStore(tmp_path).scan())]
+    assert default_picks(rows) == ["b-etf"]
+
+
 def test_default_picks_are_one_run_a_plain_recipe_of_the_main_data_set(tmp_path):
     for run_id, settings in {
         "a-glove": {"embedding": "glove"},
