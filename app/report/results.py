@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from app.figures.class_differences import difference_dots
-from app.figures.comparison import bucket_bars, metric_bands, metric_curves
+from app.figures.comparison import bucket_dots, metric_bands, metric_curves
 from app.figures.null_band import add_null_band
 from app.offline.page import Chart, Section, Table
 from app.report import readings
@@ -138,8 +138,8 @@ def _buckets(about: Reported) -> Section:
     )
     columns = ("recipe", "bucket", "mean", "lowest", "highest", "runs")
     chart = Chart(
-        bucket_bars(groups),
-        "Test mAP by bucket, mean and range over seeds",
+        bucket_dots(groups),
+        "Test mAP by bucket, mean and 95 % interval over seeds",
         verdict(groups),
         readings.BUCKETS,
         Table("Test mAP in percent", columns, rows),
