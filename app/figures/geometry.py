@@ -21,6 +21,7 @@ from app.figures.style import (
     recipe_colour,
     run_dash,
 )
+from app.figures.variability import note_zeros
 from mlcnc.analysis.curves.curve import Curve
 from mlcnc.analysis.geometry.angle_history import BIN_DEGREES, angle_counts
 from mlcnc.analysis.geometry.angles import AngleRecord
@@ -90,6 +91,7 @@ def geometry_player(
         if column == 1:
             figure.update_yaxes(title_text="pairs", **where)
     marks = _add_curves(figure, panels, below)
+    note_zeros(figure, [panel.nc1.values for panel in panels], row=3)
     figure.update_yaxes(title_text=nc1_label, type="log", **LOG_TICKS, range=_log_range(panels), **below)
     logged = [epoch for panel in panels for of in (panel.nc1, panel.shuffled) for epoch in of.epochs]
     figure.update_xaxes(**epoch_axis([*logged, *(epoch + 1 for epoch in epochs)]), **below)
@@ -118,13 +120,14 @@ def geometry_player(
         ]
     )
     frames = []
+    kept, figure.layout.annotations = list(figure.layout.annotations), ()
     for index, epoch in enumerate(epochs):
         data: list[dict[str, Any]] = [
             {"type": "heatmap", "z": _matrix(panel.records[index])} for panel in panels
         ]
         data += [{"type": "bar", "y": of[index].astype(np.int32)} for of in counts]
         data += [curve_mark(panel.nc1, epoch) for panel in panels if len(panel.nc1.epochs)]
-        notes = [_note(figure, panel, index, column) for column, panel in enumerate(panels, start=1)]
+        notes = [_note(figure, panel, index, column) for column, panel in enumerate(panels, start=1)] + kept
         frames.append({"data": data, "traces": [*matrices, *bars, *marks], "layout": {"annotations": notes}})
     figure.frames = frames
     finished(figure, height=980 if number == 1 else 900, legend=False)
@@ -260,9 +263,10 @@ def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel], where: dict[
             name="labels shuffled",
             x=panel.shuffled.epochs,
             y=np.where(baseline > 0, baseline, np.nan),
-            mode="lines+text",
+            mode="lines+text" if len(baseline) > 1 else "markers+text",
+            marker={"symbol": "line-ew-open", "size": 16, "color": NEUTRAL},
             text=["labels shuffled"],
-            textposition="top right",
+            textposition="top right" if len(baseline) > 1 else "middle right",
             textfont={"color": NEUTRAL, "size": 11},
             line={"dash": "dash", "color": NEUTRAL, "width": 1.5},
             hovertemplate="epoch %{x}: NC1 %{y:.3g} with labels shuffled<extra></extra>",

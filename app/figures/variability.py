@@ -82,14 +82,17 @@ def variability_player(
             row=1,
             col=1,
         )
-    for row, null in nulls:
+    for turn, (row, null) in enumerate(nulls):
         figure.add_scatter(
-            name=f"{row.name}: as many images without the class",
+            name="as many images without the class, in the colour of the run",
+            showlegend=turn == 0,
             x=null.epochs,
             y=_positive(null.values),
-            mode="lines",
+            mode="lines+markers" if len(null.epochs) == 1 else "lines",
+            marker={"symbol": "line-ew-open", "size": 16},
             line={"color": recipe_colour(row), "width": 1.5, "dash": "1px,3px"},
-            hovertemplate="epoch %{x}: %{y:.3g} of images without the class<extra></extra>",
+            hovertemplate="epoch %{x}: %{y:.3g} of as many images without the class"
+            f"<extra>{row.name}</extra>",
             row=1,
             col=1,
         )
@@ -97,7 +100,7 @@ def variability_player(
     if baseline is not None and every:
         figure.add_scatter(
             name=f"labels shuffled ({baseline:.3g}): no collapse at all",
-            x=[min(every), max(every)],
+            x=[min(every) - 0.5 * (min(every) == max(every)), max(every) + 0.5 * (min(every) == max(every))],
             y=[baseline, baseline],
             mode="lines",
             line={"dash": "dash", "color": NEUTRAL, "width": 1.5},
@@ -133,6 +136,8 @@ def variability_player(
         # one range for all epochs, so that what moves is the dots
         span = [np.log10(values.min()) - 0.1, np.log10(values.max()) + 0.2]
         figure.update_yaxes(range=span, row=2, col=1)
+    note_zeros(figure, [item.values for _, _, item in runs], row=1)
+    note_zeros(figure, [_values(record, relative) for _, record in last], row=2)
     figure.frames = [
         {
             "data": [
@@ -149,6 +154,28 @@ def variability_player(
     finished(figure, height=880)
     figure.update_xaxes(title_text=None, row=2, col=1)
     return with_player(figure, [epoch + 1 for epoch in epochs], start=start, below=110, axis="xaxis")
+
+
+def note_zeros(figure: go.Figure, values: Sequence[NDArray[np.float64]], *, row: int) -> None:
+    """Say in a panel with a logarithmic axis that a run is not drawn because it has collapsed wholly.
+
+    Args:
+        figure: with the panel.
+        values: of each run that is drawn in it.
+        row: of the panel, which has one column.
+    """
+    if any(np.isfinite(of).any() and not (of[np.isfinite(of)] > 0).any() for of in values):
+        figure.add_annotation(
+            text="NC1 is 0, complete collapse, for which a logarithmic axis has no place",
+            x=0.5,
+            y=0.1,
+            xref="x domain",
+            yref="y domain",
+            showarrow=False,
+            font={"size": 13},
+            row=row,
+            col=1,
+        )
 
 
 def _dots(records: Dots, relative: bool) -> list[dict[str, Any]]:

@@ -16,12 +16,11 @@ from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from app.widgets.verdict import show_verdicts
 from mlcnc.analysis.curves.curve import curve
 from mlcnc.analysis.geometry.angle_history import SUBJECTS, Subject, angle_history
-from mlcnc.analysis.geometry.angles import AngleRecord, Centring, geometry_sentence
+from mlcnc.analysis.geometry.angles import Centring, geometry_sentence
 from mlcnc.analysis.geometry.class_order import CLASS_ORDERS, ClassOrder, class_positions, reordered
 from mlcnc.analysis.runs.history import shown_epochs
 from mlcnc.analysis.runs.rows import FIRST_SPACE
 from mlcnc.analysis.runs.spaces import offered_spaces, space_for, spaces_sentence, spaces_with_means
-from mlcnc.analysis.verdict import Verdict, geometry_verdict
 
 READING = (
     "Rows and columns of the **matrix** are classes in one order for both runs; by frequency, lines "
@@ -102,13 +101,6 @@ for _, row, history in histories:
             "--training.arrays_every 5 to keep them."
         )
 
-
-def _geometry_of(record: AngleRecord) -> Verdict | None:
-    if record.null is None:
-        return None
-    return geometry_verdict(record.gram, record.null, record.gram_floor)
-
-
 usable = [(run, row, history) for run, row, history in histories if history.records]
 if usable:
     num_classes = len(usable[0][0].info.class_names)
@@ -146,8 +138,13 @@ if usable:
             )
         index = labels.index(int(label)) if label else len(labels) - 1
         shown = [(panel.row, panel.records[index]) for panel in panels]
-        with verdicts:
-            show_verdicts([(row.name, _geometry_of(record)) for row, record in shown], "geometry")
+        if subject == "class means":
+            with verdicts:
+                show_verdicts(
+                    [(row.name, record.verdict) for row, record in shown],
+                    "geometry",
+                    when=f"epoch {epochs[index] + 1}",
+                )
         show_answers(shown, subject)
         if len(epochs) < num_epochs:
             st.caption(f"Showing {len(epochs)} of {num_epochs} stored epochs, evenly spread.")

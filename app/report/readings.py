@@ -19,15 +19,17 @@ to that of an ETF whatever the geometry: read the smallest angle and the spread.
 noise in part."""
 
 HISTOGRAM = """Each pair of classes counts once. The dashed line is the angle of an ETF: the narrower the
-distribution around it, the closer the run is to an ETF. The left end holds the pairs that are easily
-confused."""
+distribution around it, the closer the run is to an ETF. The dotted outline is what as many random directions
+of the same dimension give: no geometry at all. The left end holds the pairs that are easily confused."""
 
 VARIABILITY = """NC1 of a class is the mean squared distance of its features to their mean, over the squared
 distance of that mean to the mean of all class means; 0 is complete collapse. Circles are head, squares
 medium, triangles tail classes.
 
 **Few features look collapsed by chance.** The dashed line is what each class would show with labels
-shuffled, from its number of features alone: read a class by its distance to that line."""
+shuffled, from its number of features alone. It answers whether there is any class structure, not whether it
+comes from the images: class-wise features are apart by their class query alone, which the value of as many
+images without the class shows, where it was logged."""
 
 ATTENTION = """Coloured cells hold more of the class's attention than their even share, brighter ones more, on
 one scale for all pictures; clear ones hold less. The white line surrounds the fewest cells that hold half of
@@ -37,11 +39,13 @@ evenly would put as much into the box as the box covers of the picture; the sent
 _PLAIN = "One line a run, or the mean and the range over seeds where there are many runs."
 
 _NC1 = """NC1 is the spread of features around their class means over the spread of those means, on a
-logarithmic axis; falling towards 0 is collapse. The dashed grey line is the value with labels shuffled, which
-means no collapse at all."""
+logarithmic axis; falling towards 0 is collapse. The dashed grey line is the value with labels shuffled: no
+class structure at all. NC1 of as many images without the class, where it was logged, says what the class query
+alone makes. Epoch 0 is the untrained network, where it was measured."""
 
 _ANGLE = """The smallest angle between two class means, centred by the mean of all class means: the pair of
-classes that is confused most easily. The dashed line is the angle of an ETF, which none exceeds."""
+classes that is confused most easily. The dashed line is the angle of an ETF, which none exceeds, the dotted
+line what as many random directions of the same dimension give, with 95 % of draws shaded."""
 
 _MAP = "Mean average precision on the test set in percent, of all classes or of those in one bucket."
 

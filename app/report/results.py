@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from app.figures.class_differences import difference_dots
 from app.figures.comparison import bucket_bars, metric_bands, metric_curves
+from app.figures.null_band import add_null_band
 from app.offline.page import Chart, Section, Table
 from app.report import readings
 from app.report.about import NONE, NOT_LOGGED, Reported, number
-from app.report.collapse import angle_record, angles, attention, variability
+from app.report.collapse import angle_record, angles, attention, own_space, variability
 from mlcnc.analysis.comparison.class_differences import class_difference_sentence, with_intervals
 from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference
 from mlcnc.analysis.comparison.seeds import seed_groups, verdict
@@ -22,9 +23,12 @@ from mlcnc.analysis.curves.curve import (
     metric_label,
     metric_optimum,
 )
+from mlcnc.analysis.curves.nulls import Band, shared_null
 from mlcnc.analysis.geometry.angles import geometry_sentence
-from mlcnc.analysis.runs.rows import BUCKETS, RunRow, nearest_array_epoch, telling_metrics
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow, nearest_array_epoch, out_of, telling_metrics
 from mlcnc.analysis.runs.settings import setting_table
+from mlcnc.analysis.verdict import RULE as VERDICT_RULE
+from mlcnc.analysis.verdict import run_verdicts
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 
@@ -41,7 +45,8 @@ def report_sections(about: Reported) -> list[Section]:
 
 def _summary(about: Reported) -> Section:
     groups = seed_groups(about.rows)
-    parts = [verdict(groups)]
+    parts = [_collapse_of(run, row) for run, row in about.detailed]
+    parts.append(verdict(groups))
     if any(group.map_percent["tail"].num_runs for group in groups):
         parts.append(verdict(groups, "tail"))
     for run, row in about.detailed:
@@ -51,8 +56,27 @@ def _summary(about: Reported) -> Section:
             continue
         if record is not None:
             parts.append(f"{row.name}, epoch {record.epoch + 1}, {record.title}: {geometry_sentence(record)}")
+    if about.detailed:
+        parts.append(f"How a verdict is found. {VERDICT_RULE.replace('**', '')}")
     parts.append("Only the runs of this report are counted; other seeds in the same folder are not.")
     return Section("In short", tuple(parts))
+
+
+def _collapse_of(run: Run, row: RunRow) -> str:
+    """Return the verdicts on a run with value, null and optimum."""
+    space = own_space(run)
+    split = next(
+        (name for name in ("test", "train") if any(run_verdicts(run, split=name, space=space))), "test"
+    )
+    found = run_verdicts(run, split=split, space=space)
+    judged = [
+        f"{of.capitalize()}: {each.words} ({each.text})"
+        for of, each in found._asdict().items()
+        if each is not None
+    ]
+    if not judged:
+        return f"{row.name}: no verdict, it logged no variability and no geometry."
+    return f"{row.name}, {split} features {space} at the last epoch measured. {'. '.join(judged)}."
 
 
 def _table_of_runs(about: Reported) -> Section:
@@ -73,7 +97,7 @@ def _table_of_runs(about: Reported) -> Section:
         (
             row.name,
             row.state,
-            f"{row.num_logged}/{row.num_epochs or '?'}",
+            out_of(row.num_logged, row.num_epochs, "/"),
             "none" if row.epoch is None else str(row.epoch + 1),
             *(number(row.map_percent[bucket]) for bucket in BUCKETS),
             number(row.nc1, ".2f"),
@@ -183,7 +207,7 @@ def _epochs(about: Reported) -> Section:
         log = "nc1" in name
         chance = [curve(run_of[row.run_id], f"{name}_shuffled") for row, _ in pairs] if log else []
         baseline = common_last_value(chance) if chance else None
-        lasts = [common_last_value([item]) for item in chance] or [None] * len(pairs)
+        random = shared_null([run_of[row.run_id] for row, _ in pairs], name)
         label = metric_label(name) + (" (log)" if log else "")
         if len(pairs) <= MOST_LINES:
             figure = metric_curves(pairs, label, log=log, optimum=optimum, baseline=baseline)
@@ -192,8 +216,12 @@ def _epochs(about: Reported) -> Section:
             groups = seed_groups([row for row, _ in pairs])
             bands = [(group, band([curve_of[row.run_id] for row in group.rows])) for group in groups]
             figure = metric_bands(bands, label, log=log, optimum=optimum)
+        if random is not None:
+            drawn = [float(epoch) for _, item in pairs for epoch in item.epochs]
+            add_null_band(figure, random, (min(drawn), max(drawn)), "°" if "angle" in name else "")
+        beside = [_beside(run_of[row.run_id], name, random) for row, _ in pairs]
         charts.append(
-            Chart(figure, metric_label(name), _last_values(pairs, lasts), readings.of_curve(name),
+            Chart(figure, metric_label(name), _last_values(pairs, beside), readings.of_curve(name),
                   _curve_table(metric_label(name), pairs))
         )  # fmt: skip
     if not charts:
@@ -201,11 +229,24 @@ def _epochs(about: Reported) -> Section:
     return Section("Over epochs", (tuple(charts),))
 
 
-def _last_values(pairs: Iterable[tuple[RunRow, Curve]], chance: Sequence[float | None]) -> str:
-    parts = []
-    for (row, item), shuffled in zip(pairs, chance, strict=True):
-        beside = "" if shuffled is None else f" ({number(shuffled, '.2f')} with labels shuffled)"
-        parts.append(f"{row.name} {number(float(item.values[-1]), '.2f')}{beside}")
+def _beside(run: Run, name: str, random: Band | None) -> str:
+    """Return the nulls of a metric in brackets, of what the run logged or random directions give."""
+    said = [f"{random.mean:.2f} of random directions"] if random is not None else []
+    for ending, words in (
+        ("shuffled", "with labels shuffled"),
+        ("query_only", "of as many images without the class"),
+    ):
+        value = common_last_value([curve(run, f"{name}_{ending}")])
+        if value is not None:
+            said.append(f"{value:.2f} {words}")
+    return f" ({', '.join(said)})" if said else ""
+
+
+def _last_values(pairs: Iterable[tuple[RunRow, Curve]], nulls: Sequence[str]) -> str:
+    parts = [
+        f"{row.name} {number(float(item.values[-1]), '.2f')}{beside}"
+        for (row, item), beside in zip(pairs, nulls, strict=True)
+    ]
     return f"At the last epoch: {', '.join(parts)}."
 
 

@@ -25,8 +25,7 @@ from mlcnc.analysis.geometry.variability import (
 from mlcnc.analysis.runs.history import History, shown_epochs
 from mlcnc.analysis.runs.rows import RunRow, is_number
 from mlcnc.analysis.runs.spaces import space_for, spaces_sentence, spaces_with_nc1
-from mlcnc.analysis.verdict import Verdict, variability_verdict
-from mlcnc.store import Run
+from mlcnc.analysis.verdict import run_verdicts
 
 MOST_FRAMES = 60
 READING = (
@@ -45,17 +44,6 @@ READING = (
     "their means, averaged over pairs; it needs no centre. Its debiased form takes the bias of small classes "
     "out and leaves out pairs it cannot judge."
 )
-
-
-def _verdict_of(run: Run, space: str, split: str) -> Verdict | None:
-    """Return the verdict on the trace ratio at the last epoch that logged it."""
-    name = f"{split}.{space}/nc1_trace"
-    values = [
-        item.values[-1] if len((item := curve(run, key)).values) else float("nan")
-        for key in (name, f"{name}_query_only", f"{name}_shuffled")
-    ]
-    return variability_verdict(values[0], query_only=values[1], shuffled=values[2])
-
 
 st.title("Do features collapse onto their class mean, and in which classes not?")
 selected = selection()
@@ -99,8 +87,12 @@ baseline = common_last_value([curve(run, f"{metrics[run.run_id]}_shuffled") for 
 if lasts:
     with st.container(key="verdicts"):
         show_verdicts(
-            [(row.name, _verdict_of(run, own_space[run.run_id], split)) for run, row in selected.picked],
+            [
+                (row.name, remembered(run_verdicts, run, split=split, space=own_space[run.run_id]).variability)
+                for run, row in selected.picked
+            ],
             "variability",
+            when="last epoch",
         )
 else:
     st.markdown(f"None of the picked runs logged {', '.join(dict.fromkeys(metrics.values()))}.")
@@ -140,7 +132,7 @@ if shown:
         epochs,
         metric_label=label,
         baseline=baseline,
-        nulls=[(row, null) for row, null in nulls if len(null.epochs)],
+        nulls=[(row, null) for row, null in nulls if any(map(is_number, null.values))],
         relative=scale == "over chance",
     )
 

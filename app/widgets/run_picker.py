@@ -14,9 +14,9 @@ from app.figures.plain_names import read_by_plotly
 from app.figures.style import dash_gradient, told_apart
 from app.session import READ_NAMES, RUNS_KEY, remembered, rows_of, runs_root, scanned
 from app.widgets.plain_text import plain
-from mlcnc.analysis.comparison.findings import main_dataset
 from mlcnc.analysis.comparison.seeds import SeedGroup, family_place, recipe_names, seed_groups
-from mlcnc.analysis.runs.rows import Choice, RunRow, run_warnings
+from mlcnc.analysis.runs.filter import main_dataset
+from mlcnc.analysis.runs.rows import Choice, RunRow, out_of, run_warnings
 from mlcnc.launch import command_line
 from mlcnc.store import Run, RunProblem, left_out
 
@@ -129,22 +129,28 @@ def selection(choice: Choice = "best") -> Selection:
 
 
 def default_picks(rows: Sequence[RunRow]) -> list[str]:
-    """Return ids of runs with stored arrays of the most frequent data set, at most three of as many recipes.
+    """Return ids of runs of the most frequent data set, at most three, one a label embedding or method.
 
-    Of runs of one recipe with other settings, such as a short one of one's own, those with most seeds come
-    first, then the longest: a new run does not take the place of what a link without runs showed.
+    Runs with pictures come before others with arrays, for every page has something to show of them. Of one
+    label embedding plain recipes come first, then those with most seeds, then the longest: a new run of one's
+    own does not take the place of what a link without runs showed.
     """
     with_arrays = [row for row in rows if row.has_arrays] or list(rows)
-    most = main_dataset(with_arrays)
-    groups = seed_groups([row for row in with_arrays if row.dataset == most])
-    groups.sort(key=lambda group: (-group.num_seeds, -max(row.num_logged for row in group.rows)))
-    # one run per recipe reads better than three seeds of the first
+    candidates = [row for row in with_arrays if row.has_pictures] or with_arrays
+    most = main_dataset(candidates)
+    groups = seed_groups([row for row in candidates if row.dataset == most])
+    groups.sort(
+        key=lambda group: (
+            not group.rows[0].is_plain,
+            -group.num_seeds,
+            -max(row.num_logged for row in group.rows),
+        )
+    )
+    # one run a family reads better than three seeds of the first
     first_of: dict[str, RunRow] = {}
     for group in groups:
-        first_of.setdefault(group.recipe, group.rows[0])
-    ordered = sorted(first_of.values(), key=lambda row: family_place(row.family))
-    plain_recipes = [row for row in ordered if row.is_plain]
-    return [row.run_id for row in (plain_recipes or ordered)][:3]
+        first_of.setdefault(group.family, group.rows[0])
+    return [row.run_id for row in sorted(first_of.values(), key=lambda row: family_place(row.family))][:3]
 
 
 def show_problems(problems: list[RunProblem], picked: list[tuple[Run, RunRow]]) -> None:
@@ -191,7 +197,7 @@ def stop_without_runs(selected: Selection) -> None:
 def _say_how_it_stands(row: RunRow) -> None:
     name = plain(row.name)
     if row.state == "running":
-        st.info(f"{name} is still running: {row.num_logged} of {row.num_epochs or '?'} epochs so far.")
+        st.info(f"{name} is still running: {out_of(row.num_logged, row.num_epochs)} epochs so far.")
     elif row.state == "lost":
         st.warning(
             f"{name} stopped without saying so after {row.num_logged} epochs; what it logged is "

@@ -7,23 +7,49 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.widgets.plain_text import plain
-from mlcnc.analysis.verdict import RULE, Label, Verdict
+from mlcnc.analysis.verdict import RULE, Verdict
 
-WORDS: dict[Label, str] = {"collapsed": "collapsed", "partly": "partly collapsed", "not": "not collapsed"}
+SIDE_BY_SIDE = 3
+"""Runs whose verdicts stand beside each other; of more the words come first and the values are folded."""
 
 
-def show_verdicts(found: Sequence[tuple[str, Verdict | None]], what: str) -> None:
-    """Show a verdict a run, side by side.
+def show_verdicts(found: Sequence[tuple[str, Verdict | None]], what: str, *, when: str) -> None:
+    """Show a verdict a run, side by side; of many runs, which have which.
 
     Args:
-        found: name of the run, and its verdict; None where what it needs was not logged.
+        found: name of the run, and its verdict; None where none is defined.
         what: is judged, for those without.
+        when: of the values, ``epoch 7``.
     """
+    if len(found) > SIDE_BY_SIDE:
+        _show_many(found, what, when)
+        return
     for column, (name, verdict) in zip(st.columns(max(1, len(found))), found, strict=False):
         with column:
-            if verdict is None:
-                st.markdown(f"##### {plain(name)}: no verdict", help=RULE)
-                st.caption(f"It logged nothing to judge its {what} by.")
-            else:
-                st.markdown(f"##### {plain(name)}: {WORDS[verdict.label]}", help=RULE)
-                st.caption(plain(verdict.text))
+            st.markdown(f"##### {plain(name)}: {_words(verdict)}", help=RULE)
+            st.caption(plain(_text(verdict, what, when)))
+
+
+def _show_many(found: Sequence[tuple[str, Verdict | None]], what: str, when: str) -> None:
+    names: dict[str, list[str]] = {}
+    for name, verdict in found:
+        names.setdefault(_words(verdict), []).append(name)
+    counts = ", ".join(f"{len(names[words])} {words}" for words in sorted(names))
+    st.markdown(f"##### Of {len(found)} runs {counts}", help=RULE)
+    with st.expander("Which, and their values"):
+        st.markdown(
+            "\n".join(
+                f"- {plain(name)}: **{_words(verdict)}**. {plain(_text(verdict, what, when))}"
+                for name, verdict in sorted(found, key=lambda each: _words(each[1]))
+            )
+        )
+
+
+def _words(verdict: Verdict | None) -> str:
+    return "no verdict" if verdict is None else verdict.words
+
+
+def _text(verdict: Verdict | None, what: str, when: str) -> str:
+    if verdict is None:
+        return f"Its {what} is not defined, or was not logged."
+    return f"{when[:1].upper()}{when[1:]}: {verdict.text}"

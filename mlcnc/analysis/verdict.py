@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from mlcnc.metrics.random_directions import RandomDirections
+from mlcnc.metrics.geometry import gram_distance_floor
+from mlcnc.metrics.random_directions import RandomDirections, random_directions
+from mlcnc.store import Run
 
 Label = Literal["collapsed", "partly", "not"]
 
@@ -18,8 +21,12 @@ RULE = (
     "**not** beyond. Of NC1 the share of variance within classes is taken, NC1 / (1 + NC1), from 0 at collapse "
     "to 1; its null is that of as many images without the class where it was logged (what the class query "
     "alone makes of any image), else that of shuffled labels. The null of the Gram distance is that of as "
-    "many random directions, that of the alignment a cosine of 0."
+    "many random directions, that of the alignment a cosine of 0. What reaches its optimum no nearer than its "
+    "null is not collapsed, even at 0; two class means say nothing, as they always lie opposite each other."
 )
+
+NO_DISTANCE = 1e-6
+"""Between a null and an optimum that are the same."""
 
 
 class Verdict(NamedTuple):
@@ -29,11 +36,73 @@ class Verdict(NamedTuple):
         label: by :data:`RULE`.
         share: how far the value lies from the optimum, as a share of the null's distance.
         text: value, null and optimum in words.
+        state: what it is called at its optimum.
     """
 
     label: Label
     share: float
     text: str
+    state: str = "collapsed"
+
+    @property
+    def words(self) -> str:
+        """The label as it is said of a run, ``partly collapsed``."""
+        return self.state if self.label == "collapsed" else f"{self.label} {self.state}"
+
+
+class Verdicts(NamedTuple):
+    """Of one space of a run at one epoch; None where it is not defined or not logged."""
+
+    variability: Verdict | None
+    geometry: Verdict | None
+    alignment: Verdict | None
+
+
+def run_verdicts(run: Run, *, split: str, space: str) -> Verdicts:
+    """Return the verdicts on a run at the last epoch that measured the space.
+
+    Args:
+        run: of which.
+        split, space: of the features.
+
+    Raises:
+        StoreError: the run cannot be read.
+    """
+    prefix = f"{split}.{space}"
+    names = [f"{prefix}/{name}" for name in _READ]
+    lines = [line for line in run.metrics(names) if any(name in line for name in names)]
+    dim = next((each.dim for each in run.spaces if each.name == space), None)
+    return verdicts_of(lines[-1] if lines else {}, prefix, dim)
+
+
+def verdicts_of(metrics: Mapping[str, float], prefix: str, dim: int | None) -> Verdicts:
+    """Return the verdicts on what was logged of one epoch.
+
+    Args:
+        metrics: by full name.
+        prefix: split and space, ``test.f``.
+        dim: of the space, None where it is not known.
+    """
+    nc1, query_only, shuffled, gram, number, cosine = (
+        metrics.get(f"{prefix}/{name}", math.nan) for name in _READ
+    )
+    geometry = None
+    if dim is not None and number >= 2:
+        null = random_directions(int(number), dim)
+        geometry = geometry_verdict(gram, null, gram_distance_floor(int(number), dim))
+    return Verdicts(
+        variability_verdict(nc1, query_only=query_only, shuffled=shuffled), geometry, alignment_verdict(cosine)
+    )
+
+
+_READ = (
+    "nc1_trace",
+    "nc1_trace_query_only",
+    "nc1_trace_shuffled",
+    "nc2_gram",
+    "num_classes",
+    "alignment_positive",
+)
 
 
 def variability_verdict(
@@ -51,9 +120,11 @@ def variability_verdict(
         null, words = shuffled, "labels shuffled"
     within, of_null = (value / (1.0 + value) for value in (nc1, null))
     text = (
-        f"NC1 {nc1:.3g}: {within:.0%} of the variance lies within classes; {words}: {of_null:.0%}; "
+        f"NC1 {_short(nc1)}: {within:.0%} of the variance lies within classes; {words}: {of_null:.0%}; "
         "at collapse 0"
     )
+    if within >= 0.0 and abs(of_null) < NO_DISTANCE:  # the query alone collapses
+        return Verdict("not", 1.0, text)
     return _verdict(within, of_null, 0.0, text)
 
 
@@ -66,19 +137,31 @@ def geometry_verdict(gram: float, null: RandomDirections, floor: float = 0.0) ->
         floor: the smallest distance that this dimension allows.
     """
     random = null.gram.mean
-    text = f"Gram distance {gram:.3g}; random directions: {random:.3g}; at collapse {floor:.3g}"
+    text = f"Gram distance {gram:.3f}; random directions: {random:.3f}; at collapse {floor:.3g}"
     return _verdict(gram, random, floor, text)
 
 
 def alignment_verdict(cosine: float) -> Verdict | None:
     """Return the verdict on the mean cosine of class features with their label embedding, or None."""
-    return _verdict(
-        cosine, 0.0, 1.0, f"cosine with the label embedding {cosine:.3g}; unaligned: 0; at collapse 1"
+    text = f"cosine with the label embedding {cosine:.2f}; unaligned: 0; aligned: 1"
+    found = _verdict(cosine, 0.0, 1.0, text)
+    return found and found._replace(state="aligned")
+
+
+def _short(value: float) -> str:
+    return (
+        f"{value:,.0f}"
+        if value >= 100
+        else f"{value:.2g}"
+        if value >= 0.001
+        else "0"
+        if value == 0
+        else "under 0.001"
     )
 
 
 def _verdict(value: float, null: float, optimum: float, text: str) -> Verdict | None:
-    if not (math.isfinite(value) and math.isfinite(null)) or null == optimum:
+    if not (math.isfinite(value) and math.isfinite(null)) or abs(null - optimum) < NO_DISTANCE:
         return None
     share = (value - optimum) / (null - optimum)
     return Verdict("collapsed" if share <= COLLAPSED else "partly" if share <= PARTLY else "not", share, text)

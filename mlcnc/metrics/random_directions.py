@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from mlcnc.metrics.geometry import angle_summary, angles_of, gram_distance, pairwise_cosines
 
 DRAWS = 200
+FEWEST_DRAWS = 10
+MOST_WORK = 2e8
+"""Multiplications of all draws; of many classes, where draws differ little, there are fewer draws."""
+
 BIN_DEGREES = 3
 
 
@@ -51,8 +55,8 @@ def random_directions(num_classes: int, dim: int, *, centred: bool = True) -> Ra
     Raises:
         ValueError: fewer than two classes, or no dimension.
 
-    Formula: of $u_1,\dots,u_C$ uniform on the unit sphere of $R^d$, over 200 draws of one seed; uncentred
-        cosines have mean 0 and variance $1/d$.
+    Formula: of $u_1,\dots,u_C$ uniform on the unit sphere of $R^d$, over 200 draws of one seed, fewer of more
+        than 80 classes; uncentred cosines have mean 0 and variance $1/d$.
     Source: ours; the closed forms are those of uniform vectors on a sphere.
     """
     if num_classes < 2 or dim < 1:
@@ -62,7 +66,8 @@ def random_directions(num_classes: int, dim: int, *, centred: bool = True) -> Ra
     rng = np.random.default_rng(0)
     found, pairs = [], np.zeros(180 // BIN_DEGREES)
     above = np.triu_indices(num_classes, k=1)
-    for _ in range(DRAWS):
+    draws = int(np.clip(MOST_WORK / (num_classes**2 * min(num_classes, dim)), FEWEST_DRAWS, DRAWS))
+    for _ in range(draws):
         vectors = _gaussian_vectors(rng, num_classes, dim)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)  # (C, d)
         measured = vectors - vectors.mean(axis=0) if centred else vectors
@@ -71,7 +76,7 @@ def random_directions(num_classes: int, dim: int, *, centred: bool = True) -> Ra
         angles = angle_summary(matrix)
         found.append((angles.minimum, angles.mean, angles.std, gram_distance(vectors)))
     smallest, mean, spread, gram = (_band(values) for values in np.transpose(found))
-    return RandomDirections(smallest, mean, spread, gram, pairs / DRAWS)
+    return RandomDirections(smallest, mean, spread, gram, pairs / draws)
 
 
 def _gaussian_vectors(rng: np.random.Generator, number: int, dim: int) -> NDArray[np.float64]:

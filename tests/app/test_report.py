@@ -91,7 +91,9 @@ def test_nc1_stands_beside_its_shuffle_baseline(report):
     for run in runs:
         last = run.metrics()[-1]
         own, chance = last["test.f/nc1_trace"], last["test.f/nc1_trace_shuffled"]
-        assert f"{run.run_id} {own:.2f} ({chance:.2f} with labels shuffled)" in text
+        query = last["test.f/nc1_trace_query_only"]
+        beside = f"{chance:.2f} with labels shuffled, {query:.2f} of as many images without the class"
+        assert f"{run.run_id} {own:.2f} ({beside})" in text
     alone = figures(report_page(runs[:1], written_at=WHEN))
     nc1 = next(tree for tree in alone if "NC1, trace ratio" in tree["layout"]["yaxis"]["title"]["text"])
     assert nc1["data"][-1]["line"]["dash"] == "dash"

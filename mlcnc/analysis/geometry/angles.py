@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.analysis.runs.statistics import stored_statistics
+from mlcnc.analysis.verdict import Verdict, geometry_verdict
 from mlcnc.errors import counted
 from mlcnc.etf import optimal_angle_degrees, optimal_cosine
 from mlcnc.metrics.geometry import (
@@ -34,9 +35,13 @@ CENTRING_WORDS = {
     "all": "centred by the mean of all features, negatives included",
 }
 
+NO_BUCKET = "no bucket"
+"""Of a class that the run counts to none."""
+
 __all__ = [
     "CENTRINGS",
     "CENTRING_WORDS",
+    "NO_BUCKET",
     "AngleRecord",
     "Centring",
     "ClosestPair",
@@ -69,6 +74,7 @@ class AngleRecord:
         std_floor: about the smallest spread of angles in this dimension, degrees; 0 where an ETF fits.
         num_features: (C,) features behind each class mean, None for label embedding and classifier.
         null: what as many random directions of the space give; None where it is not known.
+        verdict: on the Gram distance of class means, whatever the centring; None where none is defined.
     """
 
     title: str
@@ -86,6 +92,7 @@ class AngleRecord:
     std_floor: float = 0.0
     num_features: tuple[int, ...] | None = None
     null: RandomDirections | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True)
@@ -123,18 +130,21 @@ def class_mean_angles(
     centred = centred_or_none(statistics, centring)
     if centred is None:
         return None
-    number = int(statistics.present.sum())
+    number, dim = int(statistics.present.sum()), centred.shape[1]
+    gram = gram_distance(statistics.class_means)
+    floor = gram_distance_floor(number, dim) if number >= 2 else float("nan")
     return _record(
         run,
         epoch,
         f"class means of {split} features {space}, {CENTRING_WORDS[centring]}",
         angles_of(pairwise_cosines(centred)),
-        gram=gram_distance(statistics.class_means),
-        floor=gram_distance_floor(number, centred.shape[1]) if number >= 2 else float("nan"),
+        gram=gram,
+        floor=floor,
         centring=centring,
-        std_floor=_angle_std_floor(number, centred.shape[1]) if centring == "class" else 0.0,
+        std_floor=_angle_std_floor(number, dim) if centring == "class" else 0.0,
         num_features=statistics.class_counts,
-        null=_null(number, centred.shape[1], centring),
+        null=_null(number, dim, centring),
+        verdict=geometry_verdict(gram, random_directions(number, dim), floor) if number >= 2 else None,
     )
 
 
@@ -237,6 +247,7 @@ def _record(
     std_floor: float = 0.0,
     num_features: NDArray[np.int64] | None = None,
     null: RandomDirections | None = None,
+    verdict: Verdict | None = None,
 ) -> AngleRecord:
     counts = np.array(run.info.class_counts)
     order = np.argsort(-counts, kind="stable")
@@ -248,7 +259,7 @@ def _record(
         order=order,
         class_names=tuple(run.info.class_names[i] for i in order),
         class_counts=tuple(int(counts[i]) for i in order),
-        buckets=tuple(buckets.get(int(i), "?") for i in order),
+        buckets=tuple(buckets.get(int(i), NO_BUCKET) for i in order),
         optimum=optimal_angle_degrees(len(angles)) if len(angles) >= 2 else float("nan"),
         summary=angle_summary(ordered),
         gram=gram,
@@ -258,6 +269,7 @@ def _record(
         std_floor=std_floor,
         num_features=None if num_features is None else tuple(int(num_features[i]) for i in order),
         null=null,
+        verdict=verdict,
     )
 
 

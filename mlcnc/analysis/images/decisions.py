@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.analysis.geometry.angles import bucket_of
+from mlcnc.analysis.geometry.angles import NO_BUCKET, bucket_of
 from mlcnc.analysis.images.thresholds import ThresholdRule, thresholds
 from mlcnc.errors import RunFormatError
 from mlcnc.metrics.precision_recall import PrecisionRecallCurve, precision_recall_curves
@@ -171,7 +171,7 @@ def decisions_of(run: Run, found: Scored, class_index: int) -> Decisions:
     curve = precision_recall_curves(own[:, None], present[:, None])[0]
     return Decisions(
         class_name=run.info.class_names[class_index],
-        bucket=bucket_of(run).get(class_index, "?"),
+        bucket=bucket_of(run).get(class_index, NO_BUCKET),
         train_count=run.info.class_counts[class_index],
         scores=own,
         present=present,
@@ -231,7 +231,7 @@ def class_results(run: Run, epoch: int) -> list[ClassResult]:
         ClassResult(
             class_index=index,
             class_name=run.info.class_names[index],
-            bucket=buckets.get(index, "?"),
+            bucket=buckets.get(index, NO_BUCKET),
             train_count=run.info.class_counts[index],
             average_precision=100.0 * curve.area,
             num_positives=curve.num_positives,

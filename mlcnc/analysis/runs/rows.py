@@ -52,6 +52,7 @@ class RunRow:
         alignment: mean cosine of training features in ``nc1_space`` with the label embedding of their class.
         map_curve: total test mAP in percent at every logged epoch that has one.
         has_arrays: whether arrays of at least one epoch are stored.
+        has_pictures: whether it was to store pictures of images.
         tags, notes: given by people.
         settings: flattened ``section.name=value``, as text filters search them.
         failure: what a failed run said.
@@ -84,6 +85,7 @@ class RunRow:
     nc1_tail_shuffled: float = NAN
     map_curve: tuple[float, ...] = ()
     has_arrays: bool = False
+    has_pictures: bool = False
     tags: tuple[str, ...] = ()
     notes: str = ""
     settings: tuple[str, ...] = ()
@@ -124,6 +126,16 @@ class RunRow:
         return self.nc1_tail / self.nc1_tail_shuffled if self.nc1_tail_shuffled > 0 else NAN
 
 
+def out_of(done: int, total: int | None, between: str = " of ") -> str:
+    """Return how many of how many; only how many where the whole is not known.
+
+    Example:
+        >>> out_of(3, 40), out_of(3, None)
+        ('3 of 40', '3')
+    """
+    return f"{done}{between}{total}" if total else str(done)
+
+
 @dataclass(frozen=True)
 class RunSummary:
     """What the rows of a run are made of at any epoch, small enough to keep for every run.
@@ -158,7 +170,7 @@ def summary(run: Run) -> RunSummary:
         run_id=run.run_id,
         name=str(notes.get("name") or info.name),
         state="?",
-        dataset=str(_section(info.config, "data").get("dataset", "?")),
+        dataset=str(_section(info.config, "data").get("dataset", "unnamed data")),
         method=info.method or "?",
         embedding=of_method("label_embedding"),
         attention=of_method("attention"),
@@ -175,6 +187,7 @@ def summary(run: Run) -> RunSummary:
         chosen_on="nothing logged",
         map_curve=tuple(value for value in values["test/map_total"] if math.isfinite(value)),
         has_arrays=bool(run.array_epochs()),
+        has_pictures=bool(_section(info.config, "training").get("num_pictures")),
         created_at=info.created_at,
         tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
         notes=str(notes.get("notes") or ""),

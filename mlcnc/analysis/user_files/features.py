@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.analysis.user_files.feature_file import FeatureFile
+from mlcnc.analysis.verdict import verdicts_of
 from mlcnc.errors import DataError
 from mlcnc.metrics import (
     ClassStatistics,
@@ -27,6 +28,7 @@ from mlcnc.metrics import (
 )
 from mlcnc.metrics.catalogue import describe, metric_floor, metric_optimum, reason_undefined
 from mlcnc.metrics.measurement import classifier_metrics
+from mlcnc.metrics.random_directions import Band, random_directions
 from mlcnc.store import RunWriter, Space, new_run_id
 
 
@@ -144,6 +146,9 @@ def report_text(report: FeatureReport, class_names: Sequence[str]) -> str:
         f"{report.split} features {report.space.name}, effective C = {number}, d = {dim}; "
         "optimum: a collapsed simplex ETF"
     ]
+    verdicts = verdicts_of(report.metrics, f"{report.split}.{report.space.name}", dim)
+    judged = (("variability", verdicts.variability), ("geometry", verdicts.geometry))
+    rows += [f"  {of}: {verdict.words} ({verdict.text})" for of, verdict in judged if verdict is not None]
     undefined: dict[str, list[str]] = {}
     section = ""
     for line in sorted(report.lines, key=lambda line: list(SECTIONS).index(_section(line.name))):
@@ -153,7 +158,10 @@ def report_text(report: FeatureReport, class_names: Sequence[str]) -> str:
             continue
         if _section(line.name) != section:
             section = _section(line.name)
-            rows += ["", f"{section}: {SECTIONS[section]}", f"  {'value':>10}  {'optimum':>9}"]
+            rows += ["", f"{section}: {SECTIONS[section]}"]
+            if section == "NC2" and number >= 2:
+                rows.append(f"  {_random_words(number, dim)}")
+            rows.append(f"  {'value':>10}  {'optimum':>9}")
         best = "" if line.optimum is None else f"{line.optimum:.4g}"
         best = f">= {line.floor:.3g}" if line.floor is not None else best
         choices = f"  [{line.conventions}]" if line.conventions else ""
@@ -169,6 +177,20 @@ def report_text(report: FeatureReport, class_names: Sequence[str]) -> str:
         rows += ["", "not defined here:"]
         rows += [f"  {reason}: {', '.join(names)}" for reason, names in undefined.items()]
     return "\n".join(rows)
+
+
+def _random_words(number: int, dim: int) -> str:
+    """Return what as many random directions give, so that no value of noise passes for one of training."""
+    null = random_directions(number, dim)
+
+    def words(band: Band, form: str) -> str:
+        return f"{band.mean:{form}} ({band.low:{form}} to {band.high:{form}})"
+
+    return (
+        "random directions, mean and 95 % of draws: "
+        f"smallest centred angle {words(null.smallest, '.1f')}, mean {words(null.mean, '.1f')}, "
+        f"spread {words(null.spread, '.1f')}, Gram distance {words(null.gram, '.3f')}"
+    )
 
 
 SECTIONS = {

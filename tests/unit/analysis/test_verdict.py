@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mlcnc.analysis.verdict import alignment_verdict, geometry_verdict, variability_verdict
+from mlcnc.analysis.verdict import alignment_verdict, geometry_verdict, variability_verdict, verdicts_of
 from mlcnc.etf import simplex_etf
 from mlcnc.metrics.geometry import gram_distance
 from mlcnc.metrics.random_directions import random_directions
@@ -54,3 +54,31 @@ def test_without_a_value_there_is_no_verdict():
     assert variability_verdict(1.0) is None
     assert geometry_verdict(math.nan, NULL) is None
     assert alignment_verdict(math.nan) is None
+
+
+def test_what_the_query_alone_collapses_is_no_collapse():
+    assert variability_verdict(0.0, query_only=0.0, shuffled=90.0).label == "not"
+    assert variability_verdict(0.01, query_only=0.01, shuffled=90.0).label == "not"
+
+
+def test_two_class_means_have_no_geometry():
+    assert geometry_verdict(0.0, random_directions(2, 9)) is None
+
+
+def test_logged_values_are_judged_in_their_own_dimension():
+    logged = {"test.f/nc1_trace": 0.01, "test.f/nc1_trace_query_only": 4.0, "test.f/nc2_gram": 0.24}
+    found = verdicts_of(logged | {"test.f/num_classes": 20.0}, "test.f", 300)
+    assert found.variability.words == "collapsed"
+    # as far from an ETF as 20 random directions of 300 dimensions, and nearer than those of 20
+    assert found.geometry.words == "not collapsed"
+    assert verdicts_of(logged | {"test.f/num_classes": 20.0}, "test.f", 20).geometry.words == "partly collapsed"
+    assert found.alignment is None
+    assert verdicts_of({"train.f/alignment_positive": 0.95}, "train.f", 300).alignment.words == "aligned"
+    assert verdicts_of({}, "train.f", None) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("nc1", "written"), [(0.0, "NC1 0:"), (4e-9, "under 0.001"), (0.0123, "0.012"), (12345.0, "12,345")]
+)
+def test_numbers_are_written_for_people(nc1, written):
+    assert written in variability_verdict(nc1, query_only=5.0).text

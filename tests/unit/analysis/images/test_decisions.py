@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from mlcnc.analysis.images.attention import attention_course, localisation, mass_cells, probe_attention
+from mlcnc.analysis.images.attention import (
+    attention_course,
+    attention_epochs,
+    localisation,
+    mass_cells,
+    probe_attention,
+)
 from mlcnc.analysis.images.decisions import (
     KINDS,
     class_results,
@@ -189,7 +195,8 @@ def test_a_class_without_a_test_image_is_left_out(tmp_path):
 
 def test_a_course_is_the_stored_maps_epoch_by_epoch(run):
     course = attention_course(run, 4, 11)
-    assert course.epochs == tuple(run.array_epochs())
+    assert course.epochs == tuple(attention_epochs(run))
+    assert len(course.epochs) > 2
     for index, epoch in enumerate(course.epochs):
         single = probe_attention(run, epoch, 4, 11)
         np.testing.assert_allclose(course.maps[index], single.attention, rtol=1e-6)
