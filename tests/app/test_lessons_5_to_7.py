@@ -65,7 +65,7 @@ def figures(page):
 
 @pytest.mark.parametrize(
     ("step", "situation"),
-    [(step, situation) for step in (5, 7) for situation in CATALOGUE]
+    [(step, situation) for step in (5, 7, 8) for situation in CATALOGUE]
     + [(6, "broken"), (6, "nothing_but_loss")],
 )
 def test_no_situation_breaks_a_lesson(monkeypatch, catalogue, step, situation):
