@@ -116,7 +116,7 @@ def test_step_5_shows_two_labels_of_a_recorded_image(monkeypatch):
     assert localisation_sentence(localisation(run, epoch)) in words(shown)
     badges = " ".join(item.value for item in shown.markdown)
     assert "Toy: five classes" in badges
-    assert "Measured: attention of one test image in the run pictogram-etf-s0" in badges
+    assert "Measured: attention of one test image in the run voc07-etf-aligned-s0" in badges
     other = next(i for i, names in enumerate(labels) if len(names) == 3)
     shown.selectbox(key="pair").set_value(other).run()
     assert not shown.exception
