@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -11,7 +11,7 @@ from streamlit.errors import StreamlitAPIException
 from app.session import RUNS_KEY, opened_run
 from app.widgets.plain_text import plain
 
-SHARED = ("a", "b", "class")
+SHARED = ("a", "b", "c", "class")
 """Keys of controls with text values that several pages have."""
 
 MAX_SHOWN = 60
@@ -41,6 +41,27 @@ def handed_over(**settings: str) -> dict[str, str]:
     arrives, and ``take_over`` gives it back its own.
     """
     return {f"{_HANDED}{name}" if name in SHARED else name: value for name, value in settings.items()}
+
+
+def as_ranges(numbers: Iterable[int]) -> str:
+    """Return numbers as a short text for the address, e.g. ``2-4.7`` of 2, 3, 4 and 7."""
+    parts: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1][1:] = [number]
+        else:
+            parts.append([number])
+    return ".".join("-".join(str(end) for end in part) for part in parts)
+
+
+def from_ranges(text: str | None, below: int) -> tuple[int, ...]:
+    """Return the numbers of ``as_ranges`` from 0 and below a limit, rising; what is no number is left out."""
+    found: set[int] = set()
+    for part in (text or "").split("."):
+        ends = part.split("-")
+        if len(ends) <= 2 and all(end.isascii() and end.isdigit() and len(end) < 10 for end in ends):
+            found.update(range(int(ends[0]), min(int(ends[-1]) + 1, below)))
+    return tuple(sorted(found))
 
 
 def with_runs(run_ids: Sequence[str]) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Attention over a picture, epoch by epoch, for one or two runs in step."""
+"""Attention over a picture, epoch by epoch, for one to three runs in step."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from app.figures.attention import RISING, enlarged, image_address
+from app.figures.attention import (
+    COLOUR_BAR,
+    EVEN,
+    LEAST_PEAK,
+    OUTLINE,
+    RISING,
+    enlarged,
+    image_address,
+    outline,
+)
 from app.figures.backdrop import add_backdrop
 from app.figures.player import with_player
 from app.figures.style import OPTIMUM_COLOUR, finished
-from mlcnc.analysis.images.attention import AttentionCourse, mass_cells
-
-OUTLINE_COLOUR = "#FFFFFF"
-SHARE = 0.8
+from mlcnc.analysis.images.attention import AttentionCourse, times_even
 
 
 def attention_course_figure(
@@ -29,7 +35,7 @@ def attention_course_figure(
     """Return the pictures side by side with attention cells, outline and object boxes; epochs are frames.
 
     Args:
-        courses: one or two runs' names with their attention of the same image and class.
+        courses: names of one to three runs with their attention of the same image and class.
         opacity: of the attention, 0 to 1.
         smooth: draw an interpolation between the middles of the cells instead of the cells.
         start: index of the epoch shown first.
@@ -37,12 +43,13 @@ def attention_course_figure(
             where there is neither it is grey.
 
     Returns:
-        The colour scale is the same for every run and epoch and ends at the brightest cell of all. Runs
-        with other epochs show the nearest stored one. The white line surrounds the fewest cells that hold
-        80 % of the attention.
+        The colour scale is in multiples of even attention, the same for every run and epoch, and ends at the
+        brightest cell of all; what is below even is transparent. Runs with other epochs show the nearest
+        stored one. The white line surrounds the fewest cells that hold
+        half of the attention.
     """
     epochs = sorted({epoch for _, course in courses for epoch in course.epochs})
-    peak = max(float(course.maps.max()) for _, course in courses)
+    peak = highest(courses)
     figure = go.Figure()
     gap = 0.04
     width = (1 - gap * (len(courses) - 1)) / len(courses)
@@ -54,25 +61,21 @@ def attention_course_figure(
             x=(np.arange(columns) + 0.5) * wide / columns,
             y=(np.arange(rows) + 0.5) * tall / rows,
             z=_shown(course, epochs[0]),
-            zmin=0,
-            zmax=100 * peak,
+            zmin=EVEN,
+            zmax=peak,
             zsmooth="best" if smooth else False,
             colorscale=RISING,
             opacity=opacity,
             showscale=number == 0,
-            colorbar={
-                "title": {"text": "% of attention in a cell", "side": "right"},
-                "thickness": 12,
-                "x": 1.0,
-            },
-            hovertemplate="%{z:.1f} % of attention<extra>" + name + "</extra>",
+            colorbar={**COLOUR_BAR, "x": 1.0},
+            hovertemplate="%{z:.2f} times even attention<extra>" + name + "</extra>",
             xaxis=f"x{suffix}",
             yaxis=f"y{suffix}",
         )
         figure.add_scatter(
             **_outline(course, epochs[0]),
             mode="lines",
-            line={"color": OUTLINE_COLOUR, "width": 1.5},
+            line=OUTLINE,
             hoverinfo="skip",
             showlegend=False,
             xaxis=f"x{suffix}",
@@ -144,6 +147,11 @@ def attention_course_figure(
     return figure
 
 
+def highest(courses: Sequence[tuple[str, AttentionCourse]]) -> float:
+    """Return where the common colour scale ends, in multiples of even attention."""
+    return max(LEAST_PEAK, *(float(times_even(course.maps).max()) for _, course in courses))
+
+
 def nearest_index(course: AttentionCourse, epoch: int) -> int:
     """Return which stored epoch of a course is nearest to ``epoch``, the later of two equal ones."""
     return min(
@@ -152,21 +160,8 @@ def nearest_index(course: AttentionCourse, epoch: int) -> int:
 
 
 def _shown(course: AttentionCourse, epoch: int) -> NDArray[np.float32]:
-    return (100 * course.maps[nearest_index(course, epoch)]).round(2).astype(np.float32)
+    return times_even(course.maps[nearest_index(course, epoch)]).round(3).astype(np.float32)
 
 
 def _outline(course: AttentionCourse, epoch: int) -> dict[str, NDArray[np.float32]]:
-    """Return the border of the cells that hold most attention, as pieces of lines in pixels."""
-    inside = np.pad(mass_cells(course.maps[nearest_index(course, epoch)], SHARE), 1)
-    tall, wide = course.size
-    rows, columns = course.maps.shape[1:]
-    flat, upright = np.argwhere(np.diff(inside, axis=0)), np.argwhere(np.diff(inside, axis=1))
-    x = np.concatenate([_pieces(flat[:, 1] - 1, flat[:, 1]), _pieces(upright[:, 1], upright[:, 1])])
-    y = np.concatenate([_pieces(flat[:, 0], flat[:, 0]), _pieces(upright[:, 0] - 1, upright[:, 0])])
-    return {"x": x * np.float32(wide / columns), "y": y * np.float32(tall / rows)}
-
-
-def _pieces(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return start, end and a gap for each piece of line, one after the other."""
-    gaps = np.full(len(starts), np.nan)
-    return np.stack([starts, ends, gaps], axis=1).astype(np.float32).ravel()
+    return outline(course.maps[nearest_index(course, epoch)], course.size)

@@ -37,6 +37,10 @@ PATTERNS = ("", "/", "x", ".", "-", "+")
 WIDTH = 0.8
 
 
+def _num_runs(number: int) -> str:
+    return f"n={number}" if number else "no mAP logged"
+
+
 def bucket_bars(
     groups: Sequence[SeedGroup], *, dots: bool = False, stored: Sequence[StoredInterval] = ()
 ) -> go.Figure:
@@ -54,7 +58,7 @@ def bucket_bars(
         spreads = [group.map_percent[bucket] for bucket in BUCKETS]
         several = [item.num_runs > 1 for item in spreads]
         figure.add_bar(
-            name=f"{group.label} (n={max(item.num_runs for item in spreads)})",
+            name=f"{group.label} ({_num_runs(max(item.num_runs for item in spreads))})",
             x=_places(groups, index, 0.0),
             y=[item.mean for item in spreads],
             width=0.94 * width,
@@ -113,10 +117,10 @@ def _add_runs(figure: go.Figure, groups: Sequence[SeedGroup]) -> None:
             "line": {"width": 1.5, "color": "white"},
         },
         customdata=[
-            [row.name, bucket, "?" if row.epoch is None else row.epoch + 1] for _, row, bucket, _ in shown
+            [row.name, bucket, "" if row.epoch is None else f" at epoch {row.epoch + 1}"]
+            for _, row, bucket, _ in shown
         ],
-        hovertemplate="%{customdata[0]}: %{customdata[1]} mAP %{y:.1f} % at epoch %{customdata[2]}"
-        "<extra></extra>",
+        hovertemplate="%{customdata[0]}: %{customdata[1]} mAP %{y:.1f} %%{customdata[2]}<extra></extra>",
     )
 
 

@@ -24,6 +24,7 @@ NO_SAMPLE = -1
 """Stands in ``customdata`` where a mark is no sample."""
 
 HEIGHT = 560
+FEW_NAMES = 6
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ def _centres(
         name="mean position of a class",
         text=[table.class_names[label] for label in shown],
         textposition="top center",
-        textfont={"size": 14, "weight": 700, "shadow": "auto"},
+        textfont={"size": 14 if len(shown) <= FEW_NAMES else 11, "weight": 700, "shadow": "auto"},
         customdata=np.full(len(shown), NO_SAMPLE, dtype=np.int32),
         hovertemplate="mean position of the shown %{text}<extra></extra>",
         marker={"symbol": "x-thin", "size": 12, "line": {"width": 3, "color": NEUTRAL}},

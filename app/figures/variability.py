@@ -82,15 +82,17 @@ def variability_player(
             row=1,
             col=1,
         )
-    for row, null in nulls:
+    for turn, (row, null) in enumerate(nulls):
         figure.add_scatter(
-            name=f"{row.name}: as many images without the class",
+            name="as many images without the class, in the colour of the run",
+            showlegend=turn == 0,
             x=null.epochs,
             y=_positive(null.values),
             mode="lines+markers" if len(null.epochs) == 1 else "lines",
             marker={"symbol": "line-ew-open", "size": 16},
             line={"color": recipe_colour(row), "width": 1.5, "dash": "1px,3px"},
-            hovertemplate="epoch %{x}: %{y:.3g} of images without the class<extra></extra>",
+            hovertemplate="epoch %{x}: %{y:.3g} of as many images without the class"
+            f"<extra>{row.name}</extra>",
             row=1,
             col=1,
         )

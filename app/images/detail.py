@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.figures.attention import enlarged
-from app.figures.attention_course import attention_course_figure, nearest_index
+from app.figures.attention_course import attention_course_figure, highest, nearest_index
 from app.images.gallery import offer_attention
 from app.session import remembered, run_identity
 from app.timing import timed
@@ -25,7 +25,7 @@ from mlcnc.analysis.images.attention import (
     localisation,
     localisation_sentence,
 )
-from mlcnc.analysis.images.decisions import Scored, probe_images
+from mlcnc.analysis.images.decisions import Scored, probability, probe_images
 from mlcnc.analysis.images.pictures import picture, picture_index
 from mlcnc.analysis.runs.rows import RunRow
 from mlcnc.store import Run
@@ -37,13 +37,14 @@ _LABEL_OF = "label_of"
 """Of the class and the image that it was shown for last."""
 
 READING = (
-    "Every cell is one position of the feature map, and all cells of an image sum to 100 %; brighter cells "
-    "carry more. The **white line** surrounds the fewest cells that hold 80 % of the attention: a small patch "
-    "is a focused look, a line around everything an even one. The **dashed frame** is the object of the class, "
-    "where the image has one and its box is known. **Chance** is the share of the picture inside the frame: "
-    "what even attention would put there. Colours mean the same in both runs and all epochs. Attention of a "
-    "class that is **not** in the image must go somewhere too. *Smoothed* interpolates between the middles of "
-    "the cells; nothing finer than a cell was measured."
+    "Every cell is one position of the feature map. Its colour says how many times its even share of "
+    "attention it holds: cells below **1**, which hold less than even attention would give, are clear. "
+    "The **white line** surrounds the fewest cells that hold half of the attention: a small patch is a "
+    "focused look, a line around much of the picture an even one. The **dashed frame** is the object of "
+    "the class, where the image has one and its box is known. **Chance** is the share of the picture "
+    "inside the frame: what even attention would put there. Colours mean the same in all runs and epochs."
+    " Attention of a class that is **not** in the image must go somewhere too. *Smoothed* interpolates "
+    "between the middles of the cells; nothing finer than a cell was measured."
 )
 
 
@@ -60,7 +61,7 @@ def show_image(
     Args:
         image: index of a test image.
         class_name: the class of the page, first choice for the attention.
-        runs: one or two, with their scores; of the same classes.
+        runs: one to three, with their scores; of the same classes.
         kind: of images in the gallery.
         attended: by kind, images of the first run with stored attention.
     """
@@ -68,8 +69,8 @@ def show_image(
     names = run.info.class_names
     true = [names[i] for i in np.flatnonzero(own.present[image])]
     has = ", ".join(true) or "no label"
-    st.subheader(f"Test image {image}")
-    st.markdown(plain(outcome_sentence(image, class_name, runs)))
+    st.markdown(f"##### Test image {image}: {plain(outcome_sentence(image, class_name, runs))}")
+    chart = st.container()
     left, right = st.columns([1, 3])
     with left:
         shown = picture(run, remembered(picture_index, run), "test", image)
@@ -83,9 +84,10 @@ def show_image(
         table = score_table(image, class_name, runs)
         st.dataframe(table, hide_index=True, alt=f"Labels and scores of test image {image}")
         st.caption(
-            f"Raw score (logit) against the threshold of its class: of greatest F1 on {own.chosen_on}, 0 where "
-            f"no image there has the class, and for {plain(class_name)} moved as the slider says. Shown: "
-            "labels of the image, the chosen class, and what any run says yes to."
+            "Probability: sigmoid of the score, not calibrated. Margin: score (logit) minus the threshold of "
+            f"the class, that of {own.rule} on {own.chosen_on}, 0 where no image there has the class, and for "
+            f"{plain(class_name)} moved as the slider says. Shown: labels of the image, the chosen class, and "
+            "what any run says yes to."
         )
     kept = [remembered(probe_images, run, item.epoch) for run, _, item in runs]
     blind = [row for (_, row, _), probes in zip(runs, kept, strict=True) if not probes and looks_nowhere(row)]
@@ -95,7 +97,8 @@ def show_image(
             "no map of where it looks."
         )
     if any(image in probes for probes in kept):
-        show_attention(image, class_name, [*true, *table["class"]], runs)
+        with chart:
+            show_attention(image, class_name, [*true, *table["class"]], runs)
         return
     number = max(len(probes) for probes in kept)
     if number == 0:
@@ -118,12 +121,17 @@ def outcome_sentence(image: int, class_name: str, runs: Sequence[tuple[Run, RunR
     """Return what each run decides on the chosen class in an image, e.g. ``cow is missed by a, found by b.``"""
     label = runs[0][0].info.class_names.index(class_name)
     there = bool(runs[0][2].present[image, label])
-    parts = []
+    by_word: dict[str, list[str]] = {}
     for _, row, item in runs:
         said = bool(item.scores[image, label] >= item.limits[label])
         words = ("found" if said else "missed") if there else ("falsely seen" if said else "rightly not seen")
-        parts.append(f"{words} by {row.name}")
+        by_word.setdefault(words, []).append(row.name)
+    parts = [f"{word} by {_listed(names)}" for word, names in by_word.items()]
     return f"{class_name} is {'' if there else 'not in the image, '}{', '.join(parts)}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def score_table(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, Scored]]) -> pd.DataFrame:
@@ -148,7 +156,8 @@ def score_table(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, S
 
 def _said(item: Scored, image: int, label: int) -> str:
     score, limit = float(item.scores[image, label]), float(item.limits[label])
-    return f"yes: {score:.2f} ≥ {limit:.2f}" if score >= limit else f"no: {score:.2f} < {limit:.2f}"
+    said = "yes" if score >= limit else "no"
+    return f"{said}: {100 * float(probability(score)):.0f} %, margin {score - limit:+.2f}"
 
 
 @st.fragment
@@ -159,6 +168,7 @@ def show_attention(
     with timed("attention"):
         kept = [(run, row, remembered(probe_images, run, item.epoch)) for run, row, item in runs]
         looked = [(run, row, probes[image]) for run, row, probes in kept if image in probes]
+        chart = st.container()
         with st.container(horizontal=True, vertical_alignment="bottom"):
             labels = list(dict.fromkeys([class_name, *options]))
             # another image or class begins with the attention of that class, not with what was chosen before
@@ -176,6 +186,8 @@ def show_attention(
                 format_func=plain,
             )
             label = label if label in labels else labels[0]
+            look = st.popover("Look", icon=":material/palette:")
+        with look:
             opacity = st.slider("Opacity", 0.0, 1.0, 0.75, 0.05, key="opacity", bind="query-params", width=160)
             smooth = st.toggle("Smoothed", key="smooth", bind="query-params")
         class_index = runs[0][0].info.class_names.index(label)
@@ -186,28 +198,35 @@ def show_attention(
             return
         named = [(name, course) for name, _, course in courses]
         said = course_sentences(label, named)
-        st.markdown(plain(said))
-        st.caption(
-            "White line: around the fewest cells that hold 80 % of the attention. Dashed frame: the object. "
-            "One colour scale for all pictures and epochs."
-        )
         photographs = tuple(
             photograph_address(run, "test", image, OPENED) if course.image is None else None
             for _, run, course in courses
         )
-        show_player(
-            _figure(tuple(pairs), class_index, opacity, smooth, photographs),
-            key="attention",
-            title=f"Attention of {label} in test image {image}",
-            alt=f"Attention of {label} over test image {image}. {said}",
-            reading=READING,
-            frame=partial(course_frame, named),
-            parameter="frame",
+        with chart:
+            show_player(
+                _figure(tuple(pairs), class_index, opacity, smooth, photographs),
+                key="attention",
+                title=f"Attention of {label} in test image {image}",
+                alt=f"Attention of {label} over test image {image}. {said}",
+                reading=READING,
+                frame=partial(course_frame, named),
+                parameter="frame",
+            )
+        st.markdown(plain(said))
+        st.caption(
+            "One colour scale for all pictures and epochs: clear below even attention, full at "
+            f"{highest(named):.3g} times it. White line: around the fewest cells that hold half of it. Dashed "
+            "frame: the object."
         )
-        for run, row, _ in looked:
-            said_of = localisation_sentences(run, label, class_index)
-            if said_of:
-                st.caption(f"{plain(row.name)}, {plain(said_of)}")
+        everywhere = [
+            f"{row.name}, {said_of}"
+            for run, row, _ in looked
+            if (said_of := localisation_sentences(run, label, class_index))
+        ]
+        if everywhere:
+            with st.expander("One image is an anecdote: all probe images", icon=":material/query_stats:"):
+                for line in everywhere:
+                    st.caption(plain(line))
 
 
 def _courses(pairs: Sequence[tuple[str, Run, int]], class_index: int) -> list[tuple[str, Run, AttentionCourse]]:

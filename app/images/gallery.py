@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from app.address import from_ranges
 from app.session import remembered
 from app.widgets.plain_text import plain
 from app.widgets.scroll_into_view import ask_to_scroll
@@ -19,6 +20,9 @@ from mlcnc.analysis.images.pictures import picture_index
 from mlcnc.store import Run
 
 IMAGE_KEY = "image"
+ONLY_KEY = "only"
+"""Of the address: the images that were selected on the map."""
+
 DETAIL = "image_detail"
 """Key of the container of the opened image."""
 
@@ -51,6 +55,16 @@ def gallery_title(number: int, class_name: str, kind: str, run_name: str) -> str
     there = "with" if kind in ("missed", "found") else "without"
     what = "in which it is seen" if kind == "false alarm" else kind
     return f"{number} test {'image' if number == 1 else 'images'} {there} {class_name}, {what} by {run_name}"
+
+
+def images_from_map(number: int) -> list[int]:
+    """Return the images below ``number`` that were selected on the map and are in the address."""
+    return list(from_ranges(st.query_params.get(ONLY_KEY), number))
+
+
+def forget_map() -> None:
+    """Show the images of a kind again; only in a callback."""
+    st.query_params.pop(ONLY_KEY, None)
 
 
 def in_order(images: NDArray[np.int64], first: Collection[int]) -> list[int]:

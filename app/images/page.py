@@ -3,13 +3,23 @@
 import numpy as np
 import streamlit as st
 
-from app.address import follow_default
+from app.images.clues import show_clues
+from app.images.controls import class_first_shown, pick_class, pick_runs, pick_thresholds
 from app.images.detail import looks_nowhere, show_image
 from app.images.evidence import show_co_occurring_classes, show_curves
-from app.images.gallery import DETAIL, IMAGE_KEY, gallery_title, in_order, pick_kind, show_gallery
+from app.images.gallery import (
+    DETAIL,
+    IMAGE_KEY,
+    forget_map,
+    gallery_title,
+    images_from_map,
+    in_order,
+    pick_kind,
+    show_gallery,
+)
 from app.images.worst_classes import show_worst_classes
 from app.session import remembered
-from app.widgets.controls import pick_epoch, pick_pair
+from app.widgets.controls import pick_epoch
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from app.widgets.scroll_into_view import scroll_into_view
@@ -20,11 +30,9 @@ from mlcnc.analysis.images.decisions import (
     decision_sentence,
     decisions_of,
     probe_images,
-    rarest_first,
     scored,
     with_attention,
     with_moved_threshold,
-    worst_tail_class,
 )
 from mlcnc.analysis.runs.rows import nearest_array_epoch
 from mlcnc.errors import RunFormatError
@@ -53,44 +61,22 @@ if not usable:
     show_problems(selected.problems, selected.picked)
     st.stop()
 
-show_worst_classes([(row, results[run.run_id]) for run, row in usable])
-st.subheader("Look closer")
-answer = st.container()
-pair = pick_pair(usable)
-run, row = pair[0]
-names = list(run.info.class_names)
-options = [names[index] for index in rarest_first(run)]
-worst = worst_tail_class(results[run.run_id]) or results[run.run_id][0]
-follow_default("class", worst.class_name)
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    class_name = st.selectbox(
-        "Class",
-        options,
-        index=options.index(worst.class_name),
-        key="class",
-        bind="query-params",
-        help="Rarest first. At the start, the tail class of lowest AP of the run.",
-    )
-    shift = st.slider(
-        "Threshold of best F1, moved by",
-        -20.0,
-        20.0,
-        0.0,
-        0.1,
-        key="shift",
-        bind="query-params",
-        help="In units of the score (logit). Every run and class has its own threshold: the one of greatest F1 "
-        "on validation images. To the left more images count as found, and more false alarms.",
-    )
-    epoch = pick_epoch(sorted({e for item, _ in pair for e in item.array_epochs("test/scores")}))
-class_index = names.index(class_name) if class_name in names else worst.class_index
-class_name = names[class_index]
+with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+    group = pick_runs(usable)
+    run, row = group[0]
+    class_index = pick_class(run, class_first_shown(results[run.run_id]))
+    more = st.popover("More", icon=":material/tune:")
+class_name = run.info.class_names[class_index]
+with more:
+    rule, target, shift = pick_thresholds()
+    epoch = pick_epoch(sorted({e for item, _ in group for e in item.array_epochs("test/scores")}))
+    number_place = st.container()
 
 shown = []
-for item, item_row in pair:
+for item, item_row in group:
     at = nearest_array_epoch(item, epoch, "test/scores")
     try:
-        stored_scores = None if at is None else remembered(scored, item, at)
+        stored_scores = None if at is None else remembered(scored, item, at, rule=rule, target=target)
     except RunFormatError as error:
         st.warning(plain(error))
         continue
@@ -103,32 +89,36 @@ if not shown:
     st.stop()
 
 run, row, own, record = shown[0]
+detail, answer = st.container(key=DETAIL), st.container()
 with answer:
     for _, item_row, scores, decided in shown:
         st.markdown(
             f"{plain(item_row.name)}, epoch {scores.epoch + 1}: {plain(decision_sentence(decided))} "
             f"Threshold {scores.threshold_words(class_index)}."
         )
-say_where_photographs_are([item for item, *_ in shown])
-kind = pick_kind(record)
+    show_clues([(item, item_row, scores, decided) for item, item_row, scores, decided in shown])
+    say_where_photographs_are([item for item, *_ in shown])
+    kind = pick_kind(record)
 looked_at = remembered(probe_images, run, own.epoch)
 attended = with_attention(record, looked_at)
-images = in_order(record.images[kind], looked_at)
-chosen = st.number_input(
-    "Open a test image by its number",
-    min_value=0,
-    max_value=len(own.scores) - 1,
-    value=None,
-    key=IMAGE_KEY,
-    bind="query-params",
-    placeholder="the first one below" if images else "a number",
-    width=260,
-)
+of_map = images_from_map(len(own.scores))
+images = in_order(np.array(of_map, dtype=np.int64) if of_map else record.images[kind], looked_at)
+with number_place:
+    chosen = st.number_input(
+        "Open a test image by its number",
+        min_value=0,
+        max_value=len(own.scores) - 1,
+        value=None,
+        key=IMAGE_KEY,
+        bind="query-params",
+        placeholder="the first one below" if images else "a number",
+        width=260,
+    )
 image = int(chosen) if chosen is not None else images[0] if images else None
 if image is not None:
-    # a number names the same image in both runs only where their test labels agree
+    # a number names the same image in all runs only where their test labels agree
     comparable = [entry for entry in shown if np.array_equal(entry[2].present, own.present)]
-    with st.container(key=DETAIL):
+    with detail:
         if len(comparable) < len(shown):
             st.caption(f"Only {plain(row.name)} is shown here: the other run was tested on other images.")
         try:
@@ -143,20 +133,27 @@ if image is not None:
             st.warning(plain(error))
     scroll_into_view(DETAIL)
 
-st.subheader(plain(gallery_title(len(images), class_name, kind, row.name)))
-if images:
-    order = "lowest score first" if kind in ("missed", "rightly absent") else "highest score first"
-    number = len(attended[kind])
-    eyes = f"Those with an eye ({number}) have stored attention and come first; then"
-    nowhere = f"{plain(row.method_title)} has no attention;" if looks_nowhere(row) else ""
-    st.caption(f"{eyes if number else nowhere or 'None of them has stored attention;'} {order}.")
-    try:
+with answer:
+    if of_map:
+        st.subheader(f"{len(images)} test images selected on the map")
+        st.button("Show all images instead", key="forget_map", on_click=forget_map)
         show_gallery(run, record, images, looked_at, own.present)
-    except RunFormatError as error:
-        st.warning(plain(error))
-else:
-    st.caption(f"No test image is {kind}; move the threshold or choose another kind.")
+    else:
+        st.subheader(plain(gallery_title(len(images), class_name, kind, row.name)))
+    if images and not of_map:
+        order = "lowest score first" if kind in ("missed", "rightly absent") else "highest score first"
+        number = len(attended[kind])
+        eyes = f"Those with an eye ({number}) have stored attention and come first; then"
+        nowhere = f"{plain(row.method_title)} has no attention;" if looks_nowhere(row) else ""
+        st.caption(f"{eyes if number else nowhere or 'None of them has stored attention;'} {order}.")
+        try:
+            show_gallery(run, record, images, looked_at, own.present)
+        except RunFormatError as error:
+            st.warning(plain(error))
+    elif not images:
+        st.caption(f"No test image is {kind}; move the threshold or choose another kind.")
 
 show_curves(class_name, [(item_row, decided) for _, item_row, _, decided in shown])
 show_co_occurring_classes(co_occurring_classes(run, own, record), record)
+show_worst_classes([(row, results[run.run_id]) for run, row in usable])
 show_problems(selected.problems, selected.picked)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -164,7 +163,7 @@ def _attention(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
         remembered(probe_attention, run, epoch, probe.probe, probe.class_index)
         for run, epoch in zip(runs, epochs, strict=True)
     ]
-    peak = max((float(np.max(record.attention)) for record in records if record is not None), default=None)
+    peak = max((record.peak for record in records if record is not None), default=None)
     st.markdown(f"Where does **{plain(probe.class_name)}** look in this image?")
     say_where_photographs_are(runs)
     for column, run, epoch, record, name in zip(
@@ -186,6 +185,7 @@ def _attention(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
             )
             st.caption(said)
     st.markdown(
-        "Bright cells carry more attention, on one scale for all three. One image shows one image: it is the "
-        "first with a tail class that all three keep. The captions count all of them."
+        "Coloured cells hold more than their even share of attention, brighter ones more, on one scale for all "
+        "three. One image shows one image: it is the first with a tail class that all three keep. The captions "
+        "count all of them."
     )

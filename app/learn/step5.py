@@ -253,8 +253,9 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
                 key=f"lesson5_attention_{two_labels.index(name)}",
                 title=f"Attention of {name}",
                 alt=f"Attention of {name} over the image. {sentence}",
-                reading="Brighter cells carry more of the class's attention; all cells sum to 100 %. The "
-                "dashed frame is the object. The scale ends at the brightest cell of each map.",
+                reading="Coloured cells hold more of the class's attention than their even share, brighter "
+                "ones more; clear ones less. The white line surrounds the fewest cells that hold half of the "
+                "attention, the dashed frame the object. The scale ends at the brightest cell of each map.",
                 frame=pd.DataFrame(
                     [
                         {"row": i, "column": j, "share": record.attention[i, j]}

@@ -8,7 +8,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from app.address import handed_over
+from app.address import as_ranges, handed_over
+from app.images.gallery import ONLY_KEY
 from app.session import remembered
 from app.widgets.plain_text import plain
 from app.widgets.stored_picture import has_picture, show_picture
@@ -103,6 +104,25 @@ def _tile(run: Run, index: PictureIndex, table: SampleTable, sample: int, words:
     st.caption(f"**{plain(name)}** {plain(words)}")
     if split == "test":
         _link_to_image(run, image, name, outcome)
+
+
+def link_to_images(run: Run, table: SampleTable, samples: Sequence[int], class_index: int) -> None:
+    """Offer the test images of selected samples on the page of images; nothing where there is none."""
+    images = sorted({int(table.image_index[sample]) for sample in samples if table.split[sample] == "test"})
+    if not images:
+        return
+    settings = handed_over(
+        **{ONLY_KEY: as_ranges(images), "class": table.class_names[class_index], "a": run.run_id}
+    )
+    try:
+        st.page_link(
+            "images/page.py",
+            label=f"Open these {len(images)} images",
+            icon=":material/visibility:",
+            query_params=settings,
+        )
+    except StreamlitAPIException:  # a page opened by itself has no others
+        st.caption(f"{len(images)} images")
 
 
 def _link_to_image(run: Run, image: int, name: str, outcome: str) -> None:

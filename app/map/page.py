@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.figures.feature_map import COLOURINGS
+from app.map.beside import draw_beside, named_classes, pick_beside, pick_method
 from app.map.chart import (
     caption,
     coloured,
@@ -13,17 +14,24 @@ from app.map.chart import (
     play_map,
     runs_with_samples,
 )
-from app.map.gallery import show_neighbours, show_samples
+from app.map.gallery import link_to_images, show_neighbours, show_samples
 from app.map.selection import clear_selection
 from app.session import remembered
 from app.timing import timed
-from app.widgets.controls import pick_epoch, pick_space, pick_split
+from app.widgets.controls import PICK_WIDTH, pick_epoch, pick_space, pick_split
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from app.widgets.stored_picture import say_where_photographs_are
 from mlcnc.analysis.runs.spaces import image_wise, spaces_sentence, spaces_with_samples
 from mlcnc.analysis.samples.layouts import Layout
-from mlcnc.analysis.samples.placement import Outcomes, Placement, outcomes, placement, placement_sentence
+from mlcnc.analysis.samples.placement import (
+    Outcomes,
+    Placement,
+    outcomes,
+    placement,
+    placement_sentence,
+    placement_verdict,
+)
 from mlcnc.errors import RunFormatError
 
 WHOLE_IMAGES = (
@@ -39,29 +47,21 @@ if not usable:
     show_problems(selected.problems, selected.picked)
     st.stop()
 
-answer = st.empty()
 ids = list(usable)
-with st.container(horizontal=True, vertical_alignment="bottom"):
+with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
     # no format_func: the address holds what the control shows, and names can change or repeat
-    picked = st.selectbox("Run", ids, key="a", bind="query-params", width=240)
+    picked = st.selectbox("Run", ids, key="a", bind="query-params", width=PICK_WIDTH)
     run, name, own_colour, table = usable[picked if picked in usable else ids[0]]
-    split = pick_split()
-    stored = remembered(spaces_with_samples, run)
-    space = pick_space([stored])
-    method = st.segmented_control(
-        "Picture",
-        ["PCA", "UMAP"],
-        default="PCA",
-        required=True,
-        key="method",
-        bind="query-params",
-        help="PCA is linear and computed at once. UMAP is read from the run folder.",
-    )
-st.caption(plain(spaces_sentence([(name, stored)], space)) + WHOLE_IMAGES * (space in image_wise(stored)))
-with st.container(horizontal=True, vertical_alignment="bottom"):
+    beside = pick_beside(run, ids)
     by = st.segmented_control(
         "Colour by", COLOURINGS, default="misplaced", required=True, key="colour", bind="query-params"
     )
+    more = st.popover("More", icon=":material/tune:")
+stored = remembered(spaces_with_samples, run)
+with more:
+    split = pick_split()
+    space = pick_space([stored])
+    method = pick_method(run, space)
     focus_name = st.selectbox(
         "Class",
         table.class_names,
@@ -73,8 +73,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
     means = st.segmented_control(
         "Name the means of",
-        ["class", "head", "medium", "tail", "none"],
-        default="class",
+        ["all", "class", "head", "medium", "tail", "none"],
+        default="all",
         required=True,
         key="means",
         bind="query-params",
@@ -84,9 +84,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Play over epochs",
         key="play",
         bind="query-params",
-        help="Moves in the browser. Points are selected with this off: a box over moving points would take in "
-        "others at every epoch. What is selected stays marked and can be followed.",
+        help="Moves in the browser, the first run alone. Points are selected with this off: a box over moving "
+        "points would take in others at every epoch. What is selected stays marked and can be followed.",
     )
+    st.caption(plain(spaces_sentence([(name, stored)], space)) + WHOLE_IMAGES * (space in image_wise(stored)))
+    epoch_place = st.container()
 
 
 @st.fragment
@@ -101,13 +103,26 @@ def map_and_gallery(
         view = " ".join(str(part) for part in drawn)
         draw = play_map if plays else draw_map
         frame = map_frame(layout, table, record, found)
-        chosen = draw(layout, table, record, colouring, named, view=view, frame=frame)
+        other = None if plays or beside is None else usable[beside]
+        # side by side where there is room for both, else below each other
+        with st.grid(min_column_width=380, key="maps") if other else st.container():
+            left, right = st.container(), st.container() if other else None
+        with left:
+            st.markdown(f"##### {plain(name)}: {placement_verdict(record)}")
+            chosen = draw(layout, table, record, colouring, named, view=view, frame=frame)
+        if other and right:
+            with right:
+                draw_beside(
+                    other, record, means=means, by=by or "misplaced", focus=focus, chosen=chosen, of=table
+                )
         of = f"marks and images below are those of epoch {epoch_number}" if plays else f"epoch {epoch_number}"
         st.caption(f"{caption(layout, record)} {plain(name)}, {of}.")
+        st.markdown(plain(placement_sentence(record)))
         shown = chosen or tuple(record.samples[record.misplaced].tolist())
         with st.container(horizontal=True, vertical_alignment="center"):
             if chosen:
                 st.subheader(f"{len(chosen)} selected")
+                link_to_images(run, table, chosen, focus)
                 st.button("Clear selection", icon=":material/clear:", key="map_clear", on_click=clear_selection)
             else:
                 st.subheader(f"{len(shown)} misplaced")
@@ -123,8 +138,9 @@ def map_and_gallery(
 
 
 try:
-    layout = pick_layout(run, space, method or "PCA")
-    epoch = None if layout is None else layout.epochs[-1] if plays else pick_epoch(list(layout.epochs))
+    layout = pick_layout(run, space, method)
+    with epoch_place:
+        epoch = None if layout is None else layout.epochs[-1] if plays else pick_epoch(list(layout.epochs))
     record = None if epoch is None else remembered(placement, run, epoch, split=split, space=space)
     found = None if epoch is None else remembered(outcomes, run, epoch)
 except RunFormatError as error:
@@ -133,14 +149,12 @@ else:
     if layout is None or record is None:
         st.info(f"{plain(name)} kept no samples of {split} in {space}; choose another split or space.")
     else:
-        answer.markdown(plain(placement_sentence(record)))
         focus = (
             table.class_names.index(focus_name)
             if focus_name in table.class_names
             else record.classes[0].class_index
         )
-        named = tuple(i for i, bucket in enumerate(table.buckets) if bucket == means)
-        map_and_gallery(layout, record, found, focus, (focus,) if means == "class" else named)
+        map_and_gallery(layout, record, found, focus, named_classes(table, means, focus))
         st.subheader("Class by class")
         st.dataframe(
             placement_frame(record),

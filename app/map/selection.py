@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.address import as_ranges, from_ranges
 from app.figures.feature_map import NO_SAMPLE
 from mlcnc.analysis.samples.layouts import SampleTable
 
@@ -16,14 +17,20 @@ _CARRIED = "map_carried"
 _VIEW = "map_view"
 _PAIRS = "map_pairs"
 _CLEARED = "map_cleared"
+ADDRESS_KEY = "sel"
 
 
 def selected_samples(table: SampleTable, split: str) -> tuple[int, ...]:
     """Return the selected samples of a split, rising; none after a change to a run with other samples."""
     pairs = hash((table.image_index.tobytes(), table.class_index.tobytes(), table.split))
-    if st.session_state.get(_PAIRS) != pairs:
+    known = st.session_state.get(_PAIRS)
+    if known != pairs:
         st.session_state[_PAIRS] = pairs
-        clear_selection()
+        if known is None:
+            asked = from_ranges(st.query_params.get(ADDRESS_KEY), len(table.split))
+            st.session_state.setdefault(_SELECTED, asked)
+        else:
+            clear_selection()
     inside = {sample for sample in st.session_state.get(_SELECTED, ()) if table.split[sample] == split}
     return tuple(sorted(inside))
 
@@ -49,14 +56,22 @@ def chart_key(view: str, carried: Collection[int]) -> str:
 
 def take_selection(key: str) -> None:
     """Take over what was selected on the chart of that key."""
-    st.session_state[_SELECTED] = samples_of(st.session_state.get(key))
+    _select(samples_of(st.session_state.get(key)))
 
 
 def clear_selection() -> None:
     """Select nothing; the chart is drawn anew, without its box or lasso."""
-    st.session_state[_SELECTED] = ()
+    _select(())
     st.session_state[_CARRIED] = ()
     st.session_state[_CLEARED] = st.session_state.get(_CLEARED, 0) + 1
+
+
+def _select(samples: tuple[int, ...]) -> None:
+    st.session_state[_SELECTED] = samples
+    if samples:
+        st.query_params[ADDRESS_KEY] = as_ranges(samples)
+    elif ADDRESS_KEY in st.query_params:
+        del st.query_params[ADDRESS_KEY]
 
 
 def samples_of(event: Any) -> tuple[int, ...]:

@@ -11,9 +11,9 @@ import streamlit as st
 from app.session import RUNS_KEY
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import MAX_PICKED, TOO_MANY, pick
-from mlcnc.analysis.comparison.seeds import SeedGroup, recipe_names
+from mlcnc.analysis.comparison.seeds import recipe_names
 from mlcnc.analysis.runs.filter import RunFilter
-from mlcnc.analysis.runs.rows import BUCKETS, Choice, RunRow, thinned
+from mlcnc.analysis.runs.rows import BUCKETS, Choice, RunRow, out_of, thinned
 
 TABLE_KEY = "run_table"
 _TURN = "run_table_turn"
@@ -29,7 +29,7 @@ def run_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
             {
                 "run": row.name,
                 "recipe": names[row.group_key],
-                "epochs": f"{row.num_logged}/{row.num_epochs or '?'}",
+                "epochs": out_of(row.num_logged, row.num_epochs, "/"),
                 **{f"mAP {bucket}": row.map_percent[bucket] for bucket in BUCKETS},
                 "NC1": row.nc1,
                 "min angle": row.angle_min,
@@ -209,24 +209,24 @@ def say_epochs(rows: Sequence[RunRow], choice: Choice, total: int, num_picked: i
         st.caption(f"Not measured at {when}, so left empty: {_named(absent)}.")
 
 
-def group_frame(groups: Sequence[SeedGroup]) -> pd.DataFrame:
-    """Return mean, lowest and highest test mAP of each recipe and bucket, as the chart shows them."""
-    return pd.DataFrame(
-        [
-            {
-                "recipe": group.label,
-                "bucket": bucket,
-                "mean": value.mean,
-                "low": value.low,
-                "high": value.high,
-                "num_runs": value.num_runs,
-            }
-            for group in groups
-            for bucket, value in group.map_percent.items()
-        ]
-    )
+def say_left_out(rows: Sequence[RunRow], num_damaged: int) -> None:
+    """Say at the top which runs no comparison holds, for they are not finished or cannot be read.
+
+    Args:
+        rows: of all runs.
+        num_damaged: folders that cannot be read.
+    """
+    by_state: dict[str, list[str]] = {}
+    for row in rows:
+        if row.state != "finished":
+            by_state.setdefault(row.state, []).append(row.name)
+    parts = [f"{len(names)} {state} ({_named(names, 3)})" for state, names in by_state.items()]
+    if num_damaged:
+        parts.append(f"{num_damaged} damaged (named at the end of the page)")
+    if parts:
+        st.caption(f":material/info: Left out of comparisons: {', '.join(parts)}.")
 
 
-def _named(names: Sequence[str]) -> str:
-    few = ", ".join(plain(name) for name in names[:MAX_PICKED])
-    return few if len(names) <= MAX_PICKED else f"{few} and {len(names) - MAX_PICKED} more"
+def _named(names: Sequence[str], most: int = MAX_PICKED) -> str:
+    few = ", ".join(plain(name) for name in names[:most])
+    return few if len(names) <= most else f"{few} and {len(names) - most} more"

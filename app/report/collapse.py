@@ -140,7 +140,7 @@ def attention(about: Reported) -> Section | None:
         except RunFormatError as error:
             parts.append(f"{row.name}: {error}")
     # one scale, so that a brighter cell holds more attention in every picture
-    peak = max((float(item.attention.max()) for _, items in found for _, _, item in items), default=1.0)
+    peak = max((item.peak for _, items in found for _, _, item in items), default=1.0)
     for run_name, items in found:
         charts = [
             Chart(

@@ -31,9 +31,10 @@ shuffled, from its number of features alone. It answers whether there is any cla
 comes from the images: class-wise features are apart by their class query alone, which the value of as many
 images without the class shows, where it was logged."""
 
-ATTENTION = """The brighter a cell, the more of the class's attention lies there, on one scale for all pictures;
-the cells are those of the network's last feature map. The dashed box is the object. Attention spread evenly
-would put as much into the box as the box covers of the picture; the sentence sets both side by side."""
+ATTENTION = """Coloured cells hold more of the class's attention than their even share, brighter ones more, on
+one scale for all pictures; clear ones hold less. The white line surrounds the fewest cells that hold half of
+the attention; cells are those of the network's last feature map. The dashed box is the object. Attention spread
+evenly would put as much into the box as the box covers of the picture; the sentence sets both side by side."""
 
 _PLAIN = "One line a run, or the mean and the range over seeds where there are many runs."
 

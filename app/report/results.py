@@ -25,7 +25,7 @@ from mlcnc.analysis.curves.curve import (
 )
 from mlcnc.analysis.curves.nulls import Band, shared_null
 from mlcnc.analysis.geometry.angles import geometry_sentence
-from mlcnc.analysis.runs.rows import BUCKETS, RunRow, nearest_array_epoch, telling_metrics
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow, nearest_array_epoch, out_of, telling_metrics
 from mlcnc.analysis.runs.settings import setting_table
 from mlcnc.analysis.verdict import RULE as VERDICT_RULE
 from mlcnc.analysis.verdict import run_verdicts
@@ -97,7 +97,7 @@ def _table_of_runs(about: Reported) -> Section:
         (
             row.name,
             row.state,
-            f"{row.num_logged}/{row.num_epochs or 'unknown'}",
+            out_of(row.num_logged, row.num_epochs, "/"),
             "none" if row.epoch is None else str(row.epoch + 1),
             *(number(row.map_percent[bucket]) for bucket in BUCKETS),
             number(row.nc1, ".2f"),

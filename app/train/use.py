@@ -8,6 +8,7 @@ from app.session import known_devices
 from app.train.jobs import TRAINING, duration, size
 from app.widgets.plain_text import plain
 from mlcnc.analysis.curves.live import LiveCurves, Progress
+from mlcnc.analysis.runs.rows import out_of
 from mlcnc.launch import Job
 from mlcnc.store import Run
 
@@ -17,11 +18,10 @@ def show_progress(job: Job, how_far: Progress) -> None:
     measuring = how_far.batch == how_far.num_batches
     at = "measuring" if measuring else f"batch {how_far.batch} of {how_far.num_batches}"
     batch = f", {at}" if how_far.batch else ""
-    of = how_far.num_epochs or "?"
     if job.is_active and how_far.num_epochs and how_far.num_logged < how_far.num_epochs:
-        words = f"epoch {how_far.num_logged + 1} of {of}{batch}"
+        words = f"epoch {how_far.num_logged + 1} of {how_far.num_epochs}{batch}"
     else:
-        words = f"{how_far.num_logged} of {of} epochs logged"
+        words = f"{out_of(how_far.num_logged, how_far.num_epochs)} epochs logged"
     st.progress(how_far.share, text=words)
 
 

@@ -9,9 +9,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from mlcnc.analysis.comparison.paired import paired_interval, t_quantile
+
 Label = Literal["reproduced", "not reproduced", "undecided", "not testable here"]
 
-CONFIDENCE = 0.95
 RULE = (
     "Runs of the same seed are paired. Reproduced: the 95 % t interval of the mean difference lies above 0 in "
     "the direction of the claim. Not reproduced: it lies below 0, or, on the paper's own data set, ends below "
@@ -78,34 +79,6 @@ class Verdict(NamedTuple):
     why: str
 
 
-def paired_interval(differences: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
-    """Return mean, lower and upper end of Student's t interval of the mean of paired differences.
-
-    Args:
-        differences: (n,) finite; below two values the ends are NaN.
-        confidence: of the interval, two-sided.
-
-    Example:
-        >>> [round(x, 3) for x in paired_interval([1.0, 2.0, 3.0])]
-        [2.0, -0.484, 4.484]
-    """
-    values = np.asarray(differences, dtype=float)
-    if values.size == 0:
-        return math.nan, math.nan, math.nan
-    mean = float(values.mean())
-    if values.size < 2:
-        return mean, math.nan, math.nan
-    error = float(values.std(ddof=1)) / math.sqrt(values.size)
-    half = _quantile(values.size, confidence) * error
-    return mean, mean - half, mean + half
-
-
-def _quantile(number: int, confidence: float) -> float:
-    from scipy.stats import t  # half a second, which whoever only reads results does not pay
-
-    return float(t.ppf((1.0 + confidence) / 2.0, number - 1))
-
-
 def verdict(
     claim: Claim, first: Sequence[float] | None, second: Sequence[float] | None, *, same_data: bool = False
 ) -> Verdict:
@@ -157,7 +130,7 @@ def seeds_to_tell(differences: Sequence[float], size: float, most: int = 1000) -
     """
     spread = float(np.std(np.asarray(differences, dtype=float), ddof=1))
     for number in range(2, most + 1):
-        if _quantile(number, CONFIDENCE) * spread / math.sqrt(number) < size:
+        if t_quantile(number - 1) * spread / math.sqrt(number) < size:
             return number
     return None
 

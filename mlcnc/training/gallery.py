@@ -10,38 +10,75 @@ from typing import Any
 
 from mlcnc.config import ExperimentConfig, override
 from mlcnc.errors import ConfigError
-from mlcnc.presets import ALIGNED, bench_config, digits_lt, erm, pictogram_lt
+from mlcnc.presets import ALIGNED, ALIGNED_SCENES, RACED, bench_config, digits_lt
 from mlcnc.store import RunStore
 from mlcnc.training.trainer import train
 
+KINDS = ("etf", "trainable", "glove")
+
 WIDTH = {"embedding_dim": 300, "num_heads": 10}
-"""Of every pictogram-lt run: GloVe's dimension, so that the three embeddings differ in kind only."""
-
-FULL = {"arrays_every": 8, "measure_every": 1, "num_sample_pairs": 400, "num_probes": 36}
-SLIM = {"arrays_every": 0, "measure_every": 1}
-
+"""Of MLC-NC but on digits-lt: GloVe's dimension, so that the three embeddings differ in kind only."""
 
 FILM = {
     "arrays_every": 20, "class_arrays": True, "measure_every": 1, "measure_untrained": True,
     "num_sample_pairs": 400, "num_probes": 36,
 }  # fmt: skip
-"""Of a run on photographs: class means at every epoch, and everything else at three."""
+"""Of the first seed on photographs: class means at every epoch, and everything else at three."""
+
+SMALL = {"arrays_every": 0, "class_arrays": True, "measure_every": 10, "measure_untrained": True}
+"""Of other seeds: class means at some epochs and of the untrained network, and no features."""
+
+ON_PHOTOGRAPHS = {"etf": range(5), "etf-aligned": range(5), "trainable": range(3)}
+"""Seeds on photographs of each label embedding, at the weight of the paper and where features align."""
 
 
 def gallery() -> Iterator[tuple[str, ExperimentConfig]]:
     """Yield id and config of every recorded run; seed 0 with arrays, other seeds without."""
-    for kind in ("etf", "trainable", "glove"):
-        for seed in (0, 1, 2):
-            yield f"pictogram-{kind}-s{seed}", _config(pictogram_lt(), seed, {"label_embedding": kind, **WIDTH})
-    block = {**WIDTH, "classifier": "block_aligned"}
-    yield "pictogram-etf-block-s0", _config(pictogram_lt(), 0, block)
-    for kind in ("etf", "trainable"):
-        yield f"digits-{kind}-s0", _config(digits_lt(), 0, {"label_embedding": kind})
-    for seed in (0, 1, 2):
-        yield f"pictogram-erm-s{seed}", _config(erm(), seed, {})
-    for name, changes in (("", {}), ("aligned-", ALIGNED)):
-        bench = override(bench_config("voc07-lt", "mlc_nc"), changes)
-        yield f"voc07-etf-{name}s0", override(bench, {"training": {"checkpoint": False, **FILM}})
+    yield from _scenes()
+    yield "digits-etf-s0", _measured(digits_lt(), 0, {**FILM, "measure_every": 2})
+    yield "balanced-etf-terminal-s0", _terminal_phase()
+    yield from _photographs()
+
+
+def _scenes() -> Iterator[tuple[str, ExperimentConfig]]:
+    """Yield the runs on pictogram-lt, the set that has pictures, where features align with their embedding."""
+    film = {**FILM, "arrays_every": 60, "measure_every": 4, "num_pictures": 2000}
+    aligned = override(bench_config("pictogram-lt", "mlc_nc"), ALIGNED_SCENES)
+    for kind in KINDS:
+        for seed in range(3):
+            config = override(aligned, {"method": {"label_embedding": kind, **WIDTH}})
+            yield f"pictogram-{kind}-s{seed}", _measured(config, seed, SMALL if seed else film)
+    longer = {"epochs": ALIGNED_SCENES["training"]["epochs"], "lr": RACED["pictogram-lt"]["erm"].rate}
+    config = override(bench_config("pictogram-lt", "erm"), {"training": longer})
+    for seed in range(3):
+        yield f"pictogram-erm-s{seed}", _measured(config, seed, SMALL if seed else film)
+
+
+def _terminal_phase() -> ExperimentConfig:
+    """Return the run that is trained until it collapses: balanced scenes, a constant rate, 400 epochs."""
+    changes = {
+        "data": {"dataset": "pictogram-balanced"},
+        "method": {"alignment_weight": 50.0, **WIDTH},
+        "training": {"epochs": 400, "schedule": "step"},
+    }
+    film = {**FILM, "arrays_every": 200, "measure_every": 20, "num_pictures": 2000}
+    return _measured(override(bench_config("pictogram-lt", "mlc_nc"), changes), 0, film)
+
+
+def _photographs() -> Iterator[tuple[str, ExperimentConfig]]:
+    """Yield the runs on voc07-lt, which are those that ``mlcnc reproduce`` trains, measured more often."""
+    for name, seeds in ON_PHOTOGRAPHS.items():
+        kind, _, aligned = name.partition("-")
+        config = override(bench_config("voc07-lt", "mlc_nc"), ALIGNED if aligned else {})
+        config = override(config, {"method": {"label_embedding": kind, **WIDTH}})
+        film = FILM if kind == "etf" else {**FILM, "arrays_every": 40, "measure_every": 2}
+        for seed in seeds:
+            yield f"voc07-{name}-s{seed}", _measured(config, seed, SMALL if seed else film)
+
+
+def _measured(config: ExperimentConfig, seed: int, measured: dict[str, Any]) -> ExperimentConfig:
+    training = {"seed": seed, "checkpoint": False, "precision": "bfloat16", **measured}
+    return override(config, {"training": training})
 
 
 def record_gallery(
@@ -105,8 +142,3 @@ def _train_with(
         epoch_lines=epoch_lines,
     )
     shutil.rmtree(root / run_id / "checkpoints", ignore_errors=True)
-
-
-def _config(base: ExperimentConfig, seed: int, method: dict[str, Any]) -> ExperimentConfig:
-    training = {"seed": seed, "checkpoint": False, **(FULL if seed == 0 else SLIM)}
-    return override(base, {"method": method, "training": training})

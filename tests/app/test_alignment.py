@@ -9,6 +9,7 @@ from app.figures.alignment import alignment_dots
 from app.figures.loss_shares import share_areas
 from app.geometry.alignment import alignment_frame
 from mlcnc.analysis.curves.loss_shares import loss_shares
+from mlcnc.analysis.curves.points import curve_points
 from mlcnc.analysis.geometry.alignment import alignment_sentence, class_alignment
 from mlcnc.analysis.runs.rows import run_row
 from mlcnc.store import RunStore
@@ -97,6 +98,14 @@ def test_shares_are_stacked_to_a_hundred_and_missing_ones_are_named(runs, page):
     shown = page("compare", "after-s0", "before-s0", show="Curves", metrics="train.f/alignment_positive")
     assert "No shares of before-s0" in words(shown)
     assert "after-s0: at epoch 3 two way 88 %, alignment 12 % of the gradient" in words(shown)
+
+
+def test_the_untrained_network_is_epoch_0_of_its_curve(runs):
+    points = curve_points([runs["after-s0"]], "train.f/alignment_positive")
+    assert points.epochs.tolist() == [0, 1, 2, 3]
+    assert points.x[0] == 0.0
+    assert points.raw[0] == pytest.approx(0.01)
+    assert curve_points([runs["after-s0"]], "test/map_total").epochs.tolist() == [1, 2, 3]
 
 
 def test_the_table_has_a_column_of_the_alignment(runs, page):

@@ -78,7 +78,8 @@ def test_attention_lies_over_the_image_cell_by_cell(runs):
     figure = attention_overlay(record, 0.4)
     trace = figure.data[0]
     np.testing.assert_allclose(trace.x, [2, 6, 10, 14])
-    assert np.sum(trace.z) == pytest.approx(100, abs=0.1)
+    assert np.mean(trace.z) == pytest.approx(1, abs=0.001)
+    assert (trace.zmin, trace.colorscale[0][1][-4:]) == (1, "0.0)"), "below even is transparent"
     assert trace.opacity == 0.4
     box = figure.layout.shapes[0]
     assert (box.x0, box.y0, box.x1, box.y1) == (0, 0, 8, 8)

@@ -213,11 +213,15 @@ def test_frames_are_the_stored_cells_of_both_runs(runs):
     figure = attention_course_figure(courses, opacity=0.7)
     assert [frame.name for frame in figure.frames] == [str(epoch + 1) for epoch in courses[0][1].epochs]
     assert (
-        figure.data[0].zmax == figure.data[2].zmax == pytest.approx(100 * max(c.maps.max() for _, c in courses))
+        figure.data[0].zmax
+        == figure.data[2].zmax
+        == pytest.approx(max(c.maps[0].size * c.maps.max() for _, c in courses))
     )
     for index, frame in enumerate(figure.frames):
         for number, (_, course) in enumerate(courses):
-            np.testing.assert_allclose(frame.data[2 * number].z, 100 * course.maps[index], atol=0.006)
+            np.testing.assert_allclose(
+                frame.data[2 * number].z, course.maps[index].size * course.maps[index], atol=0.006
+            )
     table = course_frame(courses)
     assert table.groupby(["run", "epoch"])["percent_of_attention"].sum().to_numpy() == pytest.approx(
         100, abs=0.1
@@ -233,7 +237,7 @@ def test_the_outline_runs_around_the_cells_that_hold_most(runs):
     course = attention_course(runs[ETF], 2, 14)
     figure = attention_course_figure([("one", course)], opacity=1.0, smooth=True)
     assert figure.data[0].zsmooth == "best"
-    inside = np.pad(mass_cells(course.maps[-1]), 1)
+    inside = np.pad(mass_cells(course.maps[-1], 0.5), 1)
     edges = sum(int((np.diff(inside.astype(int), axis=axis) != 0).sum()) for axis in (0, 1))
     assert int(np.isnan(figure.data[1].x).sum()) == edges
     assert nearest_index(course, 10**6) == len(course.epochs) - 1
@@ -339,3 +343,31 @@ def test_the_image_is_judged_by_the_moved_threshold(recorded, runs):
     assert f"aeroplane is found by {ETF}" in words(loose).replace("\\", "")
     table = next(frame.value for frame in loose.dataframe if "in the image" in frame.value)
     assert table[ETF][0].startswith("yes")
+
+
+def test_three_runs_stand_side_by_side_on_one_scale_by_one_rule(recorded, runs):
+    third = "pictogram-trainable-s0"
+    page = recorded(**{"class": "cow", "a": ETF, "b": GLOVE, "rule": "equal recall", "target": "80"})
+    page.session_state["r"] = [ETF, GLOVE, third]
+    page.run()
+    assert not page.exception
+    assert page.selectbox(key="c").value == third, "the third begins with the recipe that the others lack"
+    (table,) = [item.value for item in page.dataframe if "in the image" in item.value]
+    assert {ETF, GLOVE, third} <= set(table.columns)
+    found = scored(runs[ETF], runs[ETF].array_epochs()[-1], rule="equal recall", target=0.8)
+    label, image = (
+        runs[ETF].info.class_names.index("cow"),
+        int(words(page).split("Test image ")[1].split(":")[0]),
+    )
+    margin = found.scores[image, label] - found.limits[label]
+    assert f"margin {margin:+.2f}" in table[ETF][0]
+    assert "recall of 80% on validation" in words(page)
+
+
+def test_images_selected_on_the_map_fill_the_gallery_until_they_are_let_go(recorded):
+    page = recorded(**{"class": "cow", "a": ETF, "only": "3-5.9"})
+    assert not page.exception
+    assert set(opening_buttons(page)) == {3, 4, 5, 9}
+    page.button(key="forget_map").click().run()
+    assert "missed by" in words(page)
+    assert "only" not in page.query_params

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.address import as_ranges, from_ranges
 from app.figures.feature_map import (
     NO_SAMPLE,
     colour_by_bucket,
@@ -26,6 +27,8 @@ from mlcnc.analysis.samples.placement import (
     outcomes,
     placement,
     placement_sentence,
+    placement_verdict,
+    same_samples,
 )
 from mlcnc.errors import RunFormatError
 from mlcnc.store import RunStore, StoredLayout, write_layout
@@ -315,7 +318,54 @@ def test_neighbours_are_those_of_the_analysis(shown):
 def test_bad_values_of_the_address_fall_back(shown):
     usual = words(shown())
     odd = shown(
-        method="tsne", colour="hue", means="all", epoch="99", space="g", a="nobody", **{"class": "unicorn"}
+        method="tsne", colour="hue", means="some", epoch="99", space="g", a="nobody", **{"class": "unicorn"}
     )
     assert words(odd) == usual
     assert shown(**{"class": CLASSES[2], "colour": "class"}).selectbox(key="class").value == CLASSES[2]
+
+
+def test_numbers_of_the_address_are_those_of_a_loop():
+    rng = np.random.default_rng(2)
+    for _ in range(30):
+        numbers = sorted({int(n) for n in rng.integers(0, 60, rng.integers(0, 40))})
+        assert list(from_ranges(as_ranges(numbers), 60)) == numbers
+    assert from_ranges("2-4.7.x.9-.3-99.-1.1-2-3", 6) == (2, 3, 4, 5)
+    assert from_ranges(None, 6) == from_ranges("", 6) == ()
+    assert from_ranges("0-999999999", 3) == (0, 1, 2)
+
+
+def test_a_selection_in_the_address_is_shown_and_cleared(shown):
+    chosen = sample_table(shown.run).of_split("test")[2:7].tolist()
+    page = shown(sel=as_ranges(chosen))
+    assert page.subheader[0].value == "5 selected"
+    page.button(key="map_clear").click().run()
+    assert "sel" not in page.query_params
+    assert page.subheader[0].value.endswith("misplaced")
+
+
+def test_umap_comes_first_where_it_is_stored_and_all_classes_have_names(shown):
+    table = sample_table(shown.run)
+    coordinates = np.zeros((1, len(table.split), 2), np.float32)
+    stored = StoredLayout(coordinates, (2,), "umap", "f", 4, {"n_neighbors": 9, "metric": "cosine"})
+    write_layout(shown.root, "only", "umap-f", stored)
+    page = shown()
+    assert "UMAP aligned over 1 epoch" in words(page)
+    (figure,) = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+    (crosses,) = [trace for trace in figure["data"] if trace["mode"] == "markers+text"]
+    assert set(crosses["text"]) == {table.name(sample) for sample in table.of_split("test")}
+
+
+def test_a_second_run_stands_beside_with_its_own_verdict_and_the_same_samples_marked(shown):
+    write_run(shown.root, "other", embedding="glove", seed=1).finish()
+    page = shown(a="only", b="other", sel="")
+    other = RunStore(shown.root).open("other")
+    for run in (shown.run, other):
+        verdict = placement_verdict(placement(run, 2, split="test", space="f"))
+        assert f"##### {run.run_id}: {verdict}" in [item.value for item in page.markdown]
+    assert len(page.get("plotly_chart")) == 2
+    same = same_samples(sample_table(shown.run), sample_table(other))
+    assert same == all(
+        np.array_equal(getattr(sample_table(shown.run), name), getattr(sample_table(other), name))
+        for name in ("image_index", "class_index")
+    )
+    assert len(shown(a="only", b="none").get("plotly_chart")) == 1

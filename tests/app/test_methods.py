@@ -11,7 +11,6 @@ from app.figures.geometry import GeometryPanel, geometry_player
 from app.figures.style import EMBEDDING_COLOURS, METHOD_COLOURS, told_apart
 from app.figures.variability import variability_player
 from app.report.command import report_page
-from mlcnc.analysis.comparison.findings import geometry_sentence
 from mlcnc.analysis.comparison.published import matching_row
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.curves.curve import curve
@@ -71,16 +70,6 @@ def test_the_table_has_the_method_and_says_of_which_features_its_numbers_are(ope
     assert table["embedding"]["erm-s0"] is None or table["embedding"].isna()["erm-s0"]
     assert table["NC1"]["erm-s0"] == pytest.approx(rows["erm-s0"].nc1)
     assert np.isfinite(rows["erm-s0"].nc1)
-
-
-def test_geometry_of_other_features_is_named_and_not_ranked(mixed):
-    _, rows = mixed
-    sentence = geometry_sentence(seed_groups(list(rows.values())))
-    assert sentence.startswith("In test features f")
-    assert sentence.endswith("Not compared with other features: z of ERM.")
-    kinds = ("rs", "rw", "focal", "asl")
-    several = [*rows.values(), *(replace(rows["erm-s0"], method=kind, group_key=kind) for kind in kinds)]
-    assert geometry_sentence(seed_groups(several)).endswith("other features: z of ERM, RS and 3 others.")
 
 
 def test_groups_come_in_the_order_of_published_tables(mixed):

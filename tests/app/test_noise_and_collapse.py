@@ -1,6 +1,6 @@
 """Noise through ``mlcnc analyze`` is called noise wherever it is shown, and an exact ETF is called collapsed."""
 
-from datetime import UTC, datetime
+import json
 from html import unescape
 
 import numpy as np
@@ -17,9 +17,10 @@ from mlcnc.analysis.runs.rows import run_row
 from mlcnc.analysis.verdict import RULE
 from mlcnc.cli import main
 from mlcnc.etf import simplex_etf
-from mlcnc.store import RunStore
-from tests.app.conftest import words
-from tests.app.test_report import without_library
+from mlcnc.metrics import ClassStatisticsAccumulator, measure_split
+from mlcnc.store import RunStore, RunWriter
+from tests.app.conftest import charts, words
+from tests.app.test_report import WHEN, without_library
 from tests.conftest import ROOT
 
 CLASSES, DIM, IMAGES = 7, 11, 210
@@ -68,7 +69,7 @@ def seen(tmp_path, capsys, monkeypatch):
             app = AppTest.from_file(str(ROOT / "app" / page / "page.py"), default_timeout=30).run()
             assert not app.exception
             said[page] = words(app)
-        page = report_page(list(RunStore(runs).scan()), written_at=datetime(2026, 2, 3, tzinfo=UTC))
+        page = report_page(list(RunStore(runs).scan()), written_at=WHEN)
         said["report"] = unescape(without_library(page)).replace(RULE.replace("**", ""), "")
         return said
 
@@ -130,3 +131,30 @@ def test_of_many_runs_the_verdicts_are_counted_and_their_values_folded():
     assert text.count("\n") == 4
     assert "b: **partly collapsed**" in text
     assert "nan" not in text
+
+
+def test_what_is_not_known_is_never_a_question_mark(tmp_path, monkeypatch):
+    """A run of another loop: no data set named, no number of epochs, a class in no bucket."""
+    groups = {"head": [], "medium": [1], "tail": [2]}
+    with RunWriter.create(
+        tmp_path, "own", class_names=["a", "b", "c"], class_counts=[9, 5, 2], groups=groups, config={}
+    ) as run:
+        targets = np.eye(3)[np.arange(30) % 3]
+        features = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float32)
+        statistics = ClassStatisticsAccumulator(3, 5)
+        statistics.update(features, targets)
+        metrics, arrays = measure_split(
+            "test", targets=targets, groups=groups, spaces={"z": statistics.compute()}
+        )
+        run.log_epoch(0, metrics, arrays)
+    monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    for page in ("geometry", "variability"):
+        app = AppTest.from_file(str(ROOT / "app" / page / "page.py"), default_timeout=30).run()
+        assert not app.exception
+        said = words(app).replace(app.title[0].value, "") + json.dumps([chart.figure for chart in charts(app)])
+        assert "?" not in said
+        assert "no bucket" in said
+    page = unescape(without_library(report_page(list(RunStore(tmp_path).scan()), written_at=WHEN)))
+    assert "<td>?" not in page
+    assert "/?" not in page

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.overview.matrix import pair_table
 from app.overview.notes import changed_notes, tags_of
 from app.overview.table import run_frame
 from app.widgets.run_picker import default_picks
-from mlcnc.analysis.comparison.findings import geometry_sentence, undecided_sentence
+from mlcnc.analysis.comparison.pairs import of_one_size, pairs, pairs_sentence
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.runs.rows import run_row, run_rows
 from mlcnc.store import RunStore, RunWriter
@@ -125,24 +126,44 @@ def test_a_filter_that_nothing_fits_can_be_cleared(shown, tmp_path):
     assert list(table(page)["run"]) == ["hill"]
 
 
-def test_the_page_says_what_geometry_says_and_what_stays_open(opened, catalogue):
-    groups = seed_groups(run_rows(list(RunStore(catalogue("full")).scan())))
-    said = words(opened("overview", "full"))
-    assert geometry_sentence(groups) in said
-    assert undecided_sentence(groups) in said
+def matrix(page):
+    return next(str(part.proto.body) for part in page.get("html") if "pairs" in str(part.proto.body))
 
 
-def test_cards_name_the_highest_run_of_the_main_data_set(shown, tmp_path):
-    write_hill(tmp_path).finish()
-    write_hill(tmp_path, "peak", shift=5.0).finish()
-    write_hill(tmp_path, "easy", shift=80.0, dataset="easier").finish()
+def test_the_verdict_and_the_matrix_are_of_the_pairs_of_one_size(shown, tmp_path):
+    for embedding, quality in (("etf", 0.0), ("glove", 3.0)):
+        for seed in range(3):
+            root = f"{embedding}-{seed}"
+            write_run(tmp_path, root, embedding=embedding, seed=seed, quality=quality, slim=True).finish()
+    write_run(tmp_path, "long", embedding="trainable", epochs=5, slim=True).finish()
     page = shown()
-    cards = {card.label: card.value for card in page.metric}
-    assert cards["Runs"] == "3"
-    assert cards["Top total mAP"] == "22.0 %"  # a run on another data set is not above it
-    assert cards["Top tail mAP"] == "-"
-    assert "3 finished" in words(page)
-    assert "97.0 %" in {card.value for card in shown(dataset="easier").metric}
+    same, others = of_one_size(seed_groups(run_rows(RunStore(tmp_path).scan())))
+    assert [group.rows[0].run_id for group in others] == ["long"]
+    (pair,) = found = pairs(same, lambda *_: {})
+    assert pairs_sentence(found) in words(page)
+    assert "MLC-NC glove is ahead of MLC-NC etf" in words(page)
+    assert all(
+        cell.value in matrix(page) and cell.interval in matrix(page) for cell in pair.cells if not cell.why
+    )
+    assert "trainable" not in matrix(page)
+    assert "Of another size, so left out: MLC-NC trainable (5 epochs)." in words(page)
+
+
+def test_many_recipes_are_held_against_one_which_the_address_names(shown, tmp_path):
+    for number in range(6):
+        write_run(tmp_path, f"run-{number}", lr=0.1 * (number + 1), epochs=1, slim=True).finish()
+    assert matrix(shown()).count("<tr>") == 1 + 5
+    assert matrix(shown(against="every pair")).count("<tr>") == 1 + 15
+    assert matrix(shown(against="no such recipe")).count("<tr>") == 1 + 5
+
+
+def test_names_in_the_matrix_are_text(tmp_path):
+    for embedding in ("etf", "glove"):
+        write_run(tmp_path, embedding, embedding=embedding, epochs=1, slim=True).finish()
+    groups = [replace(group, name=NASTY) for group in seed_groups(run_rows(RunStore(tmp_path).scan()))]
+    shown = pair_table(pairs(groups, lambda *_: {}))
+    assert "&lt;b&gt;z&lt;/b&gt;" in shown
+    assert "<b>z" not in shown
 
 
 def test_unknown_runs_of_the_address_are_said_in_one_notice(shown, tmp_path):
@@ -201,7 +222,6 @@ def test_names_of_every_kind_reach_the_page_as_text(shown, tmp_path):
     assert table(page)["run"][0] == NASTY
     everything = words(page)
     assert "[y](javascript" not in everything
-    assert "\\*x\\* \\[y\\]" in everything
     assert "&lt;b&gt;z&lt;/b&gt;" in str(page.sidebar.get("html")[0].proto.body)
 
 
@@ -343,32 +363,20 @@ def test_a_running_run_of_unknown_length_says_no_none(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.argv", ["streamlit"])
     page = AppTest.from_file(str(ROOT / "app" / "overview" / "page.py"), default_timeout=30).run()
     assert not page.exception
-    assert "still running: 1 of ? epochs so far" in words(page)
+    assert "still running: 1 epochs so far" in words(page)
+    assert list(table(page)["epochs"]) == ["1"]
 
 
-def test_runs_still_going_or_of_another_length_are_told_and_never_the_top(shown, tmp_path):
-    write_run(tmp_path, "short", embedding="glove", epochs=1, quality=3.0, slim=True).finish()
-    write_run(tmp_path, "long", epochs=3, slim=True).finish()
+def test_runs_still_going_or_damaged_are_said_at_the_top_and_in_no_pair(shown, tmp_path):
+    write_run(tmp_path, "one", epochs=2, slim=True).finish()
     going = write_run(tmp_path, "going", embedding="trainable", epochs=2, quality=9.0, slim=True)
+    (tmp_path / "bad").mkdir()
     page = shown()
-    text = words(page)
-    assert "MLC-NC trainable has" not in text
-    assert "epochs, so this order is not one of methods" in text
-    assert "Their lengths differ, 1 to 3 epochs." in text
-    assert {metric.label for metric in page.metric} >= {"Top total mAP", "Top tail mAP"}
-    assert not any("going" in caption.value and "epochs" in caption.value for caption in page.caption)
+    assert "Left out of comparisons: 1 running (going), 1 damaged" in words(page)
+    assert "no other recipe has finished" in words(page)
     of_map = [f"mAP {bucket}" for bucket in ("total", "head", "medium", "tail")]
     assert list(table(page).columns[:7]) == ["run", "recipe", "epochs", *of_map]
     going._closed.set()
-
-
-def test_a_single_run_is_no_top(shown, tmp_path):
-    write_run(tmp_path, "only", slim=True).finish()
-    page = shown()
-    assert {metric.label for metric in page.metric} >= {"total mAP", "tail mAP"}
-    assert "toy-lt: MLC-NC etf reaches a total mAP of" in words(page)
-    assert "has the highest" not in words(page)
-    assert "has the lowest" not in words(page)
 
 
 def test_runs_that_differ_in_a_setting_are_told_apart_by_their_recipes(shown, tmp_path):

@@ -3,7 +3,8 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mlcnc.analysis.comparison.seeds import seed_groups, verdict
+from mlcnc.analysis.comparison.pairs import of_one_size, pairs, pairs_sentence
+from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.runs.filter import newest_first
 from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.store import RunStore
@@ -63,7 +64,8 @@ def test_each_situation_is_said_in_a_sentence(opened, situation, page, expected)
 def test_overview_says_what_the_numbers_say(opened, catalogue):
     rows = run_rows(list(RunStore(catalogue("full")).scan()))
     shown = opened("overview", "full")
-    assert verdict(seed_groups(rows)) in words(shown)
+    same, _ = of_one_size(seed_groups(rows))
+    assert pairs_sentence(pairs(same, lambda *_: {})) in words(shown)
     rows = newest_first(rows)
     table = shown.dataframe[0].value
     assert list(table["run"]) == [row.name for row in rows]

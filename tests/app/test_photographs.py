@@ -82,7 +82,7 @@ def test_without_the_folder_pages_say_once_how_to_show_photographs(page_of, name
 
 def test_without_the_folder_attention_lies_over_grey(page_of):
     page = page_of("images", image="0", **{"class": "person", "a": "voc-etf", "b": "voc-own"})
-    (attention,) = [spec for spec in charts_of(page) if "% of attention" in spec]
+    (attention,) = [spec for spec in charts_of(page) if "times even attention" in spec]
     assert attention.count(NO_PICTURE) == 2
     assert WEBP not in attention
     assert "100 % of the attention of person lies on the object, chance is 25 %" in words(page)
@@ -92,7 +92,7 @@ def test_with_the_folder_pages_show_photographs(page_of, folder):
     page = page_of("images", folder, image="0", **{"class": "person", "a": "voc-etf", "b": "voc-own"})
     assert not page.exception
     assert HOW not in words(page)
-    (attention,) = [spec for spec in charts_of(page) if "% of attention" in spec]
+    (attention,) = [spec for spec in charts_of(page) if "times even attention" in spec]
     assert attention.count(WEBP) == 2
     assert NO_PICTURE not in attention
     opening = [int(b.key.removeprefix("open_")) for b in page.button if b.key.startswith("open_")]
@@ -114,7 +114,7 @@ def test_a_folder_without_the_data_set_says_what_is_missing(page_of, tmp_path):
 def test_the_lesson_draws_attention_over_photographs_too(page_of, folder):
     page = page_of("learn", folder, step="5")
     assert not page.exception
-    assert any("% of attention" in spec and WEBP in spec for spec in charts_of(page))
+    assert any("times even attention" in spec and WEBP in spec for spec in charts_of(page))
     without = page_of("learn", step="5")
     assert words(without).count(HOW) == 1
 

@@ -12,10 +12,9 @@ import numpy as np
 
 from mlcnc.analysis.comparison.blind_quiz import claims, deal
 from mlcnc.analysis.comparison.class_differences import class_difference_sentence, with_intervals
-from mlcnc.analysis.comparison.findings import geometry_sentence as leads_sentence
-from mlcnc.analysis.comparison.findings import main_dataset, state_counts, undecided_sentence
 from mlcnc.analysis.comparison.intervals import map_difference, map_intervals
-from mlcnc.analysis.comparison.seeds import seed_groups, verdict
+from mlcnc.analysis.comparison.pairs import image_errors, of_one_size, pairs, pairs_sentence
+from mlcnc.analysis.comparison.seeds import SeedGroup, seed_groups, verdict
 from mlcnc.analysis.comparison.setting_groups import setting_groups, varying_settings
 from mlcnc.analysis.curves.curve import curve, metric_label, metric_names, metric_optimum
 from mlcnc.analysis.curves.live import collapse_sentence, live_curves, log_tail, progress, seconds_between
@@ -51,7 +50,7 @@ from mlcnc.analysis.images.photographs import photograph, where_photographs_are
 from mlcnc.analysis.images.pictures import picture, picture_bytes, picture_index
 from mlcnc.analysis.images.report_choice import detailed_runs, probe_of_each_bucket
 from mlcnc.analysis.images.shared_probe import shared_probe
-from mlcnc.analysis.runs.filter import RunFilter, matching
+from mlcnc.analysis.runs.filter import RunFilter, main_dataset, matching
 from mlcnc.analysis.runs.rows import nearest_array_epoch, row_at, run_row, summary
 from mlcnc.analysis.runs.settings import setting_rows, settings_sentence
 from mlcnc.analysis.samples.aligned_umap import median_step
@@ -155,7 +154,21 @@ def table_said(runs: list[Run]) -> None:
     groups = seed_groups(rows)
     main = main_dataset(rows)
     own = [group for group in groups if group.dataset == main]
-    _ = (verdict(groups), leads_sentence(own), undecided_sentence(own), state_counts(rows))
+    by_id = {run.run_id: run for run in runs}
+
+    def errors_of(*sides: SeedGroup) -> dict[str, float]:
+        first, second = (
+            tuple(
+                (run, epoch)
+                for row in side.rows
+                for run in [by_id[row.run_id]]
+                for epoch in run.array_epochs()[:1]
+            )
+            for side in sides
+        )
+        return image_errors(first, second, num_resamples=5)
+
+    _ = (verdict(groups), pairs_sentence(pairs(of_one_size(own)[0], errors_of)))
     matching(rows, RunFilter("a model.x=1", ("finished",), main, 1.0))
     for setting in varying_settings(rows)[:5]:
         setting_groups(rows, setting)

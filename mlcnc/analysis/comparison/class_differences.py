@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.analysis.comparison.intervals import stored_scores
-from mlcnc.analysis.geometry.angles import bucket_of
+from mlcnc.analysis.geometry.angles import NO_BUCKET, bucket_of
 from mlcnc.errors import counted
 from mlcnc.metrics import bootstrap_difference
 from mlcnc.store import Run
@@ -67,7 +67,7 @@ def class_differences(first: tuple[Run, int], second: tuple[Run, int]) -> ClassD
     buckets = bucket_of(one)
     return ClassDifferences(
         class_names=tuple(one.info.class_names[i] for i in order),
-        buckets=tuple(buckets.get(int(i), "?") for i in order),
+        buckets=tuple(buckets.get(int(i), NO_BUCKET) for i in order),
         train_counts=counts[order],
         first=ours[order],
         second=theirs[order],

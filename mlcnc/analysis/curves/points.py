@@ -24,7 +24,7 @@ class CurvePoints:
     """One line of a chart: a metric of one run, or its mean over several.
 
     Attributes:
-        epochs: (n,) from 1.
+        epochs: (n,) from 1; 0 is the untrained network, where the runs measured it.
         x: (n,) along the chosen axis; for several runs the mean of theirs.
         raw: (n,) as logged, the mean over the runs; NaN where undefined or without a place on the axis.
         values: (n,) smoothed, the mean over the runs.
@@ -46,7 +46,7 @@ class CurvePoints:
 
 
 def progress(run: Run, axis: Axis) -> dict[int, float]:
-    """Return how far a run was at the end of each epoch (from 1): epochs, seconds or training images.
+    """Return how far a run was at the end of each epoch: epochs, seconds or training images; at 0 it was at 0.
 
     Seconds add up what each epoch took, its measurement included; pauses before a resume do not count.
     Up to the first epoch that did not log what the axis needs.
@@ -64,7 +64,7 @@ def progress(run: Run, axis: Axis) -> dict[int, float]:
             break
         total += round(step) if axis == "images" else step
         found[epoch] = total
-    return found
+    return {0: 0.0} | found if found else {}
 
 
 def curve_points(

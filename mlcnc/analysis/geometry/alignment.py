@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.analysis.geometry.angles import bucket_of
+from mlcnc.analysis.geometry.angles import NO_BUCKET, bucket_of
 from mlcnc.etf import optimal_cosine
 from mlcnc.store import Run
 
@@ -55,7 +55,7 @@ def class_alignment(run: Run, epoch: int, *, split: str, space: str) -> Alignmen
         split=split,
         space=space,
         class_names=tuple(run.info.class_names[i] for i in order),
-        buckets=tuple(buckets.get(int(i), "?") for i in order),
+        buckets=tuple(buckets.get(int(i), NO_BUCKET) for i in order),
         train_counts=counts[order],
         cosines=arrays.get(name).astype(np.float64)[:, order],
         others_optimum=optimal_cosine(len(counts)),

@@ -35,9 +35,13 @@ CENTRING_WORDS = {
     "all": "centred by the mean of all features, negatives included",
 }
 
+NO_BUCKET = "no bucket"
+"""Of a class that the run counts to none."""
+
 __all__ = [
     "CENTRINGS",
     "CENTRING_WORDS",
+    "NO_BUCKET",
     "AngleRecord",
     "Centring",
     "ClosestPair",
@@ -255,7 +259,7 @@ def _record(
         order=order,
         class_names=tuple(run.info.class_names[i] for i in order),
         class_counts=tuple(int(counts[i]) for i in order),
-        buckets=tuple(buckets.get(int(i), "?") for i in order),
+        buckets=tuple(buckets.get(int(i), NO_BUCKET) for i in order),
         optimum=optimal_angle_degrees(len(angles)) if len(angles) >= 2 else float("nan"),
         summary=angle_summary(ordered),
         gram=gram,

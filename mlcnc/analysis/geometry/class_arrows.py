@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.analysis.geometry.angles import AngleRecord, bucket_of
+from mlcnc.analysis.geometry.angles import NO_BUCKET, AngleRecord, bucket_of
 from mlcnc.analysis.runs.statistics import stored_statistics
 from mlcnc.etf import optimal_angle_degrees
 from mlcnc.metrics.geometry import angles_of, centred_class_means, pairwise_cosines
@@ -82,7 +82,7 @@ def class_arrows(run: Run, epoch: int, classes: Sequence[str], *, split: str, sp
     buckets = bucket_of(run)
     return ClassArrows(
         class_names=tuple(classes),
-        buckets=tuple(buckets.get(i, "?") for i in index),
+        buckets=tuple(buckets.get(i, NO_BUCKET) for i in index),
         num_features=tuple(int(statistics.class_counts[i]) for i in index),
         points=_three(turned),
         ideal=_three(ideal),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.analysis.geometry.angles import bucket_of
+from mlcnc.analysis.geometry.angles import NO_BUCKET, bucket_of
 from mlcnc.store import Run
 
 PAPER_HEAD_COMPANY = {"VOC-LT": 100.0, "COCO-LT": 99.26}
@@ -75,7 +75,7 @@ def co_occurrence(run: Run) -> CoOccurrence | None:
     images = np.array(run.info.co_occurrence, dtype=np.int64)[np.ix_(order, order)]
     counts = counts[order]
     names = tuple(run.info.class_names[i] for i in order)
-    buckets = tuple(bucket_of(run).get(int(i), "?") for i in order)
+    buckets = tuple(bucket_of(run).get(int(i), NO_BUCKET) for i in order)
     shares = images / np.where(counts > 0, counts, np.nan)[:, None]
     np.fill_diagonal(shares, np.nan)
     head = [index for index, bucket in enumerate(buckets) if bucket == "head"]

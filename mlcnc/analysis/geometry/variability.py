@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.analysis.geometry.angles import bucket_of
+from mlcnc.analysis.geometry.angles import NO_BUCKET, bucket_of
 from mlcnc.analysis.runs.history import History, history_of
 from mlcnc.analysis.runs.statistics import stored_statistics
 from mlcnc.errors import counted
@@ -95,7 +95,7 @@ def class_variability(run: Run, epoch: int, *, split: str, space: str) -> Variab
     return VariabilityRecord(
         run_id=run.run_id,
         class_names=tuple(run.info.class_names[i] for i in order),
-        buckets=tuple(buckets.get(int(i), "?") for i in order),
+        buckets=tuple(buckets.get(int(i), NO_BUCKET) for i in order),
         train_counts=train_counts[order],
         sample_counts=counts[order],
         nc1=values[order],

@@ -39,6 +39,11 @@ class ProbeRecord:
     chance: float | None
     epoch: int
 
+    @property
+    def peak(self) -> float:
+        """The brightest cell, in multiples of even attention."""
+        return float(times_even(self.attention).max())
+
 
 def num_probes(run: Run) -> int:
     """Return how many probe images the run keeps."""
@@ -139,6 +144,19 @@ def attention_course(run: Run, probe: int, class_index: int) -> AttentionCourse 
         peak_in_box=np.array([_peak_inside(record.attention, record.size, first.boxes) for record in kept]),
         chance=float("nan") if first.chance is None else first.chance,
     )
+
+
+def times_even(attention: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return how many times its even share each cell of maps (..., h, w) has: 1 where attention is even.
+
+    Maps of other numbers of cells are comparable so, which shares of attention are not.
+
+    Example:
+        >>> times_even(np.array([[0.5, 0.1], [0.3, 0.1]])).tolist()
+        [[2.0, 0.4], [1.2, 0.4]]
+    """
+    even: NDArray[np.floating] = attention * (attention.shape[-2] * attention.shape[-1])
+    return even
 
 
 def mass_cells(attention: NDArray[np.floating], share: float = 0.8) -> NDArray[np.bool_]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.analysis.geometry.angles import bucket_of
-from mlcnc.analysis.samples.placement import best_f1_thresholds
+from mlcnc.analysis.geometry.angles import NO_BUCKET, bucket_of
+from mlcnc.analysis.images.thresholds import ThresholdRule, thresholds
 from mlcnc.errors import RunFormatError
 from mlcnc.metrics.precision_recall import PrecisionRecallCurve, precision_recall_curves
 from mlcnc.store import Run
@@ -27,9 +27,11 @@ class Scored:
     Attributes:
         scores: (N, C) logits, of float16 precision.
         present: (N, C) whether the image has the class.
-        thresholds: (C,) of the greatest F1 on ``chosen_on``; NaN for a class without a positive there.
+        thresholds: (C,) by ``rule`` on ``chosen_on``; NaN for a class without a positive there.
         chosen_on: ``validation``, or ``test`` where no validation scores were stored.
         epoch: from 0.
+        rule: by which thresholds are chosen, in words.
+        short_of: classes whose threshold does not reach the precision that the rule asks for.
         moved: by class index, how far a reader moved its threshold, in units of the score.
     """
 
@@ -38,6 +40,8 @@ class Scored:
     thresholds: NDArray[np.float64]
     chosen_on: str
     epoch: int
+    rule: str = "greatest F1"
+    short_of: frozenset[int] = frozenset()
     moved: Mapping[int, float] = field(default_factory=dict)
 
     @property
@@ -51,7 +55,9 @@ class Scored:
     def threshold_words(self, class_index: int) -> str:
         """Return the threshold of a class in use, and where it comes from."""
         if np.isfinite(self.thresholds[class_index]):
-            source = f"greatest F1 on {self.chosen_on}"
+            source = f"{self.rule} on {self.chosen_on}"
+            if class_index in self.short_of:
+                source += ", which it does not reach: that of its greatest precision stands in"
         else:
             source = f"chosen by nobody, for no {self.chosen_on} image has the class; 0 stands in"
         by = self.moved.get(class_index, 0.0)
@@ -96,8 +102,12 @@ class Decisions:
         return len(self.images["found"]) / there if there else float("nan")
 
 
-def scored(run: Run, epoch: int) -> Scored | None:
+def scored(run: Run, epoch: int, *, rule: ThresholdRule = "greatest F1", target: float = 0.5) -> Scored | None:
     """Return scores, labels and thresholds of the test images, or None where the run stored none.
+
+    Args:
+        run, epoch: of which; the epoch counts from 0.
+        rule, target: of the thresholds, see ``thresholds``.
 
     Raises:
         RunFormatError: a file is damaged, or scores and labels do not fit.
@@ -113,10 +123,18 @@ def scored(run: Run, epoch: int) -> Scored | None:
         )
     split = "validation" if "validation/scores" in arrays and "validation/targets" in samples else "test"
     try:
-        thresholds = best_f1_thresholds(arrays.get(f"{split}/scores"), samples.get(f"{split}/targets"))
+        chosen = thresholds(arrays.get(f"{split}/scores"), samples.get(f"{split}/targets"), rule, target)
     except ValueError as error:
         raise RunFormatError(f"run {run.run_id}, {split} scores: {error}") from error
-    return Scored(scores, targets > 0, thresholds, split, epoch)
+    words = rule if rule == "greatest F1" else f"{rule.removeprefix('equal ')} of {target:.0%}"
+    short = frozenset(np.flatnonzero(np.isfinite(chosen.limits) & ~chosen.reached).tolist())
+    return Scored(scores, targets > 0, chosen.limits, split, epoch, words, short)
+
+
+def probability(scores: NDArray[np.floating] | float) -> NDArray[np.float64]:
+    """Return the sigmoid of scores (logits), from 0 to 1; as a probability it is as good as its calibration."""
+    half: NDArray[np.float64] = 0.5 * (1.0 + np.tanh(0.5 * np.asarray(scores, dtype=np.float64)))
+    return half
 
 
 def with_moved_threshold(found: Scored, class_index: int, shift: float) -> Scored:
@@ -153,7 +171,7 @@ def decisions_of(run: Run, found: Scored, class_index: int) -> Decisions:
     curve = precision_recall_curves(own[:, None], present[:, None])[0]
     return Decisions(
         class_name=run.info.class_names[class_index],
-        bucket=bucket_of(run).get(class_index, "?"),
+        bucket=bucket_of(run).get(class_index, NO_BUCKET),
         train_count=run.info.class_counts[class_index],
         scores=own,
         present=present,
@@ -213,7 +231,7 @@ def class_results(run: Run, epoch: int) -> list[ClassResult]:
         ClassResult(
             class_index=index,
             class_name=run.info.class_names[index],
-            bucket=buckets.get(index, "?"),
+            bucket=buckets.get(index, NO_BUCKET),
             train_count=run.info.class_counts[index],
             average_precision=100.0 * curve.area,
             num_positives=curve.num_positives,

@@ -72,3 +72,9 @@ def _is_plain(value: str) -> bool:
     except ValueError:
         return value in ("true", "false", "none", "auto", "")
     return True
+
+
+def main_dataset(rows: Sequence[RunRow]) -> str | None:
+    """Return the data set of most runs, the first of equals; None without runs."""
+    names = [row.dataset for row in rows]
+    return max(names, key=names.count) if names else None

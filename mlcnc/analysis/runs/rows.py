@@ -126,6 +126,16 @@ class RunRow:
         return self.nc1_tail / self.nc1_tail_shuffled if self.nc1_tail_shuffled > 0 else NAN
 
 
+def out_of(done: int, total: int | None, between: str = " of ") -> str:
+    """Return how many of how many; only how many where the whole is not known.
+
+    Example:
+        >>> out_of(3, 40), out_of(3, None)
+        ('3 of 40', '3')
+    """
+    return f"{done}{between}{total}" if total else str(done)
+
+
 @dataclass(frozen=True)
 class RunSummary:
     """What the rows of a run are made of at any epoch, small enough to keep for every run.
@@ -160,7 +170,7 @@ def summary(run: Run) -> RunSummary:
         run_id=run.run_id,
         name=str(notes.get("name") or info.name),
         state="?",
-        dataset=str(_section(info.config, "data").get("dataset", "?")),
+        dataset=str(_section(info.config, "data").get("dataset", "unnamed data")),
         method=info.method or "?",
         embedding=of_method("label_embedding"),
         attention=of_method("attention"),

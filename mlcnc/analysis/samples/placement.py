@@ -153,6 +153,22 @@ def placement_sentence(record: Placement) -> str:
     )
 
 
+def placement_verdict(record: Placement) -> str:
+    """Return how many samples are misplaced, in a few words."""
+    number, total = int(record.misplaced.sum()), len(record.misplaced)
+    return f"{number} of {total} sampled {record.split} pairs misplaced ({100 * number / total:.0f} %)"
+
+
+def same_samples(one: SampleTable, other: SampleTable) -> bool:
+    """Return whether the samples of two runs are the same classes in the same images, number by number."""
+    return (
+        one.split == other.split
+        and one.class_names == other.class_names
+        and np.array_equal(one.image_index, other.image_index)
+        and np.array_equal(one.class_index, other.class_index)
+    )
+
+
 @dataclass(frozen=True)
 class Outcomes:
     """Whether the network finds the class of each sample.

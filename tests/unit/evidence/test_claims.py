@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mlcnc.evidence.claims import Claim, paired_interval, seeds_to_tell, verdict
+from mlcnc.analysis.comparison.paired import paired_interval
+from mlcnc.evidence.claims import Claim, seeds_to_tell, verdict
 
 ABOVE = Claim("A lies above B", "map_total", "a", "b", published=2.0)
 

@@ -6,12 +6,15 @@ import pytest
 
 from mlcnc.analysis.comparison.bench import entries
 from mlcnc.analysis.comparison.published import published_rows
+from mlcnc.analysis.runs.rows import NOT_TRAINING
+from mlcnc.analysis.runs.settings import flattened
 from mlcnc.data import dataset_facts
 from mlcnc.evidence.experiments import EXPERIMENTS
 from mlcnc.evidence.quantities import QUANTITIES
-from mlcnc.evidence.rows import DATASETS, PAPER_SETS, RATES, base_config, rates_of
+from mlcnc.evidence.rows import ALIGNED_RATE, DATASETS, MLC_NC, PAPER_SETS, RATES, base_config, rates_of
 from mlcnc.presets import preset
 from mlcnc.store.schema import RUN_ID
+from mlcnc.training.gallery import gallery
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -51,6 +54,29 @@ def test_claims_are_about_rows_and_quantities_that_are_reported(key, dataset):
         assert claim.second is None or claim.second in keys - {claim.first}
         assert claim.quantity in experiment.quantities
         assert claim.published is None or claim.published >= 0
+
+
+def test_recorded_runs_are_rows_of_table_4_measured_more_often():
+    of_seed = {run_id: config for run_id, config in gallery() if run_id.endswith("-s1")}
+    compared = set()
+    for dataset in ("voc07-lt", "pictogram-lt"):
+        for row in EXPERIMENTS["table4"].rows(dataset):
+            settings = trained_settings(row.entry.config(base_config(dataset, MLC_NC)[1], ALIGNED_RATE, 1))
+            assert settings.pop("training.precision") == "auto"
+            for run_id, config in of_seed.items():
+                recorded = trained_settings(config)
+                assert recorded.pop("training.precision") == "bfloat16"
+                if recorded == settings:
+                    compared.add(run_id)
+    assert compared == {
+        "pictogram-etf-s1", "pictogram-trainable-s1", "pictogram-glove-s1", "voc07-etf-s1", "voc07-etf-aligned-s1",
+        "voc07-trainable-s1",
+    }  # fmt: skip
+
+
+def trained_settings(config):
+    """Return the settings that change what is trained."""
+    return {k: v for k, v in flattened(config.model_dump(mode="json")) if k not in NOT_TRAINING}
 
 
 def test_published_rows_stand_beside_the_rows_that_repeat_them():

@@ -96,8 +96,8 @@ def test_points_are_smoothed_before_they_are_averaged_or_left_out(tmp_path):
 def test_images_seen_add_up_and_stop_where_they_were_not_logged(tmp_path):
     line = {"images_per_second": 50.0, "seconds_train": 2.0}
     run = write(tmp_path, "some", lines=[line, line, {"train/loss": 1.0}, line])
-    assert progress(run, "images") == {1: 100.0, 2: 200.0}
-    assert progress(run, "epoch") == {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0}
+    assert progress(run, "images") == {0: 0.0, 1: 100.0, 2: 200.0}
+    assert progress(run, "epoch") == {0: 0.0, 1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0}
     assert progress(run, "time") == {}
 
 

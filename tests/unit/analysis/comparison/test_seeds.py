@@ -62,7 +62,6 @@ def test_the_largest_data_set_and_the_plain_recipes_come_first():
 
 def test_copies_of_a_seed_and_unfinished_runs_are_no_further_evidence(tmp_path):
     """Six runs of two recipes, wholly apart: evidence only where they are three finished seeds each."""
-    from mlcnc.analysis.comparison.findings import leaders
     from tests.app.conftest import write_run
 
     def groups_of(name, seeds, *, finish=True):
@@ -81,13 +80,10 @@ def test_copies_of_a_seed_and_unfinished_runs_are_no_further_evidence(tmp_path):
     three = groups_of("three", (0, 1, 2))
     assert [group.num_seeds for group in three] == [3, 3]
     assert "every seed of the first is above" in verdict(three)
-    assert leaders(three)[0].is_decided
     copies = groups_of("copies", (0, 0, 0))
     assert "fewer than three finished seeds of one of them" in verdict(copies)
-    assert not leaders(copies)[0].is_decided
     growing = groups_of("growing", (0, 1, 2), finish=False)
     assert verdict(growing).startswith("toy-lt: no run has finished; ")
-    assert leaders(growing) == []
 
 
 def test_runs_of_other_lengths_or_still_going_are_not_ranked_as_methods():

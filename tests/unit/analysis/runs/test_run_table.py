@@ -1,21 +1,12 @@
 """Rows at an epoch, filters of the table, and the sentences about all runs."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from mlcnc.analysis.comparison.findings import (
-    best_runs,
-    geometry_sentence,
-    leaders,
-    main_dataset,
-    state_counts,
-    undecided_sentence,
-)
 from mlcnc.analysis.comparison.seeds import repeats_sentence, seed_groups, spread
-from mlcnc.analysis.runs.filter import RunFilter, matching
+from mlcnc.analysis.runs.filter import RunFilter, main_dataset, matching
 from mlcnc.analysis.runs.rows import RunRow, run_row, summary, thinned
 from mlcnc.store import RunStore, RunWriter
 
@@ -136,87 +127,9 @@ def test_filters_keep_what_fulfils_every_part(wanted, kept):
     assert [r.run_id for r in matching(ROWS, wanted)] == kept
 
 
-def test_best_runs_are_of_one_data_set():
-    rows = [row("a", 50.0), row("b", 55.0), row("c", 90.0, dataset="easy"), row("d", float("nan"))]
-    assert main_dataset(rows) == "toy"
-    assert {bucket: best.run_id for bucket, best in best_runs(rows, "toy").items()} == dict.fromkeys(
-        ("total", "head", "medium", "tail"), "b"
-    )
-    assert best_runs([row("d", float("nan"))], "toy")["total"] is None
+def test_the_main_data_set_is_that_of_most_runs():
+    assert main_dataset([row("c", dataset="easy"), row("a"), row("b")]) == "toy"
     assert main_dataset([]) is None
-
-
-def test_states_are_counted_most_frequent_first():
-    rows = [row("a"), row("b", state="lost"), row("c", state="running"), row("d", state="lost")]
-    assert state_counts(rows) == {"lost": 2, "finished": 1, "running": 1}
-
-
-def groups(*recipes):
-    rows = [
-        row(f"{embedding}{seed}", total, key=embedding, embedding=embedding, angle=angle, tail=tail, seed=seed)
-        for embedding, values in recipes
-        for seed, (total, angle, tail) in enumerate(values)
-    ]
-    return seed_groups(rows)
-
-
-def test_sentences_name_leaders_and_what_seeds_leave_open():
-    found = groups(
-        ("etf", [(70.0, 50.0, 0.4), (71.0, 52.0, 0.6), (72.0, 54.0, 0.8)]),
-        ("glove", [(71.5, 30.0, 0.1), (73.0, 31.0, 0.2), (74.0, 32.0, 0.3)]),
-    )
-    by_name = {lead.quantity: lead for lead in leaders(found)}
-    assert by_name["tail mAP"].first.recipe == "MLC-NC glove"
-    assert not by_name["tail mAP"].is_decided  # 72 + 3 is above 71.5 + 3
-    assert by_name["smallest angle"].first.recipe == "MLC-NC etf"
-    assert by_name["smallest angle"].is_decided
-    assert by_name["tail NC1"].first.recipe == "MLC-NC glove"  # the lowest leads
-    assert by_name["tail NC1"].is_decided
-    assert geometry_sentence(found) == (
-        "In test features f, centred by class means, MLC-NC etf keeps its two closest class means furthest apart, "
-        "52.0° (50.0°-54.0°, n=3), and MLC-NC glove has the lowest tail NC1, 0.050 (0.025-0.075, n=3) of its "
-        "label-shuffle baseline (1 is chance)."
-    )
-    assert undecided_sentence(found) == (
-        "Undecided: who leads in total mAP, head mAP, medium mAP and tail mAP "
-        "(seeds of the first two recipes overlap)."
-    )
-
-
-def test_few_seeds_decide_nothing_and_one_recipe_is_no_order():
-    two = groups(("etf", [(70.0, 50.0, 0.4)]), ("glove", [(10.0, 5.0, 0.9)]))
-    assert not any(lead.is_decided for lead in leaders(two))
-    assert "(fewer than three seeds of one of the first two)" in undecided_sentence(two)
-    assert "and it has the lowest tail NC1, 0.100 (n=1)" in geometry_sentence(two)
-    alone = groups(("etf", [(70.0, 50.0, 0.4)]))
-    assert undecided_sentence(alone) == ""
-    assert geometry_sentence(alone) == (
-        "In test features f, centred by class means, MLC-NC etf keeps its two closest class means 50.0° (n=1) "
-        "apart, and it has a tail NC1 of 0.100 (n=1) of its label-shuffle baseline (1 is chance)."
-    )
-
-
-def test_leaders_are_of_finished_runs_and_other_lengths_decide_nothing():
-    seeds = [(70.0, 50.0, 0.4), (71.0, 52.0, 0.6), (72.0, 54.0, 0.8)]
-    low = [(10.0, 5.0, 0.9), (11.0, 6.0, 1.0), (12.0, 7.0, 1.1)]
-    two = groups(("etf", seeds), ("glove", low))
-    assert all(lead.is_decided for lead in leaders(two))
-    rows = [row for group in two for row in group.rows]
-    shorter = seed_groups([replace(r, num_epochs=1) if r.embedding == "glove" else r for r in rows])
-    assert not any(lead.is_decided for lead in leaders(shorter))
-    assert "(the first two recipes were trained for different numbers of epochs)" in undecided_sentence(shorter)
-    going = seed_groups([replace(r, state="running") if r.embedding == "etf" else r for r in rows])
-    assert {lead.first.recipe for lead in leaders(going)} == {"MLC-NC glove"}
-    going_rows = [row for group in going for row in group.rows]
-    assert best_runs(going_rows, "toy")["total"].embedding == "glove"
-
-
-def test_clear_orders_leave_nothing_open():
-    clear = groups(
-        ("etf", [(70.0, 50.0, 0.4), (71.0, 52.0, 0.6), (72.0, 54.0, 0.8)]),
-        ("glove", [(61.5, 30.0, 1.1), (63.0, 31.0, 1.2), (64.0, 32.0, 1.3)]),
-    )
-    assert undecided_sentence(clear).startswith("Every seed of the leader is ahead")
 
 
 def test_a_run_with_seed_and_values_of_another_is_no_further_evidence():
@@ -258,12 +171,6 @@ def test_groups_of_one_recipe_are_told_apart_by_their_settings():
         "MLC-NC etf (a)",
         "MLC-NC etf (b)",
     ]
-
-
-def test_data_sets_do_not_mix():
-    with pytest.raises(ValueError, match="one data set"):
-        leaders(seed_groups([row("a"), row("b", dataset="other", key="o")]))
-    assert geometry_sentence(seed_groups([row("a", angle=math.nan, tail=math.nan)])) == ""
 
 
 def test_spreads_are_written_with_digits_and_unit():

@@ -1,0 +1,187 @@
+"""Differences of recipes, pair by pair, with what seeds and test images support."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from app.figures.style import recipe_colour
+from app.session import remembered
+from app.widgets.csv_file import csv_file
+from app.widgets.plain_text import plain
+from mlcnc.analysis.comparison.pairs import (
+    RULE,
+    Cell,
+    Pair,
+    image_errors,
+    of_one_size,
+    pairs,
+    pairs_sentence,
+)
+from mlcnc.analysis.comparison.seeds import SeedGroup, verdict
+from mlcnc.analysis.runs.rows import nearest_array_epoch
+from mlcnc.errors import RunFormatError
+from mlcnc.store import Run
+
+EVERY = "every pair"
+FEW_RECIPES = 4
+"""Up to so many recipes every pair is shown at first, of more those against the first one."""
+
+_STYLE = (
+    "<style>.pairs{overflow:auto;max-height:520px}.pairs table{border-collapse:collapse;width:100%;"
+    "font-size:.85rem}.pairs th,.pairs td{padding:.3rem .5rem;text-align:left;vertical-align:top;"
+    "border-bottom:1px solid rgba(128,128,128,.3);white-space:nowrap}.pairs th{font-weight:600}"
+    ".pairs td b{font-size:.95rem}"
+    ".pairs tbody th{white-space:normal;min-width:9rem;font-weight:400}.pairs small{display:block;opacity:.8;"
+    "font-size:.75rem}.pairs i{display:inline-block;width:.7em;height:.7em;border-radius:2px;"
+    "margin-right:.35em}"
+    ".pairs .open{opacity:.75}</style>"
+)
+
+
+def pick_against(groups: Sequence[SeedGroup]) -> SeedGroup | None:
+    """Ask which pairs are shown; None is every pair."""
+    names = [group.name for group in groups]
+    first = EVERY if len(names) <= FEW_RECIPES else names[0]
+    if st.session_state.get("against") not in (None, EVERY, *names):
+        st.session_state["against"] = first
+    options = [EVERY, *names]
+    chosen = st.selectbox(
+        "Pairs",
+        options,
+        index=options.index(first),
+        key="against",
+        bind="query-params",
+        width=260,
+        format_func=lambda name: name if name == EVERY else f"each minus {name}",
+    )
+    return next((group for group in groups if group.name == chosen), None)
+
+
+def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> None:
+    """Draw the verdict, one toolbar row and the table of pairs of the finished runs of one size.
+
+    Args:
+        groups: of one data set.
+        runs: by id.
+    """
+    same, others = of_one_size(groups)
+    if len(same) < 2:
+        st.markdown(f"##### {plain(verdict(groups))}")
+        st.caption(
+            "Two recipes with finished runs of one size make a pair; three seeds of each make it telling."
+        )
+        return
+    problems: list[str] = []
+
+    def errors_of(first: SeedGroup, second: SeedGroup) -> Mapping[str, float]:
+        try:
+            return remembered(image_errors, _scored(first, runs), _scored(second, runs))
+        except RunFormatError as error:
+            problems.append(str(error))
+            return {}
+
+    answer = st.container()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        against = pick_against(same)
+        found = pairs(same, errors_of, against)
+        st.download_button(
+            "CSV", lambda: csv_file(pair_frame(found)), "pairs.csv", "text/csv", icon=":material/download:",
+            key="pairs_csv", on_click="ignore",
+        )  # fmt: skip
+    with answer:
+        st.markdown(f"##### {plain(pairs_sentence(found))}", help=RULE)
+    st.html(_STYLE + pair_table(found))
+    said = ["Coloured cells are supported, in the colour of the recipe ahead; grey ones are undecided."]
+    empty = [title for title in _titles(found) if title not in _titles(found, with_value=True)]
+    if empty:
+        said.append(f"No pair has both logged: {', '.join(empty)}.")
+    if others:
+        names = ", ".join(f"{group.name} ({group.lengths[-1]} epochs)" for group in others[:4])
+        said.append(f"Of another size, so left out: {names}{' and more' if len(others) > 4 else ''}.")
+    st.caption(plain(" ".join(said)))
+    for problem in dict.fromkeys(problems):
+        st.warning(plain(f"Intervals leave out the choice of test images: {problem}."))
+
+
+def pair_table(found: Sequence[Pair]) -> str:
+    """Return the pairs as an HTML table; names in it are escaped."""
+    titles = _titles(found, with_value=True)
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
+    rows = []
+    for pair in found:
+        shown = [cell for cell in pair.cells if cell.quantity.title in titles]
+        name = f"{_named(pair.first)}<br>minus {_named(pair.second)}"
+        rows.append(f'<tr><th scope="row">{name}</th>{"".join(_cell(pair, cell) for cell in shown)}</tr>')
+    return (
+        '<div class="pairs" tabindex="0"><table aria-label="Differences of pairs of recipes">'
+        f'<thead><tr><th scope="col">recipes</th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def pair_frame(found: Sequence[Pair]) -> pd.DataFrame:
+    """Return every cell of the matrix, a row each."""
+    return pd.DataFrame(
+        [
+            {
+                "first": pair.first.name,
+                "second": pair.second.name,
+                "data set": pair.first.dataset,
+                "quantity": cell.quantity.key,
+                "difference": cell.mean,
+                "low": cell.low,
+                "high": cell.high,
+                "seeds": cell.num_seeds,
+                "with test images": cell.with_images,
+                "says": cell.why or _word(cell),
+                "ahead": {1: pair.first.name, -1: pair.second.name}.get(cell.ahead, ""),
+            }
+            for pair in found
+            for cell in pair.cells
+        ]
+    )
+
+
+def _word(cell: Cell) -> str:
+    return "supported" if cell.ahead else "undecided"
+
+
+def _cell(pair: Pair, cell: Cell) -> str:
+    if cell.why:
+        return f'<td class="open"><small>{escape(cell.why)}</small></td>'
+    ground, said = "", "undecided"
+    if cell.ahead:
+        ahead = pair.first if cell.ahead > 0 else pair.second
+        ground = f' style="background:{recipe_colour(ahead)}40" title="{escape(ahead.name)} is ahead"'
+        said = "supported"
+    value = f"<b>{cell.value}</b>" if cell.ahead else cell.value
+    return (
+        f"<td{ground or ' class=open'}>{value}<small>{escape(cell.interval)}</small><small>{said}</small></td>"
+    )
+
+
+def _named(group: SeedGroup) -> str:
+    return f'<i style="background:{recipe_colour(group)}"></i>{escape(group.name)}'
+
+
+def _titles(found: Sequence[Pair], *, with_value: bool = False) -> list[str]:
+    titles = [
+        cell.quantity.title for pair in found for cell in pair.cells if not with_value or cell.num_seeds > 0
+    ]
+    order = [cell.quantity.title for cell in found[0].cells]
+    return [title for title in order if title in titles]
+
+
+def _scored(group: SeedGroup, runs: Mapping[str, Run]) -> tuple[tuple[Run, int], ...]:
+    """Return the runs of a recipe that stored test scores, and at which epoch next to the chosen one."""
+    found = []
+    for row in group.rows:
+        run = runs[row.run_id]
+        epoch = nearest_array_epoch(run, row.epoch, "test/scores") if row.has_arrays else None
+        if epoch is not None:
+            found.append((run, epoch))
+    return tuple(found)
