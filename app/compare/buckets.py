@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from app.figures.comparison import StoredInterval, bucket_bars
+from app.figures.comparison import FEWEST, StoredInterval, bucket_dots, mean_half
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.plain_text import plain
@@ -18,33 +18,38 @@ from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 
 READING = (
-    "**Bars** are means over the runs taken together: all seeds of the picked recipes, also those not "
-    "picked. **Dots** are single runs. The **whisker on a bar** goes from the lowest to the highest run; one "
-    "run has none and supports no order. **Head** classes have many training images, **tail** classes few.\n\n"
-    "A **diamond** is one run at the stored epoch nearest to the chosen one, so it may differ from its dot; "
-    "its whisker is the 95 % interval by drawing the test images anew. It answers another question than the "
-    "seeds: whether other test images would give another value of the same network."
+    "**Large marks** are means over the runs taken together: all seeds of the picked recipes, also those not "
+    "picked. Their **whisker** is the 95 % t interval of the mean, where there are three runs or more; two "
+    "recipes whose whiskers overlap may still differ, for the line above pairs their seeds. **Small dots** are "
+    "single runs. **Head** classes have many training images, **tail** classes few. The axis does not begin at "
+    "0, so distances are read at its numbers.\n\n"
+    "An **open diamond** is one run at the stored epoch nearest to the chosen one, so it may differ from its "
+    "dot; its whisker is the 95 % interval by drawing the test images anew. It answers another question than "
+    "the seeds: whether other test images would give another value of the same network."
 )
 
 
 def show_buckets(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> None:
-    """Draw bars, dots and intervals of the groups, with their numbers to take away.
+    """Draw means, single runs and intervals of the groups, with their numbers to take away.
 
     Args:
         groups: runs taken together.
         runs: by id.
     """
-    wanted = st.toggle("Intervals by test image", value=True, key="intervals", bind="query-params")
-    stored = _stored(groups, runs) if wanted else []
-    several = any(value.num_runs > 1 for group in groups for value in group.map_percent.values())
-    whisker = "Whiskers on bars: lowest to highest run." if several else "One run each: bars have no whisker."
-    if wanted and stored:
+    stored = _stored(groups, runs)
+    several = any(value.num_runs >= FEWEST for group in groups for value in group.map_percent.values())
+    whisker = (
+        "Whiskers: 95 % interval of the mean over seeds."
+        if several
+        else "No recipe has three runs: no whisker."
+    )
+    if stored:
         whisker += " Diamonds: one run with its 95 % interval by test image."
-    elif wanted:
+    else:
         whisker += " No run stored its test scores, so there is no interval by test image."
     show_chart(
-        bucket_bars(groups, dots=True, stored=stored),
-        key="compare_bars",
+        bucket_dots(groups, singles=True, stored=stored),
+        key="compare_dots",
         title="Test mAP by bucket",
         alt=f"{verdict(groups)} {whisker}",
         reading=READING,
@@ -55,16 +60,16 @@ def show_buckets(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> None:
 
 
 def bucket_frame(groups: Sequence[SeedGroup], stored: Sequence[StoredInterval]) -> pd.DataFrame:
-    """Return every drawn number: means with lowest and highest run, single runs, and intervals."""
+    """Return every drawn number: means and single runs with their intervals."""
     columns = ["shown as", "group", "run", "bucket", "epoch", "mAP (%)", "low", "high", "runs"]
     rows: list[tuple[object, ...]] = []
     group_of = {}
     for group in groups:
         for bucket in BUCKETS:
             value = group.map_percent[bucket]
-            rows.append(
-                ("bar", group.label, "", bucket, None, value.mean, value.low, value.high, value.num_runs)
-            )
+            half = mean_half(group, bucket)
+            ends = (None, None) if half is None else (value.mean - half, value.mean + half)
+            rows.append(("mean", group.label, "", bucket, None, value.mean, *ends, value.num_runs))
         for row in group.rows:
             group_of[row.run_id] = group.label
             epoch = None if row.epoch is None else row.epoch + 1

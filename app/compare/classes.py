@@ -48,8 +48,8 @@ def show_classes(selected: Selection, bucket: str) -> None:
         return
     of = st.segmented_control(
         "Compare",
-        ["runs", "recipes"],
-        default="runs",
+        ["recipes", "runs"],
+        default="recipes",
         required=True,
         key="pairs",
         bind="query-params",

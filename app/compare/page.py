@@ -10,6 +10,7 @@ from app.compare.loss_shares import show_loss_shares
 from app.compare.published import show_published
 from app.compare.settings import show_settings
 from app.compare.tables import show_tables
+from app.overview.table import say_left_out
 from app.widgets.controls import pick_moment
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
@@ -22,30 +23,31 @@ st.title("What does the method, or any of its settings, change?")
 answer = st.container()
 selected = selection()
 stop_without_runs(selected)
+say_left_out(selected.picked_recipes, 0)
 with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-    choice = pick_moment(max(row.num_logged for row in selected.rows))
-    if choice != "best":
-        selected = selection(choice)
-    rows = selected.picked_recipes
     bucket = (
         st.segmented_control(
             "Answer for", BUCKETS, default="total", required=True, key="bucket", bind="query-params"
         )
         or "total"
     )
-    setting = st.selectbox(
-        "Take together",
-        [RECIPE, *varying_settings(rows)],
-        key="group",
-        bind="query-params",
-        width=260,
-        help="recipe: runs that differ in the seed only. A setting: all runs that have the same value of it.",
-    )
+    with st.popover("More", icon=":material/tune:"):
+        choice = pick_moment(max(row.num_logged for row in selected.rows))
+        if choice != "best":
+            selected = selection(choice)
+        rows = selected.picked_recipes
+        setting = st.selectbox(
+            "Take together",
+            [RECIPE, *varying_settings(rows)],
+            key="group",
+            bind="query-params",
+            help="recipe: runs that differ in the seed only. A setting: all runs with the same value of it.",
+        )
 by_id = {run.run_id: run for run in selected.runs}
 single = setting in (RECIPE, None)
 groups = selected.picked_groups if single else setting_groups(rows, setting)
 with answer:
-    show_answer(groups, bucket, by_id)
+    show_answer(groups, bucket, by_id, paired=single)
     others = [] if single else confounders(groups, setting)
     if others:
         st.warning(

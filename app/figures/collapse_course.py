@@ -85,6 +85,20 @@ def collapse_frames(
             2,
         )
     figure.add_trace(_cursor(course.steps[-1], course.nc1[-1]), 1, 2)
+    colour = colours[names[0]]
+    for at_end, dash, name in zip(_spreads(course, -1), ("solid", "dash"), ("within", "between"), strict=True):
+        figure.add_trace(
+            go.Scatter(
+                **at_end, mode="lines", line={"color": colour, "width": 1.5, "dash": dash}, name=name,
+                hoverinfo="skip",
+            ),
+            1,
+            1,
+        )  # fmt: skip
+    figure.add_annotation(
+        text="NC1: solid (within) over dashed (between)",
+        xref="x domain", yref="y domain", x=0.5, y=-0.06, showarrow=False, font={"color": colour},
+    )  # fmt: skip
     if course.first_perfect is not None:
         figure.add_vline(
             x=course.first_perfect + 1,
@@ -107,8 +121,9 @@ def collapse_frames(
                 go.Scatter(**_xy(course.points[at])),
                 go.Scatter(**_xy(course.means[at])),
                 go.Scatter(x=[_plotted(course.steps)[at]], y=[course.nc1[at]]),
+                *(go.Scatter(**line) for line in _spreads(course, at)),
             ],
-            traces=[0, 1, 4],
+            traces=[0, 1, 4, 5, 6],
         )
         for at in range(len(course.steps))
     ]
@@ -208,6 +223,10 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
     _say(figure, 3, int(course.steps[at]), float(course.angles.minimum[at]) - 8, "smallest", right=True)
     _say(figure, 3, 0, float(course.angles.mean[0]) - 5, "mean", right=True)
     _plane(figure, 0.62)
+    figure.add_annotation(
+        text=f"neighbours: drawn {360 / len(names):.0f}°, truly {course.optimum:.1f}°",
+        xref="x domain", yref="y domain", x=0.5, y=-0.06, showarrow=False,
+    )  # fmt: skip
     side = {"showgrid": False, "zeroline": False, "categoryorder": "array", "categoryarray": list(names)}
     figure.update_xaxes(**side, tickangle=90, constrain="domain", row=1, col=2)
     figure.update_yaxes(**side, autorange="reversed", scaleanchor="x2", constrain="domain", row=1, col=2)
@@ -237,6 +256,14 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
 
 def _xy(points: np.ndarray) -> dict[str, Any]:
     return {"x": points[:, 0].astype(np.float32), "y": points[:, 1].astype(np.float32)}
+
+
+def _spreads(course: CollapseCourse, at: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return lines from the mean of the first class to its points, and from the centre of all to that mean."""
+    mean, points = course.means[at][0], course.points[at][np.asarray(course.labels) == 0]
+    within = np.full((len(points), 3, 2), np.nan)
+    within[:, 0], within[:, 1] = mean, points
+    return _xy(within.reshape(-1, 2)), _xy(np.stack([course.means[at].mean(axis=0), mean]))
 
 
 def _outwards(points: np.ndarray) -> list[str]:

@@ -17,11 +17,13 @@ from app.figures.style import (
     group_dashes,
     recipe_colour,
     run_dash,
+    turns,
 )
 from mlcnc.analysis.comparison.intervals import Interval
+from mlcnc.analysis.comparison.paired import paired_interval
 from mlcnc.analysis.comparison.seeds import SeedGroup
 from mlcnc.analysis.curves.curve import Band, Curve
-from mlcnc.analysis.runs.rows import BUCKETS, RunRow
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow, is_number
 
 
 @dataclass(frozen=True)
@@ -33,63 +35,55 @@ class StoredInterval:
     intervals: Mapping[str, Interval]
 
 
-PATTERNS = ("", "/", "x", ".", "-", "+")
+MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 WIDTH = 0.8
+FEWEST = 3
+"""Runs from which an interval is drawn: that of two is ten times as wide as they are apart."""
 
 
 def _num_runs(number: int) -> str:
     return f"n={number}" if number else "no mAP logged"
 
 
-def bucket_bars(
-    groups: Sequence[SeedGroup], *, dots: bool = False, stored: Sequence[StoredInterval] = ()
+def bucket_dots(
+    groups: Sequence[SeedGroup], *, singles: bool = False, stored: Sequence[StoredInterval] = ()
 ) -> go.Figure:
-    """Return bars of mean test mAP per bucket with whiskers over the runs.
+    """Return dots of mean test mAP per bucket, with the 95 % t interval of the mean of three runs or more.
 
     Args:
-        groups: one colour or pattern each; a single run has no whisker.
-        dots: whether single runs are drawn as dots over their bar.
-        stored: intervals by test image of single runs, drawn as diamonds beside the dots.
+        groups: one colour or mark each.
+        singles: whether single runs are drawn as small dots beside their mean.
+        stored: intervals by test image of single runs, drawn as open diamonds beside them.
     """
     figure = go.Figure()
-    width = WIDTH / max(1, len(groups))
-    patterns = _patterns(groups)
+    marks = _marks(groups)
     for index, group in enumerate(groups):
         spreads = [group.map_percent[bucket] for bucket in BUCKETS]
-        several = [item.num_runs > 1 for item in spreads]
-        figure.add_bar(
+        halves = [mean_half(group, bucket) for bucket in BUCKETS]
+        figure.add_scatter(
             name=f"{group.label} ({_num_runs(max(item.num_runs for item in spreads))})",
             x=_places(groups, index, 0.0),
             y=[item.mean for item in spreads],
-            width=0.94 * width,
+            mode="markers",
+            marker={"color": recipe_colour(group), "symbol": marks[index], "size": 13},
             error_y={
                 "type": "data",
-                "symmetric": False,
-                "array": [i.high - i.mean if s else 0 for i, s in zip(spreads, several, strict=True)],
-                "arrayminus": [i.mean - i.low if s else 0 for i, s in zip(spreads, several, strict=True)],
-                "visible": any(several),
-                "color": NEUTRAL,
+                "array": [half or 0 for half in halves],
+                "visible": any(half is not None for half in halves),
+                "color": recipe_colour(group),
                 "thickness": 2,
             },
-            marker={
-                "color": recipe_colour(group),
-                "pattern": {
-                    "shape": patterns[index],
-                    "fillmode": "overlay",
-                    "fgcolor": "white",
-                    "fgopacity": 0.7,
-                },
-            },
-            opacity=0.75 if dots else 1.0,
-            customdata=[[b, i.low, i.high, i.num_runs] for b, i in zip(BUCKETS, spreads, strict=True)],
-            hovertemplate="%{customdata[0]} mAP %{y:.1f} % (%{customdata[1]:.1f} to %{customdata[2]:.1f}, "
-            "n=%{customdata[3]})<extra>%{fullData.name}</extra>",
+            customdata=[
+                [b, i.num_runs, "" if half is None else f" \u00b1 {half:.1f}"]
+                for b, i, half in zip(BUCKETS, spreads, halves, strict=True)
+            ],
+            hovertemplate="%{customdata[0]} mAP %{y:.1f}%{customdata[2]} %, n=%{customdata[1]}"
+            "<extra>%{fullData.name}</extra>",
         )
-    if dots:
+    if singles:
         _add_runs(figure, groups)
         _add_intervals(figure, groups, stored)
-    figure.update_layout(barmode="overlay")
-    figure.update_yaxes(title="test mAP (%)", range=[0, 100])
+    figure.update_yaxes(title="test mAP (%)")
     figure.update_xaxes(
         title="bucket of classes by training images",
         tickvals=list(range(len(BUCKETS))),
@@ -97,6 +91,15 @@ def bucket_bars(
         range=[-0.5, len(BUCKETS) - 0.5],
     )
     return finished(figure, height=380)
+
+
+def mean_half(group: SeedGroup, bucket: str) -> float | None:
+    """Return half the 95 % t interval of the mean over runs; None of fewer than three."""
+    values = [value for row in group.rows if is_number(value := row.map_percent[bucket])]
+    if len(values) < FEWEST:
+        return None
+    mean, _, high = paired_interval(values)
+    return high - mean
 
 
 def _add_runs(figure: go.Figure, groups: Sequence[SeedGroup]) -> None:
@@ -113,8 +116,8 @@ def _add_runs(figure: go.Figure, groups: Sequence[SeedGroup]) -> None:
         mode="markers",
         marker={
             "color": [recipe_colour(row) for _, row, _, _ in shown],
-            "size": 8,
-            "line": {"width": 1.5, "color": "white"},
+            "size": 6,
+            "opacity": 0.6,
         },
         customdata=[
             [row.name, bucket, "" if row.epoch is None else f" at epoch {row.epoch + 1}"]
@@ -159,20 +162,13 @@ def _add_intervals(figure: go.Figure, groups: Sequence[SeedGroup], stored: Seque
 
 
 def _places(groups: Sequence[SeedGroup], index: int, shift: float) -> list[float]:
-    """Return where a group stands in every bucket; ``shift`` is in widths of a bar."""
+    """Return where a group stands in every bucket; ``shift`` is in steps from group to group."""
     step = WIDTH / max(1, len(groups))
     return [place + (index - (len(groups) - 1) / 2 + shift) * step for place in range(len(BUCKETS))]
 
 
-def _patterns(groups: Sequence[SeedGroup]) -> list[str]:
-    seen: dict[str, int] = {}
-    found = []
-    for group in groups:
-        colour = recipe_colour(group)
-        number = seen.get(colour, 0 if group.is_plain else 1)
-        found.append(PATTERNS[number % len(PATTERNS)])
-        seen[colour] = number + 1
-    return found
+def _marks(groups: Sequence[SeedGroup]) -> list[str]:
+    return [MARKS[turn % len(MARKS)] for turn in turns([group.family for group in groups])]
 
 
 def metric_curves(

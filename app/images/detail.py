@@ -19,6 +19,7 @@ from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.stored_picture import OPENED, photograph_address
 from mlcnc.analysis.images.attention import (
+    NEARLY_EVEN,
     AttentionCourse,
     attention_course,
     attention_epochs,
@@ -45,6 +46,7 @@ READING = (
     "inside the frame: what even attention would put there. Colours mean the same in all runs and epochs."
     " Attention of a class that is **not** in the image must go somewhere too. *Smoothed* interpolates "
     "between the middles of the cells; nothing finer than a cell was measured."
+    " **Nearly even**: no cell holds more than 1.1 times its share, and the line means nothing."
 )
 
 
@@ -252,14 +254,17 @@ def course_sentences(label: str, courses: Sequence[tuple[str, AttentionCourse]])
     parts = []
     for name, course in courses:
         rows, columns = course.maps.shape[1:]
+        peak = float(course.peaks[-1])
+        even = " It looks nearly evenly everywhere." if peak <= NEARLY_EVEN else ""
+        brightest = f"the brightest of {rows} by {columns} cells holds {peak:.2f} times its even share"
         if not len(course.boxes):
-            parts.append(f"{name}: no box of {label} is known in this image ({rows} by {columns} cells).")
+            parts.append(f"{name}: no box of {label} is known in this image; {brightest}.{even}")
             continue
         inside = "inside" if course.peak_in_box[-1] else "outside"
         parts.append(
             f"{name}, epoch {course.epochs[-1] + 1}: {100 * course.mass_in_box[-1]:.0f} % of the attention of "
-            f"{label} lies on the object, chance is {100 * course.chance:.0f} %; the brightest of {rows} by "
-            f"{columns} cells is {inside}."
+            f"{label} lies on the object, chance is {100 * course.chance:.0f} %; {brightest} and is "
+            f"{inside}.{even}"
         )
     return " ".join(parts)
 

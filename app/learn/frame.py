@@ -25,6 +25,8 @@ MARKS = {"person": "circle", "dog": "square", "horse": "diamond", "bus": "cross"
 STEP_KEY = "step"
 MOVED_KEY = "step_moved"
 TOP = "lesson_top"
+LATER = "later"
+"""What the keys of containers begin with that the browser shows after five seconds."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ STEPS = (
     ),
     Step(6, "If we know the goal, why learn it?", "fixed label embeddings"),
     Step(7, "Which run is which?", "reading real runs"),
+    Step(8, "Does alignment align?", "which loss trains, in recorded runs"),
 )
 
 
@@ -122,7 +125,7 @@ def measured(what: str = "from recorded runs") -> None:
 
 
 def question(key: str, text: str, options: Sequence[str], right: str, reasons: Mapping[str, str]) -> None:
-    """Ask the reader to predict before looking; the answer can be revealed without one.
+    """Ask the reader to predict before looking; the answer appears after a guess, or after five seconds.
 
     The guess is kept in the session, not in the address: a link to a lesson must not carry an answer.
 
@@ -161,7 +164,7 @@ def _ask(key: str, text: str, options: Sequence[str], right: str, reasons: Mappi
         elif guess is not None:
             st.warning(f"**Not quite.** {reasons[guess]}", icon=":material/lightbulb:")
         if guess != right:
-            with st.expander("Show the answer without a guess"):
+            with st.container(key=f"{LATER if guess is None else 'told'}_answer_{key}"):
                 st.markdown(f"**{right}.** {reasons[right]}")
     if guess is not None and not guessed(key):
         st.session_state[f"guessed_{key}"] = True
@@ -173,14 +176,15 @@ def guessed(key: str) -> bool:
     return bool(st.session_state.get(f"guessed_{key}"))
 
 
-def what_happened(key: str, label: str = "What happened") -> AbstractContextManager[object]:
-    """Return where the answer to a question is drawn: folded until the reader has guessed, then in the open.
+def what_happened(key: str) -> AbstractContextManager[object]:
+    """Return where the answer to a question is drawn: in the open after a guess, or after five seconds.
+
+    The browser waits (``app/readable.css``), so that a reader who clicks nothing reads on without a rerun.
 
     Args:
         key: of the question.
-        label: of the fold.
     """
-    return st.container() if guessed(key) else st.expander(label, icon=":material/visibility:")
+    return st.container(key=f"{'told' if guessed(key) else LATER}_{key}")
 
 
 def formula(latex: str, words: str, *, title: str = "The formula") -> None:

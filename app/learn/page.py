@@ -1,4 +1,4 @@
-"""Learn: what is neural collapse, and why here? Seven steps, each with its own address."""
+"""Learn: what is neural collapse, and why here? Eight steps, each with its own address."""
 
 from importlib import import_module
 

@@ -50,6 +50,11 @@ def show() -> None:
             "for its class. Once there, the class has no variability left.",
         },
     )
+    st.markdown(
+        "**NC1** = how far points lie from their class mean (squared, on average: the solid lines of "
+        f"{FIVE[0]}), divided by how far class means lie from the centre of all (the dashed line). "
+        "0 is collapse."
+    )
     _collapse(with_decay, without)
     with what_happened("2_moves"):
         after = with_decay.frame_at(with_decay.first_perfect or 0)
@@ -107,7 +112,8 @@ def _collapse(with_decay: CollapseCourse, without: CollapseCourse) -> None:
         f"in {course.steps[-1]} steps with weight decay {course.decay:g}.",
         reading="Left: every small mark is the feature of one training image, every large open mark a class "
         "mean. There are five dimensions; the picture shows the plane in which five equidistant means form a "
-        "regular pentagon, so distances within it are true but a part of each is hidden.\n\nRight: NC1 against "
+        "regular pentagon, so distances within it are true but a part of each is hidden. Thin solid lines: the "
+        f"spread within {FIVE[0]}. Dashed: from the centre of all to its mean.\n\nRight: NC1 against "
         "the step, both logarithmic. The dashed line is the first kept moment with all points classified "
         "correctly. Grey: the same start with the other weight decay.",
         frame=pd.DataFrame(

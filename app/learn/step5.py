@@ -121,7 +121,7 @@ def show() -> None:
     )
     selected = selection()
     runs = [run for run, _ in selected.picked] or selected.runs
-    _one_feature_a_class(runs)
+    _one_feature_a_class(runs, [*runs, *(run for run in selected.runs if run not in runs)])
     st.subheader("Rare classes hardly ever come alone")
     _company(runs)
     in_your_run(
@@ -190,9 +190,9 @@ def _plane(found: BetweenCentres, key: str, counts: str) -> None:
 
 
 @st.fragment
-def _one_feature_a_class(runs: list[Run]) -> None:
+def _one_feature_a_class(runs: list[Run], others: list[Run]) -> None:
     try:
-        run, pairs = _first_with_pairs(runs)
+        run, pairs = _first_with_pairs(others)
         if run is None:
             st.info(
                 "No recorded run here keeps attention maps of images with two labels. Train one, under two "
@@ -206,20 +206,27 @@ def _one_feature_a_class(runs: list[Run]) -> None:
 
 
 def _first_with_pairs(runs: list[Run]) -> tuple[Run | None, dict[int, tuple[str, ...]]]:
+    found: list[tuple[Run | None, dict[int, tuple[str, ...]]]] = []
     for run in runs:
         if not remembered(attention_epochs, run):
             continue
         several = {i: labels for i, labels in enumerate(remembered(probe_labels, run)) if len(labels) >= 2}
         if several:
-            return run, several
-    return None, {}
+            found.append((run, several))
+    asked = [(run, several) for run, several in found if any(map(_asked, several.values()))]
+    return (asked or found or [(None, {})])[0]
+
+
+def _asked(labels: tuple[str, ...]) -> bool:
+    """Whether an image shows the two classes of the lesson's question."""
+    return {FIVE[PERSON], FIVE[HORSE]} <= set(labels)
 
 
 def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
     measured(f"attention of one test image in the run {run.run_id}")
     one, two = st.columns(2)
     with one:
-        options = sorted(pairs, key=lambda index: len(pairs[index]))
+        options = sorted(pairs, key=lambda index: (not _asked(pairs[index]), len(pairs[index])))
 
         def named(index: int) -> str:
             return f"{index + 1}: {', '.join(pairs.get(index, ()))}"
@@ -230,7 +237,7 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
             format_func=named,
             key="pair",
             bind="query-params",
-            help="Images with two labels or more; the first one is shown unless you choose another.",
+            help="Images with two labels or more, those with person and horse first.",
         )
     with two:
         epoch = pick_epoch(remembered(attention_epochs, run))
@@ -238,7 +245,8 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
     note_shown("pair", named(probe))
     at = nearest_array_epoch(run, epoch) or 0
     say_where_photographs_are([run])
-    for column, name in zip(st.columns(2), pairs[probe][:2], strict=True):
+    two_labels = (FIVE[PERSON], FIVE[HORSE]) if _asked(pairs[probe]) else pairs[probe][:2]
+    for column, name in zip(st.columns(2), two_labels, strict=True):
         record = remembered(probe_attention, run, at, probe, run.info.class_names.index(name))
         if record is None:
             continue
@@ -248,7 +256,7 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
             rows, columns = record.attention.shape
             show_chart(
                 attention_overlay(record, 0.75, backdrop=photograph_of(run, record)),
-                key=f"lesson5_attention_{pairs[probe].index(name)}",
+                key=f"lesson5_attention_{two_labels.index(name)}",
                 title=f"Attention of {name}",
                 alt=f"Attention of {name} over the image. {sentence}",
                 reading="Coloured cells hold more of the class's attention than their even share, brighter "

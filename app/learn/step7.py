@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.figures.blind_quiz import BLIND_NAMES, blind_looks, open_looks
-from app.learn.frame import in_your_run, measured, question, what_happened, what_would_change_my_mind
+from app.learn.frame import guessed, in_your_run, measured, question, what_would_change_my_mind
 from app.learn.quiz_plots import show_plots
 from app.session import RUNS_KEY
 from app.widgets.run_picker import selection
@@ -170,7 +170,8 @@ def _claims(hand: Hand, names: Sequence[str], opened: bool) -> None:
     good, bad = supported_claim(hand), unsupported_claim(hand)
     asked = good is not None and bad is not None
     # who knows the names has read what parts the runs
-    with what_happened(_claims_key(hand), "What they support") if asked and not opened else st.container():
+    folded = asked and not opened and not guessed(_claims_key(hand))
+    with st.expander("What they support", icon=":material/visibility:") if folded else st.container():
         if good is not None:
             st.markdown(f"**Supported.** {claim_sentence(good, names)} {claim_reason(good, names)}")
         else:

@@ -75,19 +75,10 @@ def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> None:
             "Two recipes with finished runs of one size make a pair; three seeds of each make it telling."
         )
         return
-    problems: list[str] = []
-
-    def errors_of(first: SeedGroup, second: SeedGroup) -> Mapping[str, float]:
-        try:
-            return remembered(image_errors, _scored(first, runs), _scored(second, runs))
-        except RunFormatError as error:
-            problems.append(str(error))
-            return {}
-
     answer = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         against = pick_against(same)
-        found = pairs(same, errors_of, against)
+        found, problems = recipe_pairs(same, runs, against)
         st.download_button(
             "CSV", lambda: csv_file(pair_frame(found)), "pairs.csv", "text/csv", icon=":material/download:",
             key="pairs_csv", on_click="ignore",
@@ -103,8 +94,24 @@ def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> None:
         names = ", ".join(f"{group.name} ({group.lengths[-1]} epochs)" for group in others[:4])
         said.append(f"Of another size, so left out: {names}{' and more' if len(others) > 4 else ''}.")
     st.caption(plain(" ".join(said)))
-    for problem in dict.fromkeys(problems):
+    for problem in problems:
         st.warning(plain(f"Intervals leave out the choice of test images: {problem}."))
+
+
+def recipe_pairs(
+    groups: Sequence[SeedGroup], runs: Mapping[str, Run], against: SeedGroup | None = None
+) -> tuple[list[Pair], list[str]]:
+    """Return pairs of recipes of one size with intervals over seeds and images, and which files are damaged."""
+    problems: dict[str, None] = {}
+
+    def errors_of(first: SeedGroup, second: SeedGroup) -> Mapping[str, float]:
+        try:
+            return remembered(image_errors, _scored(first, runs), _scored(second, runs))
+        except RunFormatError as error:
+            problems[str(error)] = None
+            return {}
+
+    return pairs(groups, errors_of, against), list(problems)
 
 
 def pair_table(found: Sequence[Pair]) -> str:

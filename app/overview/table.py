@@ -13,7 +13,7 @@ from app.widgets.plain_text import plain
 from app.widgets.run_picker import MAX_PICKED, TOO_MANY, pick
 from mlcnc.analysis.comparison.seeds import recipe_names
 from mlcnc.analysis.runs.filter import RunFilter
-from mlcnc.analysis.runs.rows import BUCKETS, Choice, RunRow, out_of, thinned
+from mlcnc.analysis.runs.rows import BUCKETS, Choice, RunRow, thinned
 
 TABLE_KEY = "run_table"
 _TURN = "run_table_turn"
@@ -29,7 +29,7 @@ def run_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
             {
                 "run": row.name,
                 "recipe": names[row.group_key],
-                "epochs": out_of(row.num_logged, row.num_epochs, "/"),
+                "epochs": f"{row.num_logged}/{row.num_epochs}" if row.num_epochs else str(row.num_logged),
                 **{f"mAP {bucket}": row.map_percent[bucket] for bucket in BUCKETS},
                 "NC1": row.nc1,
                 "min angle": row.angle_min,

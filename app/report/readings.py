@@ -1,9 +1,9 @@
 """How to read the charts of a report, for a reader who has only the page."""
 
-BUCKETS = """Classes are counted by their training images: head classes have many, tail classes few. A bar
-is the mean of the runs that differ in the seed only, the whisker reaches from the worst to the best of
-them, and n is their number; one run has no whisker. Values are of the epoch that is best on validation; the
-test set chooses nothing."""
+BUCKETS = """Classes are counted by their training images: head classes have many, tail classes few. A mark
+is the mean of the runs that differ in the seed only, the whisker the 95 % t interval of that mean, and n is
+their number; fewer than three runs have no whisker. Values are of the epoch that is best on validation; the
+test set chooses nothing. The axis does not begin at 0."""
 
 CLASSES = """A dot is one class, the most frequent on the left. Above the line the first run has the higher
 average precision, below it the second. Circles are head, squares medium, triangles tail classes. A whisker

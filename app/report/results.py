@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from app.figures.class_differences import difference_dots
-from app.figures.comparison import bucket_bars, metric_bands, metric_curves
+from app.figures.comparison import bucket_dots, metric_bands, metric_curves
 from app.figures.null_band import add_null_band
 from app.offline.page import Chart, Section, Table
 from app.report import readings
@@ -25,7 +25,7 @@ from mlcnc.analysis.curves.curve import (
 )
 from mlcnc.analysis.curves.nulls import Band, shared_null
 from mlcnc.analysis.geometry.angles import geometry_sentence
-from mlcnc.analysis.runs.rows import BUCKETS, RunRow, nearest_array_epoch, out_of, telling_metrics
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow, nearest_array_epoch, telling_metrics
 from mlcnc.analysis.runs.settings import setting_table
 from mlcnc.analysis.verdict import RULE as VERDICT_RULE
 from mlcnc.analysis.verdict import run_verdicts
@@ -97,7 +97,7 @@ def _table_of_runs(about: Reported) -> Section:
         (
             row.name,
             row.state,
-            out_of(row.num_logged, row.num_epochs, "/"),
+            f"{row.num_logged}/{row.num_epochs}" if row.num_epochs else str(row.num_logged),
             "none" if row.epoch is None else str(row.epoch + 1),
             *(number(row.map_percent[bucket]) for bucket in BUCKETS),
             number(row.nc1, ".2f"),
@@ -138,8 +138,8 @@ def _buckets(about: Reported) -> Section:
     )
     columns = ("recipe", "bucket", "mean", "lowest", "highest", "runs")
     chart = Chart(
-        bucket_bars(groups),
-        "Test mAP by bucket, mean and range over seeds",
+        bucket_dots(groups),
+        "Test mAP by bucket, mean and 95 % interval over seeds",
         verdict(groups),
         readings.BUCKETS,
         Table("Test mAP in percent", columns, rows),

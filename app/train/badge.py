@@ -10,7 +10,7 @@ from streamlit.errors import StreamlitAPIException
 from app.session import RUNS_KEY, jobs, opened_run
 from app.train.jobs import TRAINING, job_name, running_jobs
 from app.widgets.plain_text import plain
-from mlcnc.analysis.runs.rows import out_of
+from mlcnc.analysis.runs.rows import epochs_of
 from mlcnc.errors import MlcncError
 from mlcnc.launch import Job
 from mlcnc.store import Run
@@ -89,7 +89,7 @@ def _epoch_words(job: Job) -> str:
         status = run.status
     except MlcncError:
         return ""
-    return f" ({out_of(0 if status.epoch is None else status.epoch + 1, status.num_epochs)} epochs)"
+    return f" ({epochs_of(0 if status.epoch is None else status.epoch + 1, status.num_epochs)})"
 
 
 def _active() -> list[Job]:

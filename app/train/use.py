@@ -8,7 +8,7 @@ from app.session import known_devices
 from app.train.jobs import TRAINING, duration, size
 from app.widgets.plain_text import plain
 from mlcnc.analysis.curves.live import LiveCurves, Progress
-from mlcnc.analysis.runs.rows import out_of
+from mlcnc.analysis.runs.rows import epochs_of
 from mlcnc.launch import Job
 from mlcnc.store import Run
 
@@ -21,7 +21,7 @@ def show_progress(job: Job, how_far: Progress) -> None:
     if job.is_active and how_far.num_epochs and how_far.num_logged < how_far.num_epochs:
         words = f"epoch {how_far.num_logged + 1} of {how_far.num_epochs}{batch}"
     else:
-        words = f"{out_of(how_far.num_logged, how_far.num_epochs)} epochs logged"
+        words = f"{epochs_of(how_far.num_logged, how_far.num_epochs)} logged"
     st.progress(how_far.share, text=words)
 
 

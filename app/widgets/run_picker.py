@@ -16,7 +16,7 @@ from app.session import READ_NAMES, RUNS_KEY, remembered, rows_of, runs_root, sc
 from app.widgets.plain_text import plain
 from mlcnc.analysis.comparison.seeds import SeedGroup, family_place, recipe_names, seed_groups
 from mlcnc.analysis.runs.filter import main_dataset
-from mlcnc.analysis.runs.rows import Choice, RunRow, out_of, run_warnings
+from mlcnc.analysis.runs.rows import Choice, RunRow, epochs_of, run_warnings
 from mlcnc.launch import command_line
 from mlcnc.store import Run, RunProblem, left_out
 
@@ -197,7 +197,7 @@ def stop_without_runs(selected: Selection) -> None:
 def _say_how_it_stands(row: RunRow) -> None:
     name = plain(row.name)
     if row.state == "running":
-        st.info(f"{name} is still running: {out_of(row.num_logged, row.num_epochs)} epochs so far.")
+        st.info(f"{name} is still running: {epochs_of(row.num_logged, row.num_epochs)} so far.")
     elif row.state == "lost":
         st.warning(
             f"{name} stopped without saying so after {row.num_logged} epochs; what it logged is "

@@ -28,7 +28,9 @@ FILM = {
 SMALL = {"arrays_every": 0, "class_arrays": True, "measure_every": 10, "measure_untrained": True}
 """Of other seeds: class means at some epochs and of the untrained network, and no features."""
 
-ON_PHOTOGRAPHS = {"etf": range(5), "etf-aligned": range(5), "trainable": range(3)}
+ON_PHOTOGRAPHS = {
+    "etf": range(5), "etf-aligned": range(5), "trainable": range(3), "trainable-aligned": range(3),
+}  # fmt: skip
 """Seeds on photographs of each label embedding, at the weight of the paper and where features align."""
 
 

@@ -5,7 +5,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.compare.buckets import bucket_frame
-from app.figures.comparison import StoredInterval, bucket_bars
+from app.figures.comparison import StoredInterval, bucket_dots
 from app.figures.curve_panels import Line, MetricPanel, curve_panels
 from app.figures.style import turns
 from mlcnc.analysis.comparison.class_differences import (
@@ -14,7 +14,8 @@ from mlcnc.analysis.comparison.class_differences import (
     class_differences,
 )
 from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference, map_intervals
-from mlcnc.analysis.comparison.seeds import seed_groups, verdict
+from mlcnc.analysis.comparison.pairs import of_one_size, pairs, pairs_sentence
+from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.curves.points import curve_points
 from mlcnc.analysis.runs.rows import BUCKETS, run_rows
 from mlcnc.store import RunStore
@@ -55,16 +56,17 @@ def test_no_situation_breaks_a_tab(monkeypatch, catalogue, situation, tab):
 
 def test_classes_and_answer_say_what_the_records_say(monkeypatch, two):
     root, runs = two
-    shown = opened_at(monkeypatch, root, bucket="tail", show="Classes")
+    shown = opened_at(monkeypatch, root, bucket="tail", show="Classes", pairs="runs")
     pair = [(run, run.best_epoch()) for run in runs]
     assert class_difference_sentence(class_differences(*pair), "ours", "them") in words(shown)
     interval = map_difference(*pair)["map_tail"]
     assert difference_sentence("tail mAP", "ours", "them", interval) in words(shown)
     groups = seed_groups(run_rows(runs))
-    assert verdict(groups, "tail") in words(shown)
+    found = pairs(of_one_size(groups)[0], lambda *_: {})
+    assert pairs_sentence(found, BUCKETS.index("tail")) in words(shown)
 
 
-def test_dots_of_a_bucket_average_to_the_difference_of_the_bars(two):
+def test_dots_of_a_bucket_average_to_the_difference_of_the_means(two):
     _, runs = two
     ours, them = run_rows(runs, "last")
     means = bucket_differences(class_differences((runs[0], 2), (runs[1], 2)))
@@ -76,7 +78,7 @@ def test_intervals_of_classes_are_said_and_drawn_on_demand(monkeypatch, two):
     root, _ = two
     without = opened_at(monkeypatch, root, show="Classes")
     assert "interval by test image excludes 0" not in words(without)
-    shown = opened_at(monkeypatch, root, show="Classes", class_intervals="true")
+    shown = opened_at(monkeypatch, root, show="Classes", class_intervals="true", pairs="runs")
     assert "interval by test image excludes 0" in words(shown)
 
 
@@ -115,7 +117,7 @@ def test_a_table_never_holds_two_data_sets(monkeypatch, two):
     assert "never with VOC-LT" in words(shown)
 
 
-def test_bars_carry_single_runs_and_intervals(two):
+def test_means_carry_single_runs_and_intervals(two):
     _, runs = two
     rows = run_rows(runs, "last")
     groups = seed_groups(rows)
@@ -123,7 +125,7 @@ def test_bars_carry_single_runs_and_intervals(two):
         StoredInterval(row, 2, map_intervals(run, 2, num_resamples=50))
         for run, row in zip(runs, rows, strict=True)
     ]
-    figure = bucket_bars(groups, dots=True, stored=stored)
+    figure = bucket_dots(groups, singles=True, stored=stored)
     dots = next(trace for trace in figure.data if trace.name == "single run")
     expected = [row.map_percent[bucket] for group in groups for row in group.rows for bucket in BUCKETS]
     np.testing.assert_allclose(dots.y, expected)

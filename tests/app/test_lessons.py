@@ -61,8 +61,17 @@ def test_every_step_is_whole_without_a_click(lesson, number):
     assert shown.latex
 
 
+def keys(block):
+    """Return the ids of the containers of a page, which end with their keys."""
+    found = []
+    for child in getattr(block, "children", {}).values():
+        found += [child.proto.id] if child.type == "flex_container" else []
+        found += keys(child)
+    return found
+
+
 def reveals(shown):
-    return sum(item.label == "Show the answer without a guess" for item in shown.expander)
+    return sum("_answer_" in key for key in keys(shown.main))
 
 
 @pytest.mark.parametrize(("key", "number"), GUESSES.items())
@@ -111,10 +120,10 @@ def test_back_and_next_move_one_step_and_stop_at_the_ends(lesson):
     assert shown.title[0].value == STEPS[2].title
     next(button for button in shown.button if button.key == "step_back").click().run()
     assert shown.title[0].value == STEPS[1].title
-    assert {b.key: b.disabled for b in lesson(7).button}["step_next"]
+    assert {b.key: b.disabled for b in lesson(len(STEPS)).button}["step_next"]
 
 
-@pytest.mark.parametrize("bad", ["0", "8", "two", ""])
+@pytest.mark.parametrize("bad", ["0", str(len(STEPS) + 1), "two", ""])
 def test_a_step_that_is_none_falls_back_to_the_first(lesson, bad):
     assert lesson(bad).title[0].value == STEPS[0].title
 
@@ -207,7 +216,10 @@ def test_frames_hold_the_course():
     figure = collapse_frames(course, free, FIVE, COLOURS, MARKS)
     assert [frame.name for frame in figure.frames] == [str(step) for step in course.steps]
     for at, frame in enumerate(figure.frames):
-        points, means, cursor = frame.data
+        points, means, cursor, within, between = frame.data
+        own = course.points[at][np.asarray(course.labels) == 0]
+        np.testing.assert_allclose(within.x[1::3], own[:, 0], rtol=1e-6)
+        np.testing.assert_allclose(between.y[1], course.means[at, 0, 1], rtol=1e-6)
         np.testing.assert_array_equal(points.x, course.points[at, :, 0])
         np.testing.assert_array_equal(means.y, course.means[at, :, 1])
         assert cursor.y[0] == course.nc1[at]

@@ -1,8 +1,10 @@
-"""Answers of the lessons: folded until the reader has guessed, and opened without a guess by who wants to."""
+"""Answers of the lessons: they wait for a guess or five seconds; of the quiz, for a guess or a click."""
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mlcnc.analysis.geometry.does_it_align import alignment_cases
+from mlcnc.store import RunStore
 from tests.app.conftest import words
 from tests.conftest import ROOT
 
@@ -33,30 +35,26 @@ SPOILERS = {
 }
 
 
-def in_the_open(shown):
-    """Return the words of a page that no fold hides."""
-    folded = {id(item) for fold in shown.expander for item in fold.markdown}
-    return " ".join(item.value for item in shown.markdown if id(item) not in folded)
+def waiting(block, inside=False):
+    """Return the words that the browser shows only after five seconds."""
+    found = []
+    for child in getattr(block, "children", {}).values():
+        late = inside or "-later_" in getattr(child.proto, "id", "")
+        if late and child.type == "markdown":
+            found.append(child.value)
+        found += waiting(child, late)
+    return found
 
 
 @pytest.mark.parametrize(("key", "answer"), SPOILERS.items())
-def test_an_answer_is_folded_until_a_guess_is_made(lesson, key, answer):
+def test_an_answer_waits_five_seconds_unless_a_guess_is_made(lesson, key, answer):
     shown = lesson(key[0])
-    assert answer in words(shown), "it can be opened without a guess"
-    assert answer not in in_the_open(shown)
+    assert answer in " ".join(waiting(shown.main)), "it comes without a guess"
     radio = next(item for item in shown.radio if item.key == f"guess_{key}")
     radio.set_value(radio.options[0]).run()
     assert not shown.exception
-    assert answer in in_the_open(shown)
-
-
-def test_the_chart_that_answers_a_question_is_folded_too(lesson):
-    shown = lesson("1")
-    (fold,) = [item for item in shown.expander if item.get("plotly_chart")]
-    assert fold.label == "What happened"
-    shown.radio(key="guess_1_twenty").set_value("it grows").run()
-    assert not [item for item in shown.expander if item.get("plotly_chart")]
-    assert len(shown.get("plotly_chart")) == 2
+    assert answer in words(shown)
+    assert answer not in " ".join(waiting(shown.main))
 
 
 def test_step_7_folds_what_the_plots_support_until_a_guess(lesson):
@@ -74,3 +72,24 @@ def test_step_7_folds_what_the_plots_support_until_a_guess(lesson):
     shown = lesson("7", quiz="3")
     shown.button(key="quiz_reveal").click().run()
     assert not folds(shown), "who knows the names has read what parts the runs"
+
+
+def test_step_8_sets_the_share_of_the_alignment_beside_its_cosine(lesson):
+    store = RunStore(ROOT / "runs")
+    names = ("voc07-etf-aligned-s0", "voc07-etf-s0")
+    weak, strong = alignment_cases([store.open(name) for name in names])
+    assert weak.run_id == "voc07-etf-s0"
+    assert weak.share < 0.1 < strong.share < 1
+    assert weak.train < 0.2 < 0.8 < strong.train
+    assert strong.test < strong.train
+    shown = lesson("8")
+    table = shown.dataframe[0].value
+    assert table["share of alignment (%)"].is_monotonic_increasing
+    assert {round(weak.test, 2), round(strong.test, 2)} <= set(table["cosine, test"])
+    assert "nan" not in table.to_string()
+
+
+def test_step_5_shows_person_and_horse_where_a_run_has_them(lesson):
+    options = next(item for item in lesson("5").selectbox if item.key == "pair").options
+    assert "person" in options[0]
+    assert "horse" in options[0]

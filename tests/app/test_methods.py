@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.figures.comparison import bucket_bars, metric_curves
+from app.figures.comparison import bucket_dots, metric_curves
 from app.figures.geometry import GeometryPanel, geometry_player
 from app.figures.style import EMBEDDING_COLOURS, METHOD_COLOURS, told_apart
 from app.figures.variability import variability_player
@@ -109,8 +109,8 @@ def test_two_runs_of_one_recipe_and_one_of_another_method_differ_on_every_chart(
     ]
     assert len({(trace.marker.color, trace.marker.symbol[0]) for trace in dots}) == 3
 
-    bars = bucket_bars(seed_groups(list(rows.values()))).data
-    assert len({(trace.marker.color, trace.marker.pattern.shape) for trace in bars}) == 3
+    bars = bucket_dots(seed_groups(list(rows.values()))).data
+    assert len({(trace.marker.color, trace.marker.symbol) for trace in bars}) == 3
 
     panels = []
     for name in ("etf-demo", "etf-s0"):

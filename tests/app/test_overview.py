@@ -363,7 +363,7 @@ def test_a_running_run_of_unknown_length_says_no_none(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.argv", ["streamlit"])
     page = AppTest.from_file(str(ROOT / "app" / "overview" / "page.py"), default_timeout=30).run()
     assert not page.exception
-    assert "still running: 1 epochs so far" in words(page)
+    assert "still running: 1 epoch so far" in words(page)
     assert list(table(page)["epochs"]) == ["1"]
 
 

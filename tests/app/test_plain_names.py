@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.figures.comparison import bucket_bars
+from app.figures.comparison import bucket_dots
 from app.figures.plain_names import _FOREIGN, with_plain_names
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.runs.rows import run_rows
@@ -44,7 +44,7 @@ def test_a_run_named_by_a_link_is_drawn_as_text(tmp_path):
     run = RunStore(tmp_path).open("odd")
     run.write_notes({"name": LINK})
     groups = seed_groups(run_rows([run]))
-    assert "<script" not in with_plain_names(bucket_bars(groups, dots=True)).to_json()
+    assert "<script" not in with_plain_names(bucket_dots(groups, singles=True)).to_json()
 
 
 ODD = [
@@ -107,7 +107,7 @@ def texts_of(tree):
         yield from texts_of(part)
 
 
-@pytest.mark.parametrize("page", ["geometry", "variability", "overview", "images", "map"])
+@pytest.mark.parametrize("page", ["geometry", "variability", "compare", "images", "map"])
 def test_pages_escape_the_names_of_the_classes_they_show(page, tmp_path, monkeypatch):
     names = ["<b>bold</b>", "bold", "H<sub>2</sub>O", "&lt;x&gt;", "%{x}", "<b>", "a<br>b"]
     write_run(tmp_path, "odd", classes=names).finish()

@@ -91,6 +91,7 @@ def test_the_epoch_outlives_a_reload_a_control_and_a_visit_elsewhere(page, galle
     page.reload()
     drawn(page)
     rested(page, "17")
+    page.get_by_role("button", name="More").click()
     page.get_by_text("cluster", exact=True).click()
     page.wait_for_url("**order=cluster**")
     rested(page, "17")
@@ -173,3 +174,12 @@ def test_its_buttons_wait_for_the_chart(page, gallery_address):
     drawn(page)
     play.click()
     page.get_by_role("button", name="Pause").wait_for()
+
+
+@pytest.mark.parametrize("where", ["geometry", "variability"])
+def test_the_answer_and_the_first_chart_are_seen_without_scrolling(page, gallery_address, where):
+    page.set_viewport_size({"width": 1400, "height": 900})
+    page.goto(f"{gallery_address}/{where}")
+    drawn(page)
+    page.get_by_text("collapsed").first.wait_for()
+    assert page.locator(".js-plotly-plot").first.bounding_box()["y"] <= 300

@@ -101,7 +101,9 @@ def test_a_selection_outlives_other_controls_and_other_pictures(page, address):
     page.wait_for_function(f"() => ({MARKED})().length === {len(inside)}")
     assert page.evaluate(MARKED) == inside  # another figure
     expect(heading).to_have_count(1)
+    page.get_by_role("button", name="More").click()
     page.get_by_text("Play over epochs").click()
+    page.keyboard.press("Escape")
     page.locator(".slider-container").first.wait_for()
     assert page.evaluate(MARKED) == inside  # the player follows them
     expect(heading).to_have_count(1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlcnc.analysis.runs.recipe import method_place
-from mlcnc.analysis.runs.rows import BUCKETS, RunRow, out_of
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow, epochs_of
 from mlcnc.methods.settings import METHODS
 
 EMBEDDING_ORDER = ("etf", "trainable", "glove")
@@ -293,5 +293,5 @@ def _so_far(groups: Sequence[SeedGroup], bucket: str) -> str:
     longest = max(rows, key=lambda row: row.num_logged)
     return (
         f"no run has finished; {longest.name} has a {bucket} mAP of {longest.map_percent[bucket]:.1f} after "
-        f"{out_of(longest.num_logged, longest.num_epochs)} epochs."
+        f"{epochs_of(longest.num_logged, longest.num_epochs)}."
     )

@@ -54,19 +54,6 @@ def confounders(groups: Sequence[SeedGroup], setting: str) -> list[str]:
     return [name for name in names if name not in (setting, *_OF_THE_RUN)]
 
 
-def leading_pair(groups: Sequence[SeedGroup], bucket: str) -> tuple[SeedGroup, SeedGroup] | None:
-    """Return the two groups of highest mean mAP of the first data set that has two; None where none has."""
-    by_dataset: dict[str, list[SeedGroup]] = {}
-    for group in groups:
-        if group.map_percent[bucket].num_runs:
-            by_dataset.setdefault(group.dataset, []).append(group)
-    for members in by_dataset.values():
-        if len(members) > 1:
-            ranked = sorted(members, key=lambda group: -group.map_percent[bucket].mean)
-            return ranked[0], ranked[1]
-    return None
-
-
 def _by_dataset(rows: Sequence[RunRow]) -> dict[str, list[RunRow]]:
     found: dict[str, list[RunRow]] = {}
     for row in rows:

@@ -91,10 +91,12 @@ def warmup_epochs(run: Run) -> int:
 def metric_optimum(run: Run, metric: str) -> float | None:
     """Return the best possible value, drawn as a line: that of a simplex ETF, or the floor where none fits.
 
-    None where there is nothing to draw: of percentages, and of 0 on the logarithmic axis of NC1 and CDNV.
+    None where there is nothing to draw: of percentages, of 0 on the logarithmic axis of NC1 and CDNV, and of
+    the mean angle of means that are centred by themselves, which is near the optimum whatever the geometry.
     """
     name = metric.split("/")[-1]
-    if name.startswith(("nc1", "cdnv", "map", "g_map", "f1")):
+    centred = name.startswith("angle_mean") and name.endswith("_class")
+    if centred or name.startswith(("nc1", "cdnv", "map", "g_map", "f1")):
         return None
     number = len(run.info.class_names)
     space = metric.split("/")[0].rpartition(".")[2]

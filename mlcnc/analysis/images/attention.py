@@ -121,6 +121,11 @@ class AttentionCourse:
     peak_in_box: NDArray[np.bool_]
     chance: float
 
+    @property
+    def peaks(self) -> NDArray[np.float64]:
+        """(E,) the brightest cell, in multiples of even attention."""
+        return times_even(self.maps).max(axis=(1, 2)).astype(np.float64)
+
 
 def attention_course(run: Run, probe: int, class_index: int) -> AttentionCourse | None:
     """Return the attention of one class in one probe image over all stored epochs, or None without any.
@@ -144,6 +149,10 @@ def attention_course(run: Run, probe: int, class_index: int) -> AttentionCourse 
         peak_in_box=np.array([_peak_inside(record.attention, record.size, first.boxes) for record in kept]),
         chance=float("nan") if first.chance is None else first.chance,
     )
+
+
+NEARLY_EVEN = 1.1
+"""Up to so many times its even share in the brightest cell, a map is called nearly even."""
 
 
 def times_even(attention: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -96,14 +96,15 @@ def clue_sentence(clue: Clue) -> str:
     """Return the two shares, and whether their difference may be chance."""
     shares = (clue.found_with / clue.num_with, clue.found_without / clue.num_without)
     start = (
-        f"With {clue.other} in the image {clue.found_with} of {clue.num_with} {clue.class_name} are found "
-        f"({shares[0]:.0%}), without it {clue.found_without} of {clue.num_without} ({shares[1]:.0%})"
+        f"with {clue.other} in the image {clue.found_with} of {clue.num_with} {clue.class_name} are found "
+        f"({100 * shares[0]:.0f} %), without it {clue.found_without} of {clue.num_without} "
+        f"({100 * shares[1]:.0f} %)"
     )
     if not clue.supported:
-        return (
-            f"No clue of co-occurrence is supported; the strongest: {start[0].lower()}{start[1:]}, "
-            "which may be chance."
-        )
-    way = "helped by" if shares[0] > shares[1] else "hindered by"
+        return f"no clue of co-occurrence is supported; the strongest: {start}, which may be chance."
+    way = "more" if shares[0] > shares[1] else "less"
     chance = "less than 0.001" if clue.chance < 0.001 else f"{clue.chance:.2g}"
-    return f"{clue.class_name} is {way} {clue.other}. {start}; by chance alone: {chance}."
+    return (
+        f"{clue.class_name} is found {way} often beside {clue.other}: {start}. Chance alone would do so with "
+        f"probability {chance}."
+    )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from mlcnc.analysis.runs.recipe import ANOTHER_LOOP, unusual_settings
 from mlcnc.analysis.runs.settings import flattened
+from mlcnc.errors import counted
 from mlcnc.methods.settings import method_title
 from mlcnc.store import Run, RunStatus
 
@@ -126,14 +127,14 @@ class RunRow:
         return self.nc1_tail / self.nc1_tail_shuffled if self.nc1_tail_shuffled > 0 else NAN
 
 
-def out_of(done: int, total: int | None, between: str = " of ") -> str:
-    """Return how many of how many; only how many where the whole is not known.
+def epochs_of(done: int, total: int | None) -> str:
+    """Return how many epochs of how many; only how many where the whole is not known.
 
     Example:
-        >>> out_of(3, 40), out_of(3, None)
-        ('3 of 40', '3')
+        >>> epochs_of(3, 40), epochs_of(1, None)
+        ('3 of 40 epochs', '1 epoch')
     """
-    return f"{done}{between}{total}" if total else str(done)
+    return f"{done} of {total} epochs" if total else counted(done, "epoch")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mlcnc.analysis.comparison.class_differences import (
 )
 from mlcnc.analysis.comparison.published import VALUES, matching_row, published_rows, result_tables
 from mlcnc.analysis.comparison.seeds import seed_groups
-from mlcnc.analysis.comparison.setting_groups import confounders, leading_pair, setting_groups, varying_settings
+from mlcnc.analysis.comparison.setting_groups import confounders, setting_groups, varying_settings
 from mlcnc.analysis.curves.points import curve_points, progress, warmup_end
 from mlcnc.analysis.curves.smoothing import extreme_places, smoothed
 from mlcnc.analysis.runs.rows import run_rows
@@ -148,8 +148,6 @@ def test_groups_of_a_setting_average_its_runs_and_name_what_else_differs(tmp_pat
     assert groups[1].map_percent["total"].num_runs == 2
     assert [group.family for group in groups] == ["etf", "mixed"]
     assert confounders(groups, "training.lr") == ["method.label_embedding"]
-    assert leading_pair(groups, "total") == (groups[1], groups[0])
-    assert leading_pair(groups, "tail") is None
 
 
 def test_settings_between_groups_come_before_those_within(tmp_path):

@@ -39,6 +39,8 @@ def test_the_line_of_a_curve_is_the_floor_where_no_etf_fits(trained):
     assert metric_optimum(run, "test.mu/nc2_gram") == gram_distance_floor(20, 7)
     assert metric_optimum(run, "test.mu/angle_min_class") == pytest.approx(93.017, abs=1e-3)
     assert metric_optimum(run, "test/map_total") is None
+    assert metric_optimum(run, "test.mu/angle_mean_class") is None
+    assert metric_optimum(run, "test.mu/angle_mean_none") is not None
     assert metric_label("test.f/angle_min_none") == "smallest angle of class means, uncentred (°), test f"
     assert metric_label("train/loss") == "train/loss"
     assert metric_definition("train/loss") == "train/loss: as logged."

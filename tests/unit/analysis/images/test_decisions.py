@@ -215,3 +215,12 @@ def test_the_outline_holds_the_share_with_the_fewest_cells():
         largest = np.sort(attention.ravel())[::-1]
         assert largest[: number - 1].sum() < 0.8 * whole
     assert mass_cells(np.full((2, 5), 0.1)).sum() == 8
+
+
+def test_the_brightest_cell_is_in_multiples_of_an_even_share(run):
+    course = attention_course(run, 4, 11)
+    for index in range(len(course.epochs)):
+        cells = [float(value) for row in course.maps[index] for value in row]
+        assert course.peaks[index] == pytest.approx(max(cells) / (sum(cells) / len(cells)), rel=1e-4)
+        single = probe_attention(run, course.epochs[index], 4, 11)
+        assert single.peak == pytest.approx(course.peaks[index], rel=1e-5)

@@ -96,7 +96,9 @@ def test_a_planted_clue_is_called_one_and_noise_is_not():
 
     planted = clue_of(present[:, 1])
     assert planted.supported
-    assert clue_sentence(planted).startswith("horse is helped by person. With person in the image 30 of 30")
+    assert clue_sentence(planted).startswith(
+        "horse is found more often beside person: with person in the image 30 of 30"
+    )
     noise = clue_of(np.arange(60) % 2 == 0)
     assert not noise.supported
     assert "may be chance" in clue_sentence(noise)

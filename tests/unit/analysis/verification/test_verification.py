@@ -273,7 +273,8 @@ def test_recorded_runs_agree(run_id):
     run = RunStore(ROOT / "runs").open(run_id)
     report = verify_run(run)
     assert report.problems == []
-    assert report.num_checks > 1300 or not run.array_epochs()
+    # of other seeds than the first only class arrays are stored
+    assert report.num_checks > (1300 if "test/scores" in run.arrays(run.array_epochs()[-1]) else 100)
 
 
 def test_the_command_says_once_what_was_not_recomputed(tmp_path, capsys):
