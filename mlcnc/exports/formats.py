@@ -110,6 +110,7 @@ def _wandb(run: LoggedRun, folder: Path) -> None:
             written.log({"epoch": epoch, **values}, step=epoch)
     finally:
         written.finish()
+        wandb.teardown()  # only then its own process has written the end of the file
 
 
 def _mlflow(run: LoggedRun, folder: Path) -> None:
