@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ def show_player(
     parameter: str | None = EPOCH_KEY,
     what: str = "epoch",
     autoplay: bool = False,
+    alt_at: Callable[[str], str] | None = None,
 ) -> str | None:
     """Draw a figure of ``with_player`` with the extras of a chart and the keys that move it.
 
@@ -71,6 +72,7 @@ def show_player(
         what: the frames are of, as read out by screen readers.
         autoplay: play through once when the chart appears, unless the address names a frame or the reader
             asked for less motion.
+        alt_at: says of a frame what ``alt`` says of the last one; the exported chart has the words of its frame.
 
     Returns:
         Label of the frame the player rests at as far as the server knows: the one of the address at first;
@@ -110,7 +112,7 @@ def show_player(
         figure,
         key=key,
         title=title,
-        alt=alt,
+        alt=alt_at(told) if alt_at is not None else alt,
         reading=reading,
         frame=frame,
         exported=lambda: at_frame(figure, told),
