@@ -72,7 +72,7 @@ def show_player(
         what: the frames are of, as read out by screen readers.
         autoplay: play through once when the chart appears, unless the address names a frame or the reader
             asked for less motion.
-        alt_at: says of a frame what ``alt`` says of the last one; the exported chart has the words of its frame.
+        alt_at: says of a frame what ``alt`` says of the last one; an exported chart has the words of its own.
 
     Returns:
         Label of the frame the player rests at as far as the server knows: the one of the address at first;
