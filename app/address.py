@@ -20,8 +20,7 @@ MAX_SHOWN = 60
 MAX_HANDED = 8
 _HANDED = "to_"
 _ASKED, _UNKNOWN = "view_asked", "view_unknown"
-_LEFT_OUT = (RUNS_KEY, "sample", "pair")
-"""Runs have a sentence of their own; samples and pairs are words in the address and numbers in the state."""
+_SHOWN = "view_shown"
 
 
 def follow_default(key: str, default: object) -> None:
@@ -94,14 +93,25 @@ def note_asked(view: str) -> None:
     Args:
         view: the page.
     """
+    st.session_state[_SHOWN] = {}
     if _UNKNOWN in st.session_state:
         return
     before, asked = st.session_state.get(_ASKED, (None, {}))
-    now = {name: st.query_params.get_all(name) for name in st.query_params if name not in _LEFT_OUT}
+    now = {name: st.query_params.get_all(name) for name in st.query_params if name != RUNS_KEY}
     if before is not None:
         # the page was used before it was drawn whole: what was asked for is what the address still holds
         now = {name: values for name, values in asked.items() if before == view and now.get(name) == values}
     st.session_state[_ASKED] = (view, now)
+
+
+def note_shown(name: str, shown: object) -> None:
+    """Keep what is shown of a parameter whose value no control of its name holds as the address does.
+
+    Args:
+        name: in the address, of a player or of a control that shows words for numbers.
+        shown: as the address would hold it; None where nothing is.
+    """
+    st.session_state.setdefault(_SHOWN, {})[name] = shown
 
 
 def say_unknown_parameters(place: st.delta_generator.DeltaGenerator, view: str) -> None:
@@ -139,9 +149,13 @@ def _set(name: str, value: str | list[str]) -> None:
 def _unknown_parameters(asked: dict[str, list[str]]) -> dict[str, tuple[list[str], Any]]:
     found = {}
     for name, values in asked.items():
-        if name not in st.session_state or st.query_params.get_all(name) == values:
+        noted = st.session_state.get(_SHOWN, {})
+        if name in noted:
+            shown = noted[name]
+        elif name not in st.session_state or st.query_params.get_all(name) == values:
             continue
-        shown = st.session_state[name]
+        else:
+            shown = st.session_state[name]
         if [_comparable(value) for value in _texts(shown)] != [_comparable(value) for value in values]:
             found[name] = (values, shown)
     return found
@@ -167,5 +181,4 @@ def _comparable(text: str) -> object:
 
 
 def _short(values: list[str]) -> str:
-    text = ", ".join(values)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+    return ", ".join(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..." for text in values)

@@ -1,10 +1,11 @@
-"""The commands on what is there already: list, show, verify and delete runs, analyze a file of features."""
+"""The commands on runs that are there: list, show, verify, export, delete them; analyze a file of features."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.config import ExperimentConfig, override
 from mlcnc.errors import ConfigError, StoreError, counted
+from mlcnc.exports import FORMATS, export_run
+from mlcnc.exports.logged_run import flat
 from mlcnc.named_paths import path_argument, runs_folder
 from mlcnc.store import Run, RunProblem, RunStore, left_out, no_runs, require_runs_folder
 from mlcnc.terminal_text import columns, one_line, printable
@@ -20,7 +23,7 @@ from mlcnc.written_numbers import whole
 
 def add_runs(commands: Any) -> None:
     """Add ``mlcnc runs``."""
-    parser = commands.add_parser("runs", help="list, show, verify or delete runs")
+    parser = commands.add_parser("runs", help="list, show, verify, export or delete runs")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="one line a run")
     add_runs_folder(listing)
@@ -33,6 +36,18 @@ def add_runs(commands: Any) -> None:
     verify.add_argument("run_ids", nargs="*", metavar="run_id", help="default: all runs")
     add_runs_folder(verify)
     verify.set_defaults(command=_runs_verify)
+    export = actions.add_parser(
+        "export",
+        help="write what a run logged for another tool",
+        description="Write settings and metrics of a run below a folder, epochs counted from 1, the untrained "
+        "network as 0. Nothing is sent anywhere. tensorboard, wandb and mlflow need the package of that name: "
+        "pip install mlcnc[tensorboard], mlcnc[wandb] or mlcnc[mlflow].",
+    )
+    export.add_argument("run_id")
+    export.add_argument("--to", choices=tuple(FORMATS), required=True, help="what for")
+    export.add_argument("folder", type=path_argument, help="the run gets a folder of its own in it")
+    add_runs_folder(export)
+    export.set_defaults(command=_runs_export)
     delete = actions.add_parser("delete", help="delete a run folder")
     delete.add_argument("run_id")
     delete.add_argument("--yes", action="store_true", help="do not ask")
@@ -118,7 +133,7 @@ def _runs_show(options: argparse.Namespace) -> int:
     _say(f"{run.name} ({run.run_id}), {status.state}, {len(run.metrics())} of {planned}")
     _say(f"created {info.created_at} on {info.device}, seed {info.seed}, commit {info.git_commit}")
     (row,) = run_rows([run])
-    settings = dict(_flat(info.config))
+    settings = dict(flat(info.config))
     # a run stores the side that it took, also where nobody asked for one
     side = settings.pop("data.image_size", None)
     _say(
@@ -131,18 +146,17 @@ def _runs_show(options: argparse.Namespace) -> int:
     for warning in run.warnings:
         _say(f"warning: {warning}")
     _say("settings that differ from the defaults:")
-    defaults = dict(_flat(_defaults(info.config)))
+    defaults = dict(flat(_defaults(info.config)))
     for name, value in settings.items():
         if value != defaults.get(name):
             _say(f"  {name} = {value}")
     return 0
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
-    for name, value in tree.items():
-        rows += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
-    return rows
+def _runs_export(options: argparse.Namespace) -> int:
+    written = export_run(RunStore(options.runs).open(options.run_id), options.to, options.folder)
+    _say(f"{one_line(written)} written; {FORMATS[options.to][2].format(folder=shlex.quote(str(written)))}")
+    return 0
 
 
 def _runs_verify(options: argparse.Namespace) -> int:

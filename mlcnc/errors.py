@@ -62,7 +62,7 @@ class NonFiniteLossError(MlcncError):
 
     def __init__(self, term: str, epoch: int, batch: int, value: float) -> None:
         super().__init__(
-            f"the {term} loss became {value} in epoch {epoch}, batch {batch}; lower --training.lr, "
+            f"the {term} loss became {value} in epoch {epoch + 1}, batch {batch + 1}; lower --training.lr, "
             "keep --training.clip_norm on, or check the images for non-finite values"
         )
         self.term = term

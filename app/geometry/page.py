@@ -135,6 +135,10 @@ if usable:
                 reading=READING,
                 frame=partial(angle_frame, panels, epochs),
                 follow=True,
+                alt_at=lambda label: " ".join(
+                    f"{panel.row.name}: {geometry_sentence(panel.records[labels.index(int(label))])}"
+                    for panel in panels
+                ),
             )
         index = labels.index(int(label)) if label else len(labels) - 1
         shown = [(panel.row, panel.records[index]) for panel in panels]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from app.address import note_shown
 from app.figures.attention import attention_overlay
 from app.figures.several_labels import between_centres_plane, own_and_other, shared_images
 from app.learn.frame import (
@@ -226,10 +227,14 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
     one, two = st.columns(2)
     with one:
         options = sorted(pairs, key=lambda index: (not _asked(pairs[index]), len(pairs[index])))
+
+        def named(index: int) -> str:
+            return f"{index + 1}: {', '.join(pairs.get(index, ()))}"
+
         chosen = st.selectbox(
             "Image",
             options,
-            format_func=lambda index: f"{index + 1}: {', '.join(pairs.get(index, ()))}",
+            format_func=named,
             key="pair",
             bind="query-params",
             help="Images with two labels or more, those with person and horse first.",
@@ -237,6 +242,7 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
     with two:
         epoch = pick_epoch(remembered(attention_epochs, run))
     probe = chosen if chosen in pairs else options[0]
+    note_shown("pair", named(probe))
     at = nearest_array_epoch(run, epoch) or 0
     say_where_photographs_are([run])
     two_labels = (FIVE[PERSON], FIVE[HORSE]) if _asked(pairs[probe]) else pairs[probe][:2]

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from app.address import as_ranges, handed_over
+from app.address import as_ranges, handed_over, note_shown
 from app.images.gallery import ONLY_KEY
 from app.session import remembered
 from app.widgets.plain_text import plain
@@ -60,6 +60,7 @@ def show_neighbours(
 
     picked = st.selectbox("Neighbours of", options, format_func=named, key="sample", bind="query-params")
     sample = int(picked if picked in options else options[0])
+    note_shown("sample", named(str(sample)))
     others = record.samples
     if of_images:
         others = others[table.image_index[others] != table.image_index[sample]]

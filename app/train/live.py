@@ -23,7 +23,15 @@ from app.train.clicks import draw_anew, last_action
 from app.train.jobs import TRAINING, group_of, job_name, last_training, may_resume, state_badge, waiting_words
 from app.train.use import show_progress, show_use
 from app.widgets.plain_text import plain
-from mlcnc.analysis.curves.live import LiveCurves, Progress, collapse_sentence, live_curves, log_tail, progress
+from mlcnc.analysis.curves.live import (
+    LiveCurves,
+    Progress,
+    collapse_sentence,
+    found_lines,
+    live_curves,
+    log_tail,
+    progress,
+)
 from mlcnc.errors import MlcncError
 from mlcnc.launch import Job, JobRequest
 from mlcnc.store import Run
@@ -33,6 +41,9 @@ IDLE_TICK_SECONDS = 10.0
 """While nothing runs: a job may be started in a terminal or in another tab."""
 
 LOG_LINES = 12
+FOUND_LINES = 200
+SEARCHED_BYTES = 200_000
+"""Of the end of a log."""
 _SEEN = "jobs_seen"
 
 
@@ -255,14 +266,23 @@ def _last_words(job: Job) -> str:
 
 def _show_log(job: Job) -> None:
     try:
-        text = log_tail(jobs().log(job.job_id, max_bytes=6000), LOG_LINES)
+        whole = jobs().log(job.job_id, max_bytes=SEARCHED_BYTES)
     except MlcncError as error:
         st.caption(plain(str(error)))
         return
-    if not text:
+    if not whole.strip():
         return
     with st.expander(
         "Log", expanded=job.state == "failed" or job.request.kind not in TRAINING, key=f"log_{job.job_id}"
     ):
-        st.code(text, language=None, wrap_lines=True)
-        st.caption(f"The last lines; all of it: mlcnc jobs logs {plain(job.job_id)}")
+        wanted = st.text_input(
+            "Search", key=f"search_{job.job_id}", placeholder="error", icon=":material/search:", max_chars=200
+        )
+        shown, said = (
+            found_lines(whole, wanted, FOUND_LINES)
+            if wanted.strip()
+            else (log_tail(whole, LOG_LINES), "The last lines")
+        )
+        if shown:
+            st.code(shown, language=None, wrap_lines=True)
+        st.caption(f"{said}; all of it: mlcnc jobs logs {plain(job.job_id)}")

@@ -66,10 +66,14 @@ export default function (component) {
 
   const memory = () => `mlcnc.player.${self.data.parameter}`;
   const asked = () => new URL(window.location.href).searchParams.get(self.data.parameter);
-  // kept at once, so that a reader who leaves before the player settles comes back to the same frame
+  const played = () => `${memory()}.played`;
+  // kept at once, so that a reader who leaves before the player settles comes back to the same frame; one that
+  // nobody chose is not, for another page or run has a last frame of its own
   const be = (label) => {
     self.label = label;
-    if (self.data.parameter) window.sessionStorage.setItem(memory(), label);
+    if (!self.data.parameter || self.alone) return;
+    if (label === self.labels.at(-1)) window.sessionStorage.removeItem(memory());
+    else window.sessionStorage.setItem(memory(), label);
   };
   // a single step is an animation too, but not one that the button could pause
   const setPlaying = (playing) => {
@@ -98,7 +102,7 @@ export default function (component) {
       const told = window.mlcncTold?.[self.data.chart];
       if (self.data.follow && told !== undefined && told !== label) {
         window.mlcncTold[self.data.chart] = label;
-        self.tell("label", label);
+        self.tell("label", `${label}/${self.labels.at(-1)}`);
       }
     }, SETTLED_MS + place * APART_MS);
   };
@@ -122,8 +126,10 @@ export default function (component) {
     if (self.stopped || self.drawn === self.data.figure) return;
     self.drawn = self.data.figure;
     const figure = JSON.parse(self.drawn);
+    const rested = self.label === self.labels.at(-1) ? undefined : self.label;
+    const first = !self.listens;
     self.labels = figure.frames.map((frame) => frame.name);
-    const wanted = self.label ?? asked() ?? (self.data.parameter && window.sessionStorage.getItem(memory()));
+    const wanted = rested ?? asked() ?? (self.data.parameter && window.sessionStorage.getItem(memory()));
     const [slider] = figure.layout.sliders;
     const shown = slider.active;
     const index = nearest(self.labels, wanted ?? "");
@@ -141,7 +147,11 @@ export default function (component) {
     if (slider.active !== shown) animate([self.label], AT_ONCE);
     settle();
     const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-    if (self.data.autoplay && !wanted && !calm) start();
+    if (!self.data.autoplay || !first || wanted || calm) return;
+    if (self.data.parameter && window.sessionStorage.getItem(played())) return;
+    if (self.data.parameter) window.sessionStorage.setItem(played(), "once");
+    self.alone = true;
+    start();
   };
   const show = () => {
     self.turn = self.turn.then(draw).catch((error) => {
@@ -154,7 +164,8 @@ export default function (component) {
     self.listens = true;
     for (const button of root.querySelectorAll(".controls button")) button.disabled = false;
     chart.on("plotly_animating", () => setPlaying(true));
-    chart.on("plotly_animated", () => { setPlaying(false); settle(); });
+    chart.on("plotly_animated", () => { self.alone = false; setPlaying(false); settle(); });
+    chart.addEventListener("pointerdown", () => { self.alone = false; }, true);
     chart.on("plotly_animatingframe", ({ name }) => {
       const moved = self.label !== name;
       be(name);
@@ -192,10 +203,12 @@ export default function (component) {
     settle();
   };
   const step = (by) => {
+    self.alone = false;
     if (self.playing) pause();
     goTo(self.labels.indexOf(self.label) + by);
   };
   const toggle = () => {
+    self.alone = false;
     if (self.playing) pause(); else if (self.listens) start();
   };
   root.querySelector(".back").onclick = () => step(-1);

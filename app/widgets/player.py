@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import plotly_script
+from app.address import note_shown
 from app.figures.plain_names import with_plain_names
 from app.figures.player import at_frame
 from app.figures.theme import PAGE_THEME, figure_tree, template
@@ -53,6 +54,7 @@ def show_player(
     parameter: str | None = EPOCH_KEY,
     what: str = "epoch",
     autoplay: bool = False,
+    alt_at: Callable[[str], str] | None = None,
 ) -> str | None:
     """Draw a figure of ``with_player`` with the extras of a chart and the keys that move it.
 
@@ -70,6 +72,7 @@ def show_player(
         what: the frames are of, as read out by screen readers.
         autoplay: play through once when the chart appears, unless the address names a frame or the reader
             asked for less motion.
+        alt_at: says of a frame what ``alt`` says of the last one; an exported chart has the words of its own.
 
     Returns:
         Label of the frame the player rests at as far as the server knows: the one of the address at first;
@@ -77,11 +80,15 @@ def show_player(
     """
     labels = [item.name for item in figure.frames]
     if len(labels) < 2:
+        if labels and parameter:
+            note_shown(parameter, labels[0])
         show_chart(figure, key=key, title=title, alt=alt, reading=reading, frame=frame)
         return labels[0] if labels else None
-    told = st.session_state.get(key, {}).get("label") if follow else None
-    if told not in labels:
+    told = _rested_at(st.session_state.get(key, {}).get("label"), labels) if follow else None
+    if told is None:
         told = nearest_label(labels, st.query_params.get(parameter) if parameter else None)
+    if parameter:
+        note_shown(parameter, told)
     # a state key needs its callback; what is to be done at rest is done by the run that follows
     settings: dict[str, Any] = {"on_label_change": lambda: None} if follow else {}
     shown = with_plain_names(figure, st.session_state.get(READ_NAMES, ()))
@@ -105,7 +112,7 @@ def show_player(
         figure,
         key=key,
         title=title,
-        alt=alt,
+        alt=alt_at(told) if alt_at is not None else alt,
         reading=reading,
         frame=frame,
         exported=lambda: at_frame(figure, told),
@@ -113,6 +120,19 @@ def show_player(
     if follow:
         _TOLD(key=f"told_{key}", data={"chart": key, "label": told})
     return told
+
+
+def _rested_at(said: str | None, labels: Sequence[str]) -> str | None:
+    """Return the frame that somebody chose: not what was merely the last one of another figure.
+
+    Args:
+        said: by the browser, the frame it rests at and the last one of the figure of then, ``7/20``.
+        labels: of the frames of now.
+    """
+    label, _, last = (said or "").rpartition("/")
+    if label not in labels or (label == last and last != labels[-1]):
+        return None
+    return label
 
 
 def nearest_label(labels: Sequence[str], wanted: str | None) -> str:

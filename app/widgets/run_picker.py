@@ -228,11 +228,21 @@ def _show_names(rows: Sequence[RunRow]) -> None:
 
 def _note_unknown(ids: Sequence[str]) -> None:
     """Remember which runs the address asks for that are not here, before the picker corrects the address."""
-    unknown = [run_id for run_id in st.query_params.get_all(RUNS_KEY) if run_id and run_id not in ids]
+    asked = [run_id for run_id in st.query_params.get_all(RUNS_KEY) if run_id]
+    unknown = [run_id for run_id in asked if run_id not in ids]
+    more = [run_id for run_id in asked if run_id in ids][MAX_PICKED:]
+    said = []
     if unknown:
-        names = ", ".join(plain(run_id) for run_id in unknown[:MAX_PICKED])
         are = "is no such run" if len(unknown) == 1 else "are no such runs"
-        st.session_state[_UNKNOWN] = f"The address asks for {names}; there {are} here, so others are shown."
+        said.append(f"The address asks for {_named(unknown)}; there {are} here, so others are shown.")
+    if more:
+        said.append(f"The address asks for more than {MAX_PICKED} runs; left out: {_named(more)}.")
+    if said:
+        st.session_state[_UNKNOWN] = " ".join(said)
+
+
+def _named(run_ids: Sequence[str]) -> str:
+    return ", ".join(plain(run_id[:60]) for run_id in run_ids)
 
 
 def _picked_anew() -> None:

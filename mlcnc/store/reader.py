@@ -112,7 +112,7 @@ class Run:
         logged = {int(line["epoch"]) for line in lines}
         for epoch in self.array_epochs():
             if epoch not in logged:
-                problems.append(f"epoch {epoch} has arrays but no line of metrics: it was cut off")
+                problems.append(f"epoch {epoch + 1} has arrays but no line of metrics: it was cut off")
                 continue
             try:
                 self.arrays(epoch)

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 def page():
     import streamlit as st
 
-    from app.address import note_asked, say_unknown_parameters
+    from app.address import note_asked, note_shown, say_unknown_parameters
 
     view = st.query_params.get("view", "one")
     note_asked(view)
@@ -18,6 +18,7 @@ def page():
     st.slider("Shift", -1.0, 1.0, 0.0, key="shift", bind="query-params")
     words = {0: "none", 1: "bus: two"}
     st.selectbox("Pair", [0, 1], format_func=words.get, key="named", bind="query-params")
+    note_shown("epoch", "17")  # of a player, which no control holds
     st.toggle("Bands", True, key="bands", bind="query-params")
     say_unknown_parameters(above, view)
 
@@ -42,6 +43,8 @@ def opened(**asked):
             {"class": "x", "shift": "7"},
             "class = x, which is not here; it shows bus; for shift = 7, which is not here; it shows 0",
         ),
+        ({"epoch": "16"}, "epoch = 16, which is not here; it shows 17."),
+        ({"metrics": ["x" * 50, "y" * 50]}, f"metrics = {'x' * 50}, {'y' * 50}, which"),
         ({"class": "<b>[x](y)"}, r"class = \<b\>\[x\](y)"),
         ({"class": "x" * 500}, f"class = {'x' * 60}..., which"),
     ],
@@ -59,6 +62,7 @@ def test_what_is_not_here_is_said(asked, said):
         # what a control shows anyway is taken out of the address
         {"class": "bus", "at_epoch": "40", "metrics": "NC1", "shift": "0.00", "bands": "true"},
         {"unheard": "of"},
+        {"epoch": "17"},
         {"named": "bus: two"},
     ],
 )

@@ -344,3 +344,31 @@ def test_arrows_of_classes_that_share_one_mean_have_no_angles(runs):
     same = replace(record, angles=np.full((2, 2), np.nan))
     (note,) = arrows_player([(run_row(run), [same])], [2]).frames[0].layout.annotations
     assert "angles undefined (simplex 180.0°)" in note.text
+
+
+def test_the_exported_chart_has_the_sentence_of_its_epoch(monkeypatch):
+    """The browser's alternative text is of the last epoch; a downloaded chart rests at another one."""
+    said = {}
+    monkeypatch.setattr("app.widgets.player.show_extras", lambda figure, **given: said.update(given))
+
+    def script():
+        import plotly.graph_objects as go
+
+        from app.figures.player import with_player
+        from app.widgets.player import show_player
+
+        figure = go.Figure([go.Scatter(y=[1])], frames=[go.Frame(data=[go.Scatter(y=[n])]) for n in (1, 2)])
+        show_player(
+            with_player(figure, [3, 7]),
+            key="k",
+            title="t",
+            alt="at 7",
+            reading="",
+            frame=lambda: None,
+            alt_at=lambda label: f"at {label}",
+        )
+
+    test = AppTest.from_function(script)
+    test.query_params["epoch"] = "3"
+    assert not test.run().exception
+    assert said["alt"] == "at 3"

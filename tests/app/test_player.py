@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import pytest
 
 from app.figures.player import at_frame, with_player
-from app.widgets.player import nearest_label
+from app.widgets.player import _rested_at, nearest_label
 
 VALUES = [[1.0, 2.0], [3.0, 5.0], [7.0, 11.0]]
 
@@ -58,6 +58,22 @@ def test_one_frame_needs_no_controls_and_no_frame_none():
 )
 def test_an_address_opens_the_nearest_frame(wanted, label):
     assert nearest_label(["1", "9", "40"], wanted) == label
+
+
+@pytest.mark.parametrize(
+    ("said", "frame"),
+    [
+        (None, None),
+        ("9/40", "9"),  # chosen
+        ("9/12", "9"),  # chosen in a run of other epochs
+        ("40/40", "40"),
+        ("9/9", None),  # merely the last epoch of a shorter run
+        ("33/40", None),  # not here
+        ("a/b/a/b", None),
+    ],
+)
+def test_a_last_frame_that_nobody_chose_is_not_taken_to_another_figure(said, frame):
+    assert _rested_at(said, ["1", "9", "40"]) == frame
 
 
 def test_a_player_is_exported_at_the_frame_it_rests_at():

@@ -102,6 +102,20 @@ def test_the_epoch_outlives_a_reload_a_control_and_a_visit_elsewhere(page, galle
     rested(page, "17")
 
 
+def test_the_last_epoch_of_a_short_run_does_not_follow_to_a_longer_one(page, gallery_address):
+    """Nobody chose it: in a tab that remembers epochs another figure begins at its own end."""
+    page.goto(f"{gallery_address}/geometry?epoch=17")
+    drawn(page)
+    rested(page, "17")
+    memory = "window.sessionStorage.getItem('mlcnc.player.epoch')"
+    assert page.evaluate(memory) == "17"
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    at(page, "40")
+    page.wait_for_url(lambda address: "epoch" not in address)
+    assert page.evaluate(memory) is None
+
+
 def test_arrows_in_three_dimensions_move_with_the_angles(page, gallery_address):
     page.goto(f"{gallery_address}/geometry?arrows=true&classes=dog&classes=cat&classes=cow&r=pictogram-etf-s0")
     page.wait_for_selector(".st-key-class_arrows canvas")

@@ -266,6 +266,24 @@ def log_tail(text: str, max_lines: int = 12) -> str:
     return "\n".join([line.rstrip() for line in text.splitlines() if line.strip()][-max_lines:])
 
 
+def found_lines(text: str, wanted: str, max_lines: int = 200) -> tuple[str, str]:
+    """Return the last lines of a log that hold a text, large or small letters alike, and how many there are.
+
+    Each has its number in the text in front.
+
+    Example:
+        >>> found_lines("begin\\nan Error\\nend\\n", "error")
+        ('2: an Error', '1 line of 3 holds it')
+    """
+    lines = text.splitlines()
+    found = [
+        f"{number}: {line}" for number, line in enumerate(lines, 1) if wanted.strip().lower() in line.lower()
+    ]
+    shown = f", the last {max_lines} are shown" if len(found) > max_lines else ""
+    holds = "line of {} holds it" if len(found) == 1 else "lines of {} hold it"
+    return "\n".join(found[-max_lines:]), f"{len(found) or 'No'} {holds.format(len(lines))}{shown}"
+
+
 def _spread(count: int, limit: int) -> list[int]:
     if count <= limit:
         return list(range(count))

@@ -125,18 +125,24 @@ def test_a_job_of_another_machine_is_said_to_wait_there(opened, root):
 
 def test_a_failed_job_has_its_error_as_headline_and_its_log_open(opened, root):
     write_live(root)
-    write_job(
+    job_id = write_job(
         root,
         "failed",
         run_id="live",
         headline="loss is not finite in epoch 4",
-        log="mlcnc: loss is not finite\n",
+        log="".join(f"epoch {number}\n" for number in range(1, 41)) + "mlcnc: Loss is not finite\n",
     )
     page = opened()
     assert page.error[0].value == "loss is not finite in epoch 4"
     assert "live failed with 3 logged epochs" in said(page)
     assert "Resume" in labels(page)
     assert len(page.get("vega_lite_chart")) == 4
+    assert "epoch 2\n" not in page.code[0].value
+    page.text_input(key=f"search_{job_id}").set_value("LOSS").run()
+    assert page.code[0].value == "41: mlcnc: Loss is not finite"
+    assert any(caption.value.startswith("1 line of 41 holds it") for caption in page.caption)
+    page.text_input(key=f"search_{job_id}").set_value("unicorn").run()
+    assert any(caption.value.startswith("No lines of 41 hold it") for caption in page.caption)
 
 
 def test_a_run_without_epochs_is_not_offered_to_be_looked_at(opened, root):

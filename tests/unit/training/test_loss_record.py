@@ -43,7 +43,7 @@ def run_with_infinity_from(step):
 
 @pytest.mark.parametrize("step", [0, 5, CHECK_EVERY - 1, CHECK_EVERY, 20])
 def test_the_failing_term_epoch_and_step_are_named(step):
-    with pytest.raises(NonFiniteLossError, match=f"the hit loss became inf in epoch 7, batch {step};"):
+    with pytest.raises(NonFiniteLossError, match=f"the hit loss became inf in epoch 8, batch {step + 1};"):
         run_with_infinity_from(step)
 
 

@@ -173,7 +173,7 @@ def test_a_non_finite_loss_stops_with_term_epoch_and_batch(few, tmp_path, monkey
     from mlcnc.losses import two_way
 
     monkeypatch.setattr(two_way, "two_way_loss", lambda logits, *args, **named: logits.sum() * float("nan"))
-    with pytest.raises(NonFiniteLossError, match="the two_way loss became nan in epoch 2, batch 0"):
+    with pytest.raises(NonFiniteLossError, match="the two_way loss became nan in epoch 3, batch 1"):
         train(small_config(), runs_root=tmp_path, run_id="nan", **QUIET)
     run = RunStore(tmp_path).open("nan")
     assert run.status.state == "failed"
