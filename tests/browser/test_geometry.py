@@ -53,7 +53,7 @@ def test_it_plays_without_a_byte_and_the_texts_follow_at_rest(page, gallery_addr
     page.keyboard.press("Space")
     page.wait_for_url("**epoch=**")
     shown = page.evaluate(SLIDER, "geometry")
-    if shown != "40":
+    if shown != "120":
         page.wait_for_url(f"**epoch={shown}**")
     rested(page, shown)
     # a rerun for the texts leaves the chart where it is, and does not send it again
@@ -64,24 +64,24 @@ def test_it_plays_without_a_byte_and_the_texts_follow_at_rest(page, gallery_addr
 def test_arrow_keys_step_and_leave_input_fields_alone(page, gallery_address):
     page.goto(f"{gallery_address}/geometry")
     drawn(page)
-    at(page, "40")
+    at(page, "120")
     page.keyboard.press("ArrowLeft")
-    at(page, "33")
+    at(page, "117")
     page.keyboard.press("ArrowLeft")
-    at(page, "25")
+    at(page, "113")
     page.keyboard.press("ArrowRight")
-    at(page, "33")
-    page.wait_for_url("**epoch=33**")
+    at(page, "117")
+    page.wait_for_url("**epoch=117**")
     page.get_by_role("combobox").first.focus()
     page.keyboard.press("ArrowLeft")
     page.wait_for_timeout(400)
-    assert page.evaluate(SLIDER, "geometry") == "33"
+    assert page.evaluate(SLIDER, "geometry") == "117"
     page.keyboard.press("Escape")
     page.get_by_role("button", name="One step back").click()
-    at(page, "25")
+    at(page, "113")
     # from the focused button arrows go on
     page.keyboard.press("ArrowLeft")
-    at(page, "17")
+    at(page, "109")
 
 
 def test_the_epoch_outlives_a_reload_a_control_and_a_visit_elsewhere(page, gallery_address):
@@ -104,14 +104,14 @@ def test_the_epoch_outlives_a_reload_a_control_and_a_visit_elsewhere(page, galle
 
 def test_the_last_epoch_of_a_short_run_does_not_follow_to_a_longer_one(page, gallery_address):
     """Nobody chose it: in a tab that remembers epochs another figure begins at its own end."""
-    page.goto(f"{gallery_address}/geometry?epoch=17")
+    page.goto(f"{gallery_address}/geometry?epoch=109")
     drawn(page)
-    rested(page, "17")
+    rested(page, "109")
     memory = "window.sessionStorage.getItem('mlcnc.player.epoch')"
-    assert page.evaluate(memory) == "17"
+    assert page.evaluate(memory) == "109"
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    at(page, "40")
+    at(page, "120")
     page.wait_for_url(lambda address: "epoch" not in address)
     assert page.evaluate(memory) is None
 
@@ -119,13 +119,13 @@ def test_the_last_epoch_of_a_short_run_does_not_follow_to_a_longer_one(page, gal
 def test_arrows_in_three_dimensions_move_with_the_angles(page, gallery_address):
     page.goto(f"{gallery_address}/geometry?arrows=true&classes=dog&classes=cat&classes=cow&r=pictogram-etf-s0")
     page.wait_for_selector(".st-key-class_arrows canvas")
-    at(page, "40", "class_arrows")
+    at(page, "120", "class_arrows")
     page.locator("h1").click()
     page.keyboard.press("ArrowLeft")
-    at(page, "33")
-    at(page, "33", "class_arrows")
-    page.get_by_text("3 arrows at epoch 33").wait_for()
-    assert "epoch 33" in page.evaluate(TITLE, "class_arrows")
+    at(page, "117")
+    at(page, "117", "class_arrows")
+    page.get_by_text("3 arrows at epoch 117").wait_for()
+    assert "epoch 117" in page.evaluate(TITLE, "class_arrows")
 
 
 def test_in_a_narrow_window_no_name_stands_over_another(page, gallery_address):
