@@ -29,7 +29,7 @@ def offered(monkeypatch):
 def test_nothing_is_built_before_the_click(opened, offered, monkeypatch):
     built = []
     monkeypatch.setattr("app.widgets.downloads.figure_page", lambda *_, **__: built.append("page") or "<html>")
-    page = opened("overview", "full")
+    page = opened("compare", "full")
     assert not page.exception
     assert not built
     assert offered

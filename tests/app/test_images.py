@@ -155,6 +155,7 @@ def test_images_without_any_attention_for_the_kind_name_the_others(recorded):
         pytest.skip("every class of this run has a missed image with attention")
     page = recorded(**{"r": ["digits-etf-s0"], "a": "digits-etf-s0", "class": name})
     page.session_state["r"] = ["digits-etf-s0"]
+    page.session_state["class"] = name
     page.run()
     assert not page.exception
     assert f"none is missed for {name}, but" in words(page)
