@@ -53,8 +53,8 @@ def share_areas(shown: Sequence[tuple[RunRow, LossShares]]) -> go.Figure:
             named.add(term)
         figure.update_xaxes(**epoch_axis(found.epochs.tolist()), **place)
     figure.update_yaxes(range=[0, 100], ticksuffix=" %")
-    finished(figure, height=110 + PANEL_HEIGHT * rows)
+    finished(figure, height=145 + PANEL_HEIGHT * rows)
     figure.update_layout(
-        hovermode="x", margin={"t": 90}, legend={"y": 1.0, "yref": "container", "yanchor": "top"}
+        hovermode="x", margin={"t": 125}, legend={"y": 1.0, "yref": "container", "yanchor": "top"}
     )
     return figure
