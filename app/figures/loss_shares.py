@@ -55,6 +55,8 @@ def share_areas(shown: Sequence[tuple[RunRow, LossShares]]) -> go.Figure:
     figure.update_yaxes(range=[0, 100], ticksuffix=" %")
     finished(figure, height=145 + PANEL_HEIGHT * rows)
     figure.update_layout(
-        hovermode="x", margin={"t": 125}, legend={"y": 1.0, "yref": "container", "yanchor": "top"}
+        hovermode="x",
+        margin={"t": 125},
+        legend={"y": 1.0 - 30 / figure.layout.height, "yref": "container", "yanchor": "top"},
     )
     return figure
