@@ -17,7 +17,7 @@ from mlcnc.data.samplers import SAMPLERS
 from mlcnc.methods.method import named
 from mlcnc.methods.settings import LOSSES, METHODS, LossSettings, MethodSettings, Section, kind_of
 from mlcnc.presets import BENCHES
-from mlcnc.training.trainer import sampler_of
+from mlcnc.training.build import sampler_of
 
 FIELDS = ("Formula", "Source", "Read", "Ours", "Departures", "Not recorded")
 

@@ -25,7 +25,7 @@ from mlcnc.store.regular_files import require_regular
 from mlcnc.torch_archive import why_not_plain
 
 if TYPE_CHECKING:
-    from mlcnc.training.trainer import Experiment
+    from mlcnc.training.build import Experiment
 
 FILE_NAME = Path("checkpoints") / "last.pt"
 PREVIOUS_NAME = Path("checkpoints") / "previous.pt"

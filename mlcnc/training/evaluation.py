@@ -9,10 +9,10 @@ from pathlib import Path
 from mlcnc.config import parse
 from mlcnc.store import RunStore
 from mlcnc.store.writer import check_not_running
+from mlcnc.training.build import build
 from mlcnc.training.checkpoint import load_checkpoint, require_checkpoint
 from mlcnc.training.measurement import measure
 from mlcnc.training.sample_choice import choose_samples
-from mlcnc.training.trainer import build
 
 
 def evaluate(

@@ -19,7 +19,8 @@ from mlcnc.config import parse
 from mlcnc.data.augmentation import v2
 from mlcnc.data.augmentation_presets import mlc_nc_augmentation
 from mlcnc.torchvision_guard import import_torchvision
-from mlcnc.training.trainer import build, train_epoch
+from mlcnc.training.build import build
+from mlcnc.training.epoch import train_epoch
 from tests.conftest import shared_data
 
 BATCH_SIZE, NUM_IMAGES, NUM_WORKERS, ROUNDS, BOUND = 16, 96, 2, 4, 0.95

@@ -22,7 +22,7 @@ from mlcnc.data.view import View
 from mlcnc.errors import ConfigError
 from mlcnc.methods import settings
 from mlcnc.store import RunStore
-from mlcnc.training import resume, train, trainer
+from mlcnc.training import build, resume, train, trainer
 from tests.conftest import ROOT
 from tests.extension.nearest_colour import FACTS, NearestColourSettings, coloured_noise
 from tests.extension.weighted_loss import Backwards, WeightedSettings
@@ -121,7 +121,7 @@ def test_its_settings_are_options(registered, root, capsys):
     assert main([*command, "--image_size", "32", "--epochs", "1", "--pull", "-1"]) == 1
     assert "method.pull: input should be greater than or equal to 0" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="draws from uniform and class_aware, got 'uniform'"):
-        trainer.build(
+        build.build(
             parse(config().model_dump() | {"data": {"dataset": "coloured-noise", "sampler": "uniform"}})
         )
 
@@ -166,7 +166,7 @@ def test_a_loss_brings_statistics_and_sampler_to_any_method(weighted, tmp_path, 
     train(small_config(method=method), runs_root=tmp_path, run_id="whole", **QUIET)
     lines = RunStore(tmp_path).open("whole").metrics()
     assert np.isfinite(lines[-1]["train/weighted"])
-    experiment = trainer.build(small_config(method=method))
+    experiment = build.build(small_config(method=method))
     batch = next(experiment.loaders[0].epoch(0))
     assert batch.indices.tolist() == [36, 35, 34, 33, 32, 31, 30, 29]
     own = next(part for part in experiment.method.modules() if getattr(part, "name", "") == "weighted")
@@ -196,7 +196,7 @@ def test_a_data_set_of_files_names_its_augmentation(tmp_path, monkeypatch):
             name, few.class_names, **splits, group_thresholds=(15, 9), augmentation=augmentation
         )
 
-    monkeypatch.setattr(trainer, "build_dataset", on_disk)
+    monkeypatch.setattr(build, "build_dataset", on_disk)
     for number in (0, 2):
         config = small_config(method={"kind": "erm"}, data={"num_workers": number}, training={"epochs": 2})
         train(config, runs_root=tmp_path, run_id=f"by-{number}", **QUIET)

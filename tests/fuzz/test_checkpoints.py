@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from mlcnc.errors import RunFormatError
+from mlcnc.training.build import build
 from mlcnc.training.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
-from mlcnc.training.trainer import build
 from tests.conftest import tiny_config
 from tests.fuzz.byte_mutations import damaged_bytes
 from tests.fuzz.path_mutations import odd_path, remove

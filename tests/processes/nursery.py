@@ -137,7 +137,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     use_few_images()
-    from mlcnc.training.trainer import build
+    from mlcnc.training.build import build
 
     build(small_config())  # loads what is loaded on first use
     print("ready", flush=True)

@@ -56,7 +56,8 @@ def config_of(case: str, folder: Path, epochs: int):
 
 def steps_of(config, ranks=None):
     """Train all epochs and return the losses of every step, what the end measures, and the experiment."""
-    from mlcnc.training import trainer
+    from mlcnc.training import epoch
+    from mlcnc.training.build import build
     from mlcnc.training.loss_record import LossRecord
 
     steps = []
@@ -67,13 +68,13 @@ def steps_of(config, ranks=None):
             self.check()
             steps.append(self.latest)
 
-    trainer.LossRecord = Recorded
+    epoch.LossRecord = Recorded
     try:
-        experiment = trainer.build(config, ranks=ranks)
-        for epoch in range(config.training.epochs):
-            trainer.train_epoch(experiment, epoch, lambda progress: None)
+        experiment = build(config, ranks=ranks)
+        for number in range(config.training.epochs):
+            epoch.train_epoch(experiment, number, lambda progress: None)
     finally:
-        trainer.LossRecord = LossRecord
+        epoch.LossRecord = LossRecord
     return steps, experiment
 
 
@@ -98,12 +99,12 @@ def differences(experiment, config):
     """Return by name how far metrics and arrays are from those that this process alone finds; in others nothing."""
     import numpy as np
 
-    from mlcnc.training import trainer
+    from mlcnc.training.build import build
 
     found = measured(experiment)
     if not experiment.ranks.is_first:
         return {}
-    alone = trainer.build(config)
+    alone = build(config)
     alone.method.load_state_dict(experiment.method.state_dict())
     if alone.average is not None:
         alone.average.load_state_dict(experiment.average.state_dict())

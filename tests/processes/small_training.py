@@ -65,12 +65,12 @@ def glove_file(folder: Path, dim: int = 20, words: Sequence[str] = ()) -> Path:
 
 def use_few_images(monkeypatch=None) -> None:
     """Let every training of this process run on the few images."""
-    from mlcnc.training import trainer
+    from mlcnc.training import build
 
     if monkeypatch is None:
-        trainer.build_dataset = few_images
+        build.build_dataset = few_images
     else:
-        monkeypatch.setattr(trainer, "build_dataset", few_images)
+        monkeypatch.setattr(build, "build_dataset", few_images)
 
 
 def weights_of(run_folder: Path) -> dict[str, object]:
@@ -136,12 +136,12 @@ def main() -> int:
     import time
 
     from mlcnc.cli import main as command_line
-    from mlcnc.training import trainer
+    from mlcnc.training import build
 
     def drawn(*arguments, **named):
         print("drawing", flush=True)
         time.sleep(float(os.environ.get("SLOW_DRAWING", "0")))
         return few_images(*arguments, **named)
 
-    trainer.build_dataset = drawn
+    build.build_dataset = drawn
     return command_line()

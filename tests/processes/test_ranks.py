@@ -244,17 +244,17 @@ def test_what_srun_says_is_read_and_what_a_batch_script_says_is_not(tmp_path, st
 BEGINNING = """
 import os, sys, time
 from mlcnc.errors import DataError
-from mlcnc.training import ranks, trainer
+from mlcnc.training import epoch, ranks
 from tests.processes.small_training import main
 
 ranks.GRACE_SECONDS = 1.0
-real = trainer.update
+real = epoch.update
 
 def update(experiment):
     {instead}
     real(experiment)
 
-trainer.update = update
+epoch.update = update
 sys.exit(main())
 """
 

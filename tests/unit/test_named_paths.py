@@ -18,7 +18,7 @@ from mlcnc.named_paths import named_path, path_argument, path_in_variable, runs_
 from mlcnc.obstacles import obstacles
 from mlcnc.presets import quick
 from mlcnc.settings_file import read_file
-from mlcnc.training.trainer import settled
+from mlcnc.training.build import settled
 from tests.conftest import ROOT
 
 VARIABLES = {

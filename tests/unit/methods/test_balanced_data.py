@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from mlcnc.config import ExperimentConfig, override
 from mlcnc.data.protocol import ArraySplit, MultiLabelDataset
 from mlcnc.store import RunStore
-from mlcnc.training import train, trainer
+from mlcnc.training import build, train
 
 EACH = {"train": (0, 50), "validation": (50, 60), "test": (60, 140)}
 """Which of the images of every digit a split has."""
@@ -40,7 +40,7 @@ def even_digits(name, request=None):
 
 @pytest.mark.slow
 def test_weighted_losses_end_within_the_spread_of_seeds(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "build_dataset", even_digits)
+    monkeypatch.setattr(build, "build_dataset", even_digits)
     quick = {"epochs": 4, "measure_every": 4, "batch_size": 32, "num_threads": 1, "device": "cpu"}
     scores = {}
     for name, method in METHODS.items():

@@ -14,7 +14,8 @@ from mlcnc.methods.settings import BBNSettings, PLMSettings, URSSettings
 from mlcnc.models import build_backbone
 from mlcnc.models.two_classifiers import logit_of_mean_probability
 from mlcnc.store import RunStore
-from mlcnc.training import train, trainer
+from mlcnc.training import train
+from mlcnc.training.build import build
 from tests.processes.small_training import small_config, use_few_images
 
 COUNTS = np.array([31, 12, 7, 3])
@@ -66,7 +67,7 @@ def test_a_whole_run_is_trained_measured_and_observed(tmp_path, monkeypatch, kin
 def test_copies_of_the_backbone_train_at_its_rate(monkeypatch, kind):
     use_few_images(monkeypatch)
     training = {"backbone_lr_factor": 0.1, "lr": 0.01, "schedule": "step"}
-    with closing(trainer.build(small_config(method={"kind": kind}, training=training))) as experiment:
+    with closing(build(small_config(method={"kind": kind}, training=training))) as experiment:
         own = {id(part) for part in experiment.method.network.branches.parameters()}
         groups = experiment.optimiser.param_groups
         rates = {id(part): group["lr"] for group in groups for part in group["params"]}

@@ -8,7 +8,8 @@ import torch
 
 from mlcnc.config import ExperimentConfig, override
 from mlcnc.methods.method import Moment
-from mlcnc.training.trainer import build, update
+from mlcnc.training.build import build
+from mlcnc.training.epoch import update
 from tests.conftest import ROOT
 
 GOLDEN = json.loads((ROOT / "tests" / "golden" / "first_step.json").read_text())["first_steps"]

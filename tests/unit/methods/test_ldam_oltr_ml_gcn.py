@@ -15,8 +15,8 @@ from mlcnc.methods.settings import METHODS, LDAMSettings, MLGCNSettings, OLTRSet
 from mlcnc.models.backbone import Backbone
 from mlcnc.store import RunStore
 from mlcnc.training import train
+from mlcnc.training.build import build, sampler_of
 from mlcnc.training.evaluation import evaluate
-from mlcnc.training.trainer import build, sampler_of
 from tests.processes.small_training import few_images, glove_file, small_config, use_few_images
 
 QUIET = {"say": lambda text: None, "show_progress": False}

@@ -9,9 +9,10 @@ from mlcnc.config import ExperimentConfig, override
 from mlcnc.data import dataset_facts
 from mlcnc.data.loader import Batch
 from mlcnc.methods.method import Moment
+from mlcnc.training.build import _moving_average, build
+from mlcnc.training.epoch import update
 from mlcnc.training.loss_record import LossRecord
 from mlcnc.training.optimisation import build_optimiser, build_schedule
-from mlcnc.training.trainer import _moving_average, build, update
 from tests.processes.small_training import glove_file
 
 VOC_NAMES = dataset_facts("pictogram-lt").class_names

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from mlcnc.training import trainer
-from mlcnc.training.trainer import build, train_epoch
+from mlcnc.methods.method import Moment
+from mlcnc.training import epoch
+from mlcnc.training.build import build
+from mlcnc.training.epoch import train_epoch
 from tests.processes.small_training import small_config, use_few_images
 
 
@@ -20,11 +22,11 @@ def test_gradients_are_means_over_their_steps(monkeypatch, accumulation):
         found.append(experiment.method.network.classifier.bias.grad.clone())
         experiment.optimiser.zero_grad()
 
-    monkeypatch.setattr(trainer, "update", kept)
+    monkeypatch.setattr(epoch, "update", kept)
     train_epoch(experiment, 0, lambda progress: None)
     experiment.step.train()
     for index, batch in enumerate(experiment.loaders[0].epoch(0)):
-        experiment.method.loss([batch], trainer.Moment(0, index, 1)).total.backward()
+        experiment.method.loss([batch], Moment(0, index, 1)).total.backward()
         steps.append(experiment.method.network.classifier.bias.grad.clone())
         experiment.method.zero_grad()
     for first in range(0, len(steps), accumulation):

@@ -159,7 +159,7 @@ def test_a_checkpoint_of_something_else_is_one_sentence(cut, state):
 
 
 def test_on_a_full_disk_the_one_before_is_given_up_first(root, cut, monkeypatch):
-    from mlcnc.training.trainer import build
+    from mlcnc.training.build import build
 
     folder = cut / "checkpoints"
     shutil.copy(folder / "last.pt", folder / "previous.pt")
@@ -191,7 +191,7 @@ def test_on_a_full_disk_the_one_before_is_given_up_first(root, cut, monkeypatch)
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
 def test_only_a_full_disk_costs_the_one_before(cut, monkeypatch, number):
-    from mlcnc.training.trainer import build
+    from mlcnc.training.build import build
 
     folder = cut / "checkpoints"
     shutil.copy(folder / "last.pt", folder / "previous.pt")

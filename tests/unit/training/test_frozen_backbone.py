@@ -11,7 +11,7 @@ from PIL import Image
 from mlcnc.data.image_files import ImageFileSplit
 from mlcnc.errors import ConfigError
 from mlcnc.store import RunStore
-from mlcnc.training import resume, train, trainer
+from mlcnc.training import build, resume, train, trainer
 from mlcnc.training.evaluation import evaluate
 from tests.processes.small_training import assert_same_run, few_images, small_config, use_few_images, weights_of
 
@@ -47,7 +47,7 @@ def test_cached_maps_train_like_images(tmp_path, kind, blocks):
 def test_a_frozen_backbone_does_not_move(tmp_path):
     weights = {}
     for blocks in (0, 1):
-        with closing(trainer.build(config(cached=False, blocks=blocks))) as experiment:
+        with closing(build.build(config(cached=False, blocks=blocks))) as experiment:
             weights[blocks] = {name: value.clone() for name, value in experiment.method.state_dict().items()}
         train(config(cached=False, blocks=blocks), runs_root=tmp_path, run_id=f"run-{blocks}", **QUIET)
     for blocks, before in weights.items():
@@ -115,7 +115,7 @@ def test_the_cache_is_told_and_holds_every_variant(tmp_path):
 
 def test_the_backbone_may_have_a_rate_of_its_own():
     settings = small_config(training={"backbone_lr_factor": 0.1, "lr": 0.01, "schedule": "step"})
-    with closing(trainer.build(settings)) as experiment:
+    with closing(build.build(settings)) as experiment:
         own = {id(part) for part in experiment.method.network.backbone.parameters()}
         groups = experiment.optimiser.param_groups
         rates = {id(part): group["lr"] for group in groups for part in group["params"]}
@@ -135,9 +135,9 @@ def test_every_second_test_image_may_be_mirrored(tmp_path):
         Image.fromarray(few.test.image(row)).save(paths[-1])
     files = ImageFileSplit("test", paths, few.test.targets)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "build_dataset", lambda name, request: replace(few, test=files))
+        patch.setattr(build, "build_dataset", lambda name, request: replace(few, test=files))
         settings = small_config(data={"test_mirror": True, "image_size": 32})
-        with closing(trainer.build(settings)) as experiment:
+        with closing(build.build(settings)) as experiment:
             test = experiment.dataset.test
             (batch,) = experiment.images.loaders["test"].epoch(0)
     mirrored = 0
@@ -153,4 +153,4 @@ def test_every_second_test_image_may_be_mirrored(tmp_path):
 
 def test_a_setting_without_all_frozen_is_refused():
     with pytest.raises(ConfigError, match=r"model\.trained_blocks must be 0 where model\.frozen is nothing"):
-        trainer.build(small_config(model={"trained_blocks": 1}))
+        build.build(small_config(model={"trained_blocks": 1}))

@@ -10,8 +10,8 @@ from mlcnc.methods.method import Moment
 from mlcnc.models.backbone import Backbone
 from mlcnc.store import RunStore
 from mlcnc.training import train
+from mlcnc.training.build import build
 from mlcnc.training.gradient_shares import gradient_shares
-from mlcnc.training.trainer import build
 from tests.processes.small_training import small_config, use_few_images
 
 METHOD = {"embedding_dim": 20, "num_heads": 2, "projection_dim": 7, "warmup_epochs": 0, "alignment_weight": 3.0}

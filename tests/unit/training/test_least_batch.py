@@ -6,7 +6,8 @@ import torch
 
 from mlcnc.data.loader import OrderedLoader
 from mlcnc.errors import ConfigError
-from mlcnc.training.trainer import build, train_epoch
+from mlcnc.training.build import build
+from mlcnc.training.epoch import train_epoch
 from tests.processes.small_training import small_config, use_few_images
 
 

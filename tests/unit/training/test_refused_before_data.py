@@ -14,7 +14,7 @@ def no_data(monkeypatch):
     def drawn(*_, **__):
         raise AssertionError("data were drawn")
 
-    monkeypatch.setattr("mlcnc.training.trainer.build_dataset", drawn)
+    monkeypatch.setattr("mlcnc.training.build.build_dataset", drawn)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlcnc.training.trainer import build
+from mlcnc.training.build import build
 from tests.conftest import tiny_config
 
 

@@ -15,10 +15,11 @@ from mlcnc.data.loader import ImageLoader, Share
 from mlcnc.data.protocol import Normalisation
 from mlcnc.errors import ConfigError
 from mlcnc.methods.method import Moment
+from mlcnc.training.build import build
+from mlcnc.training.epoch import train_epoch
 from mlcnc.training.map_loader import MapLoader
 from mlcnc.training.ranks import STARTED_HERE, _started_by, start_ranks
 from mlcnc.training.shared_layers import WholeDropout, share_layers
-from mlcnc.training.trainer import build, train_epoch
 from tests.processes.small_training import small_config, use_few_images
 
 CPU = torch.device("cpu")

@@ -12,11 +12,12 @@ from mlcnc.analysis.runs.settings import flattened
 from mlcnc.errors import ConfigError, NonFiniteLossError, RunFormatError
 from mlcnc.store import RunStore
 from mlcnc.training import resume, train
+from mlcnc.training.build import build
+from mlcnc.training.epoch import train_epoch
 from mlcnc.training.evaluation import evaluate
 from mlcnc.training.gallery import gallery, record_gallery
 from mlcnc.training.measurement import measure
 from mlcnc.training.sample_choice import choose_samples
-from mlcnc.training.trainer import build, train_epoch
 from tests.conftest import ROOT, tiny_config
 from tests.processes.small_training import small_config, use_few_images
 
@@ -272,11 +273,11 @@ def test_a_killed_run_resumes_to_the_same_numbers(trained, tmp_path, seed):
 
 @pytest.mark.parametrize("before", ["log", "checkpoint"])
 def test_dying_between_log_and_checkpoint_loses_nothing(few, tmp_path, monkeypatch, before):
-    from mlcnc.training import trainer
+    from mlcnc.training import epoch
 
     train(small_config(), runs_root=tmp_path, run_id="whole", **QUIET)
     name = {"log": "has_arrays", "checkpoint": "save_checkpoint"}[before]
-    real, calls = getattr(trainer, name), []
+    real, calls = getattr(epoch, name), []
 
     def dying(*arguments):
         calls.append(1)
@@ -285,7 +286,7 @@ def test_dying_between_log_and_checkpoint_loses_nothing(few, tmp_path, monkeypat
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, name, dying)
+        patch.setattr(epoch, name, dying)
         with pytest.raises(KeyboardInterrupt):
             train(small_config(), runs_root=tmp_path, run_id="cut", **QUIET)
     resume("cut", runs_root=tmp_path, **QUIET)
@@ -294,7 +295,6 @@ def test_dying_between_log_and_checkpoint_loses_nothing(few, tmp_path, monkeypat
 
 def test_the_gallery_compares_like_with_like(tmp_path):
     configs = dict(gallery())
-    assert len(configs) == len(list(gallery()))
     plain = [configs[f"pictogram-{kind}-s0"].model_dump() for kind in ("etf", "trainable", "glove")]
     for tree in plain:
         tree["method"].pop("label_embedding")
@@ -324,5 +324,5 @@ def test_recorded_runs_are_complete_and_verified():
         assert size < 6e6, run_id
         report = verify_run(run)
         assert not report.problems
-        assert ("test/scores" in run.arrays(run.array_epochs()[-1])) == run_id.endswith("s0")
+        assert ("test/scores" in run.arrays(run.array_epochs()[-1])) == (config.training.arrays_every > 0)
         assert str(ROOT.parent) not in json.dumps(run.info.model_dump())
