@@ -38,7 +38,7 @@ from mlcnc import stopping
 from mlcnc.config import TrainingConfig
 from mlcnc.data.loader import Share
 from mlcnc.errors import ConfigError, MlcncError, ProcessLostError
-from mlcnc.training.device import select_device
+from mlcnc.training.device import is_emulated, select_device
 from mlcnc.training.shared_layers import share_layers
 
 Value = TypeVar("Value")
@@ -326,6 +326,10 @@ def _children_of(strategy: DDPStrategy) -> Sequence[subprocess.Popen[bytes]]:
 def alone(training: TrainingConfig, run_id: str = "") -> Ranks:
     """Return this process as the only one."""
     device, note = select_device(training.device)
+    if is_emulated(training.precision, device):
+        note += (
+            "; this processor emulates bfloat16, which takes many times as long as training.precision=float32"
+        )
     # named, for Fabric would take any script of Slurm for one of several processes
     return Ranks(_fabric(training, device, devices=1, plugins=LightningEnvironment()), note, run_id)
 

@@ -4,6 +4,8 @@ import torch
 from mlcnc.devices import environment_of
 from mlcnc.errors import ConfigError
 from mlcnc.training.device import DEVICE_VARIABLE, select_device
+from mlcnc.training.ranks import alone
+from tests.processes.small_training import small_config
 
 
 @pytest.fixture
@@ -51,3 +53,12 @@ def test_a_given_device_that_is_not_here_is_named(machine, monkeypatch, given):
 def test_jobs_and_training_mean_the_same_variable():
     assert environment_of("cpu")[DEVICE_VARIABLE] == "cpu"
     assert environment_of("GPU-aa")[DEVICE_VARIABLE] == "cuda"
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
+@pytest.mark.parametrize("capability", ["AVX2", "AVX512"])
+def test_a_precision_that_the_processor_emulates_is_said(machine, monkeypatch, precision, capability):
+    machine()
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    note = alone(small_config(training={"precision": precision}).training).note
+    assert ("emulates" in note) == (precision == "bfloat16" and capability == "AVX2")
