@@ -28,8 +28,8 @@ FILM = {
 SMALL = {"arrays_every": 0, "class_arrays": True, "measure_every": 10, "measure_untrained": True}
 """Of other seeds: class means at some epochs and of the untrained network, and no features."""
 
-ENDS = {**SMALL, "measure_every": 20}
-"""Of methods beside MLC-NC: the untrained network, the first, the middle and the last epoch."""
+ENDS = {**SMALL, "measure_every": 40}
+"""Of methods beside MLC-NC, whose pooled features are wide: the untrained network, first and last epoch."""
 
 ON_PHOTOGRAPHS = {
     "etf": range(5), "etf-aligned": range(5), "trainable": range(3), "trainable-aligned": range(3),
