@@ -325,6 +325,20 @@ def override(config: ExperimentConfig, changes: Mapping[str, Any]) -> Experiment
     return parse(_merged(config.model_dump(), changes))
 
 
+def at_rate(config: ExperimentConfig, rate: float) -> ExperimentConfig:
+    """Return ``config`` with another learning rate, and the weight decay that keeps their product.
+
+    By that product AdamW shrinks the weights at every update.
+
+    Example:
+        >>> config = override(ExperimentConfig(), {"training": {"weight_decay": 10.0}})
+        >>> at_rate(config, 0.004).training.weight_decay
+        2.5
+    """
+    decay = config.training.weight_decay * config.training.lr / rate
+    return override(config, {"training": {"lr": rate, "weight_decay": float(f"{decay:.6g}")}})
+
+
 def default_stem(config: ExperimentConfig) -> str:
     """Return data set, what tells runs of the method apart, and seed as a run id."""
     parts = [config.data.dataset, *config.method.name_parts(), f"s{config.training.seed}"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mlcnc.config import ExperimentConfig, override
+from mlcnc.config import ExperimentConfig, at_rate, override
 from mlcnc.errors import ConfigError
 from mlcnc.presets import ALIGNED, ALIGNED_SCENES, RACED, bench_config, digits_lt
 from mlcnc.store import RunStore
@@ -37,7 +37,7 @@ ON_PHOTOGRAPHS = {
 """Seeds on photographs of each label embedding, at the weight of the paper and where features align."""
 
 BESIDE = ("erm", "db_focal", "asl", "mfm")
-"""Methods on photographs beside MLC-NC, each at the rate that its race chose on validation images."""
+"""Methods on photographs beside MLC-NC, each at the rate, and the decay with it, of its race."""
 
 
 def gallery() -> Iterator[tuple[str, ExperimentConfig]]:
@@ -83,8 +83,8 @@ def _photographs() -> Iterator[tuple[str, ExperimentConfig]]:
         for seed in seeds:
             yield f"voc07-{name}-s{seed}", _measured(config, seed, SMALL if seed else film)
     for method in BESIDE:
-        training = {"lr": RACED["voc07-lt"][method].rate, "precision": "float32"}
-        config = override(bench_config("voc07-lt", method), {"training": training})
+        config = at_rate(bench_config("voc07-lt", method), RACED["voc07-lt"][method].rate)
+        config = override(config, {"training": {"precision": "float32"}})
         for seed in range(5):
             yield f"voc07-{method.replace('_', '-')}-s{seed}", _measured(config, seed, ENDS)
 

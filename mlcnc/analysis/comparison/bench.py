@@ -13,7 +13,7 @@ from mlcnc.analysis.comparison.intervals import stored_scores
 from mlcnc.analysis.comparison.seeds import Spread, spread
 from mlcnc.analysis.runs.rows import BUCKETS, NOT_TRAINING, SELECTION_METRIC
 from mlcnc.analysis.runs.settings import flattened
-from mlcnc.config import ExperimentConfig, override
+from mlcnc.config import ExperimentConfig, at_rate, override
 from mlcnc.errors import ConfigError, nearest
 from mlcnc.methods.settings import LOSSES, METHODS
 from mlcnc.metrics import bootstrap_mean_differences
@@ -90,10 +90,8 @@ class Entry:
             rate: learning rate.
             seed: of the training.
         """
-        own = override(bench, self.changes)
-        decay = own.training.weight_decay * own.training.lr / rate
-        training = {"lr": rate, "weight_decay": float(f"{decay:.6g}"), "seed": seed}
-        return override(own, {"training": training})
+        config = at_rate(override(bench, self.changes), rate)
+        return override(config, {"training": {"seed": seed}})
 
     def run_id(self, dataset: str, rate: float, seed: int) -> str:
         """Return the name of one of its runs.
