@@ -28,7 +28,7 @@ class PanelLook:
         axis: of its values.
         logarithmic: whether its axis is.
         colours: by line, in the order of the legend; None where each run has lines of its own.
-        domain: of the values, or None to fit them.
+        domain: of the values, or None to fit them; so may be either end.
         more: end of the title, after the space.
     """
 
@@ -36,30 +36,34 @@ class PanelLook:
     axis: str
     logarithmic: bool
     colours: dict[str, str] | None
-    domain: tuple[float, float] | None = None
+    domain: tuple[float | None, float] | None = None
     more: str = ""
 
 
+_SPLITS = {"test": "#0072B2", "train": "#009E73"}
 LIVE_PANELS = {
+    "nc1": PanelLook(
+        "NC1 of features",
+        "NC1",
+        True,
+        {**_SPLITS, "test, tail": "#56B4E9", "labels shuffled": NEUTRAL},
+        more=", 0 is collapse",
+    ),
+    "alignment": PanelLook(
+        "Cosine of features",
+        "mean cosine",
+        False,
+        _SPLITS,
+        domain=(None, 1.0),
+        more=" with their label embedding, 1 is aligned",
+    ),
     "losses": PanelLook("Loss and its parts", "training loss", True, None),
     "map": PanelLook(
         "Test mAP by bucket", "mAP (%)", False, {"total": NEUTRAL, **BUCKET_COLOURS}, domain=(0, 100)
     ),
-    "nc1": PanelLook(
-        "NC1 of test features",
-        "NC1",
-        True,
-        {"NC1": "#0072B2", "NC1, tail": "#56B4E9", "labels shuffled": NEUTRAL},
-        more=", 0 is collapse",
-    ),
-    "angle": PanelLook(
-        "Smallest angle between test class means",
-        "degrees",
-        False,
-        {"smallest angle": "#0072B2"},
-        domain=(0, 120),
-    ),
+    "angle": PanelLook("Smallest angle between class means", "degrees", False, _SPLITS, domain=(0, 120)),
 }
+"""In the order of the page: what tells of collapse stands first."""
 
 
 def live_title(panel: str, curves: LiveCurves | None) -> str:
@@ -91,7 +95,7 @@ def live_table(curves: LiveCurves, panel: str) -> pa.Table:
     epochs, lines, values = zip(*points, strict=True) if points else ((), (), ())
     return pa.table(
         {
-            "epoch": np.array(epochs, dtype=np.int32),
+            "epoch": np.array(epochs, dtype=np.int16 if max(epochs, default=0) < 2**15 else np.int32),
             "line": pa.DictionaryArray.from_arrays(
                 np.array(lines, dtype=np.int8), pa.array(names, pa.string())
             ),
@@ -113,13 +117,14 @@ def live_spec(curves: LiveCurves, panel: str, num_epochs: int | None) -> dict[st
     x_scale = {"domain": [1, max(2, num_epochs)], "nice": False} if num_epochs else {}
     y_scale: dict[str, Any] = {"type": "log"} if shown.logarithmic else {}
     if shown.domain is not None:
-        y_scale["domain"] = list(shown.domain)
+        low, high = shown.domain
+        y_scale |= {"domainMax": high} if low is None else {"domain": [low, high]}
     # room for the longest label, so that the plot does not move sideways as values change
     y_axis: dict[str, Any] = {"minExtent": 34, "tickCount": 4}
     if shown.logarithmic:
         y_axis |= {"values": _DECADES, "format": "~g"}
     lines = {
-        "mark": {"type": "line", "point": {"size": 16}},
+        "mark": {"type": "line", "point": {"size": 16}, "tooltip": True},
         "encoding": {
             "x": {
                 "field": "epoch",
@@ -135,18 +140,15 @@ def live_spec(curves: LiveCurves, panel: str, num_epochs: int | None) -> dict[st
                 "axis": y_axis,
             },
             **_line_looks(shown.colours),
-            "tooltip": [
-                {"field": "line"},
-                {"field": "epoch"},
-                {"field": "value", "type": "quantitative", "format": ".4~g"},
-            ],
         },
     }
+    # of the values under the pointer
+    config = {"config": {"numberFormat": ".4~g"}}
     if panel == "angle" and curves.optimal_angle is not None:
-        return {"layer": [lines, *_optimum(curves.optimal_angle)]}
+        return {"layer": [lines, *_optimum(curves.optimal_angle)], **config}
     if panel == "losses" and curves.warmup_epochs:
-        return {"layer": [lines, *_warmup_end(curves.warmup_epochs)]}
-    return lines
+        return {"layer": [lines, *_warmup_end(curves.warmup_epochs)], **config}
+    return {**lines, **config}
 
 
 def _line_looks(colours: dict[str, str] | None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from app.train.actions import (
 )
 from app.train.clicks import draw_anew, last_action
 from app.train.jobs import TRAINING, group_of, job_name, last_training, may_resume, state_badge, waiting_words
+from app.train.picture import keep_room, show_picture
 from app.train.use import show_progress, show_use
 from app.widgets.plain_text import plain
 from mlcnc.analysis.curves.live import (
@@ -56,7 +57,10 @@ def show_live(every: Sequence[Job], refused: bool) -> None:
     """
     changing = any(job.is_active for job in every)
     st.session_state[_SEEN] = _signature(every)
-    st.fragment(_live, run_every=TICK_SECONDS if changing else IDLE_TICK_SECONDS)(refused)
+    every_seconds = TICK_SECONDS if changing else IDLE_TICK_SECONDS
+    st.fragment(_live, run_every=every_seconds)(refused)
+    # by themselves, so that what is sent at once stays small
+    st.fragment(_curves, run_every=every_seconds)()
 
 
 def _live(refused: bool) -> None:
@@ -65,17 +69,13 @@ def _live(refused: bool) -> None:
         if _signature(every) != st.session_state.get(_SEEN):
             # lists, form, badge and timer stand outside
             draw_anew()
-        job = followed(every)
+        job, run, curves, how_far = _as_it_stands(every)
         if job is None:
             st.markdown(
                 "Nothing was started from here yet. The one-minute demonstration needs no GPU, no data set "
                 "and no network."
             )
             return
-        # of another kind of job, what its run's training wrote says nothing
-        run = opened_run(job.run_id) if job.request.kind in TRAINING else None
-        curves = None if run is None else kept_curves(run)
-        how_far = None if run is None or curves is None else progress(curves, run.status)
         st.markdown(answer(job, every, curves, how_far))
         _show_head(job, every, refused, curves is not None and curves.num_logged > 0)
         # one box whatever it holds, so that the charts below keep their place and are not built anew
@@ -88,8 +88,22 @@ def _live(refused: bool) -> None:
                 show_progress(job, how_far)
             elif _is_beginning(job):
                 st.progress(0.0, text=f"it begins{_last_words(job)}")
+        with st.container():
+            if run is not None and curves is not None and curves.num_logged:
+                if curves.space is not None:
+                    show_picture(run, curves.space.name, changing=job.is_active)
+            elif _is_beginning(job) and (run is None or run.spaces):
+                keep_room()
+        with st.container():
             show_use(job, run, curves, how_far)
-        # another such box: the log below keeps its place, and so stays open, when the first curves come
+
+
+def _curves() -> None:
+    with timed("live curves"):
+        job, _, curves, how_far = _as_it_stands(jobs().all())
+        if job is None:
+            return
+        # a box: the log below keeps its place, and so stays open, when the first curves come
         with st.container():
             if curves is not None and curves.num_logged:
                 _show_curves(curves, None if how_far is None else how_far.num_epochs)
@@ -100,10 +114,22 @@ def _live(refused: bool) -> None:
         _show_log(job)
 
 
+def _as_it_stands(
+    every: Sequence[Job],
+) -> tuple[Job | None, Run | None, LiveCurves | None, Progress | None]:
+    """Return the followed job, its run, the curves of it and how far it is."""
+    job = followed(every)
+    # of another kind of job, what its run's training wrote says nothing
+    run = opened_run(job.run_id) if job is not None and job.request.kind in TRAINING else None
+    curves = None if run is None else kept_curves(run)
+    how_far = None if run is None or curves is None else progress(curves, run.status)
+    return job, run, curves, how_far
+
+
 def answer(job: Job, every: Sequence[Job], curves: LiveCurves | None, how_far: Progress | None) -> str:
     """Return the page's answer in one sentence or two."""
     name = plain(job_name(job))
-    fell = plain(collapse_sentence(curves)) if curves is not None else ""
+    fell = "" if curves is None else plain(curves.way or collapse_sentence(curves))
     if job.state == "queued":
         # one of another machine has no place here, and says so
         if not job.place:
@@ -157,6 +183,9 @@ def _show_head(job: Job, every: Sequence[Job], refused: bool, has_epochs: bool) 
                 on_click=partial(stop, job.job_id),
                 help="Saves what it has, then ends; it can be resumed.",
             )
+        if job.is_active:
+            # the buttons for another run are below the charts
+            st.markdown("[Start another](#start)", width="content")
         if job.run_id and job.request.kind in TRAINING and job.state not in ("running", "stopping"):
             _show_ways_on(job, every, refused, has_epochs)
         elif job.run_id and not job.is_active:
@@ -229,30 +258,38 @@ def _is_beginning(job: Job) -> bool:
 
 def _keep_room(curves: LiveCurves | None) -> None:
     """Draw the frames of the curves, so that nothing below is pushed down when they come."""
-    columns = st.columns(2)
-    for place, panel in enumerate(LIVE_PANELS):
-        with columns[place % 2]:
-            st.markdown(f"**{plain(live_title(panel, curves))}**")
-            with st.container(height=HEIGHT, border=True):
-                st.caption("Begins with the first logged epoch.")
+    aligned = curves is None or curves.space is not None
+    with _grid():
+        for panel in LIVE_PANELS:
+            if panel == "alignment" and not aligned:
+                continue
+            with st.container():
+                st.markdown(f"**{plain(live_title(panel, curves))}**")
+                with st.container(height=HEIGHT, border=True):
+                    st.caption("Begins with the first logged epoch.")
 
 
 def _show_curves(curves: LiveCurves, num_epochs: int | None) -> None:
-    columns = st.columns(2)
-    drawn = [panel for panel in LIVE_PANELS if curves.panels[panel].lines]
-    for place, panel in enumerate(drawn):
-        with columns[place % 2]:
+    with _grid():
+        for panel in [panel for panel in LIVE_PANELS if curves.panels[panel].lines]:
             title = live_title(panel, curves)
-            st.markdown(f"**{plain(title)}**")
-            st.vega_lite_chart(
-                live_table(curves, panel),
-                live_spec(curves, panel, num_epochs),
-                key=f"live_{panel}_{curves.run_id}",
-                height=HEIGHT,
-                alt=f"{title} over the logged epochs",
-            )
+            with st.container():
+                st.markdown(f"**{plain(title)}**")
+                st.vega_lite_chart(
+                    live_table(curves, panel),
+                    live_spec(curves, panel, num_epochs),
+                    key=f"live_{panel}_{curves.run_id}",
+                    height=HEIGHT,
+                    alt=f"{title} over the logged epochs",
+                )
     if curves.space is None:
         st.caption("This run measures no features, so that there is neither NC1 nor an angle between classes.")
+    elif curves.way:
+        st.caption(plain(collapse_sentence(curves)))
+
+
+def _grid() -> st.delta_generator.DeltaGenerator:
+    return st.grid(2, min_column_width=300, key="live_curves")
 
 
 def _last_words(job: Job) -> str:

@@ -35,7 +35,7 @@ with st.container():
     if any(job is not shown or job.state == "queued" for job in active):
         st.subheader("Running and waiting")
         show_queue(every, shown, refused)
-st.subheader("Start")
+st.subheader("Start", anchor="start")
 glove = known_glove(refused)
 show_presets(refused, glove)
 show_photographs(refused, active)

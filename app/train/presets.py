@@ -12,7 +12,7 @@ from app.train.actions import queueing_button
 from mlcnc.analysis.comparison.bench import entries
 from mlcnc.analysis.runs.form_fields import changed_settings
 from mlcnc.analysis.user_files.glove_file import GloveFile
-from mlcnc.config import override
+from mlcnc.config import ExperimentConfig, override
 from mlcnc.launch import Job, JobRequest, command_line
 from mlcnc.presets import BENCHES, RACED, bench_config, preset, with_width
 
@@ -20,6 +20,22 @@ COMPARED = ("etf", "trainable", "glove")
 ON_THE_CARD = ("mlc_nc", "erm", "db_focal")
 """Methods of one card, each at the learning rate that the recorded race chose for it: at one rate for all, ERM
 would be far lower."""
+
+
+WATCHED_EVERY = 5
+"""A run from a card measures at least every so many epochs, for there is a picture at every measured one."""
+
+
+def watched(config: ExperimentConfig) -> ExperimentConfig:
+    """Return the settings with class means stored at every measured epoch, and such epochs often enough.
+
+    A run whose arrays are stored at every epoch, such as the demonstration, has them anyway.
+    """
+    training = config.training
+    if training.arrays_every == 1:
+        return config
+    more = {"class_arrays": True, "measure_every": min(training.measure_every, WATCHED_EVERY)}
+    return override(config, {"training": more})
 
 
 def show_presets(refused: bool, glove: GloveFile | None) -> None:
@@ -72,7 +88,7 @@ def show_presets(refused: bool, glove: GloveFile | None) -> None:
             f"The default settings, {epochs} epochs: about a minute. The recorded runs of this project have "
             "the same, but label embeddings of 300 dimensions.",
             "Start the full run",
-            lambda: [JobRequest(kind="train", preset="pictogram-lt")],
+            full_request,
             lambda queued: f"The full run is queued: {queued[0].run_id}.",
             refused,
         )
@@ -87,6 +103,12 @@ def show_presets(refused: bool, glove: GloveFile | None) -> None:
         st.code(command_line(command), language="bash", wrap_lines=True)
 
 
+def full_request() -> list[JobRequest]:
+    """Return the request of the full recipe."""
+    base = preset("pictogram-lt")
+    return [JobRequest(kind="train", preset="pictogram-lt", settings=changed_settings(base, watched(base)))]
+
+
 def method_requests() -> list[JobRequest]:
     """Return one request a method of the card, all on the bench of pictogram-lt and with one group label."""
     label = f"methods {datetime.now(UTC).strftime('%Y-%m-%d %H:%M:%S')}"
@@ -95,7 +117,7 @@ def method_requests() -> list[JobRequest]:
     for kind in ON_THE_CARD:
         (entry,) = entries([kind], frozen=False)
         config = entry.config(bench_config("pictogram-lt", kind), RACED["pictogram-lt"][kind].rate, 0)
-        settings = changed_settings(base, config)
+        settings = changed_settings(base, watched(config))
         requests.append(JobRequest(kind="train", preset="bench", settings=settings, after=label))
     return requests
 
@@ -114,7 +136,7 @@ def comparison_requests(glove: GloveFile | None) -> list[JobRequest]:
         method = {"label_embedding": kind}
         if kind == "glove" and glove is not None:
             method["glove_path"] = str(glove.path)
-        settings = changed_settings(base, override(recipe, {"method": method}))
+        settings = changed_settings(base, watched(override(recipe, {"method": method})))
         requests.append(JobRequest(kind="train", preset="comparison", settings=settings, after=label))
     return requests
 

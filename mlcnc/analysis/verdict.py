@@ -95,6 +95,37 @@ def verdicts_of(metrics: Mapping[str, float], prefix: str, dim: int | None) -> V
     )
 
 
+def way_sentence(test: Verdicts, train: Verdicts, *, when: str, space: str) -> str:
+    """Return how far from collapse a run is: the share of the way from null to optimum that it has come.
+
+    Args:
+        test, train: verdicts on the features of both splits.
+        when: ``epoch 7``.
+        space: of the features.
+
+    Returns:
+        One sentence that begins with the least of the verdicts, empty where test features have none.
+    """
+    found = [
+        (name, of, own) for name, of, own in zip(Verdicts._fields, test, train, strict=True) if of is not None
+    ]
+    if not found:
+        return ""
+    furthest = max((of for _, of, _ in found), key=lambda verdict: verdict.share)
+    words = "collapsed" if furthest.label == "collapsed" else f"{furthest.label} collapsed"
+    ways = [f"{_way(of)} in {name}" + (f" (train {_way(own)})" if own else "") for name, of, own in found]
+    listed = f"{', '.join(ways[:-1])} and {ways[-1]}" if len(ways) > 1 else ways[0]
+    return (
+        f"{words.capitalize()} at {when}: of the way from chance to collapse, test features {space} have come "
+        f"{listed}."
+    )
+
+
+def _way(verdict: Verdict) -> str:
+    # rounded down, so that 90 % is what the rule calls collapsed
+    return f"{math.floor(100 * max(0.0, min(1.0, 1.0 - verdict.share)) + 1e-9)}%"
+
+
 _READ = (
     "nc1_trace",
     "nc1_trace_query_only",

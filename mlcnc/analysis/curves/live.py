@@ -11,13 +11,21 @@ from statistics import median
 from typing import NamedTuple
 
 from mlcnc.analysis.curves.curve import metric_optimum, warmup_epochs
+from mlcnc.analysis.verdict import verdicts_of, way_sentence
 from mlcnc.store import Run, RunStatus, Space
 
 TOTAL = "total"
 MAP = {name: f"test/map_{name}" for name in ("total", "head", "medium", "tail")}
-NC1 = {"NC1": "nc1_trace", "NC1, tail": "nc1_tail", "labels shuffled": "nc1_trace_shuffled"}
-ANGLE = {"smallest angle": "angle_min_class"}
-OF_SPACE: dict[str, dict[str, str]] = {"nc1": NC1, "angle": ANGLE}
+TEST, TRAIN = "test", "train"
+NC1 = {
+    TEST: "test.{}/nc1_trace",
+    "test, tail": "test.{}/nc1_tail",
+    TRAIN: "train.{}/nc1_trace",
+    "labels shuffled": "test.{}/nc1_trace_shuffled",
+}
+ALIGNMENT = {split: f"{split}.{{}}/alignment_positive" for split in (TEST, TRAIN)}
+ANGLE = {split: f"{split}.{{}}/angle_min_class" for split in (TEST, TRAIN)}
+OF_SPACE: dict[str, dict[str, str]] = {"nc1": NC1, "alignment": ALIGNMENT, "angle": ANGLE}
 """Of the charts of one space, their lines: name in the legend and metric."""
 
 MAX_POINTS = 60
@@ -61,8 +69,9 @@ class LiveCurves:
 
     Attributes:
         run_id: of the run.
-        panels: the charts ``losses``, ``map``, ``nc1`` and ``angle``; one without lines has nothing to show.
-        space: of the features that the last two measure; None where the run measures none.
+        panels: the charts ``losses``, ``map``, ``nc1``, ``alignment`` and ``angle``; one without lines has
+            nothing to show.
+        space: of the features that the last three measure; None where the run measures none.
         num_logged: epochs logged, shown or not.
         nc1: where NC1 of test features began, was lowest and stands; None where it was not logged.
         optimal_angle: of a simplex ETF in the run's space, or the floor where none fits; None if unknown.
@@ -70,6 +79,7 @@ class LiveCurves:
             themselves and weighed by how many there are; None before the first.
         train_share: of an epoch's time that its batches take; 1 where it was not logged.
         images_per_second: of the last epoch, or None.
+        way: how far from collapse the last measured epoch is, a sentence; empty where that is not known.
         warmup_epochs: first epochs that train a part of the loss only; 0 where there are none or it is unknown.
     """
 
@@ -82,6 +92,7 @@ class LiveCurves:
     epoch_seconds: float | None
     train_share: float
     images_per_second: float | None
+    way: str
     warmup_epochs: int
 
 
@@ -113,21 +124,33 @@ def live_curves(run: Run) -> LiveCurves:
     speed = lines[-1].get("images_per_second", math.nan) if lines else math.nan
     space = _space_of(run, lines)
     panels = {"losses": _loss_terms(lines), "map": MAP} | {
-        panel: {} if space is None else {name: f"test.{space.name}/{metric}" for name, metric in names.items()}
+        panel: {} if space is None else {name: metric.format(space.name) for name, metric in names.items()}
         for panel, names in OF_SPACE.items()
     }
+    logged = {metric for line in lines for metric in line}
+    if not logged.intersection(panels["alignment"].values()):  # most methods have nothing to align with
+        panels["alignment"] = {}
     return LiveCurves(
         run_id=run.run_id,
         panels={panel: _panel(lines, metrics) for panel, metrics in panels.items()},
         space=space,
         num_logged=len(lines),
-        nc1=_ends(lines, panels["nc1"].get("NC1", "")),
-        optimal_angle=None if space is None else metric_optimum(run, panels["angle"]["smallest angle"]),
+        nc1=_ends(lines, panels["nc1"].get(TEST, "")),
+        optimal_angle=None if space is None else metric_optimum(run, panels["angle"][TEST]),
         epoch_seconds=seconds,
         train_share=max(0.0, min(1.0, trained / seconds)) if trained is not None and seconds else 1.0,
         images_per_second=_finite(speed),
+        way="" if space is None else _way(lines, space),
         warmup_epochs=warmup_epochs(run),
     )
+
+
+def _way(lines: Sequence[Mapping[str, float]], space: Space) -> str:
+    measured = [line for line in lines if NC1[TEST].format(space.name) in line]
+    if not measured:
+        return ""
+    test, train = (verdicts_of(measured[-1], f"{split}.{space.name}", space.dim) for split in (TEST, TRAIN))
+    return way_sentence(test, train, when=f"epoch {int(measured[-1]['epoch']) + 1}", space=space.name)
 
 
 def _pace(lines: Sequence[Mapping[str, float]]) -> float | None:
@@ -154,7 +177,7 @@ def _space_of(run: Run, lines: Sequence[Mapping[str, float]]) -> Space | None:
     spaces = sorted(run.spaces, key=lambda space: space.name != _FIRST_SPACE)
     metrics = [metric for names in OF_SPACE.values() for metric in names.values()]
     logged = {metric for line in lines for metric in line}
-    measured = (s for s in spaces if any(f"test.{s.name}/{metric}" in logged for metric in metrics))
+    measured = (s for s in spaces if any(metric.format(s.name) in logged for metric in metrics))
     return next(measured, spaces[0] if spaces else None)
 
 

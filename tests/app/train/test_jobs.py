@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mlcnc.launch import Jobs
+from tests.app.conftest import write_run
 from tests.app.job_files import change, measured, write_job
 from tests.app.train.page_words import labels, pressed, said, write_live
 
@@ -13,10 +14,11 @@ def test_a_running_job_shows_its_curves_its_use_and_its_time_left(opened, root):
     write_live(root)
     write_job(root, "running", use=measured(), run_id="live", log="begin\nepoch 3 done\n")
     page = opened()
-    assert "Yes: live is running, 3 of 10 epochs logged. NC1 of test features f fell from 30 to 10" in said(
-        page
+    assert (
+        "Yes: live is running, 3 of 10 epochs logged. Not collapsed at epoch 3: of the way from chance to "
+        "collapse, test features f have come 8% in variability." in said(page)
     )
-    assert "with labels shuffled it would be 91" in said(page)
+    assert "NC1 of test features f fell from 30 to 10; with labels shuffled it would be 91" in said(page)
     metrics = {metric.label: metric.value for metric in page.metric}
     assert metrics == {
         "Time left": "28 s",
@@ -395,3 +397,44 @@ def test_what_is_kept_of_a_stopped_run_is_said_only_where_it_logged_something(op
         job_id = write_job(root, "stopped", run_id=run_id)
         change(root, job_id, stop="asked")
         assert f"stopped on request; {kept}" in [box.value for box in opened(job=job_id).warning]
+
+
+def test_the_class_means_stand_above_the_curves_beside_the_words_how_far_it_is(opened, root):
+    names = ["<b>x</b>", "*y*", "$z$", "w"]
+    write_run(root, "live", epochs=2, classes=names, aligned=True)
+    write_job(root, "finished", run_id="live")
+    page = opened()
+    assert "collapsed at epoch 2: of the way from chance to collapse, test features f have come" in said(page)
+    charts = page.get("vega_lite_chart")
+    specs = [json.loads(chart.proto.spec) for chart in charts]
+    assert len(charts) == 7
+    # the matrix, then the plane, then NC1 and alignment, then what is left
+    assert specs[0]["mark"]["type"] == "rect"
+    assert set(specs[0]["encoding"]["y"]["scale"]["domain"]) == set(names), "names are shown as written"
+    assert {"field": "class"} in [layer["encoding"].get("text") for layer in specs[1]["layer"]]
+    assert [spec["encoding"]["y"]["title"] for spec in specs[2:4]] == ["NC1", "mean cosine"]
+    assert set(specs[2]["encoding"]["color"]["scale"]["domain"]) >= {"train", "test"}
+    assert "**Angles of class means**, epoch 2: above train, below test" in said(page)
+    slider = page.get("select_slider")[0]
+    slider.set_value(1).run()
+    assert not page.exception
+    assert "**Angles of class means**, epoch 1: above train, below test" in said(page)
+
+
+def test_a_running_job_shows_its_newest_class_means_and_leads_to_the_buttons_for_another(opened, root):
+    write_run(root, "live", epochs=3)
+    path = root / "live" / "status.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "running", "num_epochs": 9}))
+    write_job(root, "running", run_id="live")
+    page = opened()
+    assert "**Class means in the plane of a simplex ETF**, epoch 3" in said(page)
+    assert not page.get("select_slider"), "the newest epoch is shown"
+    assert "[Start another](#start)" in said(page)
+    assert any(heading.proto.anchor == "start" for heading in page.subheader)
+
+
+def test_a_damaged_newest_epoch_leaves_the_pictures_of_the_one_before(opened, root):
+    write_run(root, "live", epochs=2)
+    (root / "live" / "epochs" / "0001.safetensors").write_bytes(b"x")
+    write_job(root, "finished", run_id="live")
+    assert "**Angles of class means**, epoch 1" in said(opened())

@@ -463,6 +463,8 @@ def test_three_methods_are_queued_each_at_the_rate_of_the_recorded_race(opened, 
     expected = {"mlc_nc": 0.001, "erm": 0.064, "db_focal": 0.064}
     assert {config.method.kind: config.training.lr for config in configs} == expected
     assert {config.training.epochs for config in configs} == {40}
+    # the bench measures at its ends alone, a run that is watched every few epochs
+    assert {(config.training.measure_every, config.training.class_arrays) for config in configs} == {(5, True)}
     page = pressed(opened(), "start_Three methods")
     queued = [job.request for job in Jobs(root).all()]
     assert len(queued) == 3

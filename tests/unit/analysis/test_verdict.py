@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from mlcnc.analysis.verdict import alignment_verdict, geometry_verdict, variability_verdict, verdicts_of
+from mlcnc.analysis.verdict import (
+    Verdicts,
+    alignment_verdict,
+    geometry_verdict,
+    variability_verdict,
+    verdicts_of,
+    way_sentence,
+)
 from mlcnc.etf import simplex_etf
 from mlcnc.metrics.geometry import gram_distance
 from mlcnc.metrics.random_directions import random_directions
@@ -82,3 +89,14 @@ def test_logged_values_are_judged_in_their_own_dimension():
 )
 def test_numbers_are_written_for_people(nc1, written):
     assert written in variability_verdict(nc1, query_only=5.0).text
+
+
+def test_how_far_from_collapse_a_run_is_is_one_sentence_of_shares_of_the_way():
+    test = Verdicts(variability_verdict(0.25, query_only=4.0), None, alignment_verdict(0.95))
+    train = Verdicts(variability_verdict(0.02, query_only=4.0), None, alignment_verdict(-0.3))
+    assert way_sentence(test, train, when="epoch 7", space="f") == (
+        "Partly collapsed at epoch 7: of the way from chance to collapse, test features f have come 75% in "
+        "variability (train 97%) and 95% in alignment (train 0%)."
+    )
+    nothing = Verdicts(None, None, None)
+    assert way_sentence(nothing, train, when="epoch 7", space="f") == ""

@@ -128,8 +128,8 @@ def test_lines_hold_what_was_logged_and_none_where_nothing_was(tmp_path):
     curves = live_curves(run)
     assert curves.panels["losses"].epochs == curves.panels["nc1"].epochs == (1, 2)
     assert curves.panels["losses"].lines == {"total": (5.0, 4.0)}
-    assert curves.panels["nc1"].lines["NC1"] == (None, 2.0)
-    assert curves.panels["nc1"].lines["NC1, tail"] == (None, None)
+    assert curves.panels["nc1"].lines["test"] == (None, 2.0)
+    assert curves.panels["nc1"].lines["test, tail"] == (None, None)
     assert curves.images_per_second == 640.0
     assert curves.optimal_angle == pytest.approx(120.0)  # three classes
 
@@ -180,7 +180,7 @@ def test_measured_epochs_survive_thinning(tmp_path):
     ]
     curves = live_curves(written(tmp_path, lines=lines))
     assert curves.panels["nc1"].epochs == tuple(range(1, 201, 7))
-    assert curves.panels["nc1"].lines["NC1"] == (2.0,) * 29
+    assert curves.panels["nc1"].lines["test"] == (2.0,) * 29
     assert len(curves.panels["losses"].epochs) == MAX_POINTS
 
 
