@@ -16,6 +16,7 @@ from app.figures.style import (
     LOG_TICKS,
     NEUTRAL,
     OPTIMUM_COLOUR,
+    class_words,
     epoch_axis,
     finished,
     recipe_colour,
@@ -200,12 +201,14 @@ def angle_histogram(record: AngleRecord) -> go.Figure:
 
 def _add_matrix(figure: go.Figure, record: AngleRecord, column: int, name: str = "") -> int:
     form = ".1f" if _stored_as(len(record.class_names)) == np.float32 else ".0f"
-    labels = [f"{name} ({count})" for name, count in zip(record.class_names, record.class_counts, strict=True)]
+    classes = list(zip(record.class_names, record.class_counts, record.buckets, strict=True))
+    labels = [class_words(*each) for each in classes]
+    optimum = "" if np.isnan(record.optimum) else f" (ETF {record.optimum:.1f}°)"
     figure.add_heatmap(
         x=labels,
         y=labels,
         coloraxis="coloraxis",
-        hovertemplate=f"%{{y}} and %{{x}}: %{{z:{form}}}°<extra>{name}</extra>",
+        hovertemplate=f"%{{y}} and %{{x}}: %{{z:{form}}}°{optimum}<extra>{name}</extra>",
         hoverongaps=False,
         row=1,
         col=column,
@@ -228,7 +231,8 @@ def _add_matrix(figure: go.Figure, record: AngleRecord, column: int, name: str =
         constrain="domain",
         constraintoward="top",
         tickfont={"size": 10 if len(labels) <= 20 else 8},
-        dtick=1,
+        tickvals=list(range(len(classes))),
+        ticktext=[f"{of} ({count})" for of, count, _ in classes],
         ticks="",
         showgrid=False,
         showticklabels=column == 1 and len(labels) <= MOST_TICKS,

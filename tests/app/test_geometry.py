@@ -88,7 +88,8 @@ def test_matrix_is_centred_on_the_optimum_with_a_fixed_range(runs, centring):
     assert scale.colorbar.tickvals[2] == pytest.approx(optimum)
     matrix = figure.data[0]
     assert matrix.coloraxis == "coloraxis"
-    assert (matrix.x[0], matrix.x[-1]) == ("person (500)", "cow (4)")
+    assert (matrix.x[0], matrix.x[-1]) == ("person (500), head", "cow (4), tail")
+    assert figure.layout.yaxis.ticktext[0] == "person (500)"
     lines = [shape for shape in figure.layout.shapes if shape.type == "line" and shape.line.dash is None]
     assert sorted(shape.x0 for shape in lines if shape.x0 == shape.x1) == [1.5, 2.5]
     assert list(figure.layout.xaxis.ticktext) == ["head", "medium", "tail"]
@@ -145,7 +146,7 @@ def test_another_order_has_no_bucket_lines_where_buckets_are_mixed(runs):
     records = [reordered(record, np.array([4, 0, 2, 1, 3])) for record in each.records]
     mixed = GeometryPanel(each.row, records, each.nc1, each.shuffled)
     figure = geometry_player([mixed], [0, 1, 2], nc1_label="NC1")
-    assert figure.data[0].y[0] == "cow (4)"
+    assert figure.data[0].y[0] == "cow (4), tail"
     assert [shape.line.dash for shape in figure.layout.shapes if shape.type == "line"] == ["dash"]
     assert not figure.layout.xaxis.ticktext
 
@@ -281,7 +282,7 @@ def test_both_runs_share_the_order_and_the_table_names_the_other_angle(monkeypat
     )
     positions = class_positions(first, "cluster")
     names = [first.class_names[i] for i in positions]
-    assert [re.sub(r" \(\d+\)", "", label) for label in one["y"]] == names
+    assert [re.sub(r" \(\d+\), \w+$", "", label) for label in one["y"]] == names
     assert one["y"] == other["y"]
     pair = closest_pairs(first, 1)[0]
     at = [second.class_names.index(name) for name in (pair.first, pair.second)]
