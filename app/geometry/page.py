@@ -9,7 +9,7 @@ from app.geometry.alignment import show_alignment
 from app.geometry.arrows import show_arrows
 from app.geometry.tables import angle_frame, show_answers, show_closest_pairs
 from app.session import remembered
-from app.widgets.controls import Split, pick_centring, pick_pair, pick_space, pick_split
+from app.widgets.controls import Split, pick_centring, pick_pair, pick_space, pick_split, toolbar
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
@@ -40,18 +40,16 @@ READING = (
 st.title("How close to a simplex ETF, and which classes are not?")
 selected = selection()
 stop_without_runs(selected)
-toolbar = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
-with toolbar:
+with toolbar() as more:
     pair = pick_pair(selected.picked)
     subject: Subject = st.segmented_control(
         "Angles between", SUBJECTS, default=SUBJECTS[0], required=True, key="of", bind="query-params"
     )
-    more = st.popover("More", icon=":material/tune:")
 split: Split = "test"
 centring: Centring = "class"
 stored = [(row.name, remembered(spaces_with_means, run)) for run, row in pair]
 space = next(iter(offered_spaces([spaces for _, spaces in stored])), FIRST_SPACE)
-with more:
+with more():
     order: ClassOrder = st.segmented_control(
         "Order of classes",
         CLASS_ORDERS,
