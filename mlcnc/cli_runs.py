@@ -63,8 +63,8 @@ def add_analyze(commands: Any) -> None:
         help="measure neural collapse of features in a file",
         description="Measure neural collapse of anyone's features: .npz, .safetensors or .pt with features "
         "(N, d) or (N, C, d), targets (N, C) of 0 and 1 or (N,) class indices, and optionally "
-        "classifier_weight (C, d), classifier_bias (C,), scores (N, C), class_names. Prints a report and "
-        "writes a run that the dashboard opens.",
+        "classifier_weight (C, d), classifier_bias (C,), scores (N, C), label_embedding (C, d), class_names. "
+        "Prints a report and writes a run that the dashboard opens.",
         allow_abbrev=False,
     )
     parser.add_argument("file", type=path_argument, help="file of features")

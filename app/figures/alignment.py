@@ -7,7 +7,15 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, bucket_mark, finished, recipe_colour, run_mark
+from app.figures.style import (
+    NEUTRAL,
+    OPTIMUM_COLOUR,
+    bucket_mark,
+    class_words,
+    finished,
+    recipe_colour,
+    run_mark,
+)
 from app.figures.variability import bucket_bands
 from mlcnc.analysis.geometry.alignment import AlignmentRecord
 from mlcnc.analysis.runs.rows import RunRow
@@ -29,7 +37,8 @@ def alignment_dots(shown: Sequence[tuple[RunRow, AlignmentRecord]]) -> go.Figure
         # side by side: marks of two runs would hide each other
         x = [places[label] + 0.6 * (turn + 0.5) / len(shown) - 0.3 for label in _labels(record)]
         marks = [bucket_mark(bucket, size) for bucket in record.buckets]
-        about = list(zip(record.class_names, record.buckets, strict=True))
+        classes = zip(record.class_names, record.train_counts, record.buckets, strict=True)
+        about = [class_words(*each) for each in classes]
         for panel in (0, 1):
             own, others = record.cosines[2 * panel], record.cosines[2 * panel + 1]
             for name, values, marker in (
@@ -58,7 +67,7 @@ def alignment_dots(shown: Sequence[tuple[RunRow, AlignmentRecord]]) -> go.Figure
                     mode="markers",
                     marker={"color": recipe_colour(row), **marker},
                     customdata=about,
-                    hovertemplate="%{customdata[0]}, %{customdata[1]}: %{y:.3f}<extra>%{fullData.name}</extra>",
+                    hovertemplate="%{customdata}: cosine %{y:.3f}<extra>%{fullData.name}</extra>",
                     row=panel + 1,
                     col=1,
                 )

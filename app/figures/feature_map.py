@@ -191,8 +191,11 @@ def _points(
         mode="markers",
         name=name,
         customdata=samples.astype(np.int32),
-        text=[table.class_names[label] for label in table.class_index[samples]],
-        hovertemplate=f"%{{text}}, sample %{{customdata}}<extra>{name}</extra>",
+        # the bucket, the same for all of them, need not travel with every point
+        text=[
+            f"{table.class_names[label]} ({table.class_counts[label]})" for label in table.class_index[samples]
+        ],
+        hovertemplate=f"%{{text}}, {bucket}: sample %{{customdata}}<extra>{name}</extra>",
         marker={
             "symbol": mark["symbol"] + ("" if kind.filled else "-open"),
             "color": colour,

@@ -16,6 +16,7 @@ from app.figures.style import (
     LOG_TICKS,
     NEUTRAL,
     OPTIMUM_COLOUR,
+    class_words,
     epoch_axis,
     finished,
     recipe_colour,
@@ -31,6 +32,9 @@ CLEAR = "rgba(0,0,0,0)"
 REACH_DEGREES = 60.0
 """The colour scale ends so far from the optimum, the same for every run."""
 
+WIDE_ENOUGH = 700
+"""Pixels of a chart; on less, names of classes and of runs side by side would stand over each other."""
+
 MOST_TICKS = 30
 """Of more classes the names stand in the hover text alone."""
 
@@ -43,12 +47,19 @@ PLAIN_COLOUR = "#56B4E9"
 
 @dataclass(frozen=True)
 class GeometryPanel:
-    """What one run shows: its angles at every frame, and its NC1 over all epochs with the shuffle baseline."""
+    """What one run shows: its angles at every frame, and its NC1 over all epochs with both of its nulls.
+
+    Attributes:
+        row: of the run.
+        records: of the frames.
+        nc1, shuffled, query_only: NC1, with labels shuffled, and of as many images without the class.
+    """
 
     row: RunRow
     records: Sequence[AngleRecord]
     nc1: Curve
     shuffled: Curve
+    query_only: Curve | None = None
 
 
 def most_frames(num_classes: int, num_runs: int) -> int:
@@ -93,7 +104,7 @@ def geometry_player(
     marks = _add_curves(figure, panels, below)
     note_zeros(figure, [panel.nc1.values for panel in panels], row=3)
     figure.update_yaxes(title_text=nc1_label, type="log", **LOG_TICKS, range=_log_range(panels), **below)
-    logged = [epoch for panel in panels for of in (panel.nc1, panel.shuffled) for epoch in of.epochs]
+    logged = [epoch for panel in panels for of in _curves(panel) for epoch in of.epochs]
     figure.update_xaxes(**epoch_axis([*logged, *(epoch + 1 for epoch in epochs)]), **below)
     counts = [[angle_counts(record)[1] for record in panel.records] for panel in panels]
     heights = [float(values.max()) for of in counts for values in of]
@@ -127,7 +138,7 @@ def geometry_player(
         ]
         data += [{"type": "bar", "y": of[index].astype(np.int32)} for of in counts]
         data += [curve_mark(panel.nc1, epoch) for panel in panels if len(panel.nc1.epochs)]
-        notes = [_note(figure, panel, index, column) for column, panel in enumerate(panels, start=1)] + kept
+        notes = [_note(panel, index, column) for column, panel in enumerate(panels, start=1)] + kept
         frames.append({"data": data, "traces": [*matrices, *bars, *marks], "layout": {"annotations": notes}})
     figure.frames = frames
     finished(figure, height=980 if number == 1 else 900, legend=False)
@@ -136,11 +147,35 @@ def geometry_player(
         # two runs of one recipe have one colour: here, beside the name of the epoch, stands whose dash is whose
         legend = {"x": 1.0, "xanchor": "right", "y": -0.06, "yanchor": "top", "bgcolor": CLEAR}
         figure.update_layout(showlegend=True, legend=legend)
+    figure.update_layout(
+        meta={"narrow": _below_each_other(number, named=len(panels[0].records[-1].class_names) <= MOST_TICKS)}
+    )
     axis = f"xaxis{2 * number + 1}"
     with_player(
         figure, [epoch + 1 for epoch in epochs], start=start, axis=axis, below=46 if number == 1 else 72
     )
     return figure
+
+
+def _below_each_other(number: int, *, named: bool) -> dict[str, Any]:
+    """Return the layout for a window that is narrow: matrices below each other, all in pixels of their own."""
+    heights, gap = [330] * number + [90] * number + [170], 66
+    whole = sum(heights) + gap * (len(heights) - 1)
+    axes: dict[str, Any] = {}
+    start = whole
+    for turn, height in enumerate(heights):
+        name = "" if turn == 0 else str(turn + 1)
+        axes[f"xaxis{name}"] = {"domain": [0, 1]}
+        axes[f"yaxis{name}"] = {"domain": [(start - height) / whole, start / whole]}
+        start -= height + gap
+    for turn in range(number):
+        axes[f"yaxis{turn + 1}" if turn else "yaxis"]["showticklabels"] = named
+    others = {
+        "coloraxis": {"colorbar": {"len": heights[0] / whole}},
+        "legend": {"y": -44 / whole},
+        "height": whole + 220,
+    }
+    return {"below": WIDE_ENOUGH, "layout": axes | others}
 
 
 def angle_matrix(record: AngleRecord) -> go.Figure:
@@ -166,12 +201,14 @@ def angle_histogram(record: AngleRecord) -> go.Figure:
 
 def _add_matrix(figure: go.Figure, record: AngleRecord, column: int, name: str = "") -> int:
     form = ".1f" if _stored_as(len(record.class_names)) == np.float32 else ".0f"
-    labels = [f"{name} ({count})" for name, count in zip(record.class_names, record.class_counts, strict=True)]
+    classes = list(zip(record.class_names, record.class_counts, record.buckets, strict=True))
+    labels = [class_words(*each) for each in classes]
+    optimum = "" if np.isnan(record.optimum) else f" (ETF {record.optimum:.1f}°)"
     figure.add_heatmap(
         x=labels,
         y=labels,
         coloraxis="coloraxis",
-        hovertemplate=f"%{{y}} and %{{x}}: %{{z:{form}}}°<extra>{name}</extra>",
+        hovertemplate=f"%{{y}} and %{{x}}: %{{z:{form}}}°{optimum}<extra>{name}</extra>",
         hoverongaps=False,
         row=1,
         col=column,
@@ -194,7 +231,8 @@ def _add_matrix(figure: go.Figure, record: AngleRecord, column: int, name: str =
         constrain="domain",
         constraintoward="top",
         tickfont={"size": 10 if len(labels) <= 20 else 8},
-        dtick=1,
+        tickvals=list(range(len(classes))),
+        ticktext=[f"{of} ({count})" for of, count, _ in classes],
         ticks="",
         showgrid=False,
         showticklabels=column == 1 and len(labels) <= MOST_TICKS,
@@ -273,6 +311,7 @@ def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel], where: dict[
             showlegend=False,
             **where,
         )
+    _add_query_only(figure, panels, where)
     places = []
     for panel in panels:
         if not len(panel.nc1.epochs):
@@ -286,6 +325,36 @@ def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel], where: dict[
         )
         places.append(len(figure.data) - 1)
     return places
+
+
+def _add_query_only(figure: go.Figure, panels: Sequence[GeometryPanel], where: dict[str, int]) -> None:
+    """Draw what the class query alone makes of any image, named at the end of the highest one."""
+    lines = [(panel, of) for panel in panels if (of := panel.query_only) and (of.values > 0).any()]
+    ends = [np.flatnonzero(curve.values > 0)[-1] for _, curve in lines]
+    highest = max(range(len(lines)), key=lambda turn: lines[turn][1].values[ends[turn]], default=None)
+    for turn, ((panel, curve), end) in enumerate(zip(lines, ends, strict=True)):
+        figure.add_scatter(
+            name=f"{panel.row.name}, images without the class",
+            x=curve.epochs,
+            y=np.where(curve.values > 0, curve.values, np.nan),
+            mode="lines+text" if len(curve.epochs) > 1 else "markers+text",
+            marker={"symbol": "line-ew-open", "size": 16, "color": recipe_colour(panel.row)},
+            text=[
+                "as many images without the class" if (turn, i) == (highest, end) else ""
+                for i in range(end + 1)
+            ],
+            textposition="top left" if len(curve.epochs) > 1 else "middle right",
+            textfont={"color": NEUTRAL, "size": 11},
+            line={"color": recipe_colour(panel.row), "width": 1.5, "dash": "1px,3px"},
+            hovertemplate="epoch %{x}: NC1 %{y:.3g} of as many images without the class"
+            f"<extra>{panel.row.name}</extra>",
+            showlegend=False,
+            **where,
+        )
+
+
+def _curves(panel: GeometryPanel) -> list[Curve]:
+    return [of for of in (panel.nc1, panel.shuffled, panel.query_only) if of is not None]
 
 
 def _stored_as(num_classes: int) -> np.dtype[Any]:
@@ -316,10 +385,9 @@ def _diagonal(record: AngleRecord, trace: Any) -> dict[str, Any]:
     }
 
 
-def _note(figure: go.Figure, panel: GeometryPanel, index: int, column: int) -> dict[str, Any]:
+def _note(panel: GeometryPanel, index: int, column: int) -> dict[str, Any]:
     record = panel.records[index]
     axis = "" if column == 1 else str(column)
-    domain = figure.layout[f"xaxis{axis}"].domain
     random = "" if record.null is None else f" (random {record.null.smallest.mean:.1f}°)"
     return {
         "text": f"<b>{panel.row.name}</b>, epoch {record.epoch + 1}<br>"
@@ -328,10 +396,10 @@ def _note(figure: go.Figure, panel: GeometryPanel, index: int, column: int) -> d
             if record.summary.closest_pair is None
             else f"smallest {record.summary.minimum:.1f}°{random}, spread {record.summary.std:.1f}°"
         ),
-        "x": sum(domain) / 2,
+        "x": 0.5,
         "y": 1.0,
-        "xref": "paper",
-        "yref": "paper",
+        "xref": f"x{axis} domain",
+        "yref": f"y{axis} domain",
         "xanchor": "center",
         "yanchor": "bottom",
         "yshift": 8,
@@ -360,7 +428,7 @@ def _colour_axis(optimum: float) -> dict[str, Any]:
 
 
 def _log_range(panels: Sequence[GeometryPanel]) -> list[float] | None:
-    values = np.concatenate([item.values for panel in panels for item in (panel.nc1, panel.shuffled)])
+    values = np.concatenate([item.values for panel in panels for item in _curves(panel)])
     positive = values[np.isfinite(values) & (values > 0)]
     # room above for the words at the baseline
     return [np.log10(positive.min()) - 0.15, np.log10(positive.max()) + 0.4] if len(positive) else None

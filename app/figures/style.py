@@ -144,6 +144,16 @@ def bucket_mark(bucket: str, size: float) -> dict[str, Any]:
     return {"symbol": mark, "size": round(size * (1.4 if mark.startswith("triangle") else 1.0))}
 
 
+def class_words(name: str, count: int, bucket: str) -> str:
+    """Return what the pointer says of a class on every chart of classes, in front of its value.
+
+    Example:
+        >>> class_words("cow", 4, "tail")
+        'cow (4), tail'
+    """
+    return f"{name} ({count}), {bucket}"
+
+
 TOOL_BAR = 22
 """Height in pixels that a chart's buttons take above its legend."""
 

@@ -15,6 +15,7 @@ from app.figures.style import (
     LOG_TICKS,
     NEUTRAL,
     bucket_mark,
+    class_words,
     epoch_axis,
     finished,
     recipe_colour,
@@ -200,17 +201,23 @@ def _dots(records: Dots, relative: bool) -> list[dict[str, Any]]:
                 "line": {"width": 2 if "open" in run_mark(row, "") else 1, "color": "#FFFFFF"},
             },
             "customdata": [
-                [bucket, str(count), name, *("undefined" if x != x else f"{x:.3g}" for x in (nc1, chance))]
-                for bucket, count, name, nc1, chance in zip(
+                [
+                    bucket,
+                    str(count),
+                    class_words(name, images, bucket),
+                    *("undefined" if x != x else f"{x:.3g}" for x in (nc1, chance)),
+                ]
+                for bucket, count, name, images, nc1, chance in zip(
                     record.buckets,
                     record.sample_counts,
                     record.class_names,
+                    record.train_counts,
                     record.nc1,
                     record.shuffled,
                     strict=True,
                 )
             ],
-            "hovertemplate": "%{customdata[2]}, %{customdata[0]}: NC1 %{customdata[3]} from %{customdata[1]} "
+            "hovertemplate": "%{customdata[2]}: NC1 %{customdata[3]} from %{customdata[1]} "
             "features, %{customdata[4]} with labels shuffled<extra>%{fullData.name}</extra>",
         }
         for turn, (row, record) in enumerate(records)

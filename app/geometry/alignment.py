@@ -12,6 +12,7 @@ from app.figures.alignment import alignment_dots
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.plain_text import plain
+from app.widgets.verdict import show_verdicts
 from mlcnc.analysis.geometry.alignment import (
     PARTS,
     AlignmentRecord,
@@ -19,6 +20,7 @@ from mlcnc.analysis.geometry.alignment import (
     class_alignment,
 )
 from mlcnc.analysis.runs.rows import RunRow, nearest_array_epoch
+from mlcnc.analysis.verdict import Verdict
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 
@@ -37,7 +39,9 @@ READING = (
 def show_alignment(
     shown: Sequence[tuple[Run, RunRow]], epoch: int, *, split: str, spaces: Mapping[str, str]
 ) -> None:
-    """Draw the cosines of every class, or say why a run has none.
+    """Say of each run whether it is aligned, and draw the cosines of every class, or say why it has none.
+
+    The verdict is on training features, on which the alignment loss works, where the run stored their cosines.
 
     Args:
         shown: one or two runs.
@@ -47,16 +51,18 @@ def show_alignment(
     """
     st.subheader("Alignment with the label embedding")
     drawn: list[tuple[RunRow, AlignmentRecord]] = []
+    judged: list[AlignmentRecord] = []
     for run, row in shown:
         space = spaces[run.run_id]
         try:
-            at = nearest_array_epoch(run, epoch, f"{split}.{space}/alignment")
-            record = None if at is None else remembered(class_alignment, run, at, split=split, space=space)
+            record = _nearest(run, epoch, split, space)
+            of_training = _nearest(run, epoch, "train", space)
         except RunFormatError as error:
             st.warning(plain(error))
             continue
         if record is not None:
             drawn.append((row, record))
+            judged.append(of_training or record)
         elif not row.embedding:
             st.caption(
                 f"{plain(row.name)} is a run of {plain(row.method_title)}, which has no label embedding."
@@ -69,6 +75,12 @@ def show_alignment(
             )
     if not drawn:
         return
+    at_one = len({record.epoch for record in judged}) == 1
+    show_verdicts(
+        [(row.name, _verdict_of(record)) for (row, _), record in zip(drawn, judged, strict=True)],
+        "alignment",
+        when=f"epoch {judged[0].epoch + 1}" if at_one else "the nearest epoch stored",
+    )
     sentences = [
         f"{row.name}, epoch {record.epoch + 1}: {alignment_sentence(record)}." for row, record in drawn
     ]
@@ -81,6 +93,16 @@ def show_alignment(
         reading=READING,
         frame=partial(alignment_frame, drawn),
     )
+
+
+def _nearest(run: Run, epoch: int, split: str, space: str) -> AlignmentRecord | None:
+    at = nearest_array_epoch(run, epoch, f"{split}.{space}/alignment")
+    return None if at is None else remembered(class_alignment, run, at, split=split, space=space)
+
+
+def _verdict_of(record: AlignmentRecord) -> Verdict | None:
+    found = record.verdict
+    return found and found._replace(text=f"{record.split} features {record.space}, {found.text}")
 
 
 def alignment_frame(drawn: Sequence[tuple[RunRow, AlignmentRecord]]) -> pd.DataFrame:

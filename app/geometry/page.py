@@ -9,7 +9,7 @@ from app.geometry.alignment import show_alignment
 from app.geometry.arrows import show_arrows
 from app.geometry.tables import angle_frame, show_answers, show_closest_pairs
 from app.session import remembered
-from app.widgets.controls import Split, pick_centring, pick_pair, pick_space, pick_split
+from app.widgets.controls import Split, pick_centring, pick_pair, pick_space, pick_split, toolbar
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
@@ -27,8 +27,9 @@ READING = (
     "separate head, medium and tail. White is the angle of a simplex ETF, blue too close, brown too far "
     "apart; the scale is the same for every run. The **histogram** counts pairs of classes in steps of "
     "three degrees; the dashed line is the ETF, the dotted outline what as many random directions of the same "
-    "dimension give. The curve is **NC1** at every epoch, marked where the "
-    "slider stands; the dashed grey line is what it would be with labels shuffled.\n\nThe **mean** angle "
+    "dimension give. The curve is **NC1** at every epoch, marked where the slider stands; the dashed grey line "
+    "is what it would be with labels shuffled, dotted, in the colour of the run, the NC1 of as many images "
+    "*without* the class: what the class query alone makes.\n\nThe **mean** angle "
     "of class-centred means is no evidence: such means sum to zero, and with equal norms their mean "
     "cosine is that of an ETF whatever the geometry. Read the smallest angle, the spread and the Gram "
     "distance instead. Uncentred angles move with a direction that all class means share.\n\nA mean of "
@@ -36,32 +37,19 @@ READING = (
     "Slider, arrow keys and play move all parts at once; the texts follow when it comes to rest."
 )
 
-# on less, names of classes and runs would stand over each other; there the charts are moved sideways
-_WIDE_ENOUGH = """<style>
-.st-key-angle_charts { container-type: inline-size; overflow-x: auto; scrollbar-width: thin; }
-.st-key-angle_charts > * { min-width: 700px; }
-@container (max-width: 699px) {
-  .st-key-angle_charts > :first-child::before {
-    content: "Wider than this window: move the charts sideways"; position: sticky; left: 0; opacity: 0.7;
-  }
-}
-</style>"""
-
 st.title("How close to a simplex ETF, and which classes are not?")
 selected = selection()
 stop_without_runs(selected)
-toolbar = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
-with toolbar:
+with toolbar() as more:
     pair = pick_pair(selected.picked)
     subject: Subject = st.segmented_control(
         "Angles between", SUBJECTS, default=SUBJECTS[0], required=True, key="of", bind="query-params"
     )
-    more = st.popover("More", icon=":material/tune:")
 split: Split = "test"
 centring: Centring = "class"
 stored = [(row.name, remembered(spaces_with_means, run)) for run, row in pair]
 space = next(iter(offered_spaces([spaces for _, spaces in stored])), FIRST_SPACE)
-with more:
+with more():
     order: ClassOrder = st.segmented_control(
         "Order of classes",
         CLASS_ORDERS,
@@ -112,8 +100,10 @@ if usable:
         GeometryPanel(
             row,
             [reordered(history.nearest(epoch), positions) for epoch in epochs],
-            curve(run, f"{split}.{own_space[run.run_id]}/nc1_trace"),
-            curve(run, f"{split}.{own_space[run.run_id]}/nc1_trace_shuffled"),
+            *(
+                curve(run, f"{split}.{own_space[run.run_id]}/nc1_trace{null}")
+                for null in ("", "_shuffled", "_query_only")
+            ),
         )
         for run, row, history in usable
     ]
@@ -125,21 +115,19 @@ if usable:
     def angles_over_epochs() -> None:
         """Draw what follows the epoch of the player; the chart itself moves in the browser."""
         verdicts = st.container()
-        st.html(_WIDE_ENOUGH)
-        with st.container(key="angle_charts"):
-            label = show_player(
-                figure,
-                key="geometry",
-                title="Angles between classes against a simplex ETF",
-                alt=" ".join(f"{panel.row.name}: {geometry_sentence(panel.records[-1])}" for panel in panels),
-                reading=READING,
-                frame=partial(angle_frame, panels, epochs),
-                follow=True,
-                alt_at=lambda label: " ".join(
-                    f"{panel.row.name}: {geometry_sentence(panel.records[labels.index(int(label))])}"
-                    for panel in panels
-                ),
-            )
+        label = show_player(
+            figure,
+            key="geometry",
+            title="Angles between classes against a simplex ETF",
+            alt=" ".join(f"{panel.row.name}: {geometry_sentence(panel.records[-1])}" for panel in panels),
+            reading=READING,
+            frame=partial(angle_frame, panels, epochs),
+            follow=True,
+            alt_at=lambda label: " ".join(
+                f"{panel.row.name}: {geometry_sentence(panel.records[labels.index(int(label))])}"
+                for panel in panels
+            ),
+        )
         index = labels.index(int(label)) if label else len(labels) - 1
         shown = [(panel.row, panel.records[index]) for panel in panels]
         if subject == "class means":

@@ -20,11 +20,15 @@ from mlcnc.analysis.geometry.angles import (
 )
 from mlcnc.analysis.runs.rows import RunRow
 
+WHOLE_TABLE = 360
+"""Pixels; in a window with less for each run they stand below each other."""
+
 
 def show_answers(shown: Sequence[tuple[RunRow, AngleRecord]], subject: Subject) -> None:
     """Say for each run how close it is to a simplex ETF, with its Gram distance and its least value."""
-    for column, (row, record) in zip(st.columns(len(shown)), shown, strict=True):
-        with column:
+    grid = st.grid(len(shown), min_column_width=WHOLE_TABLE)
+    for row, record in shown:
+        with grid.cell():
             st.markdown(f"**{plain(row.name)}** {plain(geometry_sentence(record))}")
             gram = ""
             if record.gram == record.gram:
@@ -43,7 +47,8 @@ def show_answers(shown: Sequence[tuple[RunRow, AngleRecord]], subject: Subject) 
 def show_closest_pairs(shown: Sequence[tuple[RunRow, AngleRecord]]) -> None:
     """List the closest pairs of each run, with the features behind each mean and the other run's angle."""
     st.subheader("Closest pairs of classes")
-    for place, (column, (row, record)) in enumerate(zip(st.columns(len(shown)), shown, strict=True)):
+    grid = st.grid(len(shown), min_column_width=WHOLE_TABLE)
+    for place, (row, record) in enumerate(shown):
         others = [other for index, other in enumerate(shown) if index != place]
         rows = []
         for pair in closest_pairs(record):
@@ -56,7 +61,7 @@ def show_closest_pairs(shown: Sequence[tuple[RunRow, AngleRecord]]) -> None:
             if pair.first_features is not None:
                 line["features"] = f"{pair.first_features} · {pair.second_features}"
             rows.append(line)
-        with column:
+        with grid.cell():
             st.caption(f"{plain(row.name)}, epoch {record.epoch + 1}; {etf_words(record)}.")
             angles = ["angle", *(f"in {other.name}" for other, _ in others)]
             st.dataframe(

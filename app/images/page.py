@@ -19,7 +19,7 @@ from app.images.gallery import (
 )
 from app.images.worst_classes import show_worst_classes
 from app.session import remembered
-from app.widgets.controls import pick_epoch
+from app.widgets.controls import pick_epoch, toolbar
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from app.widgets.scroll_into_view import scroll_into_view
@@ -61,13 +61,12 @@ if not usable:
     show_problems(selected.problems, selected.picked)
     st.stop()
 
-with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+with toolbar() as more:
     group = pick_runs(usable)
     run, row = group[0]
     class_index = pick_class(run, class_first_shown(results[run.run_id]))
-    more = st.popover("More", icon=":material/tune:")
 class_name = run.info.class_names[class_index]
-with more:
+with more():
     rule, target, shift = pick_thresholds()
     epoch = pick_epoch(sorted({e for item, _ in group for e in item.array_epochs("test/scores")}))
     number_place = st.container()

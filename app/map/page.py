@@ -18,7 +18,7 @@ from app.map.gallery import link_to_images, show_neighbours, show_samples
 from app.map.selection import clear_selection
 from app.session import remembered
 from app.timing import timed
-from app.widgets.controls import PICK_WIDTH, pick_epoch, pick_space, pick_split
+from app.widgets.controls import PICK_WIDTH, pick_epoch, pick_space, pick_split, toolbar
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from app.widgets.stored_picture import say_where_photographs_are
@@ -48,7 +48,7 @@ if not usable:
     st.stop()
 
 ids = list(usable)
-with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+with toolbar() as more:
     # no format_func: the address holds what the control shows, and names can change or repeat
     picked = st.selectbox("Run", ids, key="a", bind="query-params", width=PICK_WIDTH)
     run, name, own_colour, table = usable[picked if picked in usable else ids[0]]
@@ -56,9 +56,8 @@ with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
     by = st.segmented_control(
         "Colour by", COLOURINGS, default="misplaced", required=True, key="colour", bind="query-params"
     )
-    more = st.popover("More", icon=":material/tune:")
 stored = remembered(spaces_with_samples, run)
-with more:
+with more():
     split = pick_split()
     space = pick_space([stored])
     method = pick_method(run, space)

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.figures.style import recipe_colour
 from app.session import remembered
+from app.widgets.controls import toolbar
 from app.widgets.csv_file import csv_file
 from app.widgets.plain_text import plain
 from mlcnc.analysis.comparison.pairs import (
@@ -76,7 +77,7 @@ def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> None:
         )
         return
     answer = st.container()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with toolbar():
         against = pick_against(same)
         found, problems = recipe_pairs(same, runs, against)
         st.download_button(

@@ -10,6 +10,7 @@ from app.overview.notes import edit_notes
 from app.overview.table import clear_filter, pick_filter, say_epochs, say_left_out, show_run_table
 from app.session import runs_root
 from app.widgets.controls import pick_moment
+from app.widgets.downloads import offer_exports
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from mlcnc.analysis.comparison.seeds import seed_groups
@@ -34,6 +35,7 @@ else:
     st.info("No run fits the filter.")
     st.button("Clear the filter", on_click=clear_filter, icon=":material/filter_alt_off:")
 say_epochs(shown, choice, len(selected.rows), len(picked))
+offer_exports([run for run, _ in selected.picked])
 edit_notes(selected.runs, picked[0] if picked else None)
 with answer:
     say_left_out(selected.rows, len(selected.problems))

@@ -9,7 +9,7 @@ from app.figures.variability import variability_player
 from app.session import remembered
 from app.variability.tables import curve_frame, variability_frame
 from app.widgets.chart import show_chart
-from app.widgets.controls import pick_space, pick_split
+from app.widgets.controls import pick_space, pick_split, toolbar
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
@@ -48,7 +48,7 @@ READING = (
 st.title("Do features collapse onto their class mean, and in which classes not?")
 selected = selection()
 stop_without_runs(selected)
-with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+with toolbar() as more:
     split = pick_split()
     stored = [(row.name, remembered(spaces_with_nc1, run)) for run, row in selected.picked]
     space = pick_space([spaces for _, spaces in stored])
@@ -61,17 +61,17 @@ with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         bind="query-params",
         help="trace: over all classes. head, medium, tail: mean NC1 of the classes of the bucket.",
     )
-    with st.popover("More", icon=":material/tune:"):
-        scale = st.segmented_control(
-            "Classes by",
-            ["NC1", "over chance"],
-            default="NC1",
-            required=True,
-            key="nc1_scale",
-            bind="query-params",
-            help="over chance: NC1 divided by what the class would show with labels shuffled.",
-        )
-        st.caption(plain(spaces_sentence(stored, space)))
+with more():
+    scale = st.segmented_control(
+        "Classes by",
+        ["NC1", "over chance"],
+        default="NC1",
+        required=True,
+        key="nc1_scale",
+        bind="query-params",
+        help="over chance: NC1 divided by what the class would show with labels shuffled.",
+    )
+    st.caption(plain(spaces_sentence(stored, space)))
 own_space = {
     run.run_id: space_for(spaces, space) for (run, _), (_, spaces) in zip(selected.picked, stored, strict=True)
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Literal
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.address import follow_default
 from app.session import CHOICE_KEY
@@ -22,6 +25,14 @@ SPACES_HELP = (
     "Features that the runs measured. f: class-wise features (Eq. 5). mu: after the per-class projection, unit "
     "norm (Eq. 7). z: what a plain network ends in, one feature for an image."
 )
+
+
+@contextmanager
+def toolbar() -> Iterator[Callable[[], DeltaGenerator]]:
+    """Lay controls out in a row; what is yielded adds the popover *More*, for what is rarely asked for."""
+    row = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
+    with row:
+        yield partial(row.popover, "More", icon=":material/tune:")
 
 
 def pick_split() -> Split:
@@ -76,7 +87,7 @@ def pick_moment(most_epochs: int) -> Choice:
     Args:
         most_epochs: logged by any run; the epoch to choose goes up to it.
     """
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with toolbar():
         # no format_func: the address holds what the control shows
         chosen = st.segmented_control(
             "Values at",

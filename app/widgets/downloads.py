@@ -1,8 +1,10 @@
-"""The data behind a chart as CSV, and the chart as a page that opens without a network."""
+"""The data behind a chart as CSV, the chart as a page that opens offline, and runs for other tools."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import pandas as pd
@@ -12,10 +14,14 @@ import streamlit as st
 from app.figures.backdrop import without_photographs
 from app.offline.page import MODE_BAR, Chart, Section, Table, offline_page
 from app.widgets.csv_file import csv_file
+from mlcnc.exports import FORMATS, export_archive
+from mlcnc.store import Run
 
 Numbers = pd.DataFrame | Callable[[], pd.DataFrame]
 
 MOST_ROWS = 500
+EXPORTS = {"csv": "CSV", "json": "JSON", "tensorboard": "TensorBoard"}
+"""Of the formats of ``mlcnc runs export`` those that a page writes: the others start a process of their own."""
 
 
 def figure_page(
@@ -109,3 +115,28 @@ def offer_downloads(
             st.caption("Photographs stay here: the downloaded chart has grey in their place.")
         else:
             st.caption("A PNG: the camera in the chart's own bar.")
+
+
+def offer_exports(runs: Sequence[Run]) -> None:
+    """Offer what runs logged, with their settings, for other tools; nothing is written before the click.
+
+    Args:
+        runs: those that logged an epoch are exported, a folder each.
+    """
+    if not (logged := [run for run in runs if run.metrics(())]):
+        return
+    with st.popover("Download these runs", icon=":material/download:", key="download_runs"):
+        for to, title in EXPORTS.items():
+            package, _, what = FORMATS[to]
+            if package and find_spec(package) is None:
+                continue
+            st.download_button(
+                f"{title} (zip)",
+                partial(export_archive, logged, to),
+                f"mlcnc-runs-{to}.zip",
+                "application/zip",
+                key=f"export_{to}",
+                on_click="ignore",
+                help=what.replace("{folder}", "the folder"),
+            )
+        st.caption("Settings and metrics of every epoch; for W&B and MLflow: mlcnc runs export.")

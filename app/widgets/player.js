@@ -46,6 +46,13 @@ function holdsKeys(root) {
   return all.find((other) => visibleHeight(other) === most) === root;
 }
 
+// another layout, for a narrow window, laid over the one of the figure
+function laid(layout, over) {
+  for (const [name, value] of Object.entries(over)) {
+    if (value?.constructor === Object) laid(layout[name] ??= {}, value); else layout[name] = value;
+  }
+}
+
 const PRESSED_BY_SPACE = "button, a, summary, [role=button]";
 const USES_KEYS = "input, textarea, select, canvas, [contenteditable=true], [role=slider], [role=radio], " +
   "[role=tab], [role=option], [role=combobox], [role=grid], [role=dialog]";
@@ -137,6 +144,11 @@ export default function (component) {
     // the figure's own buttons are for a downloaded chart; here they would be a second set
     self.motion = figure.layout.updatemenus[0].buttons[PLAY].args[1];
     delete figure.layout.updatemenus;
+    const { narrow } = figure.layout.meta ?? {};
+    if (narrow) {
+      self.narrow = chart.clientWidth < narrow.below;
+      if (self.narrow) laid(figure.layout, narrow.layout);
+    }
     figure.layout.template = template();
     setPlaying(false);
     chart.setAttribute("aria-label", self.data.alt);
@@ -230,6 +242,14 @@ export default function (component) {
   const onTheme = (event) => {
     if (event.target === root && self.listens) self.plotly.relayout(chart, { template: template() });
   };
+  const onWidth = new ResizeObserver(() => {
+    const { narrow } = chart.layout?.meta ?? {};
+    if (!narrow || !self.listens || chart.clientWidth === 0 || self.narrow === chart.clientWidth < narrow.below) return;
+    self.narrow = !self.narrow;
+    self.drawn = null;
+    show();
+  });
+  onWidth.observe(chart);
   const onTold = () => { if (self.listens) settle(); };
   document.addEventListener("keydown", onKey);
   window.addEventListener(TOLD, onTold);
@@ -246,6 +266,7 @@ export default function (component) {
     window.removeEventListener("unhandledrejection", onRejection);
     window.removeEventListener(MOVED, onMoved);
     clearTimeout(self.timer);
+    onWidth.disconnect();
     self.stopped = true;
     players.delete(parentElement);
     self.turn.then(halt).then(() => players.has(parentElement) || self.plotly?.purge(chart));

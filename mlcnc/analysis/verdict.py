@@ -21,8 +21,11 @@ RULE = (
     "**not** beyond. Of NC1 the share of variance within classes is taken, NC1 / (1 + NC1), from 0 at collapse "
     "to 1; its null is that of as many images without the class where it was logged (what the class query "
     "alone makes of any image), else that of shuffled labels. The null of the Gram distance is that of as "
-    "many random directions, that of the alignment a cosine of 0. What reaches its optimum no nearer than its "
-    "null is not collapsed, even at 0; two class means say nothing, as they always lie opposite each other."
+    "many random directions. Of the alignment the cosine of class features with their own label embedding is "
+    "taken, 1 where they are **aligned**; its null is the greatest of their cosine with the other label "
+    "embeddings, of the cosine of images without the class, and of 0, which a random direction gives. What "
+    "reaches its optimum no nearer than its null is not collapsed, or not aligned, even at the optimum; two "
+    "class means say nothing, as they always lie opposite each other."
 )
 
 NO_DISTANCE = 1e-6
@@ -83,7 +86,7 @@ def verdicts_of(metrics: Mapping[str, float], prefix: str, dim: int | None) -> V
         prefix: split and space, ``test.f``.
         dim: of the space, None where it is not known.
     """
-    nc1, query_only, shuffled, gram, number, cosine = (
+    nc1, query_only, shuffled, gram, number, cosine, others, without = (
         metrics.get(f"{prefix}/{name}", math.nan) for name in _READ
     )
     geometry = None
@@ -91,7 +94,9 @@ def verdicts_of(metrics: Mapping[str, float], prefix: str, dim: int | None) -> V
         null = random_directions(int(number), dim)
         geometry = geometry_verdict(gram, null, gram_distance_floor(int(number), dim))
     return Verdicts(
-        variability_verdict(nc1, query_only=query_only, shuffled=shuffled), geometry, alignment_verdict(cosine)
+        variability_verdict(nc1, query_only=query_only, shuffled=shuffled),
+        geometry,
+        alignment_verdict(cosine, others=others, without=without),
     )
 
 
@@ -133,6 +138,8 @@ _READ = (
     "nc2_gram",
     "num_classes",
     "alignment_positive",
+    "alignment_positive_others",
+    "alignment_negative",
 )
 
 
@@ -172,10 +179,25 @@ def geometry_verdict(gram: float, null: RandomDirections, floor: float = 0.0) ->
     return _verdict(gram, random, floor, text)
 
 
-def alignment_verdict(cosine: float) -> Verdict | None:
-    """Return the verdict on the mean cosine of class features with their label embedding, or None."""
-    text = f"cosine with the label embedding {cosine:.2f}; unaligned: 0; aligned: 1"
-    found = _verdict(cosine, 0.0, 1.0, text)
+def alignment_verdict(cosine: float, *, others: float = math.nan, without: float = math.nan) -> Verdict | None:
+    """Return the verdict on the mean cosine of class features with their own label embedding, or None.
+
+    Args:
+        cosine: of images with the class.
+        others: of the same features, with the label embeddings of the other classes.
+        without: of images without the class, with the label embedding of the class.
+    """
+    known = {"other embeddings": others, "images without the class": without}
+    known = {words: value for words, value in known.items() if math.isfinite(value)}
+    null = max(0.0, *known.values()) if known else 0.0
+    beside = ", ".join(f"{words} {value:z.2f}" for words, value in known.items())
+    text = (
+        f"cosine with the own label embedding {cosine:z.2f}; null: {null:.2f}"
+        f"{f' ({beside})' if beside else ''}; aligned: 1"
+    )
+    if math.isfinite(cosine) and 1.0 - null < NO_DISTANCE:  # all embeddings alike, or the query alone aligns
+        return Verdict("not", 1.0, text, "aligned")
+    found = _verdict(cosine, null, 1.0, text)
     return found and found._replace(state="aligned")
 
 

@@ -88,6 +88,22 @@ def test_the_page_draws_what_is_there_and_says_what_is_missing(page):
     assert sum("cosine, images with the class" in str(chart) for chart in charts(shown)) == 1
 
 
+def test_the_page_says_large_whether_training_features_are_aligned(page, runs):
+    shown = page("geometry", "after-s0", "after-s1", split="test", epoch="2")
+    headings = [item.value for item in shown.markdown if item.value.startswith("#####")]
+    for name in ("after-s0", "after-s1"):
+        record = class_alignment(runs[name], 1, split="train", space="f")
+        assert record.verdict.label == "not"  # random features
+        assert any(f"{name}: not aligned" in heading for heading in headings)
+        own, others, without = (np.nanmean(record.cosines[part]) for part in (0, 1, 2))
+        assert f"Epoch 2: train features f, cosine with the own label embedding {own:.2f}; null: " in words(
+            shown
+        )
+        assert f"other embeddings {others:z.2f}, images without the class {without:z.2f}); aligned: 1" in words(
+            shown
+        )
+
+
 def test_shares_are_stacked_to_a_hundred_and_missing_ones_are_named(runs, page):
     found = [(run_row(runs[i]), loss_shares(runs[i])) for i in ("after-s0", "after-s1")]
     figure = share_areas(found)

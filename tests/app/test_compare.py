@@ -1,5 +1,8 @@
 """The Compare page: values shown are those of the records, and only what is open is computed."""
 
+import json
+import re
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -45,6 +48,16 @@ def two(tmp_path_factory):
     write_run(root, "ours").finish()
     write_run(root, "them", embedding="glove", quality=1.0).finish()
     return root, [RunStore(root).open(name) for name in ("ours", "them")]
+
+
+def test_a_curve_that_is_not_drawn_whole_says_so(monkeypatch, tmp_path):
+    write_run(tmp_path, "long", features=False).finish()
+    lines = (json.dumps({"epoch": epoch, "train/loss": 1 / (1 + epoch % 7)}) for epoch in range(6000))
+    (tmp_path / "long" / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    shown = opened_at(monkeypatch, tmp_path, show="Curves", metrics="train/loss")
+    drawn = re.search(r"train/loss: showing (\d+) of 6000 points", words(shown))
+    assert drawn is not None, words(shown)
+    assert int(drawn[1]) <= 5000
 
 
 @pytest.mark.parametrize("tab", TABS[1:])  # the first one is opened by the tests of all pages

@@ -3,13 +3,18 @@
 import io
 import json
 import re
+import zipfile
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+import mlcnc.exports.formats
 from app.widgets.downloads import figure_page, mode_bar
+from mlcnc.errors import ConfigError
+from mlcnc.exports import export_archive
+from mlcnc.store import RunStore
 from tests.app.test_report import figures, without_library
 
 
@@ -41,6 +46,38 @@ def test_nothing_is_built_before_the_click(opened, offered, monkeypatch):
         else:
             assert content == "<html>", label
     assert built
+
+
+def test_picked_runs_are_written_for_other_tools_on_the_click(opened, offered, monkeypatch):
+    written = []
+    real = mlcnc.exports.formats.export_run
+    monkeypatch.setattr("mlcnc.exports.archive.export_run", lambda *given: written.append(1) or real(*given))
+    assert not opened("overview", "full").exception
+    assert not written
+    for name, file in (("csv", "metrics.csv"), ("json", "run.json")):
+        archive = zipfile.ZipFile(io.BytesIO(offered[f"{name.upper()} (zip)", f"mlcnc-runs-{name}.zip"]()))
+        folders = {path.split("/")[0] for path in archive.namelist()}
+        assert {"etf-s0", "glove-s0"} <= folders
+        content = archive.read(f"etf-s0/{file}")
+        if name == "csv":
+            assert list(pd.read_csv(io.BytesIO(content))["epoch"]) == [1, 2, 3]
+        else:
+            assert [line["epoch"] for line in json.loads(content)["epochs"]] == [1, 2, 3]
+
+
+def test_a_run_that_cannot_be_exported_leaves_a_sentence_and_the_others(catalogue, monkeypatch):
+    runs = list(RunStore(catalogue("full")).scan())[:2]
+    real = mlcnc.exports.formats.export_run
+
+    def one_fails(run, *given):
+        if run is runs[0]:
+            raise ConfigError("run x logged no epoch yet")
+        return real(run, *given)
+
+    monkeypatch.setattr("mlcnc.exports.archive.export_run", one_fails)
+    archive = zipfile.ZipFile(io.BytesIO(export_archive(runs, "json")))
+    assert archive.namelist() == [f"{runs[0].run_id}/not-exported.txt", f"{runs[1].run_id}/run.json"]
+    assert b"logged no epoch" in archive.read(f"{runs[0].run_id}/not-exported.txt")
 
 
 def test_numbers_load_again_as_they_were_plotted(offered):

@@ -43,7 +43,8 @@ def panel(run, epochs=None, subject="class means", centring="class"):
     history = angle_history(run, subject=subject, split="test", space="f", centring=centring)
     records = history.records if epochs is None else [history.nearest(epoch) for epoch in epochs]
     metric = "test.f/nc1_trace"
-    return GeometryPanel(run_row(run), records, curve(run, metric), curve(run, f"{metric}_shuffled"))
+    curves = [curve(run, f"{metric}{null}") for null in ("", "_shuffled", "_query_only")]
+    return GeometryPanel(run_row(run), records, *curves)
 
 
 def drawn(figure, label):
@@ -87,7 +88,8 @@ def test_matrix_is_centred_on_the_optimum_with_a_fixed_range(runs, centring):
     assert scale.colorbar.tickvals[2] == pytest.approx(optimum)
     matrix = figure.data[0]
     assert matrix.coloraxis == "coloraxis"
-    assert (matrix.x[0], matrix.x[-1]) == ("person (500)", "cow (4)")
+    assert (matrix.x[0], matrix.x[-1]) == ("person (500), head", "cow (4), tail")
+    assert figure.layout.yaxis.ticktext[0] == "person (500)"
     lines = [shape for shape in figure.layout.shapes if shape.type == "line" and shape.line.dash is None]
     assert sorted(shape.x0 for shape in lines if shape.x0 == shape.x1) == [1.5, 2.5]
     assert list(figure.layout.xaxis.ticktext) == ["head", "medium", "tail"]
@@ -115,12 +117,36 @@ def test_the_shuffle_baseline_is_drawn_once_for_runs_of_the_same_counts(runs):
     np.testing.assert_allclose(dashed[0].y, expected)
 
 
+def test_what_the_class_query_alone_makes_is_drawn_and_named_beside_nc1(runs):
+    names = ("etf-s0", "glove-s0")
+    figure = geometry_player([panel(runs[name]) for name in names], [0, 1, 2], nc1_label="NC1")
+    dotted = [
+        trace for trace in figure.data if trace.name and trace.name.endswith(", images without the class")
+    ]
+    for name, trace in zip(names, dotted, strict=True):
+        logged = [line["test.f/nc1_trace_query_only"] for line in runs[name].metrics()]
+        np.testing.assert_allclose(trace.y, logged)
+        assert trace.line.color == next(other for other in figure.data if other.name == name).line.color
+        low, high = figure.layout[trace.yaxis.replace("y", "yaxis")].range
+        assert low < np.log10(min(logged)) <= np.log10(max(logged)) < high
+    written = [text for trace in dotted for text in trace.text if text]
+    assert written == ["as many images without the class"]
+    assert len(
+        geometry_player([replace(panel(runs["etf-s0"]), query_only=None)], [0, 1, 2], nc1_label="").data
+    ) + 1 == len(geometry_player([panel(runs["etf-s0"])], [0, 1, 2], nc1_label="").data)
+
+
+def test_the_page_draws_the_null_that_its_runs_logged(monkeypatch, catalogue):
+    drawn = [trace.get("name") or "" for trace in figures(opened_at(monkeypatch, catalogue("full")))[0]["data"]]
+    assert sum(name.endswith(", images without the class") for name in drawn) == 2
+
+
 def test_another_order_has_no_bucket_lines_where_buckets_are_mixed(runs):
     each = panel(runs["etf-s0"])
     records = [reordered(record, np.array([4, 0, 2, 1, 3])) for record in each.records]
     mixed = GeometryPanel(each.row, records, each.nc1, each.shuffled)
     figure = geometry_player([mixed], [0, 1, 2], nc1_label="NC1")
-    assert figure.data[0].y[0] == "cow (4)"
+    assert figure.data[0].y[0] == "cow (4), tail"
     assert [shape.line.dash for shape in figure.layout.shapes if shape.type == "line"] == ["dash"]
     assert not figure.layout.xaxis.ticktext
 
@@ -256,7 +282,7 @@ def test_both_runs_share_the_order_and_the_table_names_the_other_angle(monkeypat
     )
     positions = class_positions(first, "cluster")
     names = [first.class_names[i] for i in positions]
-    assert [re.sub(r" \(\d+\)", "", label) for label in one["y"]] == names
+    assert [re.sub(r" \(\d+\), \w+$", "", label) for label in one["y"]] == names
     assert one["y"] == other["y"]
     pair = closest_pairs(first, 1)[0]
     at = [second.class_names.index(name) for name in (pair.first, pair.second)]

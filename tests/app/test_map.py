@@ -168,6 +168,16 @@ def test_four_thousand_points_go_by_webgl_in_few_bytes():
     assert "svg" not in {trace.type for trace in player.data}
 
 
+def test_twenty_thousand_points_are_drawn_whole_and_stay_small():
+    layout, table, record = invented(20_000, epochs=1, num_classes=80)
+    started = time.perf_counter()
+    figure = feature_map(layout, table, np.arange(20_000), colour_by_placement(table, record), 0)
+    assert time.perf_counter() - started < 4
+    assert sum(len(trace.x) for trace in figure.data) == 20_000
+    assert {trace.type for trace in figure.data} == {"scattergl"}
+    assert len(figure.to_json()) < 1_000_000
+
+
 def test_coordinates_travel_as_four_byte_numbers():
     layout, table, record = invented(41)
     figure = feature_map(layout, table, record.samples, colour_by_bucket(table), 2)
@@ -266,6 +276,18 @@ def test_a_link_opens_its_run_whatever_runs_are_called(shown):
         page = shown(a=run_id)
         assert page.selectbox(key="a").value == run_id
         assert f"{name}, epoch 3" in words(page)
+
+
+def test_selected_samples_are_shown_as_small_pictures_with_what_they_are(shown):
+    table = sample_table(shown.run)
+    chosen = table.of_split("test")[2:5].tolist()
+    page = shown()
+    page.session_state["map_selected"] = tuple(chosen)
+    page.run()
+    found = [element.proto.imgs[0] for element in page.get("image")][:3]  # before those of neighbours
+    for sample, picture in zip(chosen, found, strict=True):
+        assert picture.alt.startswith(f"test image {table.image_index[sample]} with {table.name(sample)}: ")
+        assert picture.url.startswith("data:image/webp;base64,")
 
 
 def test_a_selection_fills_the_gallery_and_is_cleared(shown):

@@ -35,17 +35,18 @@ def _many_labels(rng):
 
 
 def _features(kind, rng):
-    """Return features and targets by name: what they are, and whether of images or of classes."""
+    """Return features, targets and label embedding by name: what they are, and whether of images or of classes."""
     many = _many_labels(rng)
     noise = rng.normal(size=(IMAGES, CLASSES, DIM))
+    queries = rng.normal(size=(CLASSES, DIM))
     return {
-        "noise-of-images": (noise[:, 0], ONE_LABEL),
-        "noise-of-images-of-many-labels": (noise[:, 0], many),
-        "noise-of-classes": (noise, many),
+        "noise-of-images": (noise[:, 0], ONE_LABEL, None),
+        "noise-of-images-of-many-labels": (noise[:, 0], many, None),
+        "noise-of-classes": (noise, many, ETF),
         # each class query adds a direction of its own, and no image matters: tight and apart, yet noise
-        "noise-of-queries": (noise + 9 * rng.normal(size=(CLASSES, DIM)), many),
-        "etf-of-images": (ETF[ONE_LABEL], ONE_LABEL),
-        "etf-of-classes": (np.where(many[..., None] > 0, ETF, noise), many),
+        "noise-of-queries": (noise + 9 * queries, many, queries),
+        "etf-of-images": (ETF[ONE_LABEL], ONE_LABEL, None),
+        "etf-of-classes": (np.where(many[..., None] > 0, ETF, noise), many, ETF),
     }[kind]
 
 
@@ -58,8 +59,9 @@ def seen(tmp_path, capsys, monkeypatch):
     """Return what terminal, both pages and report say of a kind of features."""
 
     def of(kind):
-        features, targets = _features(kind, np.random.default_rng(0))
-        np.savez(tmp_path / f"{kind}.npz", features=features.astype(np.float32), targets=targets)
+        features, targets, embedding = _features(kind, np.random.default_rng(0))
+        arrays = {} if embedding is None else {"label_embedding": embedding}
+        np.savez(tmp_path / f"{kind}.npz", features=features.astype(np.float32), targets=targets, **arrays)
         runs = tmp_path / "runs"
         assert main(["analyze", str(tmp_path / f"{kind}.npz"), "--runs", str(runs), "--run-id", kind]) == 0
         said = {"analyze": capsys.readouterr().out}
@@ -87,7 +89,11 @@ def test_features_are_called_what_they_are_wherever_they_are_shown(seen, kind):
         else:
             assert f"{kind}.npz: {right}" in text, place
         assert wrong not in text, place
-        assert "partly collapsed" not in text, place
+        assert "partly" not in text, place
+        if kind.endswith(("-classes", "-queries")) and place != "variability":
+            own = right.replace("collapsed", "aligned")
+            assert (f"{kind}.npz: {own}" if place == "geometry" else f"lignment: {own} (") in text, place
+            assert ("not aligned" in text) == (kind in NOISE), place
         assert "random directions" in text or place == "variability"
 
 

@@ -39,6 +39,17 @@ FOCUSED = """
 """
 
 
+def test_recorded_runs_are_drawn_without_another_machine(page, gallery_address):
+    page.route(lambda url: not url.startswith(gallery_address), lambda route: route.abort())
+    for path in ("geometry", "learn"):
+        page.goto(f"{gallery_address}/{path}")
+        if path == "geometry":
+            drawn(page)
+        settled(page)
+        expect(page.locator("[data-testid=stException]")).to_have_count(0)
+        assert page.get_by_role("heading", level=1).first.inner_text()
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_readable_named_and_reached_by_keys(page, address, path):
     page.emulate_media(color_scheme="light")

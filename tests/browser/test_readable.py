@@ -37,6 +37,11 @@ CUT = """() => [...document.querySelectorAll("[data-testid=stMain] *")]
   .map(node => node.textContent)"""
 
 
+SIDEWAYS = """() => [...document.querySelectorAll("[data-testid=stMain], [data-testid=stMain] *")]
+  .filter(node => ["auto", "scroll"].includes(getComputedStyle(node).overflowX) && node.scrollWidth > node.clientWidth + 1)
+  .filter(node => !node.closest("[data-testid=stDataFrame]")).map(node => node.className)"""
+
+
 def test_words_stand_out_from_tags_buttons_and_commands(page, gallery_address):
     page.goto(f"{gallery_address}/train")
     page.get_by_role("button", name="Start the demonstration").wait_for()
@@ -60,7 +65,12 @@ def test_in_a_narrow_window_words_are_whole_and_uncovered(page, gallery_address)
         assert page.evaluate(CUT) == []
     page.goto(f"{gallery_address}/geometry")
     drawn(page)
-    words = (
-        "getComputedStyle(document.querySelector('.st-key-angle_charts > :first-child'), '::before').content"
-    )
-    assert "move the charts sideways" in page.evaluate(words)
+    settled(page)
+    upright = "() => [...document.querySelectorAll('.st-key-geometry .heatmaplayer image')].map(each => each.getBoundingClientRect().y)"
+    first, second = page.evaluate(upright)
+    assert second > first + 200  # below each other, not beside
+    assert page.evaluate(SIDEWAYS) == []
+    page.set_viewport_size({"width": 1400, "height": 900})
+    page.wait_for_function(f"(({upright})().reduce((a, b) => Math.abs(a - b))) < 5")
+    page.set_viewport_size({"width": 800, "height": 900})
+    page.wait_for_function(f"(({upright})().reduce((a, b) => Math.abs(a - b))) > 200")

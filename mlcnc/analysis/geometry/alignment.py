@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.analysis.geometry.angles import NO_BUCKET, bucket_of
+from mlcnc.analysis.verdict import Verdict, alignment_verdict
 from mlcnc.etf import optimal_cosine
+from mlcnc.metrics.namespace import mean_of_defined
 from mlcnc.store import Run
 
 PARTS = ("positive_own", "positive_others", "negative_own", "negative_others")
@@ -35,6 +37,12 @@ class AlignmentRecord:
     train_counts: NDArray[np.int64]
     cosines: NDArray[np.float64]
     others_optimum: float
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """On the means over classes; None where no class has an image."""
+        own, others, without, _ = (mean_of_defined(of) for of in self.cosines)
+        return alignment_verdict(own, others=others, without=without)
 
 
 def class_alignment(run: Run, epoch: int, *, split: str, space: str) -> AlignmentRecord | None:

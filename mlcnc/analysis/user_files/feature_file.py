@@ -23,6 +23,7 @@ KEYS = {
     "classifier_weight": ("classifier_weight", "classifier", "weight"),
     "classifier_bias": ("classifier_bias", "bias"),
     "scores": ("scores", "logits"),
+    "label_embedding": ("label_embedding", "label_embeddings"),
     "class_names": ("class_names", "names"),
 }
 """Arrays a file may hold, and other names they are known by."""
@@ -46,6 +47,7 @@ class FeatureFile:
         classifier_weight: (C, d) or None.
         classifier_bias: (C,) or None.
         scores: (N, C) or None.
+        label_embedding: (C, d) or None.
         class_names: C names.
     """
 
@@ -55,6 +57,7 @@ class FeatureFile:
     classifier_weight: NDArray[Any] | None
     classifier_bias: NDArray[Any] | None
     scores: NDArray[Any] | None
+    label_embedding: NDArray[Any] | None
     class_names: tuple[str, ...]
 
 
@@ -62,8 +65,9 @@ def read_features(path: str | Path) -> FeatureFile:
     """Return the features of a .npz, .safetensors or .pt file; nothing in it is executed.
 
     The file holds ``features`` (N, d) or (N, C, d) and ``targets``: (N, C) of 0 and 1, or (N,) class
-    indices. It may hold ``classifier_weight`` (C, d), ``classifier_bias`` (C,), ``scores`` (N, C) and,
-    in .npz and .pt, ``class_names``. A .pt file is a dict of tensors, or of lists of them, one a batch.
+    indices. It may hold ``classifier_weight`` (C, d), ``classifier_bias`` (C,), ``scores`` (N, C), with
+    features of every class their ``label_embedding`` (C, d) and, in .npz and .pt, ``class_names``. A .pt file
+    is a dict of tensors, or of lists of them, one a batch.
     Numbers are of any real dtype and byte order; those NumPy does not have become float32.
 
     Raises:
@@ -112,6 +116,7 @@ def _read(path: Path) -> FeatureFile:
         classifier_weight=weight,
         classifier_bias=arrays.get("classifier_bias"),
         scores=arrays.get("scores"),
+        label_embedding=arrays.get("label_embedding"),
         class_names=names or tuple(f"class {index}" for index in range(number)),
     )
 
@@ -217,8 +222,14 @@ def _check(path: Path, arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...
     }
     if features.ndim == 2:
         expected["classifier_weight"] = (number, features.shape[1])
+        if "label_embedding" in arrays:
+            raise DataError(
+                "label_embedding needs one feature for every class, (N, C, d), got features of shape "
+                f"{features.shape}; leave it out"
+            )
     elif features.shape[1] != number:
         raise DataError(f"features must have {number} classes like targets, got shape {features.shape}")
+    expected["label_embedding"] = (number, features.shape[-1])
     for key, shape in expected.items():
         array = arrays.get(key)
         if array is not None and array.shape != shape:

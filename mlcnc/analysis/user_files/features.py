@@ -15,6 +15,7 @@ from mlcnc.analysis.user_files.feature_file import FeatureFile
 from mlcnc.analysis.verdict import verdicts_of
 from mlcnc.errors import DataError
 from mlcnc.metrics import (
+    AlignmentAccumulator,
     ClassStatistics,
     ClassStatisticsAccumulator,
     SpaceFeatures,
@@ -27,7 +28,7 @@ from mlcnc.metrics import (
     pairwise_angles,
 )
 from mlcnc.metrics.catalogue import describe, metric_floor, metric_optimum, reason_undefined
-from mlcnc.metrics.measurement import classifier_metrics
+from mlcnc.metrics.measurement import alignment_metrics, classifier_metrics
 from mlcnc.metrics.random_directions import Band, random_directions
 from mlcnc.store import RunWriter, Space, new_run_id
 
@@ -147,7 +148,7 @@ def report_text(report: FeatureReport, class_names: Sequence[str]) -> str:
         "optimum: a collapsed simplex ETF"
     ]
     verdicts = verdicts_of(report.metrics, f"{report.split}.{report.space.name}", dim)
-    judged = (("variability", verdicts.variability), ("geometry", verdicts.geometry))
+    judged = verdicts._asdict().items()
     rows += [f"  {of}: {verdict.words} ({verdict.text})" for of, verdict in judged if verdict is not None]
     undefined: dict[str, list[str]] = {}
     section = ""
@@ -241,6 +242,11 @@ def _analysed(file: FeatureFile, groups: Mapping[str, Sequence[int]], split: str
         arrays["classifier/gram"] = (
             file.classifier_weight.astype(np.float64) @ file.classifier_weight.T.astype(np.float64)
         ).astype(np.float32)
+    if file.label_embedding is not None:
+        alignment = AlignmentAccumulator(file.targets.shape[1])
+        alignment.update(file.features, file.targets, file.label_embedding.astype(np.float64))
+        found, of_classes = alignment_metrics(f"{split}.{space.name}", alignment.compute(), groups)
+        metrics, arrays = metrics | found, arrays | of_classes
     doubtful = between_directions(statistics).reason
     lines = []
     number = int(statistics.present.sum())

@@ -56,6 +56,23 @@ def test_the_alignment_is_placed_between_one_and_nothing(cosine, label):
     assert alignment_verdict(cosine).label == label
 
 
+def test_the_null_of_the_alignment_is_the_nearest_thing_that_no_training_gives():
+    found = alignment_verdict(0.8, others=0.3, without=0.6)
+    assert found.share == pytest.approx(0.5)
+    assert found.words == "partly aligned"
+    assert found.text == (
+        "cosine with the own label embedding 0.80; null: 0.60 (other embeddings 0.30, images without the class "
+        "0.60); aligned: 1"
+    )
+    assert alignment_verdict(0.8, others=0.7).words == "not aligned"
+    # below a random direction nothing is a null
+    assert alignment_verdict(0.9, others=-0.05, without=-0.001).share == pytest.approx(0.1)
+    assert "-0.00" not in alignment_verdict(0.9, without=-0.001).text
+    # label embeddings that lie on each other, or a query that alone aligns
+    assert alignment_verdict(1.0, others=1.0, without=0.0).label == "not"
+    assert alignment_verdict(1.0, others=0.0, without=1.0).label == "not"
+
+
 def test_without_a_value_there_is_no_verdict():
     assert variability_verdict(math.nan, query_only=1.0) is None
     assert variability_verdict(1.0) is None
@@ -81,6 +98,10 @@ def test_logged_values_are_judged_in_their_own_dimension():
     assert verdicts_of(logged | {"test.f/num_classes": 20.0}, "test.f", 20).geometry.words == "partly collapsed"
     assert found.alignment is None
     assert verdicts_of({"train.f/alignment_positive": 0.95}, "train.f", 300).alignment.words == "aligned"
+    near = {"train.f/alignment_positive": 0.95, "train.f/alignment_negative": 0.93}
+    assert verdicts_of(near, "train.f", 300).alignment.words == "not aligned"
+    far = {"train.f/alignment_positive": 0.95, "train.f/alignment_positive_others": 0.93}
+    assert verdicts_of(far, "train.f", 300).alignment.words == "not aligned"
     assert verdicts_of({}, "train.f", None) == (None, None, None)
 
 

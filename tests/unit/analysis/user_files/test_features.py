@@ -136,6 +136,11 @@ BAD = [
     ({"targets": np.zeros((154, 1), dtype=int)}, "two classes or more"),
     ({"classifier_weight": np.zeros((4, 3))}, "classifier_weight in bad.npz must have shape"),
     ({"scores": np.zeros((154, 3))}, "scores in bad.npz must have shape"),
+    ({"label_embedding": np.zeros((4, 9))}, "label_embedding needs one feature for every class"),
+    (
+        {"features": np.zeros((154, 4, 9)), "label_embedding": np.zeros((4, 7))},
+        "label_embedding in bad.npz must have shape",
+    ),
     ({"features": np.full((154, 9), np.nan)}, "must be finite"),
     ({"features": np.zeros((154, 7, 9))}, "features must have"),
     ({"features": np.zeros(154)}, "features must be numbers of shape"),
