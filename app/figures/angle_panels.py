@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 
 from app.figures.geometry import REACH_DEGREES
 from app.figures.style import ANGLE_SCALE, NEUTRAL, finished
+from app.figures.toys import cell_ground
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def angle_panels(
     optimum: float,
     borders: Sequence[float] = (),
 ) -> go.Figure:
-    """Return the matrices in a row, white at the optimum, the diagonal left out.
+    """Return the matrices in a row, white at the optimum; the diagonal, which says nothing, is grey.
 
     Args:
         panels: of the same classes in the same order.
@@ -49,6 +50,7 @@ def angle_panels(
         shared_yaxes=True,
         horizontal_spacing=0.02,
     )
+    gap = 1.5 if len(names) <= 12 else 0.5
     labels = [f"{name} ({count})" for name, count in zip(names, counts, strict=True)]
     for column, panel in enumerate(panels, start=1):
         values = panel.angles.astype(np.float32)
@@ -61,6 +63,8 @@ def angle_panels(
                 coloraxis="coloraxis",
                 hovertemplate="%{y} and %{x}: %{z:.1f}°<extra></extra>",
                 hoverongaps=False,
+                xgap=gap,
+                ygap=gap,
             ),
             row=1,
             col=column,
@@ -69,6 +73,10 @@ def angle_panels(
     # all at once: adding shapes one by one takes longer than the rest of the figure
     figure.update_layout(
         shapes=[
+            {**cell_ground(len(names)), "xref": f"x{column}", "yref": f"y{column}"}
+            for column in range(1, len(panels) + 1)
+        ]
+        + [
             {
                 "type": "line",
                 "xref": f"x{column}",
@@ -100,4 +108,16 @@ def angle_panels(
     figure.update_yaxes(tickfont={"size": size}, showgrid=False, autorange="reversed")
     figure.update_annotations(font={"size": 13})
     finished(figure, height=390, legend=False)
+    if len(panels) == 1:
+        # alone in a column it needs its width for the cells
+        figure.update_layout(
+            height=430,
+            coloraxis={
+                "colorbar": {
+                    "orientation": "h", "thickness": 8, "title": {"text": ""}, "tickfont": {"size": 11},
+                    "yref": "container", "y": 0.0, "yanchor": "bottom",
+                }
+            },
+        )  # fmt: skip
+        return figure.update_layout(margin={"t": 56, "b": 40})
     return figure.update_layout(margin={"t": 56})

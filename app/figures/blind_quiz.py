@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
+from app.figures.line_ends import name_line_ends
 from app.figures.style import LOG_TICKS, NEUTRAL, epoch_axis, family_colour, finished
 from mlcnc.analysis.comparison.blind_quiz import Reading
 from mlcnc.analysis.curves.curve import Curve
@@ -15,6 +17,8 @@ from mlcnc.analysis.curves.curve import Curve
 BLIND_NAMES = ("Run 1", "Run 2", "Run 3")
 MARKS = ("circle", "square", "diamond")
 DASHES = ("solid", "dot", "dash")
+CLASSES = {"total": "all classes"}
+"""What a bucket is called on an axis, where not by its name."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,12 @@ def quiz_curves(looks: Sequence[Look], curves: Sequence[Curve], baseline: float 
             hovertemplate="%{y:.3g} with labels shuffled<extra></extra>",
         )
     figure.update_xaxes(**epoch_axis(epochs))
-    figure.update_yaxes(title="NC1, trace ratio, test f (log)", type="log", **LOG_TICKS)
-    return finished(figure, height=360)
+    figure.update_yaxes(title="NC1 on test images (log)", type="log", **LOG_TICKS)
+    finished(figure, height=340, legend=False)
+    ends = [(look.name, item.values[-1]) for look, item in zip(looks, curves, strict=True) if len(item.values)]
+    ends += [] if baseline is None else [(f"labels shuffled,<br>{baseline:.3g}: no collapse", baseline)]
+    named = [(name, math.log10(value)) for name, value in ends if value > 0]
+    return name_line_ends(figure, named, x=max(epochs, default=1), gap=0.19, room=135)
 
 
 def quiz_buckets(looks: Sequence[Look], buckets: Sequence[str], readings: Sequence[Reading]) -> go.Figure:
@@ -118,6 +126,6 @@ def quiz_buckets(looks: Sequence[Look], buckets: Sequence[str], readings: Sequen
             showlegend=False,
             hovertemplate="one seed %{y:.1f} %<extra>%{fullData.name}</extra>",
         )
-    figure.update_xaxes(tickvals=places, ticktext=list(buckets), title="bucket of classes by training images")
+    figure.update_xaxes(tickvals=places, ticktext=[CLASSES.get(bucket, bucket) for bucket in buckets])
     figure.update_yaxes(title="test mAP (%)")
     return finished(figure, height=360)

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from app.figures.geometry import REACH_DEGREES
 from app.figures.player import with_player
-from app.figures.style import ANGLE_SCALE, NEUTRAL, OPTIMUM_COLOUR, finished
+from app.figures.style import ANGLE_SCALE, GREY_GROUND, NEUTRAL, OPTIMUM_COLOUR, finished
 from mlcnc.toys.collapse import CollapseCourse
 
 FRAME_MILLISECONDS = 110
@@ -58,6 +58,7 @@ def collapse_frames(
             text=list(names),
             textposition=_outwards(course.means[-1]),
             textfont={"size": 13},
+            cliponaxis=False,
             marker={
                 "color": "rgba(0,0,0,0)",
                 "symbol": [marks[name] for name in names],
@@ -95,10 +96,22 @@ def collapse_frames(
             1,
             1,
         )  # fmt: skip
-    figure.add_annotation(
-        text="NC1: solid (within) over dashed (between)",
-        xref="x domain", yref="y domain", x=0.5, y=-0.06, showarrow=False, font={"color": colour},
-    )  # fmt: skip
+    figure.add_trace(
+        go.Scatter(
+            **_named(course, -1),
+            mode="text",
+            text=["within\u2003", "\u2002between"],
+            textposition=["bottom left", "middle right"],
+            textfont={"color": colour, "size": 13},
+            cliponaxis=False,
+            hoverinfo="skip",
+            name="within and between",
+        ),
+        1,
+        1,
+    )
+    reach = 1.12 * float(np.abs(course.points).max())
+    figure.add_trace(_truly(course, names, reach), 1, 1)
     if course.first_perfect is not None:
         figure.add_vline(
             x=course.first_perfect + 1,
@@ -106,15 +119,16 @@ def collapse_frames(
             row=1,
             col=2,
         )
-        _say(figure, 2, course.first_perfect, float(np.log10(course.nc1.min())), "accuracy 100 %", right=False)
-    reach = 1.12 * float(np.abs(course.points).max())
+        _say(figure, 2, course.first_perfect, float(np.log10(course.nc1.min())), "accuracy 100 %", right=True)
     _plane(figure, reach)
     _steps_axis(figure, course, col=2)
     figure.update_yaxes(title="NC1 (log)", type="log", exponentformat="power", row=1, col=2)
     at = course.frame_at(700)
     _say(figure, 2, int(course.steps[at]), float(np.log10(course.nc1[at])), _decay_name(course), right=False)
-    at = other.frame_at(300)
-    _say(figure, 2, int(other.steps[at]), float(np.log10(other.nc1[at])), _decay_name(other), right=True)
+    figure.add_annotation(
+        x=float(np.log10(other.steps[-1] + 1)), y=float(np.log10(other.nc1[-1])), text=_decay_name(other),
+        xref="x2", yref="y2", xanchor="right", yshift=14, showarrow=False,
+    )  # fmt: skip
     figure.frames = [
         go.Frame(
             data=[
@@ -122,12 +136,14 @@ def collapse_frames(
                 go.Scatter(**_xy(course.means[at])),
                 go.Scatter(x=[_plotted(course.steps)[at]], y=[course.nc1[at]]),
                 *(go.Scatter(**line) for line in _spreads(course, at)),
+                go.Scatter(**_named(course, at)),
+                go.Scatter(text=[_drawn_text(course, names, at)]),
             ],
-            traces=[0, 1, 4, 5, 6],
+            traces=[0, 1, 4, 5, 6, 7, 8],
         )
         for at in range(len(course.steps))
     ]
-    finished(figure, height=480, legend=False)
+    finished(figure, height=430, legend=False)
     return with_player(figure, course.steps.tolist(), what="step", duration=FRAME_MILLISECONDS)
 
 
@@ -139,7 +155,15 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
         names: of the classes, in order.
         colours: of each class.
     """
-    figure = make_subplots(1, 3, column_widths=[0.33, 0.3, 0.37], horizontal_spacing=0.09)
+    # two rows, for three panels beside each other have no room in a narrow window
+    figure = make_subplots(
+        2,
+        2,
+        specs=[[{}, {}], [{"colspan": 2}, None]],
+        row_heights=[0.58, 0.42],
+        horizontal_spacing=0.14,
+        vertical_spacing=0.2,
+    )
     last = len(course.steps) - 1
     figure.add_trace(
         go.Scatter(**_arrows(course, last), mode="lines", line={"color": NEUTRAL, "width": 3}), 1, 1
@@ -162,6 +186,7 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
             text=list(names),
             textposition=_outwards(course.scaled_means[last]),
             textfont={"size": 13},
+            cliponaxis=False,
             marker={
                 "color": "rgba(0,0,0,0)",
                 "size": 20,
@@ -180,7 +205,7 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
             mode="markers+text",
             marker={
                 "symbol": "square",
-                "size": 30,
+                "size": 26,
                 "cmin": course.optimum - REACH_DEGREES,
                 "cmax": course.optimum + REACH_DEGREES,
                 "colorscale": ANGLE_SCALE,
@@ -207,35 +232,45 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
                 customdata=course.steps,
                 hovertemplate=f"step %{{customdata}}: {name} angle %{{y:.1f}}°<extra></extra>",
             ),
+            2,
             1,
-            3,
         )
-    figure.add_trace(_cursor(course.steps[last], course.angles.minimum[last]), 1, 3)
+    figure.add_trace(_cursor(course.steps[last], course.angles.minimum[last]), 2, 1)
     figure.add_hline(
         y=course.optimum,
         line={"dash": "dash", "color": OPTIMUM_COLOUR, "width": 1.5},
         annotation_text=f"ETF {course.optimum:.1f}°",
-        annotation_position="top left",
-        row=1,
-        col=3,
+        annotation_position="top right",
+        row=2,
+        col=1,
     )
     at = course.frame_at(40)
     _say(figure, 3, int(course.steps[at]), float(course.angles.minimum[at]) - 8, "smallest", right=True)
-    _say(figure, 3, 0, float(course.angles.mean[0]) - 5, "mean", right=True)
-    _plane(figure, 0.62)
-    figure.add_annotation(
-        text=f"neighbours: drawn {360 / len(names):.0f}°, truly {course.optimum:.1f}°",
-        xref="x domain", yref="y domain", x=0.5, y=-0.06, showarrow=False,
-    )  # fmt: skip
+    _say(figure, 3, 0, float(course.angles.mean[0]) - 15, "mean", right=True)
+    _plane(figure, 0.7)
+    figure.add_trace(_truly(course, names, 0.7), 1, 1)
+    # the angle of a class with itself says nothing
+    figure.add_trace(
+        go.Scatter(
+            x=list(names),
+            y=list(names),
+            mode="markers",
+            marker={"symbol": "square", "size": 26, "color": GREY_GROUND},
+            hoverinfo="skip",
+            name="same class",
+        ),
+        1,
+        2,
+    )
     side = {"showgrid": False, "zeroline": False, "categoryorder": "array", "categoryarray": list(names)}
     figure.update_xaxes(**side, tickangle=90, constrain="domain", row=1, col=2)
     figure.update_yaxes(**side, autorange="reversed", scaleanchor="x2", constrain="domain", row=1, col=2)
-    _steps_axis(figure, course, col=3)
+    _steps_axis(figure, course, row=2, col=1)
     figure.update_yaxes(
-        title="angle between class means (°)",
-        range=[min(55.0, float(course.angles.minimum.min()) - 4), 116],
-        row=1,
-        col=3,
+        title="angle (°)",
+        range=[min(55.0, float(course.angles.minimum.min()) - 4), 118],
+        row=2,
+        col=1,
     )
     figure.frames = [
         go.Frame(
@@ -245,12 +280,13 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
                 go.Scatter(**_xy(course.scaled_means[at])),
                 go.Scatter(**_cells(course, at)),
                 go.Scatter(x=[_plotted(course.steps)[at]], y=[course.angles.minimum[at]]),
+                go.Scatter(text=[_drawn_text(course, names, at)]),
             ],
-            traces=[0, 1, 2, 3, 6],
+            traces=[0, 1, 2, 3, 6, 7],
         )
         for at in range(len(course.steps))
     ]
-    finished(figure, height=460, legend=False)
+    finished(figure, height=500, legend=False)
     return with_player(figure, course.steps.tolist(), what="step", duration=FRAME_MILLISECONDS)
 
 
@@ -261,9 +297,35 @@ def _xy(points: np.ndarray) -> dict[str, Any]:
 def _spreads(course: CollapseCourse, at: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return lines from the mean of the first class to its points, and from the centre of all to that mean."""
     mean, points = course.means[at][0], course.points[at][np.asarray(course.labels) == 0]
-    within = np.full((len(points), 3, 2), np.nan)
-    within[:, 0], within[:, 1] = mean, points
+    # there and back again, without the gaps that would weigh as much as points
+    within = np.stack([points, np.broadcast_to(mean, points.shape)], axis=1)
     return _xy(within.reshape(-1, 2)), _xy(np.stack([course.means[at].mean(axis=0), mean]))
+
+
+def _named(course: CollapseCourse, at: int) -> dict[str, Any]:
+    """Return where the names of both lines stand: at the point that lies leftmost, and half way to the mean."""
+    own = course.points[at][np.asarray(course.labels) == 0]
+    middle = (course.means[at].mean(axis=0) + course.means[at][0]) / 2
+    return _xy(np.stack([own[own[:, 0].argmin()], middle]))
+
+
+def _truly(course: CollapseCourse, names: Sequence[str], reach: float) -> go.Scatter:
+    """Return a line of text below the plane: how far it shows two neighbours apart, and how far they are."""
+    return go.Scatter(
+        x=[0.0],
+        y=[-0.96 * reach],
+        mode="text",
+        text=[_drawn_text(course, names, -1)],
+        textfont={"size": 12},
+        cliponaxis=False,
+        hoverinfo="skip",
+        name="drawn and true angle",
+    )
+
+
+def _drawn_text(course: CollapseCourse, names: Sequence[str], at: int) -> str:
+    drawn, true = course.drawn_angles(0, 1)[at], course.angles.angles[at][0, 1]
+    return f"{names[0]} and {names[1]}: drawn {drawn:.0f}°, truly {true:.1f}°"
 
 
 def _outwards(points: np.ndarray) -> list[str]:
@@ -340,13 +402,13 @@ def _plane(figure: go.Figure, reach: float) -> None:
     figure.update_yaxes(**hidden, scaleanchor="x", constrain="domain", row=1, col=1)
 
 
-def _steps_axis(figure: go.Figure, course: CollapseCourse, *, col: int) -> None:
+def _steps_axis(figure: go.Figure, course: CollapseCourse, *, row: int = 1, col: int) -> None:
     # the axis has no title: the buttons of the player stand below it
     figure.update_xaxes(
         type="log",
         range=[-0.1, float(np.log10(course.steps[-1])) + 0.15],
         tickvals=[1, 11, 101, 1001],
         ticktext=["step 0", "10", "100", "1000"],
-        row=1,
+        row=row,
         col=col,
     )

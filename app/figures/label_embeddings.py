@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.angle_panels import AnglePanel, angle_panels
+from app.figures.angle_panels import AnglePanel
 from app.figures.style import EMBEDDING_COLOURS, NEUTRAL, OPTIMUM_COLOUR, finished
-from app.figures.toys import cell_ground
-from mlcnc.toys.label_embeddings import NUM_FREQUENT, EmbeddingEnd
+from mlcnc.toys.label_embeddings import EmbeddingEnd
 
 KIND_NAMES = {"etf": "fixed ETF", "trainable": "trainable", "correlated": "fixed, like word vectors"}
 KIND_COLOURS = {
@@ -35,6 +33,7 @@ def feature_against_embedding(ends: Sequence[EmbeddingEnd], names: Sequence[str]
         y=[0, 180],
         mode="lines",
         name="features copy the embedding",
+        showlegend=False,
         line={"color": NEUTRAL, "width": 1.5},
         hoverinfo="skip",
     )
@@ -43,6 +42,7 @@ def feature_against_embedding(ends: Sequence[EmbeddingEnd], names: Sequence[str]
         y=[ends[0].optimum] * 2,
         mode="lines",
         name=f"simplex ETF, {ends[0].optimum:.1f}°",
+        showlegend=False,
         line={"color": OPTIMUM_COLOUR, "width": 2, "dash": "dash"},
         hoverinfo="skip",
     )
@@ -65,21 +65,19 @@ def feature_against_embedding(ends: Sequence[EmbeddingEnd], names: Sequence[str]
         )
     figure.update_xaxes(title="angle between two label embeddings (°)", range=[-4, 184], dtick=30)
     figure.update_yaxes(title="angle between their class features (°)", range=[-4, 184], dtick=30)
-    return finished(figure, height=430)
+    for text, y, place in (
+        ("copy of the<br>embedding", 180, "top"),
+        (f"ETF<br>{ends[0].optimum:.1f}°", ends[0].optimum, "middle"),
+    ):
+        figure.add_annotation(
+            x=180, y=y, text=text, xanchor="left", yanchor=place, xshift=6, align="left", showarrow=False
+        )
+    return finished(figure, height=400).update_layout(margin={"r": 90})
 
 
-def embedding_matrices(ends: Sequence[EmbeddingEnd], names: Sequence[str]) -> go.Figure:
-    """Return the angles between class features, one matrix a kind of label embedding, on one scale."""
-    panels = [
+def embedding_panels(ends: Sequence[EmbeddingEnd]) -> list[AnglePanel]:
+    """Return the angles between class features, one matrix a kind of label embedding."""
+    return [
         AnglePanel(f"{KIND_NAMES[end.kind]}<br>smallest {end.features.minimum:.1f}°", end.feature_angles)
         for end in ends
     ]
-    figure = angle_panels(panels, names, ends[0].class_counts, ends[0].optimum, [NUM_FREQUENT - 0.5])
-    figure.update_traces(xgap=1.5, ygap=1.5)
-    # without a ground a matrix that is all white has neither cells nor a diagonal
-    ground: list[dict[str, Any]] = [
-        {**cell_ground(len(names)), "xref": trace.xaxis, "yref": trace.yaxis} for trace in figure.data
-    ]
-    # update_layout would merge the grounds into the lines that are there
-    figure.layout.shapes = [*ground, *figure.layout.shapes]
-    return figure

@@ -7,10 +7,61 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import NEUTRAL, epoch_axis, finished
+from app.figures.attention import enlarged, image_address
+from app.figures.backdrop import add_backdrop
+from app.figures.line_ends import name_line_ends
+from app.figures.style import GREY_GROUND, NEUTRAL, epoch_axis, finished
 from mlcnc.analysis.geometry.co_occurrence import CoOccurrence
 from mlcnc.analysis.geometry.label_pairs import LabelPairs
+from mlcnc.analysis.images.drawn_scene import DrawnScene
 from mlcnc.toys.several_labels import BetweenCentres
+
+HEIGHT = 280
+
+
+def labelled_scene(scene: DrawnScene, colours: Mapping[str, str]) -> go.Figure:
+    """Return a picture with a frame around each object, in the colour and with the name of its label."""
+    height, width = scene.image.shape[:2]
+    figure = go.Figure()
+    add_backdrop(figure, image_address(enlarged(scene.image)), (height, width))
+    for label, (x0, y0, x1, y1) in zip(scene.labels, scene.boxes.tolist(), strict=True):
+        # a colour that names a class may be too pale for writing on it
+        figure.add_scatter(
+            x=[x0, x1, x1, x0, x0],
+            y=[y0, y0, y1, y1, y0],
+            mode="lines",
+            line={"color": colours[label], "width": 4},
+            name=label,
+            hovertemplate=f"{label}<extra></extra>",
+        )
+        figure.add_annotation(
+            x=x0, y=y0, text=label, xanchor="left", yanchor="bottom", showarrow=False,
+            font={"color": "#111111", "size": 13}, bgcolor="rgba(255,255,255,0.75)",
+        )  # fmt: skip
+    figure.update_xaxes(range=[0, width], visible=False, constrain="domain")
+    figure.update_yaxes(range=[height, 0], visible=False, scaleanchor="x", constrain="domain")
+    return finished(figure, height=HEIGHT, legend=False)
+
+
+def feature_for_each(
+    apart: float, labels: tuple[str, str], colours: Mapping[str, str], marks: Mapping[str, str]
+) -> go.Figure:
+    """Return two class centres in their plane, on each the feature of its label.
+
+    Args:
+        apart: angle between them, degrees.
+        labels: the two classes.
+        colours, marks: by name.
+    """
+    figure = go.Figure()
+    half = np.radians(apart / 2)
+    tips = [np.array([side * np.sin(half), np.cos(half)]) for side in (-1.0, 1.0)]
+    for label, tip in zip(labels, tips, strict=True):
+        _arrow(figure, tip, f"feature of {label}", colours[label], marks[label], width=5)
+    _arc(figure, tips[0], tips[1], f"{apart:.1f}°")
+    figure.update_xaxes(range=[-1.5, 1.5], visible=False, scaleanchor="y")
+    figure.update_yaxes(range=[-0.55, 1.3], visible=False)
+    return finished(figure, height=HEIGHT, legend=False)
 
 
 def between_centres_plane(
@@ -37,9 +88,10 @@ def between_centres_plane(
         y=found.centres[others, 1].round(3),
         mode="markers+text",
         # the other classes count the same, so their shadows lie on one another
-        text=["the other centres"] + [""] * (len(others) - 1),
+        text=["shadows of the others"] + [""] * (len(others) - 1),
         textposition="bottom center",
         textfont={"color": NEUTRAL, "size": 11},
+        cliponaxis=False,
         marker={"symbol": [marks[names[i]] for i in others], "color": NEUTRAL, "size": 8, "opacity": 0.5},
         hovertext=[names[i] for i in others],
         hovertemplate="shadow of the centre of %{hovertext}<extra></extra>",
@@ -53,7 +105,7 @@ def between_centres_plane(
         _arc(figure, found.feature, found.centres[index], f"{angle:.1f}°")
     figure.update_xaxes(range=[-reach, reach], visible=False, scaleanchor="y")
     figure.update_yaxes(range=[-0.36 * reach, 0.87 * reach], visible=False)
-    return finished(figure, height=300, legend=False)
+    return finished(figure, height=HEIGHT, legend=False)
 
 
 def _arrow(figure: go.Figure, tip: np.ndarray, name: str, colour: str, mark: str, *, width: float = 3) -> None:
@@ -63,6 +115,7 @@ def _arrow(figure: go.Figure, tip: np.ndarray, name: str, colour: str, mark: str
         mode="lines+markers+text",
         text=["", name],
         textposition="top center",
+        cliponaxis=False,
         line={"color": colour, "width": width},
         marker={"symbol": ["circle", mark], "size": [0, 13], "color": colour},
         hovertemplate=f"{name}<extra></extra>",
@@ -103,6 +156,7 @@ def shared_images(record: CoOccurrence) -> go.Figure:
             hoverongaps=False,
         )
     )
+    figure.update_layout(plot_bgcolor=GREY_GROUND)
     buckets = record.buckets
     for border in [i - 0.5 for i in range(1, len(buckets)) if buckets[i] != buckets[i - 1]]:
         figure.add_hline(y=border, line={"color": NEUTRAL, "width": 1.5})
@@ -118,9 +172,9 @@ def own_and_other(course: Sequence[LabelPairs]) -> go.Figure:
     epochs = [record.epoch + 1 for record in course]
     figure = go.Figure()
     rows = (
-        ("to the mean of its own class", [r.to_own for r in course], "#CC79A7", "circle", "solid"),
-        ("to the mean of the image's other class", [r.to_other for r in course], NEUTRAL, "square", "dash"),
-        ("between the two features of the image", [r.apart for r in course], "#56B4E9", "diamond", "dot"),
+        ("to its own<br>class mean", [r.to_own for r in course], "#CC79A7", "circle", "solid"),
+        ("to the other<br>class mean", [r.to_other for r in course], NEUTRAL, "square", "dash"),
+        ("between the<br>two features", [r.apart for r in course], "#56B4E9", "diamond", "dot"),
     )
     for name, values, colour, mark, dash in rows:
         figure.add_scatter(
@@ -133,5 +187,6 @@ def own_and_other(course: Sequence[LabelPairs]) -> go.Figure:
             hovertemplate="epoch %{x}: %{y:.1f}°<extra>%{fullData.name}</extra>",
         )
     figure.update_xaxes(**epoch_axis(epochs))
-    figure.update_yaxes(title="mean angle (°), centring class", rangemode="tozero")
-    return finished(figure, height=340)
+    figure.update_yaxes(title="mean angle (°)", rangemode="tozero")
+    named = [(name, values[-1]) for name, values, *_ in rows]
+    return name_line_ends(finished(figure, height=320, legend=False), named, x=epochs[-1], gap=14.0)

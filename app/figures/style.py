@@ -30,6 +30,8 @@ BUCKET_COLOURS = {"head": "#2166AC", "medium": "#4292C6", "tail": "#8CC2E8"}
 BUCKET_MARKS = {"head": "circle", "medium": "square", "tail": "triangle-up"}
 OPTIMUM_COLOUR = "#D55E00"
 NEUTRAL = "#808080"
+GREY_GROUND = "rgba(128,128,128,0.35)"
+"""Of cells of a matrix that say nothing, such as a class with itself."""
 
 ANGLE_SCALE = [
     [0.0, "#08306B"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,16 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.geometry import REACH_DEGREES
-from app.figures.style import ANGLE_SCALE, BUCKET_COLOURS, BUCKET_MARKS, NEUTRAL, OPTIMUM_COLOUR, finished
+from app.figures.line_ends import name_line_ends
+from app.figures.style import (
+    ANGLE_SCALE,
+    BUCKET_COLOURS,
+    BUCKET_MARKS,
+    GREY_GROUND,
+    NEUTRAL,
+    OPTIMUM_COLOUR,
+    finished,
+)
 from mlcnc.toys.centring import CentringTrap
 from mlcnc.toys.imbalance import ImbalancedEnd
 from mlcnc.toys.simplex import RandomVectors, SimplexAngles
@@ -149,8 +159,7 @@ def angles_against_ratio(ends: Sequence[ImbalancedEnd], ratio: int) -> go.Figure
     ratios = [end.ratio for end in ends]
     lines = (
         ("two frequent classes", [end.frequent for end in ends], BUCKET_COLOURS["head"], BUCKET_MARKS["head"]),
-        ("mean over all pairs", [end.mean for end in ends], NEUTRAL, "x-thin-open"),
-        ("smallest of all pairs", [end.minimum for end in ends], NEUTRAL, "diamond-open"),
+        ("mean of all pairs", [end.mean for end in ends], NEUTRAL, "x-thin-open"),
         ("two rare classes", [end.rare for end in ends], BUCKET_COLOURS["tail"], BUCKET_MARKS["tail"]),
     )
     figure = go.Figure()
@@ -174,13 +183,16 @@ def angles_against_ratio(ends: Sequence[ImbalancedEnd], ratio: int) -> go.Figure
     )
     figure.add_vline(x=ratio, line={"color": NEUTRAL, "width": 1})
     figure.update_xaxes(
-        title="images of a frequent class for each one of a rare class (log)",
+        title="images, frequent : rare class (log)",
         type="log",
         tickvals=ratios,
         ticktext=[str(value) if value not in (30, 70) else "" for value in ratios],
     )
     figure.update_yaxes(title="angle (°)", range=[-4, 116], dtick=30)
-    return finished(figure, height=420)
+    named = [(name.replace(" classes", "<br>classes"), values[-1]) for name, values, _, _ in lines]
+    return name_line_ends(
+        finished(figure, height=400, legend=False), named, x=math.log10(ratios[-1]), gap=13.0, room=100
+    )
 
 
 def cell_ground(number: int) -> dict[str, Any]:
@@ -191,7 +203,7 @@ def cell_ground(number: int) -> dict[str, Any]:
         "x1": number - 0.5,
         "y0": -0.5,
         "y1": number - 0.5,
-        "fillcolor": "rgba(128,128,128,0.35)",
+        "fillcolor": GREY_GROUND,
         "line": {"width": 0},
         "layer": "below",
     }
@@ -223,6 +235,6 @@ def imbalanced_matrix(end: ImbalancedEnd, names: Sequence[str]) -> go.Figure:
     if end.ratio > 1:
         figure.add_hline(y=border, line={"color": NEUTRAL, "width": 2})
         figure.add_vline(x=border, line={"color": NEUTRAL, "width": 2})
-    figure.update_xaxes(tickangle=90, showgrid=False)
+    figure.update_xaxes(tickangle=90, showgrid=False, constrain="domain")
     figure.update_yaxes(autorange="reversed", showgrid=False, scaleanchor="x", constrain="domain")
-    return finished(figure, height=420, legend=False)
+    return finished(figure, height=400, legend=False)

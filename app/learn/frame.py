@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitAPIException
 
 from app.widgets.scroll_into_view import ask_to_scroll, scroll_into_view
@@ -27,6 +28,9 @@ MOVED_KEY = "step_moved"
 TOP = "lesson_top"
 LATER = "later"
 """What the keys of containers begin with that the browser shows after five seconds."""
+
+BESIDE = "beside"
+"""What the keys of containers begin with whose columns a narrow window sets below each other."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ def pick_step() -> Step:
             label_visibility="collapsed",
         )
         following = st.empty()
-    step = STEPS[int(chosen or "1") - 1]
+        step = STEPS[int(chosen or "1") - 1]
+        st.caption(f"Step {step.number} of {len(STEPS)}: {step.name}")
     # a plain arrow key belongs to the player of a chart
     back.button(
         "Back",
@@ -89,7 +94,6 @@ def pick_step() -> Step:
         args=(step.number + 1,),
         disabled=step.number == len(STEPS),
     )
-    st.progress(step.number / len(STEPS), text=f"Step {step.number} of {len(STEPS)}: {step.name}")
     scroll_into_view(TOP)
     return step
 
@@ -114,14 +118,14 @@ def _go(number: int) -> None:
     ask_to_scroll(TOP)
 
 
-def toy(what: str = "a model small enough to solve here, not a network") -> None:
-    """Mark what follows as the result of a toy."""
-    st.badge(f"Toy: {what}", icon=":material/toys:", color="violet")
+def toy(what: str = "a model small enough to solve here, not a network") -> str:
+    """Return a mark, as Markdown, for what is the result of a toy."""
+    return f":violet-badge[:material/toys: Toy: {what}]"
 
 
-def measured(what: str = "from recorded runs") -> None:
-    """Mark what follows as measured on a trained network."""
-    st.badge(f"Measured: {what}", icon=":material/labs:", color="green")
+def measured(what: str = "from recorded runs") -> str:
+    """Return a mark, as Markdown, for what was measured on a trained network."""
+    return f":green-badge[:material/labs: Measured: {what}]"
 
 
 def question(key: str, text: str, options: Sequence[str], right: str, reasons: Mapping[str, str]) -> None:
@@ -176,15 +180,28 @@ def guessed(key: str) -> bool:
     return bool(st.session_state.get(f"guessed_{key}"))
 
 
-def what_happened(key: str) -> AbstractContextManager[object]:
+def what_happened(key: str, part: str = "") -> AbstractContextManager[object]:
     """Return where the answer to a question is drawn: in the open after a guess, or after five seconds.
 
-    The browser waits (``app/readable.css``), so that a reader who clicks nothing reads on without a rerun.
+    The browser waits (``app/readable.css``), for the end of a film too that plays by itself, so that a reader
+    who clicks nothing reads on without a rerun.
 
     Args:
         key: of the question.
+        part: names the place where one question has several.
     """
-    return st.container(key=f"{'told' if guessed(key) else LATER}_{key}")
+    return st.container(key=f"{'told' if guessed(key) else LATER}_{key}{part}")
+
+
+def beside(key: str, widths: int | Sequence[int]) -> list[DeltaGenerator]:
+    """Return columns for charts; in a narrow window they stand below each other (``app/readable.css``).
+
+    Args:
+        key: unique on the page.
+        widths: number of columns, or their shares.
+    """
+    with st.container(key=f"{BESIDE}_{key}"):
+        return st.columns(widths)
 
 
 def formula(latex: str, words: str, *, title: str = "The formula") -> None:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from app.figures.angle_panels import AnglePanel, angle_panels
+from app.figures.angle_panels import AnglePanel
 from app.figures.attention import attention_overlay
 from app.figures.backdrop import holds_photograph
 from app.figures.blind_quiz import Look, quiz_buckets, quiz_curves
 from app.figures.plain_names import with_plain_names
+from app.learn.frame import beside
+from app.learn.matrices import show_matrices
 from app.session import READ_NAMES, remembered
 from app.widgets.chart import show_chart
 from app.widgets.downloads import mode_bar
@@ -45,13 +47,13 @@ def show_plots(hand: Hand, runs: Sequence[Run], looks: Sequence[Look]) -> None:
         RunFormatError: a file of a run is damaged; the message names the run.
     """
     names = [look.name for look in looks]
-    st.subheader("Variability: NC1")
+    st.markdown("#### Variability: NC1")
     _curves(hand, runs, looks)
-    st.subheader("Angles between class means")
+    st.markdown("#### Angles between class means")
     _angles(hand, runs, names)
-    st.subheader("Test mAP by bucket")
+    st.markdown("#### Accuracy on test images: mAP")
     _buckets(hand, looks)
-    st.subheader("Attention in one image")
+    st.markdown("#### Attention in one image")
     _attention(hand, runs, names)
 
 
@@ -75,7 +77,7 @@ def _curves(hand: Hand, runs: Sequence[Run], looks: Sequence[Look]) -> None:
             ]
         ),
     )
-    st.markdown(sentence)
+    st.markdown(f"{sentence} (*Test f*: the class features of the test images.)")
 
 
 def _angles(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
@@ -88,18 +90,15 @@ def _angles(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
     found = [(name, record) for name, record in zip(names, records, strict=True) if record is not None]
     if len(found) == len(names):
         buckets = found[0][1].buckets
-        panels = [
-            AnglePanel(f"{name}<br>smallest {record.summary.minimum:.1f}°", record.angles)
-            for name, record in found
-        ]
-        show_chart(
-            angle_panels(
-                panels,
-                found[0][1].class_names,
-                found[0][1].class_counts,
-                found[0][1].optimum,
-                [i - 0.5 for i in range(1, len(buckets)) if buckets[i] != buckets[i - 1]],
-            ),
+        show_matrices(
+            [
+                AnglePanel(f"{name}<br>smallest {record.summary.minimum:.1f}°", record.angles)
+                for name, record in found
+            ],
+            found[0][1].class_names,
+            found[0][1].class_counts,
+            found[0][1].optimum,
+            [i - 0.5 for i in range(1, len(buckets)) if buckets[i] != buckets[i - 1]],
             key="quiz_angles",
             title="Angles between class means of three runs",
             alt=sentence,
@@ -117,9 +116,8 @@ def _angles(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
                 ]
             ),
         )
-        st.markdown(f"The matrices are of one seed each. Over all seeds: {sentence}")
-    else:
-        st.markdown(sentence)
+        sentence = f"The matrices are of one seed each. Over all seeds: {sentence}"
+    st.markdown(f"{sentence} (*Centring class*: the mean of the class means is subtracted first.)")
 
 
 def _buckets(hand: Hand, looks: Sequence[Look]) -> None:
@@ -135,7 +133,10 @@ def _buckets(hand: Hand, looks: Sequence[Look]) -> None:
         "lowest seed to the highest. Open marks: single seeds. Each at its own best validation epoch.",
         frame=bucket_frame(hand, names),
     )
-    st.markdown(" ".join(sentences))
+    st.markdown(
+        "mAP: how well images with a class are ranked above those without it, 100 is perfect. Head, medium and "
+        "tail: classes with many, some and few training images. " + " ".join(sentences)
+    )
 
 
 def bucket_frame(hand: Hand, names: Sequence[str]) -> pd.DataFrame:
@@ -158,7 +159,10 @@ def _attention(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
     if probe is None or not all(stored):
         st.info("These runs keep no attention maps of the same image, so there is none to compare.")
         return
-    epochs = [nearest_array_epoch(run, row.epoch) or 0 for run, row in zip(runs, hand.rows, strict=True)]
+    epochs = [
+        min(reversed(kept), key=lambda epoch, row=row: abs(epoch - row.epoch))  # type: ignore[misc]
+        for kept, row in zip(stored, hand.rows, strict=True)
+    ]
     records = [
         remembered(probe_attention, run, epoch, probe.probe, probe.class_index)
         for run, epoch in zip(runs, epochs, strict=True)
@@ -167,7 +171,7 @@ def _attention(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
     st.markdown(f"Where does **{plain(probe.class_name)}** look in this image?")
     say_where_photographs_are(runs)
     for column, run, epoch, record, name in zip(
-        st.columns(len(runs)), runs, epochs, records, names, strict=True
+        beside("quiz_attention", len(runs)), runs, epochs, records, names, strict=True
     ):
         if record is None:
             continue

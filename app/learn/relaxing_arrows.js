@@ -188,6 +188,7 @@ class Toy {
       group.onpointerdown = (event) => this.grab(event, i);
       return parts;
     });
+    this.drawn = add(this.view, "text", { x: CENTRE, y: SIZE - 4, class: "tick drawn" });
     this.view.onpointerdown = (event) => {
       if (this.dim === 3) this.spin(event);
     };
@@ -276,6 +277,7 @@ class Toy {
       const direction = Math.round(((Math.atan2(y, x) * 180) / Math.PI + 360) % 360);
       set(group, { "aria-valuenow": direction, "aria-valuetext": `points to ${direction} degrees` });
     });
+    this.drawn.textContent = this.dim === 3 ? this.foreshortened(seen[0], seen[1]) : "";
     // moving an element in the document drops its focus, so only where the order changed
     if (this.dim === 3 && moved && !this.held) {
       const focused = this.root.getRootNode().activeElement;
@@ -283,6 +285,13 @@ class Toy {
       if (focused && this.view.contains(focused)) focused.focus();
     }
     this.order = order;
+  }
+
+  // a picture of space shows angles other than the true ones
+  foreshortened([x, y], [otherX, otherY]) {
+    const apart = (x * otherX + y * otherY) / (Math.hypot(x, y) * Math.hypot(otherX, otherY) || 1);
+    const [first, second] = this.data.names;
+    return `${first} and ${second}: drawn ${degrees(apart).toFixed(0)}°, truly ${degrees(this.cosine(0, 1)).toFixed(1)}°`;
   }
 
   drawMatrix() {

@@ -28,13 +28,15 @@ def show() -> None:
     """Draw the lesson."""
     best = simplex_angles(NUMBERS)
     st.markdown(
-        "A classifier gives every class a direction, an arrow. Two classes are easy to tell apart when their "
-        "arrows point far from each other. So how far apart can *all* of them be at once?"
+        f"{toy('unit vectors that push each other apart')} A classifier gives every class a direction, an "
+        "arrow. Two classes are easy to tell apart when their arrows point far from each other. How far apart "
+        "can *all* of them be at once?"
     )
+    _arrows()
     question(
         "1_four",
-        f"Three arrows, as below, can all be {best.angle_of(3):.0f}° apart. Now a fourth one, "
-        "and all of space to turn in: how far apart can the closest two be? (Then check: set K to 4.)",
+        f"Three arrows can all be {best.angle_of(3):.0f}° apart. Now a fourth one, and all of space to turn "
+        "in: how far apart can the closest two be? (Then check: set K to 4.)",
         ["90°", "about 109°", "120°"],
         "about 109°",
         {
@@ -44,7 +46,6 @@ def show() -> None:
             "at 90° to them; all four must move closer together.",
         },
     )
-    _arrows()
     with what_happened("1_four"):
         st.markdown(
             f"Three arrows settle at **{best.angle_of(3):.0f}°**, four at **{best.angle_of(4):.2f}°** (in "
@@ -104,8 +105,9 @@ def show() -> None:
         title="Why no set of arrows can do better",
     )
     in_your_run(
-        "The label embedding of an *etf* run is such a frame by construction; a *trainable* or *glove* one "
-        "is not. Compare their smallest angles.",
+        "A *run* is one recorded training of a network. It has an arrow for each class, the label embedding: "
+        "in *etf* runs a simplex ETF by construction, in *trainable* and *glove* runs not. Compare their "
+        "smallest angles.",
         "geometry",
         "Angles of the label embeddings",
         of="label embedding",
@@ -118,8 +120,8 @@ def show() -> None:
 
 @st.fragment
 def _arrows() -> None:
-    toy("unit vectors that push each other apart")
-    number = st.slider("Number of arrows K", 2, 20, 3, key="num_arrows", bind="query-params")
+    number = st.slider("Number of arrows K", 2, 20, 3, key="num_arrows", bind="query-params", width=420)
+    relaxing_arrows(number, FIVE, [COLOURS[name] for name in FIVE], key="relaxing_arrows")
     if number <= 4:
         place = "a plane" if number <= 3 else "space"
         st.caption(
@@ -131,4 +133,3 @@ def _arrows() -> None:
             f"{number} arrows need {number - 1} dimensions, which no picture can show. So this is the matrix "
             "of their angles: white is the angle of a simplex ETF, blue too close, brown too far apart."
         )
-    relaxing_arrows(number, FIVE, [COLOURS[name] for name in FIVE], key="relaxing_arrows")

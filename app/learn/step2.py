@@ -31,10 +31,13 @@ def show() -> None:
     with_decay = remembered(collapse_course, decay=DECAY)
     without = remembered(collapse_course, decay=0.0)
     st.markdown(
-        "Think of a network so flexible that it can put the feature of every training image wherever it likes. "
-        "Then images and layers no longer matter: what is left are free points, one for each image, and a "
-        "linear classifier. This is the *unconstrained-features model*. Gradient descent moves both."
+        f"{toy('free features, five classes of as many images each')} A network turns each image into a point, "
+        "its **feature**, and a classifier scores it against one arrow for each class. Let every feature go "
+        "wherever it likes (the *unconstrained-features model*), and train both."
+        f"  \n**NC1** = mean squared distance to the class mean (solid, for {FIVE[0]}), divided by that of "
+        "class means to their centre (dashed). 0 is collapse."
     )
+    _collapse(with_decay, without)
     question(
         "2_moves",
         f"By step {with_decay.first_perfect} all {len(with_decay.labels)} points are classified correctly. "
@@ -44,28 +47,22 @@ def show() -> None:
         {
             "nothing, all is learned": "A correct answer still has a loss: cross-entropy is never zero, so its "
             "gradient never is.",
-            "points only move outwards": "They would without weight decay, for ever. With weight decay length "
-            "is paid for, and something else is left to gain.",
+            "points only move outwards": "They would for ever, were length free. *Weight decay* makes it cost, "
+            "and something else is left to gain.",
             "each class shrinks to one point": "Every feature of a class wants the same place, the best one "
             "for its class. Once there, the class has no variability left.",
         },
     )
-    st.markdown(
-        "**NC1** = how far points lie from their class mean (squared, on average: the solid lines of "
-        f"{FIVE[0]}), divided by how far class means lie from the centre of all (the dashed line). "
-        "0 is collapse."
-    )
-    _collapse(with_decay, without)
     with what_happened("2_moves"):
         after = with_decay.frame_at(with_decay.first_perfect or 0)
         st.markdown(
-            f"Accuracy reaches 100 % by step {with_decay.first_perfect} and says nothing more. NC1, the spread "
-            f"within classes over the spread between them, stands at {with_decay.nc1[after]:.1f} then and at "
-            f"{small(with_decay.nc1[-1])} after {with_decay.steps[-1]:,} steps. This is **variability "
-            "collapse**."
+            f"Accuracy reaches 100 % by step {with_decay.first_perfect} and says nothing more. NC1 stands at "
+            f"{with_decay.nc1[after]:.1f} then and at {small(with_decay.nc1[-1])} after "
+            f"{with_decay.steps[-1]:,} steps. This is **variability collapse**."
         )
         st.markdown(
-            f"**Weight decay does it.** Without it NC1 still is {without.nc1[-1]:.2f} at the end, and the mean "
+            "**Weight decay does it**, the part of the loss that grows with the length of features and arrows. "
+            f"Without it NC1 still is {without.nc1[-1]:.2f} at the end, and the mean "
             f"length of the features has grown from {without.feature_norms[0]:.1f} to "
             f"{without.feature_norms[-1]:.1f} and goes on growing. With it, the length settles at "
             f"{with_decay.feature_norms[-1]:.1f}."
@@ -81,7 +78,8 @@ def show() -> None:
     )
     in_your_run(
         "A real network is not free: its features come from images, and each image has several labels. NC1 "
-        "of a recorded run falls far less. Look at it beside its baseline with shuffled labels, never alone.",
+        "falls far less. Compare it with NC1 of the same features under shuffled labels, never look at it "
+        "alone.",
         "variability",
         "NC1 of your runs on the training images",
         split="train",
@@ -94,12 +92,14 @@ def show() -> None:
 
 @st.fragment
 def _collapse(with_decay: CollapseCourse, without: CollapseCourse) -> None:
-    toy("free features and a linear classifier, five balanced classes")
-    chosen = st.segmented_control(
+    controls = st.container(horizontal=True, vertical_alignment="center")
+    controls.markdown("Weight decay", width="content")
+    chosen = controls.segmented_control(
         "Weight decay",
         [f"{DECAY:g}", "0"],
         default=f"{DECAY:g}",
         required=True,
+        label_visibility="collapsed",
         key="decay",
         bind="query-params",
     )
@@ -112,10 +112,10 @@ def _collapse(with_decay: CollapseCourse, without: CollapseCourse) -> None:
         f"in {course.steps[-1]} steps with weight decay {course.decay:g}.",
         reading="Left: every small mark is the feature of one training image, every large open mark a class "
         "mean. There are five dimensions; the picture shows the plane in which five equidistant means form a "
-        "regular pentagon, so distances within it are true but a part of each is hidden. Thin solid lines: the "
-        f"spread within {FIVE[0]}. Dashed: from the centre of all to its mean.\n\nRight: NC1 against "
-        "the step, both logarithmic. The dashed line is the first kept moment with all points classified "
-        "correctly. Grey: the same start with the other weight decay.",
+        "regular pentagon, so distances within it are true but a part of each is hidden, and angles are drawn "
+        f"other than they are. Thin solid lines: the spread within {FIVE[0]}. Dashed: from the centre of all "
+        "to its mean.\n\nRight: NC1 against the step, both logarithmic. The dashed line is the first kept "
+        "moment with all points classified correctly. Grey: the same start with the other weight decay.",
         frame=pd.DataFrame(
             {"step": course.steps, "nc1": course.nc1, "accuracy": course.accuracy, "norm": course.feature_norms}
         ),

@@ -31,8 +31,32 @@ def show() -> None:
     course = remembered(collapse_course, decay=0.05)
     angles = course.angles
     st.markdown(
-        "The same five classes, the same run as in step 2. Every class has shrunk to a point. Where do the "
-        "five points lie, and where does the classifier point?"
+        f"{toy('the training of step 2')} The same five classes: each has shrunk to a point, its class mean. "
+        "Where do the five means lie (circles), and where do the five arrows of the classifier point (grey)?"
+    )
+    show_player(
+        _figure(),
+        key="lesson3_angles",
+        title="Class means and classifier become one simplex ETF",
+        alt=f"The smallest angle between class means grows from {angles.minimum[0]:.1f} to "
+        f"{angles.minimum[-1]:.1f} degrees; the mean angle stays near {angles.mean[-1]:.1f}.",
+        reading="Left: open circles are class means, grey arrows those of the classifier, both scaled to the "
+        "same total length, in the plane of the pentagon. Five arrows at equal angles need four dimensions, so "
+        "the plane shows angles other than they are. Right: the true angles between class means; white is the "
+        "angle of a simplex ETF, blue too close, brown too far apart. Below: the smallest and the mean angle "
+        "against the step; the dashed line is the ETF. The mean of the class means is subtracted first.",
+        frame=pd.DataFrame(
+            {
+                "step": course.steps,
+                "mean": angles.mean,
+                "smallest": angles.minimum,
+                "sd": angles.std,
+                "self_duality": course.duality,
+            }
+        ),
+        parameter="moment3",
+        what="step",
+        autoplay=True,
     )
     question(
         "3_equal",
@@ -48,37 +72,13 @@ def show() -> None:
             "would stand closer than they need.",
         },
     )
-    toy("the run of step 2")
-    show_player(
-        _figure(),
-        key="lesson3_angles",
-        title="Class means and classifier become one simplex ETF",
-        alt=f"The smallest angle between class means grows from {angles.minimum[0]:.1f} to "
-        f"{angles.minimum[-1]:.1f} degrees; the mean angle stays near {angles.mean[-1]:.1f}.",
-        reading="Left: open circles are class means, grey arrows the classifier rows, both scaled to the same "
-        "total length, in the plane of the pentagon. Middle: angles between class means; white is the angle "
-        "of a simplex ETF, blue too close, brown too far apart. Right: the smallest and the mean angle "
-        "against the step; the dashed line is the ETF. Class means are centred by their own mean.",
-        frame=pd.DataFrame(
-            {
-                "step": course.steps,
-                "mean": angles.mean,
-                "smallest": angles.minimum,
-                "sd": angles.std,
-                "self_duality": course.duality,
-            }
-        ),
-        parameter="moment3",
-        what="step",
-        autoplay=True,
-    )
     with what_happened("3_equal"):
         st.markdown(
-            f"The **smallest angle** grows from {angles.minimum[0]:.1f}° to {angles.minimum[-1]:.1f}° and the "
-            f"standard deviation falls from {angles.std[0]:.1f}° to {small(angles.std[-1])}°: the class means "
-            "become a simplex ETF (NC2). The classifier rows turn until they lie on the class means: their "
-            f"squared distance, both scaled to Frobenius norm 1, falls from {course.duality[0]:.2f} to "
-            f"{small(course.duality[-1])} (self-duality, NC3)."
+            f"**NC2.** The **smallest angle** grows from {angles.minimum[0]:.1f}° to {angles.minimum[-1]:.1f}° "
+            f"and the standard deviation falls from {angles.std[0]:.1f}° to {small(angles.std[-1])}°: the "
+            "class means become a simplex ETF.\n\n**NC3.** The arrows of the classifier turn until they lie "
+            "on the class means: their squared distance, both scaled to length 1, falls from "
+            f"{course.duality[0]:.2f} to {small(course.duality[-1])} (self-duality)."
         )
     st.markdown(
         f"Now look at the **mean** angle: {angles.mean[0]:.1f}° at the random start, {angles.mean[-1]:.1f}° "
@@ -87,7 +87,8 @@ def show() -> None:
     st.subheader("The centring trap")
     question(
         "3_trap",
-        "Twenty random class means of equal length, centred by their own mean. Their mean angle is",
+        "Twenty random class means of equal length, *centred*: their own mean is subtracted. Their mean angle "
+        "is",
         ["far below the ETF", "that of the ETF", "90° exactly"],
         "that of the ETF",
         {
@@ -108,7 +109,7 @@ def show() -> None:
         title="Why the mean angle is no evidence",
     )
     in_your_run(
-        "Switch the centring of the class means of a recorded run, and read the smallest angle, not the mean. "
+        "Switch the centring of the class means, and read the smallest angle, not the mean. "
         "Without centring you see a direction that all classes share.",
         "geometry",
         "Angles of class means, uncentred",
@@ -128,7 +129,7 @@ def _figure() -> go.Figure:
 
 @st.fragment
 def _trap() -> None:
-    toy("made-up class means, nothing trained")
+    st.markdown(toy("made-up class means, nothing trained"))
     left, right = st.columns(2)
     geometry = left.segmented_control(
         "Arrangement of 20 class means",
@@ -139,7 +140,7 @@ def _trap() -> None:
         bind="query-params",
     )
     spread = right.slider(
-        "Spread of their lengths (sd of the logarithm)",
+        "Spread of their lengths (standard deviation of the logarithm)",
         0.0,
         2.0,
         0.0,

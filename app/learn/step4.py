@@ -10,6 +10,7 @@ import streamlit as st
 from app.figures.toys import angles_against_ratio, imbalanced_matrix
 from app.learn.frame import (
     TEN,
+    beside,
     formula,
     in_your_run,
     question,
@@ -34,12 +35,13 @@ def show() -> None:
     last, middle = rows[-1], next(end for end in rows if end.ratio == 50)
     counts = last.class_counts
     st.markdown(
-        "Until now every class had as many images as any other. Now take ten classes: five frequent ones with "
-        f"{counts[0]} images each and five rare ones with {counts[-1]}. All else stays as it was."
+        f"{toy('free features, ten classes')} Until now every class had as many images as any other. Now take "
+        f"five frequent ones with {counts[0]} images each and five rare ones with {counts[-1]}."
     )
+    _imbalance()
     question(
         "4_rare",
-        "What happens to the classifier rows of the rare classes?",
+        "What happens to the classifier rows (its arrows) of the rare classes?",
         ["nothing, each class gets its place", "they move apart", "they fall together"],
         "they fall together",
         {
@@ -50,7 +52,6 @@ def show() -> None:
             f"direction between them: {last.rare:.1f}° apart at 100 : 1 and weight decay {STRONG:g}.",
         },
     )
-    _imbalance()
     weak = _ends("classifier", WEAK)
     with what_happened("4_rare"):
         st.markdown(
@@ -80,9 +81,9 @@ def show() -> None:
         title="Why rare rows fall together",
     )
     in_your_run(
-        "MLC-NC keeps its classifier fixed, so its rows cannot fall together. But the *class means* "
-        "of tail classes can. Look at the smallest angle among them. The recorded networks see many "
-        "labels an image and are far from this toy: expect less.",
+        "MLC-NC, the method of the recorded runs, keeps its classifier fixed, so its rows cannot fall "
+        "together. But the *class means* of rare (tail) classes can. Look at the smallest angle among them. "
+        "The recorded networks see many labels an image and are far from this toy: expect less.",
         "geometry",
         "Angles of class means, head to tail",
     )
@@ -108,29 +109,38 @@ def _rounded(nc1: float) -> str:
 
 @st.fragment
 def _imbalance() -> None:
-    toy("free features and a linear classifier, five frequent and five rare classes")
-    left, middle, right = st.columns(3)
-    ratio = left.select_slider("Ratio of images", RATIOS, value=100, key="ratio", bind="query-params")
-    shown = middle.segmented_control(
+    controls = st.container(horizontal=True, vertical_alignment="bottom")
+    ratio = controls.select_slider(
+        "Images of a frequent class for each of a rare one",
+        RATIOS,
+        value=100,
+        key="ratio",
+        bind="query-params",
+        width=320,
+    )
+    shown = controls.segmented_control(
         "Angles between",
         ["classifier rows", "class means"],
         default="classifier rows",
         required=True,
+        label_visibility="collapsed",
         key="vectors",
         bind="query-params",
     )
-    decay = right.segmented_control(
+    controls.markdown("Weight decay", width="content")
+    decay = controls.segmented_control(
         "Weight decay",
         [f"{STRONG:g}", f"{WEAK:g}"],
         default=f"{STRONG:g}",
         required=True,
+        label_visibility="collapsed",
         key="strength",
         bind="query-params",
     )
     subject: Subject = "class means" if shown == "class means" else "classifier"
     ends = _ends(subject, WEAK if decay == f"{WEAK:g}" else STRONG)
     end = next(item for item in ends if item.ratio == ratio)
-    one, two = st.columns([3, 2])
+    one, two = beside("imbalance", [3, 2])
     said = (
         f"At {end.ratio} : 1 two frequent classes are {end.frequent:.1f}° apart, two rare ones "
         f"{end.rare:.1f}°; the mean over all pairs is {end.mean:.1f}°, the smallest {end.minimum:.1f}°"
@@ -141,9 +151,9 @@ def _imbalance() -> None:
             key="lesson4_ratio",
             title=f"Angles between {shown} against the imbalance",
             alt=said + ".",
-            reading="Each point is the end of one run of the toy. Circles: mean angle between two frequent "
-            "classes. Triangles: between two rare ones. Grey: the mean and the smallest over all pairs. "
-            "Dashed: simplex ETF. Classifier rows are uncentred, class means are centred by their mean.",
+            reading="Each point is the end of one training of the toy. Circles: mean angle between two "
+            "frequent classes. Triangles: between two rare ones. Grey: mean of all pairs. Dashed: simplex ETF. "
+            "Classifier rows are as they are, class means are centred by their mean.",
             frame=pd.DataFrame(
                 [
                     {
@@ -169,7 +179,4 @@ def _imbalance() -> None:
             "close, brown too far apart. The lines part frequent from rare classes.",
             frame=pd.DataFrame(end.angles, columns=list(TEN)).assign(**{"class": list(TEN)}),
         )
-    st.caption(
-        f"{said}; the ETF of ten classes has {end.optimum:.1f}°. "
-        f"The spread within classes against that between them, NC1, is {_rounded(end.nc1)}."
-    )
+    st.caption(f"{said}; the ETF of ten classes has {end.optimum:.1f}°. NC1 is {_rounded(end.nc1)}.")

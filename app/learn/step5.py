@@ -7,21 +7,30 @@ import streamlit as st
 
 from app.address import note_shown
 from app.figures.attention import attention_overlay
-from app.figures.several_labels import between_centres_plane, own_and_other, shared_images
+from app.figures.several_labels import (
+    between_centres_plane,
+    feature_for_each,
+    labelled_scene,
+    own_and_other,
+    shared_images,
+)
 from app.learn.frame import (
     COLOURS,
     FIVE,
     MARKS,
+    beside,
     formula,
     in_your_run,
     measured,
     question,
     toy,
+    what_happened,
     what_would_change_my_mind,
 )
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.controls import pick_epoch
+from app.widgets.downloads import mode_bar
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection
 from app.widgets.stored_picture import photograph_of, say_where_photographs_are
@@ -39,14 +48,19 @@ from mlcnc.analysis.images.attention import (
     probe_attention,
     probe_labels,
 )
+from mlcnc.analysis.images.drawn_scene import drawn_scene
 from mlcnc.analysis.runs.rows import nearest_array_epoch
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
+from mlcnc.toys.collapse import collapse_course
 from mlcnc.toys.several_labels import BetweenCentres, SeveralLabelsEnd, between_centres, several_labels
 
 PERSON, HORSE = FIVE.index("person"), FIVE.index("horse")
 EACH = 10
 """Images of each class alone in the toy."""
+
+SCENE = 9
+"""Seed of the drawn image, which shows both classes whole."""
 
 TIMES = (1, 2, 5, 10, 20, 50)
 MANY = 20
@@ -56,9 +70,11 @@ def show() -> None:
     """Draw the lesson."""
     even, end = _toy(1)
     st.markdown(
-        "So far each image had one label, and its feature went to the centre of its class. Most photographs "
-        "show more than one thing. Here is one with a person *and* a horse."
+        f"{toy('five classes, every pair of them in some images')} So far each image had one label, and its "
+        "feature went to its class mean, the centre of its class. Most photographs show more than "
+        "one thing, like this one: a person *and* a horse. Where should its feature go?"
     )
+    _picture(even)
     question(
         "5_where",
         "A network gives the image a single feature. Where does it end?",
@@ -67,30 +83,26 @@ def show() -> None:
         {
             "at the centre of person": "Then horse would get a low score, and this image has both labels.",
             "at the centre of horse": "Then person would get a low score, and this image has both labels.",
-            "between the two": f"In the toy below it stands {even.to_first:.1f}° from the one and "
+            "between the two": f"In the toy it stands {even.to_first:.1f}° from the one and "
             f"{even.to_second:.1f}° from the other: half of the {even.apart:.1f}° between them.",
             "at a place of its own": "That costs more: one and the same direction raises both scores at once, "
             "the sum of the two centres.",
         },
     )
-    uneven, _ = _toy(MANY)
-    row = f"the classifier's row of person is {uneven.classifier_ratio:.2f} times as long as that of horse"
-    question(
-        "5_uneven",
-        f"And if {MANY} times as many images show a person alone? Where does the shared feature move?",
-        ["to person, the frequent one", "to horse, the rare one", "it stays in the middle"],
-        "to horse, the rare one",
-        {
-            "to person, the frequent one": f"The frequent class is strong already: {row}, so the feature can "
-            "lean on it less.",
-            "to horse, the rare one": "Both labels should get the same probability, but "
-            f"{row}. So the feature leans to the shorter row: {uneven.to_second:.1f}° to horse, "
-            f"{uneven.to_first:.1f}° to person.",
-            "it stays in the middle": f"It stays in the plane of the two centres, but {row}, and the "
-            "feature has to make up for that.",
-        },
+    st.markdown(
+        "**The trouble.** Images of one class lie in many places: its features no longer collapse to one point."
+        "\n\n**The way out: one feature for each class.** MLC-NC looks at the image once for each class, so "
+        "two labels give two features, and each can go to a centre of its own. It has a vector for each "
+        "class, the *label embedding*; where in the image a position resembles that of *horse*, it counts more "
+        "for the feature of *horse*. These weights are the class's **attention**."
     )
-    _one_feature(even)
+    formula(
+        r"a_{i,k,c}=\frac{e^{s(z_i^k,\,l_c)}}{\sum_j e^{s(z_i^j,\,l_c)}},\qquad f_i^c=\sum_k a_{i,k,c}\,z_i^k",
+        "$z_i^k$ is the network's vector at position $k$ of image $i$, $l_c$ the label embedding of class $c$, "
+        "$s$ the cosine (Eq. 3 to 5 of MLC-NC). The released code uses learned attention with several "
+        "heads instead, and so do the recorded runs unless their settings say otherwise.",
+        title="One feature for each class",
+    )
     formula(
         r"-\frac1N\sum_{i=1}^{N}\ \sum_{k:\,y_i^k=1} \log\frac{e^{w_k\cdot h_i}}{\sum_j e^{w_j\cdot h_i}}"
         r"\;+\;\frac{\lambda}{2N}\sum_i\lVert h_i\rVert^2+\frac{\lambda}{2}\lVert W\rVert_F^2",
@@ -102,26 +114,10 @@ def show() -> None:
         f"{end.loss:.2f}).",
         title="The loss with several labels, and what is proved",
     )
-    st.markdown(
-        "**The trouble.** A feature half way is no nearer to *its* classes than it must be, and images with "
-        "the same label lie in many places. Features of one class no longer collapse to one point."
-    )
-    st.subheader("The way out: one feature for each class")
-    st.markdown(
-        "MLC-NC asks the image once for each class: the label embedding of *horse* weighs the positions of the "
-        "image by their similarity, and their weighted mean is the feature of *horse* in this image. Two "
-        "labels, two features, so each can go to a centre of its own."
-    )
-    formula(
-        r"a_{i,k,c}=\frac{e^{s(z_i^k,\,l_c)}}{\sum_j e^{s(z_i^j,\,l_c)}},\qquad f_i^c=\sum_k a_{i,k,c}\,z_i^k",
-        "$z_i^k$ is position $k$ of the feature map of image $i$, $l_c$ the label embedding of class $c$, "
-        "$s$ the cosine (Eq. 3 to 5 of MLC-NC). The released code uses learned attention with several "
-        "heads instead, and so do the recorded runs unless their settings say otherwise.",
-        title="One feature for each class",
-    )
     selected = selection()
     runs = [run for run, _ in selected.picked] or selected.runs
     _one_feature_a_class(runs, [*runs, *(run for run in selected.runs if run not in runs)])
+    _uneven()
     st.subheader("Rare classes hardly ever come alone")
     _company(runs)
     in_your_run(
@@ -142,27 +138,69 @@ def _toy(times: int) -> tuple[BetweenCentres, SeveralLabelsEnd]:
     return between_centres(end, PERSON, HORSE), end
 
 
+def _picture(even: BetweenCentres) -> None:
+    labels = (FIVE[PERSON], FIVE[HORSE])
+    apart = float(remembered(collapse_course, decay=0.05).angles.angles[-1][PERSON, HORSE])
+    picture, one, each = beside("labels", 3)
+    with picture:
+        st.markdown("The image and its two labels")
+        st.plotly_chart(
+            labelled_scene(drawn_scene(labels, seed=SCENE), COLOURS),
+            key="lesson5_scene",
+            config=mode_bar("lesson5_scene"),
+            alt="A drawn scene: a person on the left and a horse on the right, each in a frame with its name.",
+        )
+    with one, what_happened("5_where"):
+        st.markdown(f"One feature: **{even.to_first:.1f}°** to person, **{even.to_second:.1f}°** to horse")
+        _plane(even, "lesson5_even", "equally many images of each class alone")
+    with each, what_happened("5_where", "_each"):
+        st.markdown(f"One feature for each class: **{apart:.1f}°** apart")
+        said = f"Two features, each at the centre of its own class, {apart:.1f}° apart."
+        show_chart(
+            feature_for_each(apart, labels, COLOURS, MARKS),
+            key="lesson5_each",
+            title="A feature for each label",
+            alt=said,
+            reading="With a feature for each class every feature has one label, as in steps 2 and 3, and ends "
+            "at the centre of its class. The angle is that of step 3. Two arrows span this plane, so it is "
+            "drawn true.",
+            frame=pd.DataFrame({"first": [labels[0]], "second": [labels[1]], "degrees": [apart]}),
+        )
+
+
 @st.fragment
-def _one_feature(even: BetweenCentres) -> None:
-    toy("five classes, every pair of them in some images, one free feature an image")
+def _uneven() -> None:
+    st.subheader("And if one of the two classes is rare?")
+    uneven, _ = _toy(MANY)
+    row = f"the classifier's row of person is {uneven.classifier_ratio:.2f} times as long as that of horse"
+    question(
+        "5_uneven",
+        f"{MANY} times as many images show a person alone. Where does the one shared feature move?",
+        ["to person, the frequent one", "to horse, the rare one", "it stays in the middle"],
+        "to horse, the rare one",
+        {
+            "to person, the frequent one": f"The frequent class is strong already: {row}, so the feature can "
+            "lean on it less.",
+            "to horse, the rare one": "Both labels should get the same probability, but "
+            f"{row}. So the feature leans to the shorter row: {uneven.to_second:.1f}° to horse, "
+            f"{uneven.to_first:.1f}° to person.",
+            "it stays in the middle": f"It stays in the plane of the two centres, but {row}, and the "
+            "feature has to make up for that.",
+        },
+    )
     times = st.select_slider(
-        "Images of a person alone for each image of a horse alone (right picture)",
+        "Images of a person alone for each image of a horse alone",
         TIMES,
         value=MANY,
         key="times",
         bind="query-params",
+        width=420,
     )
     found, _ = _toy(times)
-    left, right = st.columns(2)
-    with left:
-        st.markdown(f"Equal counts: **{even.to_first:.1f}°** to person, **{even.to_second:.1f}°** to horse.")
-        _plane(even, "lesson5_even", "equally many images of each class alone")
-    with right:
-        st.markdown(
-            f"Person {times} : 1 horse: **{found.to_first:.1f}°** to person, **{found.to_second:.1f}°** to "
-            "horse."
-        )
-        _plane(found, "lesson5_uneven", f"{times} times as many images of a person alone")
+    st.markdown(
+        f"Person {times} : 1 horse: **{found.to_first:.1f}°** to person, **{found.to_second:.1f}°** to horse."
+    )
+    _plane(found, "lesson5_uneven", f"{times} times as many images of a person alone")
 
 
 def _plane(found: BetweenCentres, key: str, counts: str) -> None:
@@ -178,7 +216,7 @@ def _plane(found: BetweenCentres, key: str, counts: str) -> None:
         reading="The plane of the two class centres, from the origin. Thick grey arrow: the feature of images "
         "with both labels, which lies in this plane up to "
         f"{100 * found.outside:.1g} % of its squared length. Small grey marks: the shadows of the three other "
-        "centres, which point out of the plane. Angles in this plane are true angles.",
+        "centres, which point out of the plane. Angles between the three arrows are drawn true.",
         frame=pd.DataFrame(
             {
                 "of": [*FIVE, "person and horse"],
@@ -223,7 +261,7 @@ def _asked(labels: tuple[str, ...]) -> bool:
 
 
 def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
-    measured(f"attention of one test image in the run {run.run_id}")
+    st.markdown(measured(f"attention of one test image in the run {run.run_id}"))
     one, two = st.columns(2)
     with one:
         options = sorted(pairs, key=lambda index: (not _asked(pairs[index]), len(pairs[index])))
@@ -246,7 +284,7 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
     at = nearest_array_epoch(run, epoch) or 0
     say_where_photographs_are([run])
     two_labels = (FIVE[PERSON], FIVE[HORSE]) if _asked(pairs[probe]) else pairs[probe][:2]
-    for column, name in zip(st.columns(2), two_labels, strict=True):
+    for column, name in zip(beside("attention", 2), two_labels, strict=True):
         record = remembered(probe_attention, run, at, probe, run.info.class_names.index(name))
         if record is None:
             continue
@@ -287,15 +325,17 @@ def _apart(runs: list[Run]) -> None:
         f"nearer to the mean of their own class ({last.to_own:.0f}° on average) than to that of the "
         f"image's other class ({last.to_other:.0f}°)."
     )
-    measured(f"class-wise features f of {last.num_images} {last.split} images in the run {run.run_id}")
-    st.markdown(said)
+    st.markdown(
+        measured(f"class features of {last.num_images} {last.split} images in the run {run.run_id}")
+        + f" {said}"
+    )
     show_chart(
         own_and_other(course),
         key="lesson5_apart",
         title="Two features of one image",
         alt=said,
-        reading="Mean angles over all stored features of images with at least two stored labels, centred "
-        "by the mean of the class means. One feature for all labels would have two equal angles on "
+        reading="Mean angles over all stored features of images with at least two stored labels; the mean "
+        "of the class means is subtracted first. One feature for all labels would have two equal angles on "
         "average. The class means contain these images.",
         frame=pd.DataFrame([vars(record) for record in course]),
     )
@@ -304,9 +344,8 @@ def _apart(runs: list[Run]) -> None:
 def _company(runs: list[Run]) -> None:
     paper = ", ".join(f"{share:g} % on {name}" for name, share in PAPER_HEAD_COMPANY.items())
     st.markdown(
-        f"MLC-NC reports how many images with a tail class also have a head class: {paper} (the paper's "
-        "figures). A single feature of such an image is pulled to the head classes every time. Read the "
-        "numbers with care: where nearly *every* image has a head class, they could not be lower."
+        "How many images with a rare (*tail*) class also have a frequent (*head*) one? The paper of MLC-NC "
+        f"counts {paper}. Where nearly *every* image has a head class, that could not be lower."
     )
     found = next(
         (
@@ -320,9 +359,8 @@ def _company(runs: list[Run]) -> None:
         st.info("No recorded run here knows which classes share images, so there is no matrix to show.")
         return
     run, record = found
-    measured(f"labels of the training images of {run.run_id}")
     sentence = head_company_sentence(record.tail)
-    st.markdown(plain(sentence))
+    st.markdown(measured(f"labels of the training images of {run.run_id}") + f" {plain(sentence)}")
     show_chart(
         shared_images(record),
         key="lesson5_shared",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.figures.label_embeddings import KIND_NAMES, embedding_matrices, feature_against_embedding
+from app.figures.label_embeddings import KIND_NAMES, embedding_panels, feature_against_embedding
 from app.learn.frame import (
     TEN,
     formula,
@@ -19,11 +19,12 @@ from app.learn.frame import (
     what_happened,
     what_would_change_my_mind,
 )
+from app.learn.matrices import show_matrices
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.run_picker import selection
 from mlcnc.analysis.geometry.embedding_drift import embedding_drifts
-from mlcnc.toys.label_embeddings import KINDS, RELATED, EmbeddingEnd, Kind, Loss, embedding_end
+from mlcnc.toys.label_embeddings import KINDS, NUM_FREQUENT, RELATED, EmbeddingEnd, Kind, Loss, embedding_end
 
 RATIOS = (1, 2, 5, 10, 20, 50, 100)
 RATIO = 10
@@ -35,15 +36,15 @@ def show() -> None:
     word, learned = aligned["correlated"], aligned["trainable"]
     first, second = (" and ".join(TEN[index] for index in pair) for pair in RELATED)
     st.markdown(
-        "MLC-NC has one vector for each class, its **label embedding**, and trains features to point along "
-        "it. Where should these vectors come from? We know that a simplex ETF is as far apart as can be "
-        "(step 1). So fix them there? Learn them? Or take word vectors, which know that a dog is more like a "
-        f"horse than like a bus? Here {first}, and {second}, stand only {word.related_embedding:.0f}° apart."
+        f"{toy('free features, ten classes')} MLC-NC trains the feature of a class to point along its **label "
+        "embedding**. Where should these vectors come from: fixed as a simplex ETF, learned, or word vectors, "
+        f"where {first}, and {second}, stand only {word.related_embedding:.0f}° apart?"
     )
+    _embeddings()
     question(
         "6_softmax",
-        f"A fixed softmax classifier whose rows of {first} are {word.related_embedding:.0f}° apart: how "
-        "far apart are the features of the two classes at the end?",
+        f"Fix the arrows of a classifier, those of {first} only {word.related_embedding:.0f}° apart, and train "
+        "features with the softmax loss of steps 2 to 4. How far apart do those of the two classes end?",
         [f"about {word.related_embedding:.0f}°, they follow", "much farther apart", "they fall together"],
         "much farther apart",
         {
@@ -54,7 +55,6 @@ def show() -> None:
             "they fall together": "Then the two classes would have equal scores, and the loss would be high.",
         },
     )
-    _embeddings()
     with what_happened("6_softmax"):
         st.markdown(
             f"**With softmax, close embeddings matter little**: at {RATIO} : 1 {first} are "
@@ -134,24 +134,30 @@ def _steep(kind: Kind = "trainable") -> EmbeddingEnd:
 
 @st.fragment
 def _embeddings() -> None:
-    toy("free features, ten classes, three kinds of label embedding")
-    left, right = st.columns(2)
-    chosen = left.segmented_control(
-        "Loss", ["softmax", "alignment"], default="softmax", required=True, key="toyloss", bind="query-params"
+    controls = st.container(horizontal=True, vertical_alignment="bottom")
+    controls.markdown("Loss", width="content")
+    chosen = controls.segmented_control(
+        "Loss",
+        ["softmax", "alignment"],
+        default="softmax",
+        required=True,
+        label_visibility="collapsed",
+        key="toyloss",
+        bind="query-params",
     )
-    ratio = right.select_slider(
+    ratio = controls.select_slider(
         "Images of a frequent class for each of a rare one",
         RATIOS,
         value=RATIO,
         key="steep",
         bind="query-params",
+        width=420,
     )
     loss: Loss = "alignment" if chosen == "alignment" else "softmax"
     ends = list(_ends(loss, ratio).values())
     said = f"Smallest angle between class features, {loss} loss, {ratio} : 1: " + ", ".join(
         f"{KIND_NAMES[end.kind]} {end.features.minimum:.1f}°" for end in ends
     )
-    st.markdown(f"{said}; a simplex ETF has {ends[0].optimum:.1f}°.")
     rows, columns = np.triu_indices(len(TEN), k=1)
     show_chart(
         feature_against_embedding(ends, TEN),
@@ -161,7 +167,7 @@ def _embeddings() -> None:
         reading="One mark for each of the 45 pairs of classes. Across: the angle between their label "
         "embeddings. Up: the angle between their class features at the end of training. On the grey "
         "diagonal features copy the embedding; on the dashed line they stand as in an ETF, whatever the "
-        "embedding. All angles uncentred.",
+        "embedding. Nothing is subtracted from the vectors.",
         frame=pd.DataFrame(
             [
                 {
@@ -176,8 +182,13 @@ def _embeddings() -> None:
             ]
         ),
     )
-    show_chart(
-        embedding_matrices(ends, TEN),
+    st.markdown(f"{said}; a simplex ETF has {ends[0].optimum:.1f}°.")
+    show_matrices(
+        embedding_panels(ends),
+        TEN,
+        ends[0].class_counts,
+        ends[0].optimum,
+        [NUM_FREQUENT - 0.5],
         key="lesson6_matrices",
         title=f"Angles between class features, {loss} loss, {ratio} : 1",
         alt=f"Three matrices of angles on one scale. {said}.",
@@ -198,11 +209,11 @@ def _drift() -> None:
     if not drifts:
         st.info("No recorded run here logged how far its trainable label embedding moved.")
         return
-    measured(f"the {len(drifts)} recorded runs with a trainable label embedding")
     least = min(drifts, key=lambda drift: drift.cosine)
     spread = f", give or take {least.random_spread:.1f}°" if least.random_spread is not None else ""
     st.markdown(
-        "Does a trainable embedding stay where it began in a real network too? The mean cosine of the "
+        measured(f"the {len(drifts)} recorded runs with a trainable label embedding")
+        + " Does a trainable embedding stay where it began in a real network too? The mean cosine of the "
         "embeddings with their start, at the end of training, is above "
         f"{math.floor(1000 * least.cosine) / 1000:.3f} in each (lowest: {least.run_id}). In "
         f"{least.dim or 'many'} dimensions random vectors stand at 90° by chance{spread}. So a *trainable* "

@@ -10,6 +10,7 @@ from app.figures.blind_quiz import BLIND_NAMES, blind_looks, open_looks
 from app.learn.frame import guessed, in_your_run, measured, question, what_would_change_my_mind
 from app.learn.quiz_plots import show_plots
 from app.session import RUNS_KEY
+from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection
 from mlcnc.analysis.comparison.blind_quiz import (
     Hand,
@@ -33,17 +34,20 @@ KIND_NAMES = {"etf": "ETF", "trainable": "trainable", "glove": "GloVe"}
 QUIZ_KEY, OPENED_KEY = "quiz", "quiz_opened"
 
 
+STORY = (
+    "If the kind of label embedding (step 6) mattered as much as the story so far says, you could tell from "
+    "plots of trained networks which had which. Try."
+)
+
+
 def show() -> None:
     """Draw the lesson."""
-    st.markdown(
-        "Most of what came before was a toy. These are trained networks. If the kind of label embedding "
-        "mattered as much as the story says, you could tell from the plots which run had which. Try."
-    )
     selected = selection()
     rows = {row.run_id: row for row in selected.rows}
     runs = [(run, rows[run.run_id]) for run in selected.runs if run.run_id in rows]
     picked = [run.run_id for run, _ in selected.picked]
     if deal(runs, picked, 0) is None:
+        st.markdown(STORY)
         kinds = [kind for kind in EMBEDDING_ORDER if any(row.family == kind for row in rows.values())]
         had = ", ".join(KIND_NAMES[kind] for kind in kinds) or "none"
         st.info(
@@ -60,7 +64,8 @@ def show() -> None:
 
 @st.fragment
 def _quiz(runs: Sequence[tuple[Run, RunRow]], picked: Sequence[str]) -> None:
-    number = st.number_input(
+    plots, card = st.container(), st.container(border=True)
+    number = card.number_input(
         "Shuffle number",
         0,
         999,
@@ -79,21 +84,23 @@ def _quiz(runs: Sequence[tuple[Run, RunRow]], picked: Sequence[str]) -> None:
     names = list(BLIND_NAMES)
     if opened:
         names = [f"{blind} ({KIND_NAMES[kind]})" for blind, kind in zip(BLIND_NAMES, hand.answers, strict=True)]
-    _guess(hand, opened)
+    with plots:
+        st.markdown(f"{measured(f'three runs on {plain(hand.dataset)}')} {STORY}")
+        try:
+            show_plots(hand, shown, open_looks(names, hand.answers) if opened else blind_looks())
+        except RunFormatError:
+            # the error names the run
+            st.warning("A file of one of these three runs is damaged: the rest of its plots cannot be shown.")
+    with card:
+        _guess(hand, opened)
     _predict_claim(hand)
-    measured(f"three runs on {hand.dataset}, one a kind of label embedding, their names hidden until you ask")
-    try:
-        show_plots(hand, shown, open_looks(names, hand.answers) if opened else blind_looks())
-    except RunFormatError:
-        # the error names the run
-        st.warning("A file of one of these three runs is damaged, so the rest of its plots cannot be shown.")
     _claims(hand, names, opened)
     _paper(hand)
     if opened:
         _links(hand)
     what_would_change_my_mind(
-        "More seeds. With ten a side the spread itself would be known, and a small gap could be judged against "
-        "it. Three a side show only a large one."
+        "More seeds, that is, trainings from other random starts. With ten a side the spread itself would be "
+        "known, and a small gap could be judged against it. Three a side show only a large one."
     )
 
 
@@ -103,40 +110,37 @@ def _name(hand: Hand) -> tuple[str, ...]:
 
 def _guess(hand: Hand, opened: bool) -> None:
     guesses = []
-    with st.container(border=True):
-        st.markdown("**Predict first.** Look at the plots below, then say which run had which label embedding.")
-        for index, column in enumerate(st.columns(len(hand.rows))):
-            guesses.append(
-                column.selectbox(
-                    BLIND_NAMES[index],
-                    list(KIND_NAMES.values()),
-                    index=None,
-                    placeholder="your guess",
-                    key=f"quiz_guess_{hand.seed}_{index}",
-                    persist_state="session",
-                )
+    st.markdown("**Which run had which label embedding?** Guess, then reveal the names.")
+    for index, column in enumerate(st.columns(len(hand.rows))):
+        guesses.append(
+            column.selectbox(
+                BLIND_NAMES[index],
+                list(KIND_NAMES.values()),
+                index=None,
+                placeholder="your guess",
+                key=f"quiz_guess_{hand.seed}_{index}",
+                persist_state="session",
             )
-        if not opened:
-            st.button(
-                "Reveal the names", type="primary", on_click=_open, args=(_name(hand),), key="quiz_reveal"
-            )
-            return
-        right = sum(KIND_NAMES[kind] == guess for kind, guess in zip(hand.answers, guesses, strict=True))
-        if any(guess is not None for guess in guesses):
-            st.markdown(
-                f"**{right} of {len(guesses)} right.** Blind chance gets one right on average and all three in "
-                "one of six."
-            )
-        names = [f"{BLIND_NAMES[i]} ({KIND_NAMES[kind]})" for i, kind in enumerate(hand.answers)]
-        for index, (row, guess) in enumerate(zip(hand.rows, guesses, strict=True)):
-            answer = KIND_NAMES[row.family]
-            said = f"{BLIND_NAMES[index]} is **{answer}** ({row.run_id}). {run_evidence(hand, index, names)}"
-            if guess == answer:
-                st.success(f"Yes: {said}", icon=":material/check_circle:")
-            else:
-                start = "" if guess is None else f"You said {guess}. "
-                st.warning(start + said, icon=":material/lightbulb:")
-        st.button("Deal again", on_click=_deal_again, args=(hand.seed,), key="quiz_again")
+        )
+    if not opened:
+        st.button("Reveal the names", type="primary", on_click=_open, args=(_name(hand),), key="quiz_reveal")
+        return
+    right = sum(KIND_NAMES[kind] == guess for kind, guess in zip(hand.answers, guesses, strict=True))
+    if any(guess is not None for guess in guesses):
+        st.markdown(
+            f"**{right} of {len(guesses)} right.** Blind chance gets one right on average and all three in "
+            "one of six."
+        )
+    names = [f"{BLIND_NAMES[i]} ({KIND_NAMES[kind]})" for i, kind in enumerate(hand.answers)]
+    for index, (row, guess) in enumerate(zip(hand.rows, guesses, strict=True)):
+        answer = KIND_NAMES[row.family]
+        said = f"{BLIND_NAMES[index]} is **{answer}** ({row.run_id}). {run_evidence(hand, index, names)}"
+        if guess == answer:
+            st.success(f"Yes: {said}", icon=":material/check_circle:")
+        else:
+            start = "" if guess is None else f"You said {guess}. "
+            st.warning(start + said, icon=":material/lightbulb:")
+    st.button("Deal again", on_click=_deal_again, args=(hand.seed,), key="quiz_again")
 
 
 def _open(name: tuple[str, ...]) -> None:
@@ -154,7 +158,7 @@ def _predict_claim(hand: Hand) -> None:
     yes, no = (claim_sentence(claim, BLIND_NAMES) for claim in (good, bad))
     question(
         _claims_key(hand),
-        "One of these two claims the plots below support, the other they do not. Which one do they support?",
+        "One of these two claims the plots support, the other they do not. Which one do they support?",
         sorted([yes, no]),
         yes,
         {yes: claim_reason(good, BLIND_NAMES), no: claim_reason(bad, BLIND_NAMES)},

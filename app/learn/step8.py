@@ -1,13 +1,18 @@
-"""Step 8, does alignment align: the share of the alignment loss in recorded runs, and what features came to."""
+"""Step 8, does alignment align: over its weight, and its share of the gradient in recorded runs."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from app.compare.loss_shares import READING, shares_frame
 from app.figures.loss_shares import share_areas
+from app.figures.weight_courses import accuracy_over_weight, cosines_over_weight
 from app.learn.frame import (
+    beside,
     formula,
     in_your_run,
     measured,
@@ -19,51 +24,56 @@ from app.session import remembered, runs_root
 from app.widgets.chart import show_chart
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection
-from mlcnc.analysis.geometry.does_it_align import AlignmentCase, alignment_cases
+from mlcnc.analysis.geometry.does_it_align import (
+    AlignmentGroup,
+    alignment_cases,
+    alignment_groups,
+    contrasting_cases,
+)
 from mlcnc.analysis.runs.rows import RunRow
 from mlcnc.errors import MlcncError
-from mlcnc.evidence.results import read_results
+from mlcnc.evidence.results import read_results, spread_text
+from mlcnc.evidence.weight_of_alignment import WeightCourse, alignment_answer, weight_courses
 
-STUDY = "alpha"
-"""Key of the recorded study of the weight of the alignment loss."""
+WEIGHTS, LONGER = "alpha", "terminal"
+"""Keys of the recorded studies: of the weight of the alignment loss, and of a training ten times longer."""
+
+STORY = (
+    "MLC-NC adds up three losses. Its **alignment loss** asks the feature of a class to point along the label "
+    "embedding of the class: cosine 1. It has a weight, 0.5 in the paper."
+)
 
 
 def show() -> None:
     """Draw the lesson."""
-    selected = selection()
-    rows = {row.run_id: row for row in selected.rows}
-    try:
-        cases = remembered(alignment_cases, tuple(run for run in selected.runs if run.run_id in rows))
-    except MlcncError as error:
-        st.warning(plain(error))
-        cases = []
-    st.markdown(
-        "MLC-NC adds three losses up. The alignment loss asks the feature of a class to point along its label "
-        "embedding, cosine 1. But what a loss *trains* is not its value, it is its part of the gradient."
-    )
+    trees = read_results(runs_root())[0]
+    studies = [(tree, weight_courses(tree)) for tree in trees if tree["experiment"] == WEIGHTS]
+    drawn = [(tree, courses) for tree, courses in studies if courses]
+    if drawn:
+        _weights(*drawn[0])
+    else:
+        st.markdown(f"{STORY} But what a loss *trains* is not its value, it is its part of the gradient.")
     question(
         "8_share",
-        "The alignment loss has 2 % of the gradient. After training, what is the cosine of features with "
-        "their label embedding?",
+        "With the weight of the paper, what is the mean cosine of features with their label embedding after "
+        "training?",
         ["near 1, it has had time", "near 0.5", "near 0, as for random directions"],
         "near 0, as for random directions",
         {
             "near 1, it has had time": "The other losses pull too, and stronger: they need features that tell "
             "classes apart, not features that lie along a given vector.",
-            "near 0.5": "Half way would still be far more than 2 % of the pull can hold against the rest.",
+            "near 0.5": "Half way would still be far more than so small a pull can hold against the rest.",
             "near 0, as for random directions": "The cosine of a random direction with a given vector is near "
-            "0. What hardly pulls hardly moves; see the measured values below.",
+            "0. What hardly pulls hardly moves.",
         },
     )
-    if cases:
-        with what_happened("8_share"):
-            _measured(cases, rows)
-    else:
-        st.info(
-            "No finished run here measured both the gradient of its losses and the cosine of its features "
-            "with the label embedding. Train one with `mlcnc train`: new runs measure both."
-        )
-    _study()
+    with what_happened("8_share"):
+        _gradients()
+        for tree, _ in drawn:
+            _does_it_pay(tree)
+        for tree in trees:
+            if tree["experiment"] == LONGER:
+                _longer(tree)
     formula(
         r"\text{share of } k = \frac{w_k\lVert\nabla L_k\rVert}{\sum_j w_j\lVert\nabla L_j\rVert}",
         "$L_k$ is a term of the loss with its weight $w_k$, and the gradient is with respect to all that is "
@@ -82,18 +92,77 @@ def show() -> None:
     )
 
 
-def _measured(cases: list[AlignmentCase], rows: dict[str, RunRow]) -> None:
-    least, most = cases[0], cases[-1]
-    shown = [least] if least is most else [least, most]
-    measured(f"{len(cases)} recorded runs, each at its last measured epoch")
+def _weights(tree: Mapping[str, Any], courses: list[WeightCourse]) -> None:
+    of = f"{plain(tree['dataset'])}, {_seeds(tree)}"
+    answer = alignment_answer(courses)
+    st.markdown(f"{measured(of)} {STORY}")
+    with what_happened("8_share", "_answer"):
+        st.markdown(f"**{answer}**")
+    cosines, accuracy = beside("weights", [3, 2])
+    with cosines:
+        show_chart(
+            cosines_over_weight(courses),
+            key="lesson8_weights",
+            title=f"Cosine of features with their label embedding over the weight of its loss, {of}",
+            alt=answer,
+            reading="Mean cosine of the features of images with a class and the label embedding of the "
+            "class, mean over seeds. Solid: training images. Dotted: test images. 1 is alignment; the dashed "
+            "line at 0 is what random directions have. A gap between solid and dotted: the features of the "
+            "training images were learned by heart. The weights stand at equal distances.",
+            frame=_frame(courses),
+        )
+    with accuracy:
+        best = max(courses[0].map_total)
+        at = courses[0].weights[courses[0].map_total.index(best)]
+        show_chart(
+            accuracy_over_weight(courses),
+            key="lesson8_accuracy",
+            title=f"Test mAP over the weight of the alignment loss, {of}",
+            alt=f"With {courses[0].series} embeddings test mAP is highest, {best:.1f} %, at weight {at:g}.",
+            reading="Mean over seeds of the mean average precision on test images. More alignment is not more "
+            "accuracy by itself. The weights stand at equal distances.",
+            frame=_frame(courses),
+        )
+
+
+def _frame(courses: Sequence[WeightCourse]) -> pd.DataFrame:
+    return pd.concat([pd.DataFrame(vars(course)) for course in courses], ignore_index=True)
+
+
+def _of(tree: Mapping[str, Any]) -> str:
+    return measured(f"{plain(tree['dataset'])}, {_seeds(tree)}")
+
+
+def _seeds(tree: Mapping[str, Any]) -> str:
+    return "1 seed" if len(tree["seeds"]) == 1 else f"{len(tree['seeds'])} seeds"
+
+
+def _gradients() -> None:
+    """Show why: the share of the alignment loss in the gradient of recorded runs, beside its cosine."""
+    selected = selection()
+    rows = {row.run_id: row for row in selected.rows}
+    try:
+        cases = remembered(alignment_cases, tuple(run for run in selected.runs if run.run_id in rows))
+    except MlcncError as error:
+        st.warning(plain(error))
+        cases = []
+    if not cases:
+        st.info(
+            "No finished run here measured both the gradient of its losses and the cosine of its features "
+            "with the label embedding. Train one with `mlcnc train`: new runs measure both."
+        )
+        return
+    groups = alignment_groups(cases, list(rows.values()))
     sentences = [
         f"In **{plain(rows[case.run_id].name)}** the alignment loss has {100 * case.share:.2g} % of the "
-        f"gradient, and features have cosine **{case.train:.2f}** with their label embedding on training "
-        f"images, **{case.test:.2f}** on test images."
-        for case in shown
+        f"gradient at the end, and features have cosine **{case.train:.2f}** on training images."
+        for case in contrasting_cases(groups)
     ]
-    st.markdown(" ".join(sentences))
-    drawn = [(rows[case.run_id], case.shares) for case in shown]
+    st.markdown(
+        f"{measured(f'{len(cases)} recorded runs')} **Why?** A loss trains by its part of the gradient. "
+        + " ".join(sentences)
+    )
+    drawn: list[tuple[RunRow, Any]] = [(rows[case.run_id], case.shares) for case in contrasting_cases(groups)]
     show_chart(
         share_areas(drawn),
         key="lesson8_shares",
@@ -102,32 +171,63 @@ def _measured(cases: list[AlignmentCase], rows: dict[str, RunRow]) -> None:
         reading=READING,
         frame=lambda: shares_frame(drawn),
     )
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "run": [rows[case.run_id].name for case in cases],
-                "share of alignment (%)": [round(100 * case.share, 1) for case in cases],
-                "cosine, training": [round(case.train, 2) for case in cases],
-                "cosine, test": [round(case.test, 2) for case in cases],
-                "test NC1 against its null": [
-                    "not measured" if case.variability is None else case.variability.text for case in cases
-                ],
-            }
-        ),
-        hide_index=True,
-    )
-    st.caption(
-        "A cosine of 1 is alignment, 0 what random directions have. The null of NC1 asks the same class query "
-        "of images without the class, where that was measured; else it shuffles the labels. A large cosine on "
-        "training images and a small one on test images: the features were learned by heart."
+    st.dataframe(group_frame(groups), hide_index=True, height="content")
+    st.caption("Mean over seeds, lowest and highest, number of seeds n; each run at its last measured epoch.")
+
+
+def group_frame(groups: Sequence[AlignmentGroup]) -> pd.DataFrame:
+    """Return a line a recipe: share of the alignment loss, and cosines on training and test images."""
+    return pd.DataFrame(
+        {
+            "data set": [group.dataset for group in groups],
+            "recipe": [group.recipe for group in groups],
+            "share of alignment (%)": [group.share.written(1) for group in groups],
+            "cosine, training": [group.train.written(2) for group in groups],
+            "cosine, test": [group.test.written(2) for group in groups],
+        }
     )
 
 
-def _study() -> None:
-    trees = [tree for tree in read_results(runs_root())[0] if tree["experiment"] == STUDY]
-    for tree in trees:
-        measured(f"the study of {tree['dataset']} over {len(tree['seeds'])} seeds")
-        st.markdown(
-            f"**{plain(tree['title'])}.** {plain(tree['question'])}\n\n"
-            + "\n".join(f"- {plain(claim['text'])}: **{plain(claim['verdict'])}**" for claim in tree["claims"])
-        )
+def _does_it_pay(tree: Mapping[str, Any]) -> None:
+    if not tree["claims"]:
+        return
+    st.markdown(f"{_of(tree)} **Does it pay?** Difference in test mAP of runs of the same seed.")
+    st.dataframe(claim_frame(tree["claims"]), hide_index=True, height="content")
+    st.caption("Reproduced: the interval lies above 0. Undecided: it holds 0, or there is none.")
+
+
+def claim_frame(claims: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return a line a claim, its numbers as text: what was not measured is said, not left empty."""
+    return pd.DataFrame(
+        {
+            "claim": [claim["text"].replace("alpha", "weight") for claim in claims],
+            "difference": ["not measured" if c["mean"] is None else f"{c['mean']:+.1f}" for c in claims],
+            "95 % interval": [
+                "none" if c["low"] is None or c["high"] is None else f"{c['low']:+.1f} to {c['high']:+.1f}"
+                for c in claims
+            ],
+            "seeds": [claim["n"] for claim in claims],
+            "verdict": [claim["verdict"] for claim in claims],
+        }
+    )
+
+
+def _longer(tree: Mapping[str, Any]) -> None:
+    rows = [row for row in tree["rows"] if row["values"].get("alignment", {}).get("mean") is not None]
+    if not rows:
+        return
+    st.markdown(f"{_of(tree)} **{plain(tree['question'])}**")
+    st.dataframe(longer_frame(rows), hide_index=True, height="content")
+
+
+def longer_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return a line a row of a longer training with its cosines at the end."""
+    return pd.DataFrame(
+        {
+            "recipe": [row["name"].replace("alpha", "weight") for row in rows],
+            "cosine, training": [spread_text(row["values"].get("alignment"), "alignment") for row in rows],
+            "cosine, test": [
+                spread_text(row["values"].get("alignment_test"), "alignment_test") for row in rows
+            ],
+        }
+    )

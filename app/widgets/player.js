@@ -82,6 +82,11 @@ export default function (component) {
     if (label === self.labels.at(-1)) window.sessionStorage.removeItem(memory());
     else window.sessionStorage.setItem(memory(), label);
   };
+  // the film that played by itself is over, or the reader took it up
+  const mine = () => {
+    self.alone = false;
+    delete root.dataset.film;
+  };
   // a single step is an animation too, but not one that the button could pause
   const setPlaying = (playing) => {
     self.playing = playing;
@@ -159,14 +164,15 @@ export default function (component) {
     if (slider.active !== shown) animate([self.label], AT_ONCE);
     settle();
     const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-    if (!self.data.autoplay || !first || wanted || calm) return;
-    if (self.data.parameter && window.sessionStorage.getItem(played())) return;
+    const seen = self.data.parameter && window.sessionStorage.getItem(played());
+    if (!self.data.autoplay || !first || wanted || calm || seen) return mine();
     if (self.data.parameter) window.sessionStorage.setItem(played(), "once");
     self.alone = true;
     start();
   };
   const show = () => {
     self.turn = self.turn.then(draw).catch((error) => {
+      mine();
       chart.textContent = error.message;
       console.error(error);
     });
@@ -176,8 +182,8 @@ export default function (component) {
     self.listens = true;
     for (const button of root.querySelectorAll(".controls button")) button.disabled = false;
     chart.on("plotly_animating", () => setPlaying(true));
-    chart.on("plotly_animated", () => { self.alone = false; setPlaying(false); settle(); });
-    chart.addEventListener("pointerdown", () => { self.alone = false; }, true);
+    chart.on("plotly_animated", () => { mine(); setPlaying(false); settle(); });
+    chart.addEventListener("pointerdown", mine, true);
     chart.on("plotly_animatingframe", ({ name }) => {
       const moved = self.label !== name;
       be(name);
@@ -215,12 +221,12 @@ export default function (component) {
     settle();
   };
   const step = (by) => {
-    self.alone = false;
+    mine();
     if (self.playing) pause();
     goTo(self.labels.indexOf(self.label) + by);
   };
   const toggle = () => {
-    self.alone = false;
+    mine();
     if (self.playing) pause(); else if (self.listens) start();
   };
   root.querySelector(".back").onclick = () => step(-1);
@@ -271,6 +277,7 @@ export default function (component) {
     players.delete(parentElement);
     self.turn.then(halt).then(() => players.has(parentElement) || self.plotly?.purge(chart));
   };
+  if (data.autoplay) root.dataset.film = "to come"; // what tells its end waits for it
   show();
   return self.stop;
 }

@@ -57,6 +57,12 @@ class CollapseCourse:
         """Return the index of the last frame not after a step."""
         return max(0, int(np.searchsorted(self.steps, step, side="right")) - 1)
 
+    def drawn_angles(self, first: int, second: int) -> Floats:
+        """Return the (F,) angles of two centred class means as the plane shows them, degrees."""
+        one, other = (self.scaled_means[:, index].astype(np.float64) for index in (first, second))
+        across = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
+        return np.asarray(np.degrees(np.abs(np.arctan2(across, (one * other).sum(axis=1)))))
+
 
 def collapse_course(
     *, decay: float = 0.05, num_classes: int = 5, per_class: int = 20, num_frames: int = 50, seed: int = 0

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.figures.collapse_course import angle_frames, collapse_frames
+from app.figures.style import GREY_GROUND
 from app.figures.toys import (
     angle_against_number,
     angles_against_ratio,
@@ -211,19 +212,30 @@ def test_classes_keep_colour_and_mark_through_all_lessons():
     assert len(set(COLOURS.values())) == len(set(MARKS.values())) == 5
 
 
+def truly(course, at):
+    one, other = course.scaled_means[at, :2].astype(float)
+    drawn = np.degrees(np.arccos(one @ other / np.linalg.norm(one) / np.linalg.norm(other)))
+    return f"person and dog: drawn {drawn:.0f}°, truly {course.angles.angles[at][0, 1]:.1f}°"
+
+
 def test_frames_hold_the_course():
     course, free = collapse_course(num_frames=8), collapse_course(decay=0.0, num_frames=8)
     figure = collapse_frames(course, free, FIVE, COLOURS, MARKS)
     assert [frame.name for frame in figure.frames] == [str(step) for step in course.steps]
     for at, frame in enumerate(figure.frames):
-        points, means, cursor, within, between = frame.data
+        points, means, cursor, within, between, named, drawn = frame.data
         own = course.points[at][np.asarray(course.labels) == 0]
-        np.testing.assert_allclose(within.x[1::3], own[:, 0], rtol=1e-6)
+        np.testing.assert_allclose(within.x[0::2], own[:, 0], rtol=1e-6)
         np.testing.assert_allclose(between.y[1], course.means[at, 0, 1], rtol=1e-6)
         np.testing.assert_array_equal(points.x, course.points[at, :, 0])
         np.testing.assert_array_equal(means.y, course.means[at, :, 1])
         assert cursor.y[0] == course.nc1[at]
         assert cursor.x[0] == course.steps[at] + 1
+        # what NC1 compares is named in the picture
+        assert (named.x[0], named.y[0]) in set(zip(within.x, within.y, strict=True))
+        np.testing.assert_allclose(named.y[1], np.mean(between.y), rtol=1e-5)
+        assert drawn.text[0] == truly(course, at)
+    assert [text.strip() for text in figure.data[7].text] == ["within", "between"]
     np.testing.assert_array_equal(figure.data[3].y, course.nc1)
     np.testing.assert_array_equal(figure.data[2].y, free.nc1)
     reach = figure.layout.xaxis.range[1]
@@ -235,7 +247,8 @@ def test_angle_frames_hold_means_rows_and_angles():
     course = collapse_course(num_frames=8)
     figure = angle_frames(course, FIVE, COLOURS)
     for at, frame in enumerate(figure.frames):
-        _, rows, means, changed, cursor = frame.data
+        _, rows, means, changed, cursor, drawn = frame.data
+        assert drawn.text[0] == truly(course, at)
         np.testing.assert_array_equal(rows.x, course.scaled_rows[at, :, 0])
         np.testing.assert_array_equal(means.y, course.scaled_means[at, :, 1])
         cells = figure.data[3]
@@ -244,6 +257,9 @@ def test_angle_frames_hold_means_rows_and_angles():
             assert angle == pytest.approx(course.angles.angles[at][FIVE.index(y), FIVE.index(x)], abs=0.051)
         assert cursor.y[0] == course.angles.minimum[at]
     assert isinstance(cells, go.Scatter)
+    same = figure.data[8]
+    assert list(same.x) == list(same.y) == list(FIVE)
+    assert same.marker.color == GREY_GROUND
     assert (cells.marker.cmin + cells.marker.cmax) / 2 == pytest.approx(course.optimum)
 
 
@@ -271,7 +287,9 @@ def test_other_figures_show_their_records():
     lines = {trace.name: list(trace.y) for trace in angles_against_ratio(ends, 20).data}
     assert lines["two rare classes"] == [round(end.rare, 3) for end in ends]
     assert lines["two frequent classes"] == [round(end.frequent, 3) for end in ends]
-    assert lines["smallest of all pairs"] == [round(end.minimum, 3) for end in ends]
+    assert {
+        note.text.replace("<br>", " ") for note in angles_against_ratio(ends, 20).layout.annotations
+    } >= set(lines)
     matrix = imbalanced_matrix(ends[1], TEN)
     assert matrix.data[0].x[0] == "person (40)"
     assert matrix.data[0].y[9] == "bottle (2)"

@@ -10,9 +10,15 @@ from streamlit.testing.v1 import AppTest
 
 from app.figures.angle_panels import AnglePanel, angle_panels
 from app.figures.blind_quiz import BLIND_NAMES, blind_looks, open_looks, quiz_buckets, quiz_curves
-from app.figures.label_embeddings import embedding_matrices, feature_against_embedding
-from app.figures.several_labels import between_centres_plane, own_and_other, shared_images
-from app.figures.style import EMBEDDING_COLOURS
+from app.figures.label_embeddings import embedding_panels, feature_against_embedding
+from app.figures.several_labels import (
+    between_centres_plane,
+    feature_for_each,
+    labelled_scene,
+    own_and_other,
+    shared_images,
+)
+from app.figures.style import EMBEDDING_COLOURS, GREY_GROUND
 from app.learn.frame import COLOURS, FIVE, MARKS, TEN
 from app.learn.quiz_plots import bucket_frame
 from app.learn.step7 import KIND_NAMES
@@ -34,8 +40,10 @@ from mlcnc.analysis.images.attention import (
     probe_attention,
     probe_labels,
 )
+from mlcnc.analysis.images.drawn_scene import drawn_scene
 from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.store import RunStore
+from mlcnc.toys.collapse import collapse_course
 from mlcnc.toys.label_embeddings import KINDS, embedding_end
 from mlcnc.toys.several_labels import between_centres, several_labels
 from tests.app.conftest import CATALOGUE, words, write_run
@@ -77,9 +85,11 @@ def test_step_5_says_what_the_toy_gives(monkeypatch, catalogue):
     shown = lesson(monkeypatch, catalogue("none"), 5, times="50")
     even = between_centres(several_labels([10] * 5), 0, 2)
     uneven = between_centres(several_labels([500, 10, 10, 10, 10]), 0, 2)
-    assert f"Equal counts: **{even.to_first:.1f}°** to person, **{even.to_second:.1f}°** to horse." in words(
+    assert f"One feature: **{even.to_first:.1f}°** to person, **{even.to_second:.1f}°** to horse" in words(
         shown
     )
+    apart = collapse_course(decay=0.05).angles.angles[-1][0, 2]
+    assert f"One feature for each class: **{apart:.1f}°** apart" in words(shown)
     assert f"Person 50 : 1 horse: **{uneven.to_first:.1f}°** to person" in words(shown)
     assert "No recorded run here keeps attention maps" in words(shown)
     assert "no matrix to show" in words(shown)
@@ -99,7 +109,7 @@ def test_step_5_measures_two_features_of_one_image(monkeypatch, tmp_path):
     record = co_occurrence(run)
     assert record.covered == (12, 16)
     assert head_company_sentence(record.tail) in words(shown)
-    assert "100 % on VOC-LT, 99.26 % on COCO-LT (the paper's figures)" in words(shown)
+    assert "The paper of MLC-NC counts 100 % on VOC-LT, 99.26 % on COCO-LT" in words(shown)
     # the toy run's two probe images have one label each
     assert "No recorded run here keeps attention maps of images with two labels" in words(shown)
 
@@ -114,7 +124,7 @@ def test_step_5_shows_two_labels_of_a_recorded_image(monkeypatch):
         record = probe_attention(run, epoch, first, run.info.class_names.index(name))
         assert f"**{name}**{attention_sentence(record, name).removeprefix(name)}" in words(shown)
     assert localisation_sentence(localisation(run, epoch)) in words(shown)
-    badges = " ".join(item.value for item in shown.markdown)
+    badges = words(shown)
     assert "Toy: five classes" in badges
     assert "Measured: attention of one test image in the run voc07-etf-aligned-s0" in badges
     other = next(i for i, names in enumerate(labels) if len(names) == 3)
@@ -271,7 +281,7 @@ def test_plane_draws_true_angles():
 
     assert angle(tips["person alone"], tips["person and horse"]) == pytest.approx(found.to_first, abs=0.1)
     assert angle(tips["horse alone"], tips["person and horse"]) == pytest.approx(found.to_second, abs=0.1)
-    assert figure.data[0].text[0] == "the other centres"
+    assert figure.data[0].text[0] == "shadows of the others"
     assert list(figure.data[0].hovertext) == [name for name in FIVE if name not in ("person", "horse")]
     assert {note.text for note in figure.layout.annotations} == {
         f"{found.to_first:.1f}°",
@@ -288,12 +298,14 @@ def test_shared_images_and_angles_over_epochs_draw_the_record(tmp_path):
     heat = shared_images(record).data[0]
     assert heat.z[0][1] == pytest.approx(100 * 6 / 500)
     assert np.isnan(heat.z[2][2])
+    assert shared_images(record).layout.plot_bgcolor == GREY_GROUND
     course = label_pairs_course(stored)
-    lines = {trace.name: list(trace.y) for trace in own_and_other(course).data}
-    assert lines["to the mean of its own class"] == pytest.approx([item.to_own for item in course], abs=0.01)
-    assert lines["to the mean of the image's other class"] == pytest.approx(
-        [r.to_other for r in course], abs=0.01
-    )
+    figure = own_and_other(course)
+    lines = {trace.name.replace("<br>", " "): list(trace.y) for trace in figure.data}
+    assert lines["to its own class mean"] == pytest.approx([item.to_own for item in course], abs=0.01)
+    assert lines["to the other class mean"] == pytest.approx([item.to_other for item in course], abs=0.01)
+    assert {note.text for note in figure.layout.annotations} == {trace.name for trace in figure.data}
+    assert not figure.layout.showlegend
 
 
 def test_marks_lie_on_the_diagonal_where_features_copy():
@@ -309,7 +321,8 @@ def test_marks_lie_on_the_diagonal_where_features_copy():
 
 
 def test_cells_of_a_white_matrix_have_edges_and_a_grey_diagonal():
-    figure = embedding_matrices([embedding_end(kind, "alignment", 2) for kind in KINDS], TEN)
+    ends = [embedding_end(kind, "alignment", 2) for kind in KINDS]
+    figure = angle_panels(embedding_panels(ends), TEN, ends[0].class_counts, ends[0].optimum, [4.5])
     grounds = [shape for shape in figure.layout.shapes if shape.type == "rect"]
     assert [shape.xref for shape in grounds] == [trace.xaxis for trace in figure.data] == ["x", "x2", "x3"]
     assert all(shape.layer == "below" for shape in grounds)
@@ -325,7 +338,32 @@ def test_panels_share_one_scale_around_the_optimum():
     assert [trace.z[0][1] for trace in figure.data] == [80, 85]
     assert all(np.isnan(trace.z[0][0]) for trace in figure.data)
     assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (120, 240)
-    assert len(figure.layout.shapes) == 4
+    assert len(figure.layout.shapes) == 6
+
+
+def test_a_matrix_alone_has_its_scale_below():
+    (panel,) = embedding_panels([embedding_end("etf", "alignment", 2)])
+    assert panel.title == "fixed ETF<br>smallest 96.4°"
+    alone = angle_panels([panel], TEN, [4] * 10, 96.4)
+    assert alone.layout.coloraxis.colorbar.orientation == "h"
+
+
+def test_a_scene_has_a_frame_and_a_name_for_each_label():
+    scene = drawn_scene(("person", "horse"), seed=9)
+    figure = labelled_scene(scene, COLOURS)
+    assert [note.text for note in figure.layout.annotations] == ["person", "horse"]
+    for trace, label, (x0, y0, x1, y1) in zip(figure.data, scene.labels, scene.boxes, strict=True):
+        assert trace.line.color == COLOURS[label]
+        assert (min(trace.x), max(trace.x), min(trace.y), max(trace.y)) == (x0, x1, y0, y1)
+    assert figure.layout.images[0].source.startswith("data:image/webp")
+
+
+def test_a_feature_for_each_label_is_drawn_at_the_true_angle():
+    figure = feature_for_each(104.5, ("person", "horse"), COLOURS, MARKS)
+    first, second = (np.array([trace.x[1], trace.y[1]]) for trace in figure.data[:2])
+    cosine = first @ second / np.linalg.norm(first) / np.linalg.norm(second)
+    assert np.degrees(np.arccos(cosine)) == pytest.approx(104.5, abs=0.1)
+    assert [note.text for note in figure.layout.annotations] == ["104.5°"]
 
 
 def test_quiz_figures_show_values_and_hide_colours(three):
@@ -334,6 +372,8 @@ def test_quiz_figures_show_values_and_hide_colours(three):
     curves = [curve(run, "test.f/nc1_trace") for run in runs]
     drawn = quiz_curves(blind_looks(), curves, 50.0)
     assert [trace.name for trace in drawn.data[:3]] == list(BLIND_NAMES)
+    assert set(BLIND_NAMES) < {note.text for note in drawn.layout.annotations}
+    assert not drawn.layout.showlegend
     for trace, item in zip(drawn.data, curves, strict=False):
         assert list(trace.y) == pytest.approx(list(item.values), abs=1e-4)
     assert len({trace.line.color for trace in drawn.data[:3]}) == 1

@@ -106,3 +106,37 @@ def test_a_lesson_plays_once_by_itself_and_then_stands_still(page, address):
     answer.wait_for()
     settled(page)
     assert page.evaluate(shown) == page.evaluate(frames) - 1
+
+
+FIRST = """() => {
+  const tops = [...document.querySelectorAll('[data-testid=stMain] .js-plotly-plot')]
+    .map((chart) => chart.getBoundingClientRect()).filter((box) => box.height > 0).map((box) => box.top);
+  return Math.min(...tops);
+}"""
+CLIPPED = """() => [...document.querySelectorAll('[data-testid=stMain] .js-plotly-plot')].flatMap((chart) => {
+  const around = chart.getBoundingClientRect();
+  return [...chart.querySelectorAll('text')].filter((text) => {
+    const box = text.getBoundingClientRect();
+    return box.width && !text.closest('.modebar') && (box.left < around.left - 2 || box.right > around.right + 2);
+  }).map((text) => text.textContent);
+})"""
+
+
+@pytest.mark.parametrize("step", range(1, 9))
+def test_a_step_begins_with_its_chart_and_fits_a_narrow_window(page, gallery_address, step):
+    page.emulate_media(reduced_motion="reduce")
+    page.set_viewport_size({"width": 1400, "height": 900})
+    page.goto(f"{gallery_address}/learn?step={step}")
+    page.locator(".js-plotly-plot .main-svg").first.wait_for(state="attached")
+    settled(page)
+    top = page.locator(".toy .view").bounding_box()["y"] if step == 1 else page.evaluate(FIRST)
+    assert top <= 300
+    page.set_viewport_size({"width": 800, "height": 900})
+    settled(page)
+    main = page.get_by_test_id("stMain")
+    assert main.evaluate("main => main.scrollWidth <= main.clientWidth")
+    assert page.evaluate(CLIPPED) == []
+    if step in (4, 7):
+        # matrices stand below each other, as wide as the page
+        charts = [box for chart in main.locator(".js-plotly-plot").all() if (box := chart.bounding_box())]
+        assert all(box["width"] > 400 for box in charts)

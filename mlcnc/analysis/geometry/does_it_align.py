@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mlcnc.analysis.comparison.seeds import Spread, seed_groups, spread
 from mlcnc.analysis.curves.loss_shares import LossShares, loss_shares
-from mlcnc.analysis.verdict import Verdict, run_verdicts
+from mlcnc.analysis.runs.rows import RunRow
 from mlcnc.store import Run
 
 SPACE = "f"
@@ -23,7 +24,6 @@ class AlignmentCase:
         shares: of the terms of its loss in the gradient, over epochs.
         share: last one of the alignment loss, 0 to 1.
         train, test: mean cosine of class features f with their own label embedding, images with the class.
-        variability: verdict on NC1 of test features f against its null; None where it is not defined.
     """
 
     run_id: str
@@ -31,7 +31,68 @@ class AlignmentCase:
     share: float
     train: float
     test: float
-    variability: Verdict | None
+
+
+@dataclass(frozen=True)
+class AlignmentGroup:
+    """Cases that differ in the seed alone.
+
+    Attributes:
+        dataset, recipe, family: of all of them.
+        cases: the one that measured its gradient most often first.
+        share: of the alignment loss in percent; train, test: cosines; each over the seeds.
+    """
+
+    dataset: str
+    recipe: str
+    family: str
+    cases: tuple[AlignmentCase, ...]
+    share: Spread
+    train: Spread
+    test: Spread
+
+
+def alignment_groups(cases: Sequence[AlignmentCase], rows: Sequence[RunRow]) -> list[AlignmentGroup]:
+    """Return the cases by recipe, those of a data set together, the smallest mean share first.
+
+    Args:
+        cases: of runs.
+        rows: of the same runs at least.
+    """
+    by_id = {case.run_id: case for case in cases}
+    found = []
+    for group in seed_groups([row for row in rows if row.run_id in by_id]):
+        own = sorted((by_id[row.run_id] for row in group.rows), key=lambda case: -len(case.shares.epochs))
+        found.append(
+            AlignmentGroup(
+                group.rows[0].dataset,
+                group.name,
+                group.family,
+                tuple(own),
+                spread([100 * case.share for case in own]),
+                spread([_cosine(case.train) for case in own]),
+                spread([_cosine(case.test) for case in own]),
+            )
+        )
+    datasets = [group.dataset for group in found]
+    return sorted(found, key=lambda group: (datasets.index(group.dataset), group.share.mean))
+
+
+def contrasting_cases(groups: Sequence[AlignmentGroup]) -> list[AlignmentCase]:
+    """Return a case of each of the two groups whose shares differ most, else the one case there is.
+
+    Both are of one data set and, where any two are, of one family, so that little but the share parts them.
+    """
+    pairs = [
+        (first.family == second.family, second.share.mean - first.share.mean, first, second)
+        for at, first in enumerate(groups)
+        for second in groups[at + 1 :]
+        if first.dataset == second.dataset
+    ]
+    if not pairs:
+        return [group.cases[0] for group in groups[:1]]
+    *_, first, second = max(pairs, key=lambda pair: pair[:2])
+    return [first.cases[0], second.cases[0]]
 
 
 def alignment_cases(runs: Sequence[Run]) -> list[AlignmentCase]:
@@ -48,9 +109,13 @@ def alignment_cases(runs: Sequence[Run]) -> list[AlignmentCase]:
         train, test = (_last(run, f"{split}.{SPACE}/alignment_positive") for split in ("train", "test"))
         if math.isfinite(train) and math.isfinite(test):
             share = float(shares.shares["alignment"][-1])
-            verdict = run_verdicts(run, split="test", space=SPACE).variability
-            found.append(AlignmentCase(run.run_id, shares, share, train, test, verdict))
+            found.append(AlignmentCase(run.run_id, shares, share, train, test))
     return sorted(found, key=lambda case: case.share)
+
+
+def _cosine(value: float) -> float:
+    """Return it to two digits, without a sign where they are zero."""
+    return round(value, 2) + 0.0
 
 
 def _last(run: Run, name: str) -> float:
