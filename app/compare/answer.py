@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from app.overview.matrix import recipe_pairs
+from app.overview.matrix import known_errors
 from app.widgets.plain_text import plain
-from mlcnc.analysis.comparison.pairs import RULE, of_one_size, pairs_sentence
-from mlcnc.analysis.comparison.seeds import SeedGroup, repeats_sentence, verdict
-from mlcnc.analysis.runs.rows import BUCKETS
+from mlcnc.analysis.comparison.pairs import RULE, recipes_sentence
+from mlcnc.analysis.comparison.seeds import SeedGroup, map_sentence, repeats_sentence
 from mlcnc.store import Run
 
 
-def show_answer(groups: Sequence[SeedGroup], bucket: str, runs: Mapping[str, Run], *, paired: bool) -> None:
-    """Say who leads in a bucket, and whether seeds and test images support it.
+def show_answer(groups: Sequence[SeedGroup], bucket: str, runs: Mapping[str, Run], *, paired: bool) -> str:
+    """Say who leads in a bucket, and whether seeds and test images support it; return what was said.
 
     Args:
         groups: runs taken together.
@@ -23,16 +22,15 @@ def show_answer(groups: Sequence[SeedGroup], bucket: str, runs: Mapping[str, Run
         runs: by id.
         paired: whether a group is a recipe, whose seeds can be paired with another's.
     """
-    same, others = of_one_size(groups) if paired else ([], [])
-    if len(same) < 2:
-        st.markdown(f"##### {plain(verdict(groups, bucket))}")
-    else:
-        found, problems = recipe_pairs(same, runs)
-        st.markdown(f"##### {plain(pairs_sentence(found, BUCKETS.index(bucket)))}", help=RULE)
-        if others:
-            names = ", ".join(f"{group.name} on {group.dataset}" for group in others)
-            st.caption(plain(f"Of another data set or size, so not in this order: {names}."))
-        for problem in problems:
-            st.warning(plain(f"Intervals leave out the choice of test images: {problem}."))
+    problems: dict[str, None] = {}
+    said = (
+        recipes_sentence(groups, known_errors(runs, problems), bucket)
+        if paired
+        else map_sentence(groups, bucket)
+    )
+    st.markdown(f"##### {plain(said)}", help=RULE if paired else None)
+    for problem in problems:
+        st.warning(plain(f"Intervals leave out the choice of test images: {problem}."))
     if repeated := repeats_sentence(groups):
         st.caption(plain(repeated))
+    return said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -20,7 +22,7 @@ from mlcnc.analysis.comparison.class_differences import (
 )
 from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference
 from mlcnc.analysis.runs.rows import RunRow, nearest_array_epoch
-from mlcnc.errors import RunFormatError
+from mlcnc.errors import RunFormatError, counted
 from mlcnc.store import Run
 
 READING = (
@@ -42,9 +44,16 @@ def show_classes(selected: Selection, bucket: str) -> None:
         selected: the picked runs.
         bucket: of the sentence on mAP.
     """
-    stored = [(run, row) for run, row in selected.picked if row.has_arrays]
+    seeds = {
+        row.run_id: group.rows for group in selected.picked_groups for row in (*group.rows, *group.repeats)
+    }
+    try:
+        stored = [(run, row) for run, row in selected.picked if _side(selected, seeds[run.run_id])]
+    except RunFormatError as error:
+        st.warning(plain(error))
+        return
     if len(stored) < 2:
-        st.info("Pick two runs with stored arrays in the sidebar to see what each class gains or loses.")
+        st.info("Pick two runs with stored AP per class in the sidebar to see what each class gains or loses.")
         return
     of = st.segmented_control(
         "Compare",
@@ -53,7 +62,7 @@ def show_classes(selected: Selection, bucket: str) -> None:
         required=True,
         key="pairs",
         bind="query-params",
-        help="recipes: the mean over all seeds of the two runs' recipes that stored arrays.",
+        help="recipes: the mean over all seeds of the two runs' recipes that stored AP per class.",
     )
     pair = pick_pair(stored, first_label="First", second_label="Minus", optional=False)
     if len(pair) < 2:
@@ -63,27 +72,26 @@ def show_classes(selected: Selection, bucket: str) -> None:
     if of == "recipes" and first.group_key == second.group_key:
         st.info(f"Both runs are of the recipe {plain(first.recipe)}; choose runs of two recipes.")
         return
-    sides = [_side(selected, row, of == "recipes") for row in (first, second)]
+    wanted = [seeds[row.run_id] if of == "recipes" else (row,) for row in (first, second)]
+    sides = [_side(selected, rows) for rows in wanted]
     names = [row.recipe if of == "recipes" else row.name for row in (first, second)]
+    for name, side, rows in zip(names, sides, wanted, strict=True):
+        if len(side) < len(rows):
+            st.caption(plain(f"{name}: {len(side)} of {counted(len(rows), 'run')} stored AP per class."))
+    if not all(sides):
+        return
     try:
         _show(sides[0], sides[1], names[0], names[1], bucket)
     except RunFormatError as error:
         st.warning(plain(error))
 
 
-def _side(selected: Selection, row: RunRow, whole_recipe: bool) -> Side:
-    wanted = {
-        other.run_id: other
-        for other in selected.rows
-        if other.run_id == row.run_id or (whole_recipe and other.group_key == row.group_key)
-    }
-    found = []
-    for run in selected.runs:
-        if run.run_id in wanted:
-            epoch = nearest_array_epoch(run, wanted[run.run_id].epoch)
-            if epoch is not None:
-                found.append((run, epoch))
-    return tuple(found)
+def _side(selected: Selection, rows: Sequence[RunRow]) -> Side:
+    """Return those of the runs that stored AP per class, each at the epoch nearest to the chosen one."""
+    by_id = {run.run_id: run for run in selected.runs}
+    runs = [(by_id[row.run_id], row.epoch) for row in rows]
+    near = [(run, remembered(nearest_array_epoch, run, epoch, "test/ap")) for run, epoch in runs]
+    return tuple((run, epoch) for run, epoch in near if epoch is not None)
 
 
 def _show(first: Side, second: Side, name: str, other: str, bucket: str) -> None:
@@ -122,8 +130,9 @@ def _show(first: Side, second: Side, name: str, other: str, bucket: str) -> None
     )
     means = ", ".join(f"{part} {value:+.2f}" for part, value in bucket_differences(record).items())
     st.caption(
-        f"Mean difference in points: {means}. {_epochs(first, second)} of those with stored arrays, the "
-        "nearest to the chosen moment of each run; the bars may be of other epochs."
+        f"Mean difference in points: {means}. {_epochs(first, second)} of those with stored AP per class, "
+        f"the nearest to the chosen moment of each run (n = {len(first)} and {len(second)}); "
+        "the bars may be of other epochs."
     )
 
 
@@ -143,5 +152,5 @@ def class_frame(record: ClassDifferences, name: str, other: str) -> pd.DataFrame
 
 
 def _epochs(first: Side, second: Side) -> str:
-    listed = [" and ".join(str(epoch + 1) for _, epoch in side) for side in (first, second)]
-    return f"Epochs {listed[0]} against {listed[1]}:"
+    listed = [" and ".join(map(str, sorted({epoch + 1 for _, epoch in side}))) for side in (first, second)]
+    return f"Epoch {listed[0]} against {listed[1]}:"

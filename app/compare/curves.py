@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app.address import follow_default
+from app.compare.pin_lines import pin_lines
 from app.figures.curve_panels import Line, MetricPanel, curve_panels
 from app.figures.style import group_dashes, recipe_colour, run_dash
 from app.session import remembered
@@ -25,6 +26,7 @@ from mlcnc.analysis.curves.curve import (
     metric_names,
     metric_optimum,
 )
+from mlcnc.analysis.curves.nulls import random_null
 from mlcnc.analysis.curves.points import (
     AXIS_TITLES,
     Axis,
@@ -42,9 +44,15 @@ READING = (
     "One panel a metric, all along the same axis: the cursor reads them together, and zooming one zooms all. A "
     "**band** goes from the lowest to the highest run around their mean; one run has none. The **vermillion "
     "dashed line** is the optimum, that of a simplex ETF; the **grey** one is NC1 or CDNV of the same features "
-    "with labels shuffled, beside which both are read.\n\n**Smoothing** is a moving average over all logged "
+    "with labels shuffled, beside which both are read. The **dotted grey line** in its band is what as many "
+    "random directions of the same dimension give; **fine dots** are NC1 of as many images without the class, "
+    "of the line in the same colour.\n\n**A click** on a line or its name pins it and dims the others; another "
+    "click, or Escape, lets it go. With the keyboard, Tab reaches the names and Enter pins.\n\n"
+    "**Smoothing** is a moving average over all logged "
     "values, corrected for its start; the faint curve behind is what was logged. A double click ends a zoom."
 )
+_Source = tuple[str, str, str, tuple[Run, ...], str]
+"""Name, colour, dash, runs and short name of a line."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,8 @@ def show_curves(groups: Sequence[SeedGroup], selected: Selection) -> None:
         st.info("Choose one to four metrics.")
         return
     by_id = {run.run_id: run for run in selected.runs}
-    sources: list[tuple[str, str, str, tuple[Run, ...]]]
+    sources: list[_Source]
+    one_dataset = len({group.dataset for group in groups}) == 1
     if chosen.bands:
         sources = [
             (
@@ -81,11 +90,14 @@ def show_curves(groups: Sequence[SeedGroup], selected: Selection) -> None:
                 recipe_colour(group),
                 dash,
                 tuple(by_id[row.run_id] for row in group.rows),
+                group.name if one_dataset else group.label,
             )
             for group, dash in zip(groups, group_dashes(groups), strict=True)
         ]
     else:
-        sources = [(row.name, recipe_colour(row), run_dash(row), (run,)) for run, row in selected.picked]
+        sources = [
+            (row.name, recipe_colour(row), run_dash(row), (run,), row.name) for run, row in selected.picked
+        ]
     panels = []
     notes: list[str] = []
     for metric in chosen.metrics:
@@ -102,6 +114,7 @@ def show_curves(groups: Sequence[SeedGroup], selected: Selection) -> None:
             reading="\n\n".join([READING, *(plain(metric_definition(metric)) for metric in chosen.metrics)]),
             frame=partial(curve_frame, panels, AXIS_TITLES[chosen.axis]),
         )
+        pin_lines("compare_curves", [line.name for panel in panels for line in panel.lines])
         st.caption(plain(" ".join(_last(panel) for panel in panels)))
     for note in dict.fromkeys(notes):
         st.caption(plain(note))
@@ -161,14 +174,13 @@ def _pick(names: Sequence[str], rows: Sequence[RunRow]) -> _Choice:
     return _Choice(tuple(metrics[:MOST_METRICS]), along, float(smoothing), bool(log), bool(bands))
 
 
-def _panel(
-    metric: str, chosen: _Choice, sources: Sequence[tuple[str, str, str, tuple[Run, ...]]]
-) -> tuple[MetricPanel, list[str]]:
+def _panel(metric: str, chosen: _Choice, sources: Sequence[_Source]) -> tuple[MetricPanel, list[str]]:
     log = chosen.log and is_ratio(metric)
     lines: list[Line] = []
     notes: list[str] = []
     strangers: list[str] = []
-    for name, colour, dash, runs in sources:
+    null_name = f"{metric}_query_only" if metric.endswith("/nc1_trace") else ""
+    for name, colour, dash, runs, short in sources:
         points = remembered(curve_points, runs, metric, axis=chosen.axis, smoothing=chosen.smoothing, log=log)
         if not points.num_runs and not is_measured(runs, metric):
             strangers.append(name)
@@ -185,11 +197,12 @@ def _panel(
         if points.num_runs and not points.num_points:
             notes.append(f"{name}: its runs measured {metric} at no common epoch.")
         if len(points.x):
-            lines.append(Line(name, colour, dash, points))
+            null = remembered(curve_points, runs, null_name, axis=chosen.axis, log=log) if null_name else None
+            lines.append(Line(name, colour, dash, points, short, null))
     if strangers:
         space = metric.split("/")[0].rpartition(".")[2]
         notes.append(f"{metric} is of features {space}, which {', '.join(strangers)} did not measure.")
-    every = [run for *_, runs in sources for run in runs if is_measured([run], metric)]
+    every = [run for source in sources for run in source[3] if is_measured([run], metric)]
     optima = {metric_optimum(run, metric) for run in every}
     shuffled = shuffled_name(metric)
     baseline = None
@@ -204,8 +217,10 @@ def _panel(
                 notes.append(f"{metric} with labels shuffled ends between {least} and {most}, by run.")
     notes += null_sentences(every, metric)
     optimum = optima.pop() if len(optima) == 1 else None
-    joined = warmup_end([run for *_, runs in sources for run in runs], metric, chosen.axis)
-    return MetricPanel(metric, metric_label(metric), tuple(lines), log, optimum, baseline, joined), notes
+    joined = warmup_end([run for source in sources for run in source[3]], metric, chosen.axis)
+    nulls = {band for run in every if (band := remembered(random_null, run, metric)) is not None}
+    label, random = metric_label(metric), tuple(sorted(nulls))
+    return MetricPanel(metric, label, tuple(lines), log, optimum, baseline, joined, random), notes
 
 
 def is_measured(runs: Sequence[Run], metric: str) -> bool:
@@ -217,4 +232,5 @@ def is_measured(runs: Sequence[Run], metric: str) -> bool:
 def _last(panel: MetricPanel) -> str:
     values = ", ".join(f"{line.name} {line.points.raw[-1]:.3g}" for line in panel.lines)
     chance = f" ({panel.baseline:.3g} with labels shuffled)" if panel.baseline is not None else ""
+    chance += "".join(f" ({null.mean:.3g} of random directions)" for null in panel.random)
     return f"{panel.label}, at the last epoch: {values}{chance}."

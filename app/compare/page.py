@@ -47,7 +47,7 @@ by_id = {run.run_id: run for run in selected.runs}
 single = setting in (RECIPE, None)
 groups = selected.picked_groups if single else setting_groups(rows, setting)
 with answer:
-    show_answer(groups, bucket, by_id, paired=single)
+    said = show_answer(groups, bucket, by_id, paired=single)
     others = [] if single else confounders(groups, setting)
     if others:
         st.warning(
@@ -62,7 +62,7 @@ buckets, classes, curves, settings, tables, published = st.tabs(
 )
 if buckets.open:
     with buckets:
-        show_buckets(groups, by_id)
+        show_buckets(groups, by_id, said)
 if classes.open:
     with classes:
         show_classes(selected, bucket)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 import numpy as np
 import plotly.graph_objects as go
 
+from app.figures.null_band import add_null_band
 from app.figures.style import LOG_TICKS, NEUTRAL, OPTIMUM_COLOUR, epoch_axis, finished
+from mlcnc.analysis.curves.nulls import Band
 from mlcnc.analysis.curves.points import CurvePoints
 
 PANEL_HEIGHT = 210
@@ -18,16 +21,33 @@ TITLE_ROOM = 26
 WEBGL_ABOVE = 2000
 FEW_POINTS = 12
 """Up to so many every point is marked, so that one sees what was measured and what is only joined."""
+MOST_NAMES = 8
+"""Up to so many lines have their names at their ends; more are named in the legend."""
+NAME_WIDTH = 20
+NAME_ROOM = 140
+NAME_STEP = 13
+"""Letters of a row of a name; in pixels the least height that a legend leaves a panel, and that of a row."""
+
+WITHOUT_CLASS = "as many images without the class"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a panel: name in the legend, colour, dash and points."""
+    """One line of a panel.
+
+    Attributes:
+        name: in full.
+        colour, dash, points: as drawn.
+        short: at its end; empty for the whole name.
+        null: the same metric of as many images without the class, as logged; None where it was not.
+    """
 
     name: str
     colour: str
     dash: str
     points: CurvePoints
+    short: str = ""
+    null: CurvePoints | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +62,7 @@ class MetricPanel:
         optimum: the best possible value, or None.
         baseline: the value with labels shuffled, or None.
         warmup_end: where along x the other losses join and the total jumps, or None.
+        random: what random directions give; several where dimensions differ.
     """
 
     metric: str
@@ -51,6 +72,7 @@ class MetricPanel:
     optimum: float | None = None
     baseline: float | None = None
     warmup_end: float | None = None
+    random: tuple[Band, ...] = ()
 
 
 def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool) -> go.Figure:
@@ -64,11 +86,15 @@ def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool
     figure = go.Figure()
     number = len(panels)
     height = (1 - GAP * (number - 1)) / max(1, number)
-    named: set[str] = set()
+    every = {line.name: line.short or line.name for panel in panels for line in panel.lines}
+    at_ends = len(every) <= MOST_NAMES
+    named: set[str] = set(every) if at_ends else set()
     for index, panel in enumerate(panels):
         axis = "y" if index == 0 else f"y{index + 1}"
         _add_lines(figure, panel, axis, named, faint_raw)
         _add_levels(figure, panel, axis, named)
+        if at_ends:
+            _add_names(figure, panel, axis)
         top = 1 - index * (height + GAP)
         if panel.warmup_end is not None:
             figure.add_shape(
@@ -120,8 +146,83 @@ def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool
     figure.update_xaxes(**{"title": x_title, **whole}, anchor="y" if number < 2 else f"y{number}")
     # the legend grows upwards from above the name of the first panel, however many lines it takes
     above = TITLE_ROOM / ((PANEL_HEIGHT + 20) * max(1, number))
-    figure.update_layout(hovermode="x", hoversubplots="axis", legend={"y": 1 + above})
+    figure.update_layout(hovermode="x", hoversubplots="axis", legend={"y": 1 + above, "itemclick": False})
+    if at_ends:
+        widest = max((len(row) for short in every.values() for row in _rows(short)), default=0)
+        figure.update_layout(margin={"r": 34 + 6 * widest})
     return figure
+
+
+def spread_out(wanted: Sequence[float], heights: Sequence[float], room: float) -> list[float]:
+    """Return places of names near the wanted ones, in pixels, so that none lies on another.
+
+    Args:
+        wanted: where each middle is to be, ascending.
+        heights: of each.
+        room: at most, from 0.
+
+    Example:
+        >>> spread_out([10.0, 10.0, 80.0], [14.0, 14.0, 14.0], 100.0)
+        [10.0, 24.0, 80.0]
+    """
+    placed: list[float] = []
+    for place, height in zip(wanted, heights, strict=True):
+        placed.append(max(place, placed[-1] + (heights[len(placed) - 1] + height) / 2) if placed else place)
+    above = room
+    for index in reversed(range(len(placed))):
+        placed[index] = min(placed[index], above)
+        above = placed[index] - (heights[index] + heights[max(0, index - 1)]) / 2
+    return placed
+
+
+def _rows(short: str) -> list[str]:
+    if len(short) <= NAME_WIDTH:
+        return [short]
+    # a name cut in two is no longer known as one, so it must not hold a tag
+    rows = wrap(short.replace("<", "\u2039").replace(">", "\u203a"), NAME_WIDTH)
+    return rows if len(rows) <= 2 else [rows[0], rows[1][: NAME_WIDTH - 1] + "\u2026"]
+
+
+def _add_names(figure: go.Figure, panel: MetricPanel, axis: str) -> None:
+    ends = []
+    for line in panel.lines:
+        drawn = line.points.values[np.isfinite(line.points.values)]
+        if len(drawn):
+            ends.append((float(np.log10(drawn[-1]) if panel.log else drawn[-1]), line))
+    if not ends:
+        return
+    ends.sort(key=lambda end: end[0])
+    shown = [of for _, line in ends for of in (line.points, line.null) if of is not None]
+    levels = [panel.optimum, panel.baseline, *(end for band in panel.random for end in (band.low, band.high))]
+    values = np.concatenate(
+        [*(end for of in shown for end in (of.low, of.high)), [v for v in levels if v is not None]]
+    )
+    known = values[np.isfinite(values) & ((values > 0) | (not panel.log))]
+    low, high = (float(np.log10(end) if panel.log else end) for end in (known.min(), known.max()))
+    rows = [_rows(line.short or line.name) for _, line in ends]
+    wanted = [NAME_ROOM * (value - low) / ((high - low) or 1.0) for value, _ in ends]
+    placed = spread_out(wanted, [NAME_STEP * len(of) for of in rows], PANEL_HEIGHT)
+    for (value, line), own, near, place in zip(ends, rows, wanted, placed, strict=True):
+        figure.add_annotation(
+            name=line.name,
+            text="<br>".join(own),
+            x=1,
+            y=value,
+            xref="paper",
+            yref=axis,
+            xanchor="left",
+            yanchor="middle",
+            align="left",
+            # a line in the colour of the curve goes from its end to its name
+            showarrow=True,
+            arrowhead=0,
+            arrowwidth=1.5,
+            arrowcolor=line.colour,
+            ax=22,
+            ay=round(near - place),
+            captureevents=True,
+            font={"size": 11},
+        )
 
 
 def _decades(panel: MetricPanel) -> float:
@@ -180,6 +281,22 @@ def _add_lines(figure: go.Figure, panel: MetricPanel, axis: str, named: set[str]
             )
         )
         named.add(line.name)
+        if line.null is not None and len(line.null.x):
+            figure.add_trace(
+                kind(
+                    name=WITHOUT_CLASS,
+                    x=line.null.x,
+                    y=line.null.values,
+                    yaxis=axis,
+                    mode="lines",
+                    line={"color": line.colour, "width": 1.5, "dash": "1px,4px"},
+                    hovertemplate=f"%{{y:.4g}} {WITHOUT_CLASS}<extra>{line.name}</extra>",
+                    legendgroup=line.name,
+                    showlegend=WITHOUT_CLASS not in named,
+                    meta="null",
+                )
+            )
+            named.add(WITHOUT_CLASS)
 
 
 def _add_levels(figure: go.Figure, panel: MetricPanel, axis: str, named: set[str]) -> None:
@@ -203,3 +320,5 @@ def _add_levels(figure: go.Figure, panel: MetricPanel, axis: str, named: set[str
             showlegend=name not in named,
         )
         named.add(name)
+    for band in panel.random if ends else ():
+        add_null_band(figure, band, (min(ends), max(ends)), "\u00b0" if "angle" in panel.metric else "", axis)

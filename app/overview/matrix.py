@@ -16,14 +16,16 @@ from app.widgets.plain_text import plain
 from mlcnc.analysis.comparison.pairs import (
     RULE,
     Cell,
+    ErrorsOf,
     Pair,
     image_errors,
     of_one_size,
     pairs,
     pairs_sentence,
+    recipes_sentence,
+    scored_runs,
 )
-from mlcnc.analysis.comparison.seeds import SeedGroup, verdict
-from mlcnc.analysis.runs.rows import nearest_array_epoch
+from mlcnc.analysis.comparison.seeds import SeedGroup
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 
@@ -71,7 +73,7 @@ def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> None:
     """
     same, others = of_one_size(groups)
     if len(same) < 2:
-        st.markdown(f"##### {plain(verdict(groups))}")
+        st.markdown(f"##### {plain(recipes_sentence(groups, known_errors(runs, {})))}")
         st.caption(
             "Two recipes with finished runs of one size make a pair; three seeds of each make it telling."
         )
@@ -79,7 +81,8 @@ def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> None:
     answer = st.container()
     with toolbar():
         against = pick_against(same)
-        found, problems = recipe_pairs(same, runs, against)
+        problems: dict[str, None] = {}
+        found = pairs(same, known_errors(runs, problems), against)
         st.download_button(
             "CSV", lambda: csv_file(pair_frame(found)), "pairs.csv", "text/csv", icon=":material/download:",
             key="pairs_csv", on_click="ignore",
@@ -99,20 +102,22 @@ def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> None:
         st.warning(plain(f"Intervals leave out the choice of test images: {problem}."))
 
 
-def recipe_pairs(
-    groups: Sequence[SeedGroup], runs: Mapping[str, Run], against: SeedGroup | None = None
-) -> tuple[list[Pair], list[str]]:
-    """Return pairs of recipes of one size with intervals over seeds and images, and which files are damaged."""
-    problems: dict[str, None] = {}
+def known_errors(runs: Mapping[str, Run], problems: dict[str, None]) -> ErrorsOf:
+    """Return what gives the remembered errors of test images of a pair, and notes which files are damaged.
+
+    Args:
+        runs: by id.
+        problems: to be filled, each once.
+    """
 
     def errors_of(first: SeedGroup, second: SeedGroup) -> Mapping[str, float]:
         try:
-            return remembered(image_errors, _scored(first, runs), _scored(second, runs))
+            return remembered(image_errors, scored_runs(first, runs), scored_runs(second, runs))
         except RunFormatError as error:
             problems[str(error)] = None
             return {}
 
-    return pairs(groups, errors_of, against), list(problems)
+    return errors_of
 
 
 def pair_table(found: Sequence[Pair]) -> str:
@@ -182,14 +187,3 @@ def _titles(found: Sequence[Pair], *, with_value: bool = False) -> list[str]:
     ]
     order = [cell.quantity.title for cell in found[0].cells]
     return [title for title in order if title in titles]
-
-
-def _scored(group: SeedGroup, runs: Mapping[str, Run]) -> tuple[tuple[Run, int], ...]:
-    """Return the runs of a recipe that stored test scores, and at which epoch next to the chosen one."""
-    found = []
-    for row in group.rows:
-        run = runs[row.run_id]
-        epoch = nearest_array_epoch(run, row.epoch, "test/scores") if row.has_arrays else None
-        if epoch is not None:
-            found.append((run, epoch))
-    return tuple(found)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from app.figures.style import told_apart
+from mlcnc.analysis.comparison.pairs import ErrorsOf, image_errors, scored_runs
+from mlcnc.analysis.comparison.seeds import SeedGroup
 from mlcnc.analysis.images.report_choice import detailed_runs
 from mlcnc.analysis.runs.rows import RunRow, run_rows
+from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 
 NOT_LOGGED = "not logged"
@@ -23,6 +27,23 @@ class Reported:
     runs: tuple[Run, ...]
     rows: tuple[RunRow, ...]
     detailed: tuple[tuple[Run, RunRow], ...]
+
+    @cached_property
+    def errors_of(self) -> ErrorsOf:
+        """What gives the errors of test images of a pair, drawn once; none where a file is damaged."""
+        runs = {run.run_id: run for run in self.runs}
+        known: dict[tuple[str, str], Mapping[str, float]] = {}
+
+        def errors(first: SeedGroup, second: SeedGroup) -> Mapping[str, float]:
+            key = (first.label, second.label)
+            if key not in known:
+                try:
+                    known[key] = image_errors(scored_runs(first, runs), scored_runs(second, runs))
+                except RunFormatError:
+                    known[key] = {}
+            return known[key]
+
+        return errors
 
 
 def reported(runs: Sequence[Run]) -> Reported:

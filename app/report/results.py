@@ -14,7 +14,8 @@ from app.report.about import NONE, NOT_LOGGED, Reported, number
 from app.report.collapse import angle_record, angles, attention, own_space, variability
 from mlcnc.analysis.comparison.class_differences import class_difference_sentence, with_intervals
 from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference
-from mlcnc.analysis.comparison.seeds import seed_groups, verdict
+from mlcnc.analysis.comparison.pairs import recipes_sentence
+from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.curves.curve import (
     Curve,
     band,
@@ -46,9 +47,9 @@ def report_sections(about: Reported) -> list[Section]:
 def _summary(about: Reported) -> Section:
     groups = seed_groups(about.rows)
     parts = [_collapse_of(run, row) for run, row in about.detailed]
-    parts.append(verdict(groups))
+    parts.append(recipes_sentence(groups, about.errors_of))
     if any(group.map_percent["tail"].num_runs for group in groups):
-        parts.append(verdict(groups, "tail"))
+        parts.append(recipes_sentence(groups, about.errors_of, "tail"))
     for run, row in about.detailed:
         try:
             record = angle_record(run)
@@ -140,7 +141,7 @@ def _buckets(about: Reported) -> Section:
     chart = Chart(
         bucket_dots(groups),
         "Test mAP by bucket, mean and 95 % interval over seeds",
-        verdict(groups),
+        recipes_sentence(groups, about.errors_of),
         readings.BUCKETS,
         Table("Test mAP in percent", columns, rows),
     )

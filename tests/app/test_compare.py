@@ -2,14 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
 from app.compare.buckets import bucket_frame
 from app.figures.comparison import StoredInterval, bucket_dots
-from app.figures.curve_panels import Line, MetricPanel, curve_panels
+from app.figures.curve_panels import Line, MetricPanel, curve_panels, spread_out
 from app.figures.style import turns
 from mlcnc.analysis.comparison.class_differences import (
     bucket_differences,
@@ -19,10 +21,11 @@ from mlcnc.analysis.comparison.class_differences import (
 from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference, map_intervals
 from mlcnc.analysis.comparison.pairs import of_one_size, pairs, pairs_sentence
 from mlcnc.analysis.comparison.seeds import seed_groups
+from mlcnc.analysis.curves.nulls import random_null
 from mlcnc.analysis.curves.points import curve_points
 from mlcnc.analysis.runs.rows import BUCKETS, run_rows
 from mlcnc.store import RunStore
-from tests.app.conftest import words, write_run
+from tests.app.conftest import charts, words, write_run
 from tests.conftest import ROOT
 
 TABS = ("Buckets", "Classes", "Curves", "Settings", "Tables", "Published")
@@ -199,3 +202,77 @@ def test_an_axis_that_no_run_logged_is_said(monkeypatch, two):
     root, _ = two
     shown = opened_at(monkeypatch, root, show="Curves", axis="time")
     assert "logged none" in words(shown)
+
+
+def flat(points, name, end):
+    """A line that ends at a value, with the points of another."""
+    constant = np.full(len(points.x), end)
+    return Line(name, "#000000", "solid", replace(points, values=constant, low=constant, high=constant))
+
+
+def test_names_stand_at_line_ends_without_overlap_and_many_lines_keep_the_legend(two):
+    points = curve_points([two[1][0]], "test/map_total")
+
+    def figure_of(number):
+        lines = tuple(flat(points, f"line {place}", 50.0 + 0.01 * place) for place in range(number))
+        return curve_panels([MetricPanel("test/map_total", "mAP", lines)], "epoch", faint_raw=False)
+
+    named = figure_of(8)
+    ends = [note for note in named.layout.annotations if note.name]
+    assert {note.text for note in ends} == {f"line {place}" for place in range(8)}
+    assert not any(trace.showlegend for trace in named.data)
+    # from the bottom upwards; within a hundredth of a point their ends lie 30 pixels apart or less
+    heights = sorted(140 * (note.y - 50.0) / 0.07 - note.ay for note in ends)
+    assert min(np.diff(heights)) >= 13
+    many = figure_of(9)
+    assert not [note for note in many.layout.annotations if note.name]
+    assert sum(bool(trace.showlegend) for trace in many.data) == 9
+
+
+def test_names_close_to_each_other_are_spread_and_stay_inside():
+    heights = [26.0] * 8
+    placed = spread_out([100.0] * 8, heights, 210.0)
+    assert min(np.diff(placed)) == pytest.approx(26.0)
+    assert max(placed) <= 210.0
+    assert spread_out([0.0, 100.0], [13.0, 13.0], 210.0) == [0.0, 100.0]
+
+
+def test_curves_of_angles_say_and_draw_what_random_directions_give(monkeypatch, two):
+    root, runs = two
+    band = random_null(runs[0], "test.f/angle_min_class")
+    shown = opened_at(monkeypatch, root, show="Curves", metrics="test.f/angle_min_class")
+    assert f"({band.mean:.3g} of random directions)" in words(shown)
+    points = curve_points([runs[0]], "test.f/angle_min_class")
+    panel = MetricPanel(
+        "test.f/angle_min_class",
+        "angle",
+        (Line("ours", "#000000", "solid", points, null=points),),
+        random=(band,),
+    )
+    drawn = curve_panels([panel, panel], "epoch", faint_raw=False).data
+    shaded = [trace for trace in drawn if trace.fill == "toself"]
+    assert [(trace.yaxis, min(trace.y), max(trace.y)) for trace in shaded] == [
+        ("y", band.low, band.high), ("y2", band.low, band.high)
+    ]  # fmt: skip
+    null = next(trace for trace in drawn if trace.meta == "null")
+    np.testing.assert_allclose(null.y, points.values)
+    assert null.legendgroup == "ours"
+
+
+def test_classes_take_every_seed_that_stored_precisions_and_say_how_many(monkeypatch, tmp_path):
+    for name, embedding, quality in (("ours", "etf", 0.0), ("them", "glove", 1.0)):
+        for seed in range(2):
+            write_run(tmp_path, f"{name}{seed}", embedding=embedding, seed=seed, quality=quality).finish()
+    for path in (tmp_path / "ours1" / "epochs").iterdir():
+        save_file({"test/ap": load_file(path)["test/ap"]}, path)
+    write_run(tmp_path, "ours2", seed=2, slim=True).finish()
+    shown = opened_at(monkeypatch, tmp_path, ["ours0", "them0"], show="Classes")
+    assert "Means of 2 and 2 runs." in words(shown)
+    assert "(n = 2 and 2)" in words(shown)
+    assert "2 of 3 runs stored AP per class" in words(shown)
+
+
+def test_the_chart_of_buckets_says_the_verdict_of_the_page(monkeypatch, two):
+    shown = opened_at(monkeypatch, two[0])
+    answer = next(part.value for part in shown.markdown if part.value.startswith("##### "))
+    assert charts(shown)[0].alt.startswith(answer.removeprefix("##### ").split("\\")[0])

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from app.offline.page import Chart, Section, offline_page, prose
+from app.report.about import reported
 from app.report.command import report_page
 from app.widgets.downloads import figure_page
-from mlcnc.analysis.comparison.seeds import seed_groups, verdict
+from mlcnc.analysis.comparison.pairs import recipes_sentence
+from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.geometry.angles import class_mean_angles, closest_pairs, geometry_sentence
 from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.cli import main
@@ -55,7 +57,8 @@ def test_the_page_states_what_the_runs_say(report):
     assert "03 February 2026, 04:05 UTC" in text
     assert "toy-lt (5 classes; train, validation and test images 90, 90, 90)" in text
     for bucket in ("total", "tail"):
-        assert verdict(seed_groups(rows), bucket) in text
+        assert recipes_sentence(seed_groups(rows), reported(runs).errors_of, bucket) in text
+
     for row in rows:
         assert f"<td>{row.name}</td><td>finished</td><td>3/3</td>" in text
         assert f"<td>{row.map_percent['tail']:.1f}</td>" in text

@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlparse
 import numpy as np
 import pandas as pd
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import drawn
 
@@ -41,3 +42,41 @@ def test_tabs_go_into_the_address(page, address):
     page.get_by_role("tab", name="Settings").click()
     page.wait_for_url("**show=Settings**")
     page.get_by_text("differs in").wait_for()
+
+
+DIMMED = (
+    "[...document.querySelectorAll('.js-plotly-plot')[0].querySelectorAll('.scatterlayer .trace')]"
+    ".filter(line => line.style.filter).map(line => line.__data__[0].trace.name)"
+)
+
+
+def test_a_name_at_a_line_pins_it_by_mouse_and_keyboard(page, address):
+    page.goto(f"{address}/compare?show=Curves&bands=false&metrics=test/map_tail")
+    drawn(page)
+    name = page.get_by_role("button", name="Pin first")
+    box = name.locator("text").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(name).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate(DIMMED) == ["second"]
+    page.get_by_role("button", name="Pin second").press("Enter")
+    expect(name).to_have_attribute("aria-pressed", "false")
+    assert page.evaluate(DIMMED) == ["first"]
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Pin second")).to_have_attribute("aria-pressed", "false")
+    assert page.evaluate(DIMMED) == []
+
+
+def test_a_click_on_a_line_pins_it(page, address):
+    page.goto(f"{address}/compare?show=Curves&bands=false&metrics=test/map_tail")
+    drawn(page)
+    page.get_by_role("button", name="Pin first").wait_for()
+    x, y = page.evaluate(
+        "(() => { const plot = document.querySelector('.js-plotly-plot'), box = plot.getBoundingClientRect();"
+        "const line = plot._fullData.find(t => t.name === 'second'), {xaxis, yaxis} = plot._fullLayout;"
+        "return [box.left + xaxis._offset + xaxis.d2p(line.x[0]), box.top + yaxis._offset + yaxis.d2p(line.y[0])]; })()"
+    )
+    page.mouse.move(x, y)
+    page.wait_for_selector(".hoverlayer .hovertext")
+    page.mouse.click(x, y)
+    expect(page.get_by_role("button", name="Pin second")).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate(DIMMED) == ["first"]

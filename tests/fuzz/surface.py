@@ -13,8 +13,8 @@ import numpy as np
 from mlcnc.analysis.comparison.blind_quiz import claims, deal
 from mlcnc.analysis.comparison.class_differences import class_difference_sentence, with_intervals
 from mlcnc.analysis.comparison.intervals import map_difference, map_intervals
-from mlcnc.analysis.comparison.pairs import image_errors, of_one_size, pairs, pairs_sentence
-from mlcnc.analysis.comparison.seeds import SeedGroup, seed_groups, verdict
+from mlcnc.analysis.comparison.pairs import image_errors, of_one_size, pairs, pairs_sentence, recipes_sentence
+from mlcnc.analysis.comparison.seeds import SeedGroup, seed_groups
 from mlcnc.analysis.comparison.setting_groups import setting_groups, varying_settings
 from mlcnc.analysis.curves.curve import curve, metric_label, metric_names, metric_optimum
 from mlcnc.analysis.curves.live import collapse_sentence, live_curves, log_tail, progress, seconds_between
@@ -168,7 +168,7 @@ def table_said(runs: list[Run]) -> None:
         )
         return image_errors(first, second, num_resamples=5)
 
-    _ = (verdict(groups), pairs_sentence(pairs(of_one_size(own)[0], errors_of)))
+    _ = (recipes_sentence(groups, errors_of), pairs_sentence(pairs(of_one_size(own)[0], errors_of)))
     matching(rows, RunFilter("a model.x=1", ("finished",), main, 1.0))
     for setting in varying_settings(rows)[:5]:
         setting_groups(rows, setting)

@@ -12,8 +12,8 @@ import numpy as np
 
 from mlcnc.analysis.comparison.intervals import stored_scores
 from mlcnc.analysis.comparison.paired import CONFIDENCE, paired_interval, t_quantile
-from mlcnc.analysis.comparison.seeds import SeedGroup, finished_groups
-from mlcnc.analysis.runs.rows import BUCKETS, RunRow
+from mlcnc.analysis.comparison.seeds import SeedGroup, finished_groups, map_sentence
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow, nearest_array_epoch
 from mlcnc.metrics import bootstrap_mean_differences
 from mlcnc.store import Run
 
@@ -29,6 +29,9 @@ RULE = (
 
 NUM_RESAMPLES = 200
 """Draws of test images, from which a standard error follows to within 5 %."""
+
+ErrorsOf = Callable[[SeedGroup, SeedGroup], Mapping[str, float]]
+"""Standard errors by ``map_<bucket>`` of a pair of recipes, see :func:`image_errors`."""
 
 _SIZE = ("data.image_size", "model.backbone", "model.stage")
 
@@ -137,14 +140,14 @@ def of_one_size(groups: Sequence[SeedGroup]) -> tuple[list[SeedGroup], list[Seed
 
 def pairs(
     groups: Sequence[SeedGroup],
-    image_errors_of: Callable[[SeedGroup, SeedGroup], Mapping[str, float]],
+    image_errors_of: ErrorsOf,
     against: SeedGroup | None = None,
 ) -> list[Pair]:
     """Return every pair of recipes of one size, or each recipe minus one of them.
 
     Args:
         groups: as :func:`of_one_size` gives them.
-        image_errors_of: standard errors by ``map_<bucket>`` of a pair, see :func:`image_errors`.
+        image_errors_of: of the test images.
         against: the second recipe of all pairs.
     """
     every = (
@@ -211,23 +214,70 @@ def pairs_sentence(found: Sequence[Pair], place: int = 0) -> str:
         place: of the quantity among :data:`QUANTITIES`.
     """
     title = QUANTITIES[place].title
-    ahead: dict[str, list[str]] = {}
+    behind: dict[str, list[str]] = {}
     for pair in found:
         sign = pair.cells[place].ahead
         if sign:
             names = (pair.first.name, pair.second.name)[::sign]
-            ahead.setdefault(names[0], []).append(names[1])
+            behind.setdefault(names[0], []).append(names[1])
     undecided = sum(pair.cells[place].ahead == 0 for pair in found)
     if not found:
         return ""
     start = f"On {found[0].first.dataset}, in {title}"
-    if not ahead:
+    if not behind:
         return f"{start} no difference is supported: {_pairs(len(found))} undecided."
-    most = sorted(ahead.items(), key=lambda item: -len(item[1]))
-    said = "; ".join(f"{name} is ahead of {_listed(others)}" for name, others in most)
+    ahead: dict[tuple[str, ...], list[str]] = {}
+    for name, others in sorted(behind.items(), key=lambda item: -len(item[1])):
+        ahead.setdefault(tuple(others), []).append(name)
+    said = "; ".join(
+        f"{_listed(names)} {'is' if len(names) == 1 else 'are'} ahead of {_listed(others)}"
+        for others, names in ahead.items()
+    )
     return f"{start}, {said}" + (
         f"; {_pairs(undecided)} undecided." if undecided else "; every pair is decided."
     )
+
+
+def recipes_sentence(groups: Sequence[SeedGroup], image_errors_of: ErrorsOf, bucket: str = "total") -> str:
+    """Return what pairs of recipes support in one bucket, for every data set; where none is a pair, their mAP.
+
+    Args:
+        groups: runs taken together by recipe.
+        image_errors_of: of the test images.
+        bucket: of classes.
+    """
+    said = []
+    for dataset in dict.fromkeys(group.dataset for group in groups):
+        own = [group for group in groups if group.dataset == dataset]
+        same, others = of_one_size(own)
+        if len(same) > 1:
+            said.append(pairs_sentence(pairs(same, image_errors_of), BUCKETS.index(bucket)))
+            if others:
+                said.append(f"Of another size, so in no pair: {_listed([group.name for group in others])}.")
+            continue
+        said.append(map_sentence(own, bucket))
+        if any(group.map_percent[bucket].num_runs for group in own):
+            said.append("No two recipes of one size have finished, so no order is judged.")
+    return " ".join(said) or map_sentence(groups, bucket)
+
+
+def scored_runs(group: SeedGroup, runs: Mapping[str, Run]) -> tuple[tuple[Run, int], ...]:
+    """Return the runs of a recipe that stored test scores, and at which epoch next to the chosen one.
+
+    Args:
+        group: the recipe.
+        runs: by id.
+
+    Raises:
+        RunFormatError: a file is damaged.
+    """
+    found = []
+    for row in group.rows:
+        run = runs[row.run_id]
+        epoch = nearest_array_epoch(run, row.epoch, "test/scores") if row.has_arrays else None
+        if epoch is not None:
+            found.append((run, epoch))
+    return tuple(found)
 
 
 def _signed(value: float, digits: int) -> str:

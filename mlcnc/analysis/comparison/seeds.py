@@ -212,25 +212,22 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(float(finite.mean()), float(finite.min()), float(finite.max()), len(finite))
 
 
-def verdict(groups: Sequence[SeedGroup], bucket: str = "total") -> str:
-    """Return what the runs say about who leads in one bucket, and whether the seeds support it.
-
-    Finished runs are compared, within one data set only. The order counts as supported where both recipes
-    were trained for the same number of epochs, the leader's worst seed is above the runner-up's best one, and
-    both have three finished seeds or more.
-    """
+def map_sentence(groups: Sequence[SeedGroup], bucket: str = "total") -> str:
+    """Return the test mAP of each group in one bucket, in no order; of finished runs where there are."""
     usable = [group for group in groups if group.map_percent[bucket].num_runs]
     if not usable:
         return _without_map([row for group in groups for row in group.rows], bucket)
-    sentences = []
-    for dataset in dict.fromkeys(group.dataset for group in usable):
-        own = [group for group in usable if group.dataset == dataset]
-        ranked = sorted(
-            (group for group in finished_groups(own) if group.map_percent[bucket].num_runs),
-            key=lambda group: -group.map_percent[bucket].mean,
-        )
-        sentences.append(f"{dataset}: {_verdict_of(ranked, bucket) if ranked else _so_far(own, bucket)}")
-    return " ".join(sentences)
+    said = [f"{group.label} {_map_text(group, bucket)}" for group in usable]
+    return f"Test mAP, {bucket}: {_listed(said)}."
+
+
+def _map_text(group: SeedGroup, bucket: str) -> str:
+    finished = group.finished
+    if finished is not None:
+        return finished.map_percent[bucket].text
+    longest = max(group.rows, key=lambda row: row.num_logged)
+    reached = epochs_of(longest.num_logged, longest.num_epochs)
+    return f"{group.map_percent[bucket].text}, unfinished after {reached}"
 
 
 def _without_map(rows: Sequence[RunRow], bucket: str) -> str:
@@ -259,39 +256,3 @@ def _listed(names: Sequence[str]) -> str:
 def finished_groups(groups: Sequence[SeedGroup]) -> list[SeedGroup]:
     """Return the groups with their finished runs alone, without those that have none."""
     return [found for group in groups if (found := group.finished) is not None]
-
-
-def lengths_words(groups: Sequence[SeedGroup]) -> str:
-    """Return for how many epochs runs were trained where they differ, e.g. ``2 to 40 epochs``; else nothing."""
-    lengths = sorted({length for group in groups for length in group.lengths})
-    return "" if len(lengths) < 2 else f"{lengths[0]} to {lengths[-1]} epochs"
-
-
-def _verdict_of(ranked: Sequence[SeedGroup], bucket: str) -> str:
-    best = ranked[0]
-    first = best.map_percent[bucket]
-    if len(ranked) == 1:
-        return f"{best.name} reaches a {bucket} mAP of {first.text}; no other recipe has finished."
-    runner = ranked[1]
-    second = runner.map_percent[bucket]
-    start = f"{best.name} has the highest {bucket} mAP, {first.text}, before {runner.name}, {second.text}"
-    if lengths_words([best, runner]):
-        own, others = (" or ".join(map(str, group.lengths)) for group in (best, runner))
-        return f"{start}; trained for {own} and {others} epochs, so this order is not one of methods."
-    if lengths := lengths_words(ranked):
-        start += f" (of finished runs of {lengths})"
-    if min(first.num_runs, second.num_runs, best.num_seeds, runner.num_seeds) < 3:
-        return f"{start}; fewer than three finished seeds of one of them, so this order is not evidence."
-    if first.low > second.high:
-        return f"{start}; every seed of the first is above every seed of the second."
-    return f"{start}; their seeds overlap, so this order is not supported."
-
-
-def _so_far(groups: Sequence[SeedGroup], bucket: str) -> str:
-    """Return how far the longest run has come where none has finished."""
-    rows = [row for group in groups for row in group.rows if np.isfinite(row.map_percent[bucket])]
-    longest = max(rows, key=lambda row: row.num_logged)
-    return (
-        f"no run has finished; {longest.name} has a {bucket} mAP of {longest.map_percent[bucket]:.1f} after "
-        f"{epochs_of(longest.num_logged, longest.num_epochs)}."
-    )

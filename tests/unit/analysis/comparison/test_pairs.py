@@ -130,3 +130,13 @@ def test_the_error_of_images_is_that_of_drawing_them_anew(tmp_path):
         ]
         drawn.append(means[0] - means[1])
     assert found["map_total"] == pytest.approx(100 * np.std(drawn), rel=0.2)
+
+
+def test_many_recipes_ahead_of_one_are_said_in_one_breath():
+    against = recipe("etf", [60.0, 60.1, 60.2])
+    better = [r for name in ("glove", "trainable") for r in recipe(name, [70.0, 70.1, 70.2])]
+    groups = of([*against, *better])
+    reference = next(group for group in groups if group.family == "etf")
+    assert pairs_sentence(pairs(groups, lambda *_: {}, reference)) == (
+        "On toy, in mAP, MLC-NC trainable and MLC-NC glove are ahead of MLC-NC etf; every pair is decided."
+    )

@@ -2,11 +2,16 @@
 
 from dataclasses import replace
 
-import pytest
-
-from mlcnc.analysis.comparison.seeds import recipe_names, seed_groups, spread, verdict
+from mlcnc.analysis.comparison.pairs import recipes_sentence
+from mlcnc.analysis.comparison.seeds import map_sentence, recipe_names, seed_groups, spread
 from mlcnc.analysis.runs.rows import RunRow, run_rows
 from mlcnc.store import RunStore
+
+NO_PAIR = "No two recipes of one size have finished, so no order is judged."
+
+
+def no_errors(*_):
+    return {}
 
 
 def row(run_id, total, key="k", embedding="etf", dataset="toy", seed=0):
@@ -14,33 +19,6 @@ def row(run_id, total, key="k", embedding="etf", dataset="toy", seed=0):
     return RunRow(
         run_id, run_id, "finished", dataset, "mlc_nc", embedding, "multihead", "fixed", 8, seed, 3, 3, 2, values, 1.0, 60.0, key, "validation"
     )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "words"),
-    [
-        ([75.0, 76.0, 77.0], [70.0, 71.0, 72.0], "every seed of the first is above every seed of the second"),
-        ([75.0, 76.0, 77.0], [70.0, 71.0, 75.5], "their seeds overlap, so this order is not supported"),
-        (
-            [75.0],
-            [70.0, 71.0, 72.0],
-            "fewer than three finished seeds of one of them, so this order is not evidence",
-        ),
-    ],
-)
-def test_the_verdict_claims_no_more_than_the_seeds_support(first, second, words):
-    rows = [row(f"a{i}", value, "a", seed=i) for i, value in enumerate(first)]
-    rows += [row(f"b{i}", value, "b", "glove", seed=i) for i, value in enumerate(second)]
-    text = verdict(seed_groups(rows))
-    assert words in text
-    assert text.startswith("toy: MLC-NC etf has the highest total mAP")
-
-
-def test_data_sets_are_never_ranked_against_each_other():
-    text = verdict(seed_groups([row("a", 90.0, "a", dataset="easy"), row("b", 10.0, "b", dataset="hard")]))
-    assert "easy: MLC-NC etf reaches" in text
-    assert "hard: MLC-NC etf reaches" in text
-    assert "before" not in text
 
 
 def test_seeds_group_by_everything_but_the_seed():
@@ -79,36 +57,39 @@ def test_copies_of_a_seed_and_unfinished_runs_are_no_further_evidence(tmp_path):
 
     three = groups_of("three", (0, 1, 2))
     assert [group.num_seeds for group in three] == [3, 3]
-    assert "every seed of the first is above" in verdict(three)
+    assert "MLC-NC glove is ahead of MLC-NC etf" in recipes_sentence(three, no_errors)
     copies = groups_of("copies", (0, 0, 0))
-    assert "fewer than three finished seeds of one of them" in verdict(copies)
+    assert recipes_sentence(copies, no_errors).endswith("no difference is supported: 1 pair undecided.")
     growing = groups_of("growing", (0, 1, 2), finish=False)
-    assert verdict(growing).startswith("toy-lt: no run has finished; ")
+    assert recipes_sentence(growing, no_errors).endswith(", unfinished after 3 of 3 epochs. " + NO_PAIR)
 
 
-def test_runs_of_other_lengths_or_still_going_are_not_ranked_as_methods():
+def test_runs_of_other_lengths_or_still_going_are_in_no_pair():
     long = [row(f"a{seed}", 70.0 + seed, "a", seed=seed) for seed in range(3)]
     short = [replace(row(f"b{seed}", 40.0 + seed, "b", "glove", seed=seed), num_epochs=2) for seed in range(3)]
-    assert verdict(seed_groups([*long, *short])).endswith(
-        "trained for 3 and 2 epochs, so this order is not one of methods."
-    )
     third = [row(f"c{seed}", 60.0 + seed, "c", "trainable", seed=seed) for seed in range(3)]
-    every = verdict(seed_groups([*long, *short, *third]))
-    assert "before MLC-NC trainable" in every
-    assert "(of finished runs of 2 to 3 epochs)" in every
-    assert "every seed of the first is above every seed of the second" in every
-    # what still goes has no place in the order, whatever it has reached
+    assert recipes_sentence(seed_groups([*long, *short, *third]), no_errors) == (
+        "On toy, in mAP, MLC-NC etf is ahead of MLC-NC trainable; every pair is decided. "
+        "Of another size, so in no pair: MLC-NC glove."
+    )
     running = replace(row("d", 99.0, "d", "glove"), state="running", num_logged=1)
-    alone = verdict(seed_groups([long[0], running]))
-    assert alone == "toy: MLC-NC etf reaches a total mAP of 70.0 (n=1); no other recipe has finished."
-    assert verdict(seed_groups([running])) == (
-        "toy: no run has finished; d has a total mAP of 99.0 after 1 of 3 epochs."
+    assert recipes_sentence(seed_groups([long[0], running]), no_errors) == (
+        "Test mAP, total: MLC-NC etf · toy 70.0 (n=1), "
+        f"MLC-NC glove · toy 99.0 (n=1), unfinished after 1 of 3 epochs. {NO_PAIR}"
     )
+    # of a run of unknown length there is no whole
+    unknown = recipes_sentence(seed_groups([replace(running, num_epochs=None)]), no_errors)
+    assert "unfinished after 1 epoch." in unknown
     # of a recipe the seeds that have finished count
-    mixed = verdict(
-        seed_groups([*long, *third, replace(row("e", 99.0, "c", "trainable", seed=9), state="lost")])
-    )
-    assert "before MLC-NC trainable, 61.0 (60.0-62.0, n=3)" in mixed
+    mixed = map_sentence(seed_groups([*third, replace(row("e", 99.0, "c", "trainable", seed=9), state="lost")]))
+    assert mixed == "Test mAP, total: MLC-NC trainable · toy 61.0 (60.0-62.0, n=3)."
+
+
+def test_data_sets_are_never_paired_with_each_other():
+    two = [row("a", 90.0, "a", dataset="easy"), row("b", 10.0, "b", dataset="hard")]
+    text = recipes_sentence(seed_groups(two), no_errors)
+    assert text.count(NO_PAIR) == 2
+    assert "ahead" not in text
 
 
 def test_recipes_that_differ_in_a_third_setting_have_names_of_their_own():
