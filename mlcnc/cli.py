@@ -28,7 +28,7 @@ from mlcnc.errors import ConfigError, MlcncError, StoreError, counted
 from mlcnc.launch import command_line
 from mlcnc.named_paths import named_path, path_in_variable
 from mlcnc.plugins import load_plugins
-from mlcnc.presets import raced_rate, raced_rate_sentence
+from mlcnc.presets import at_raced_rate, raced_rate_sentence
 from mlcnc.store import RunStore, new_run_id, require_runs_folder
 from mlcnc.terminal_text import printable
 
@@ -211,8 +211,9 @@ def _train(options: argparse.Namespace) -> int:
         return 0
     config = config_of(options)
     # of several processes of a training, which all come this way, the first one speaks
-    if os.environ.get("LOCAL_RANK", "0") == "0" and (sentence := raced_rate_sentence(config)):
-        print(printable(f"{sentence}: take it with --lr {raced_rate(config):g}"), file=sys.stderr)
+    if os.environ.get("LOCAL_RANK", "0") == "0" and (raced := at_raced_rate(config)) is not None:
+        taken = f"--lr {raced.training.lr:g} --weight_decay {raced.training.weight_decay:g}"
+        print(printable(f"{raced_rate_sentence(config)}: take them with {taken}"), file=sys.stderr)
     from mlcnc.training import train
 
     require_runs_folder(options.runs)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from mlcnc.config import ExperimentConfig, override
+from mlcnc.config import ExperimentConfig, at_rate, override
 from mlcnc.data import dataset_facts
 from mlcnc.errors import ConfigError, nearest
 from mlcnc.original_recipes import ORIGINALS, original_config
@@ -225,15 +225,15 @@ def bench_config(dataset: str, kind: str) -> ExperimentConfig:
     return override(config, changes)
 
 
-def raced_rate(config: ExperimentConfig) -> float | None:
-    """Return the learning rate that a race chose for a config's method, where it has the one chosen for MLC-NC.
+def at_raced_rate(config: ExperimentConfig) -> ExperimentConfig | None:
+    """Return a config at the learning rate that a race chose for its method, where it has that of MLC-NC.
 
     Returns:
-        None where somebody chose another rate, where the race chose this one, and where none was held for the
-        method with this backbone, optimiser and data set.
+        With the weight decay that went with the rate. None where somebody chose another rate, where the race
+        chose this one, and where none was held for the method with this backbone, optimiser and data set.
 
     Example:
-        >>> raced_rate(erm()), raced_rate(pictogram_lt())
+        >>> at_raced_rate(erm()).training.lr, at_raced_rate(pictogram_lt())
         (0.064, None)
     """
     dataset = config.data.dataset
@@ -243,17 +243,18 @@ def raced_rate(config: ExperimentConfig) -> float | None:
         return None
     base = preset(BENCHES[dataset])
     like = config.model.frozen == base.model.frozen and config.training.optimiser == base.training.optimiser
-    return raced.rate if like else None
+    return at_rate(config, raced.rate) if like else None
 
 
 def raced_rate_sentence(config: ExperimentConfig) -> str:
-    """Return what a reader must know of the learning rate of a run; empty where :func:`raced_rate` has none."""
-    rate = raced_rate(config)
-    if rate is None:
+    """Return what a reader must know of the learning rate of a run; empty where no race chose another one."""
+    raced = at_raced_rate(config)
+    if raced is None:
         return ""
     return (
         f"the learning rate {config.training.lr:g} was chosen for MLC-NC; for {config.method.title} on "
-        f"{config.data.dataset} the recorded race chose {rate:g} on validation"
+        f"{config.data.dataset} the recorded race chose {raced.training.lr:g} on validation, with a decay of "
+        f"{raced.training.weight_decay:g}"
     )
 
 

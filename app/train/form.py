@@ -29,14 +29,13 @@ from mlcnc.errors import ConfigError, MlcncError
 from mlcnc.launch import Job, argv_of, command_line
 from mlcnc.launch.request import request_of
 from mlcnc.obstacles import obstacles
-from mlcnc.presets import PRESETS, preset, raced_rate, raced_rate_sentence
+from mlcnc.presets import PRESETS, at_raced_rate, preset, raced_rate_sentence
 
 _FILLING = "form_filling"
 _LEFT_OUT = (("training", "device"),)
 _METHOD = ("method", "kind")
 _EMBEDDING = ("method", "label_embedding")
 _GLOVE = ("method", "glove_path")
-_RATE = ("training", "lr")
 _WHOLE_SENTENCES = """<style>
 [data-testid="stSelectboxVirtualDropdown"] [role="option"] > div {
   white-space: normal; line-height: 1.2; overflow-wrap: anywhere; }
@@ -284,22 +283,19 @@ def _step(value: float | None) -> float:
 
 def _offer_raced_rate(config: ExperimentConfig, begun: Filling) -> None:
     """Say that the learning rate is that of another method, where a race chose one for this, and offer that."""
-    rate = raced_rate(config)
-    if rate is None:
+    raced = at_raced_rate(config)
+    if raced is None:
         return
+    taken = {begun.key(f"training.{name}"): getattr(raced.training, name) for name in ("lr", "weight_decay")}
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(plain(sentence(raced_rate_sentence(config))), width="stretch")
         st.button(
-            f"Take {rate:g}",
+            f"Take {raced.training.lr:g}",
             icon=":material/tune:",
             key="take_raced_rate",
-            on_click=_take_rate,
-            args=(begun.key(".".join(_RATE)), rate),
+            on_click=st.session_state.update,
+            args=(taken,),
         )
-
-
-def _take_rate(key: str, rate: float) -> None:
-    st.session_state[key] = rate
 
 
 def _say_obstacles(config: ExperimentConfig, device: str) -> bool:

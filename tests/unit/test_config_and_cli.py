@@ -381,9 +381,9 @@ def test_the_rate_of_the_race_is_said_where_that_of_mlc_nc_would_be_taken(tmp_pa
     nowhere = tmp_path / "file"
     nowhere.write_text("")
     for arguments, said in (
-        (["--method", "erm"], "race chose 0.064 on validation: take it with --lr 0.064"),
+        (["--method", "erm"], "take them with --lr 0.064 --weight_decay 1.5625e-06"),
         (["--preset", "bench-voc07-lt", "--method", "db_focal"], ""),
-        (["--preset", "bench-voc07-lt", "--method", "oltr"], "--lr 6.25e-05"),
+        (["--preset", "bench-voc07-lt", "--method", "oltr"], "--lr 6.25e-05 --weight_decay 160"),
         (["--method", "erm", "--lr", "0.01"], ""),
         (["--method", "erm", "--optimiser", "sgd"], ""),
         (["--method", "erm", "--dataset", "digits-lt"], ""),

@@ -486,6 +486,7 @@ def test_the_form_offers_the_rate_that_the_race_chose_where_it_has_that_of_mlc_n
     assert "the recorded race chose 0.064 on validation" in said(page)
     pressed(page, "take_raced_rate")
     assert page.number_input(key="form_0_training.lr").value == 0.064
+    assert page.number_input(key="form_0_training.weight_decay").value == 1.5625e-06
     assert "--training.lr 0.064" in page.code[-1].value
     assert "the recorded race chose" not in said(page)
 
