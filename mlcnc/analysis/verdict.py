@@ -109,20 +109,22 @@ def way_sentence(test: Verdicts, train: Verdicts, *, when: str, space: str) -> s
         space: of the features.
 
     Returns:
-        One sentence that begins with the least of the verdicts, empty where test features have none.
+        One sentence that begins with the lesser of variability and geometry, for alignment is no part of
+        collapse; empty where test features have neither.
     """
-    found = [
-        (name, of, own) for name, of, own in zip(Verdicts._fields, test, train, strict=True) if of is not None
-    ]
-    if not found:
+    ways = {
+        name: f"{_way(of)} in {name}" + (f" (train {_way(own)})" if own else "")
+        for name, of, own in zip(Verdicts._fields, test, train, strict=True)
+        if of is not None
+    }
+    aligned = ways.pop("alignment", "")
+    if not ways:
         return ""
-    furthest = max((of for _, of, _ in found), key=lambda verdict: verdict.share)
+    furthest = max((of for of in (test.variability, test.geometry) if of), key=lambda verdict: verdict.share)
     words = "collapsed" if furthest.label == "collapsed" else f"{furthest.label} collapsed"
-    ways = [f"{_way(of)} in {name}" + (f" (train {_way(own)})" if own else "") for name, of, own in found]
-    listed = f"{', '.join(ways[:-1])} and {ways[-1]}" if len(ways) > 1 else ways[0]
     return (
-        f"{words.capitalize()} at {when}: of the way from chance to collapse, test features {space} have come "
-        f"{listed}."
+        f"{words.capitalize()} at {when}: of the way from the null to the optimum, test features {space} have "
+        f"come {' and '.join(ways.values())}" + (f"; {aligned}." if aligned else ".")
     )
 
 

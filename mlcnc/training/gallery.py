@@ -31,6 +31,9 @@ SMALL = {"arrays_every": 0, "class_arrays": True, "measure_every": 10, "measure_
 ENDS = {**SMALL, "measure_every": 40}
 """Of methods beside MLC-NC, whose pooled features are wide: the untrained network, first and last epoch."""
 
+SCORED = {**ENDS, "arrays_every": 40, "num_sample_pairs": 60, "num_probes": 12}
+"""The same of their first seed, with scores of the test images and a few features."""
+
 ON_PHOTOGRAPHS = {
     "etf": range(5), "etf-aligned": range(5), "trainable": range(3), "trainable-aligned": range(3),
 }  # fmt: skip
@@ -41,7 +44,7 @@ BESIDE = ("erm", "db_focal", "asl", "mfm")
 
 
 def gallery() -> Iterator[tuple[str, ExperimentConfig]]:
-    """Yield id and config of every recorded run; seed 0 with arrays, other seeds without."""
+    """Yield id and config of every recorded run; the first seed with arrays, others with class means alone."""
     yield from _scenes()
     yield "digits-etf-s0", _measured(digits_lt(), 0, {**FILM, "measure_every": 2})
     yield "balanced-etf-terminal-s0", _terminal_phase()
@@ -86,7 +89,7 @@ def _photographs() -> Iterator[tuple[str, ExperimentConfig]]:
         config = at_rate(bench_config("voc07-lt", method), RACED["voc07-lt"][method].rate)
         config = override(config, {"training": {"precision": "float32"}})
         for seed in range(5):
-            yield f"voc07-{method.replace('_', '-')}-s{seed}", _measured(config, seed, ENDS)
+            yield f"voc07-{method.replace('_', '-')}-s{seed}", _measured(config, seed, ENDS if seed else SCORED)
 
 
 def _measured(config: ExperimentConfig, seed: int, measured: dict[str, Any]) -> ExperimentConfig:
@@ -111,7 +114,7 @@ def record_gallery(
 
     Args:
         runs_root: where they go, usually ``runs``.
-        glove_path: word vectors of the VOC names, 300 numbers each; they are not stored in a run.
+        glove_path: word vectors of the names of the classes, 300 numbers each; they are not stored in a run.
         only: record only ids that contain this.
         dry_run: print ids and stop.
         say, show_progress, epoch_lines: as for :func:`mlcnc.training.trainer.train`.

@@ -289,7 +289,7 @@ def start_ranks(training: TrainingConfig, run_id: str, runs_root: str | Path = "
     local, nodes, who, environment = _started_by(training.devices)
     if local * nodes == 1:
         return alone(training, run_id)
-    device, note = select_device(training.device)
+    device, note = _device(training)
     if device.type == "mps" or (device.type == "cuda" and local > torch.cuda.device_count()):
         most = torch.cuda.device_count() if device.type == "cuda" else 1
         raise ConfigError(
@@ -325,13 +325,16 @@ def _children_of(strategy: DDPStrategy) -> Sequence[subprocess.Popen[bytes]]:
 
 def alone(training: TrainingConfig, run_id: str = "") -> Ranks:
     """Return this process as the only one."""
-    device, note = select_device(training.device)
-    if is_emulated(training.precision, device):
-        note += (
-            "; this processor emulates bfloat16, which takes many times as long as training.precision=float32"
-        )
+    device, note = _device(training)
     # named, for Fabric would take any script of Slurm for one of several processes
     return Ranks(_fabric(training, device, devices=1, plugins=LightningEnvironment()), note, run_id)
+
+
+def _device(training: TrainingConfig) -> tuple[torch.device, str]:
+    device, note = select_device(training.device)
+    if is_emulated(training.precision, device):
+        note += "; this processor emulates bfloat16, many times slower than training.precision=float32"
+    return device, note
 
 
 def _fabric(training: TrainingConfig, device: torch.device, **settings: Any) -> Fabric:

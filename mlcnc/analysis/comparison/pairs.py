@@ -13,7 +13,7 @@ import numpy as np
 from mlcnc.analysis.comparison.intervals import stored_scores
 from mlcnc.analysis.comparison.paired import CONFIDENCE, paired_interval, t_quantile
 from mlcnc.analysis.comparison.seeds import SeedGroup, finished_groups, map_sentence
-from mlcnc.analysis.runs.rows import BUCKETS, RunRow, nearest_array_epoch
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow
 from mlcnc.metrics import bootstrap_mean_differences
 from mlcnc.store import Run
 
@@ -220,12 +220,20 @@ def pairs_sentence(found: Sequence[Pair], place: int = 0) -> str:
         if sign:
             names = (pair.first.name, pair.second.name)[::sign]
             behind.setdefault(names[0], []).append(names[1])
-    undecided = sum(pair.cells[place].ahead == 0 for pair in found)
     if not found:
         return ""
+    cells = [pair.cells[place] for pair in found]
+    compared = [cell for cell in cells if not cell.why]
+    undecided = sum(cell.ahead == 0 for cell in compared)
+    rest = [f"{_pairs(undecided)} undecided" if undecided else "every pair is decided"] if compared else []
+    of_seeds = sum(cell.ahead != 0 and not cell.with_images and title.startswith("mAP") for cell in compared)
+    if of_seeds:
+        rest.append(f"{_pairs(of_seeds)} by seeds alone, for scores of test images are not stored")
+    for why in dict.fromkeys(cell.why for cell in cells if cell.why):
+        rest.append(f"{_pairs(sum(cell.why == why for cell in cells))} not compared: {why}")
     start = f"On {found[0].first.dataset}, in {title}"
     if not behind:
-        return f"{start} no difference is supported: {_pairs(len(found))} undecided."
+        return f"{start} no difference is supported: {', '.join(rest)}."
     ahead: dict[tuple[str, ...], list[str]] = {}
     for name, others in sorted(behind.items(), key=lambda item: -len(item[1])):
         ahead.setdefault(tuple(others), []).append(name)
@@ -233,9 +241,7 @@ def pairs_sentence(found: Sequence[Pair], place: int = 0) -> str:
         f"{_listed(names)} {'is' if len(names) == 1 else 'are'} ahead of {_listed(others)}"
         for others, names in ahead.items()
     )
-    return f"{start}, {said}" + (
-        f"; {_pairs(undecided)} undecided." if undecided else "; every pair is decided."
-    )
+    return f"{start}, {said}; {', '.join(rest)}."
 
 
 def recipes_sentence(groups: Sequence[SeedGroup], image_errors_of: ErrorsOf, bucket: str = "total") -> str:
@@ -262,7 +268,9 @@ def recipes_sentence(groups: Sequence[SeedGroup], image_errors_of: ErrorsOf, buc
 
 
 def scored_runs(group: SeedGroup, runs: Mapping[str, Run]) -> tuple[tuple[Run, int], ...]:
-    """Return the runs of a recipe that stored test scores, and at which epoch next to the chosen one.
+    """Return the runs of a recipe that stored test scores, and at which epoch: of mAP as at the chosen one.
+
+    How much the choice of images moves a difference depends on how good a network is, not on when.
 
     Args:
         group: the recipe.
@@ -274,9 +282,12 @@ def scored_runs(group: SeedGroup, runs: Mapping[str, Run]) -> tuple[tuple[Run, i
     found = []
     for row in group.rows:
         run = runs[row.run_id]
-        epoch = nearest_array_epoch(run, row.epoch, "test/scores") if row.has_arrays else None
-        if epoch is not None:
-            found.append((run, epoch))
+        stored = run.array_epochs("test/scores") if row.has_arrays else ()
+        if stored:
+            lines = run.metrics(["test/map_total"])
+            logged = {int(line["epoch"]): line.get("test/map_total", math.nan) for line in lines}
+            far = {epoch: abs(logged.get(epoch, math.nan) - row.map_percent["total"]) for epoch in stored}
+            found.append((run, min(stored, key=lambda epoch: (math.isnan(far[epoch]), far[epoch], -epoch))))
     return tuple(found)
 
 

@@ -218,7 +218,7 @@ def map_sentence(groups: Sequence[SeedGroup], bucket: str = "total") -> str:
     if not usable:
         return _without_map([row for group in groups for row in group.rows], bucket)
     said = [f"{group.label} {_map_text(group, bucket)}" for group in usable]
-    return f"Test mAP, {bucket}: {_listed(said)}."
+    return f"Test mAP, {bucket}: {', '.join(said)}."
 
 
 def _map_text(group: SeedGroup, bucket: str) -> str:

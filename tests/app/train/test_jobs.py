@@ -404,7 +404,9 @@ def test_the_class_means_stand_above_the_curves_beside_the_words_how_far_it_is(o
     write_run(root, "live", epochs=2, classes=names, aligned=True)
     write_job(root, "finished", run_id="live")
     page = opened()
-    assert "collapsed at epoch 2: of the way from chance to collapse, test features f have come" in said(page)
+    assert "collapsed at epoch 2: of the way from the null to the optimum, test features f have come" in said(
+        page
+    )
     charts = page.get("vega_lite_chart")
     specs = [json.loads(chart.proto.spec) for chart in charts]
     assert len(charts) == 7

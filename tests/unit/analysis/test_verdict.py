@@ -116,8 +116,11 @@ def test_how_far_from_collapse_a_run_is_is_one_sentence_of_shares_of_the_way():
     test = Verdicts(variability_verdict(0.25, query_only=4.0), None, alignment_verdict(0.95))
     train = Verdicts(variability_verdict(0.02, query_only=4.0), None, alignment_verdict(-0.3))
     assert way_sentence(test, train, when="epoch 7", space="f") == (
-        "Partly collapsed at epoch 7: of the way from chance to collapse, test features f have come 75% in "
-        "variability (train 97%) and 95% in alignment (train 0%)."
+        "Partly collapsed at epoch 7: of the way from the null to the optimum, test features f have come 75% in "
+        "variability (train 97%); 95% in alignment (train 0%)."
     )
+    unaligned = Verdicts(variability_verdict(0.02, query_only=4.0), None, alignment_verdict(0.04))
+    assert way_sentence(unaligned, train, when="epoch 7", space="f").startswith("Collapsed at epoch 7")
+    assert way_sentence(Verdicts(None, None, alignment_verdict(0.9)), train, when="epoch 7", space="f") == ""
     nothing = Verdicts(None, None, None)
     assert way_sentence(nothing, train, when="epoch 7", space="f") == ""

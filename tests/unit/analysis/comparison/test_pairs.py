@@ -9,8 +9,16 @@ from scipy import stats
 
 from mlcnc.analysis.comparison.intervals import stored_scores
 from mlcnc.analysis.comparison.paired import paired_interval
-from mlcnc.analysis.comparison.pairs import cells, image_errors, of_one_size, pairs, pairs_sentence
+from mlcnc.analysis.comparison.pairs import (
+    cells,
+    image_errors,
+    of_one_size,
+    pairs,
+    pairs_sentence,
+    scored_runs,
+)
 from mlcnc.analysis.comparison.seeds import seed_groups
+from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.store import RunStore
 from tests.app.conftest import write_run
 from tests.unit.analysis.comparison.test_seeds import row
@@ -73,9 +81,10 @@ def test_runs_are_paired_by_seed_and_a_steady_gain_is_supported_though_seeds_ove
     wide = cells(first, second, {"map_total": 5.0})[0]
     assert (wide.ahead, wide.with_images) == (0, True)
     (pair,) = pairs([first, second], lambda *_: {})
-    assert (
-        pairs_sentence([pair]) == "On toy, in mAP, MLC-NC etf is ahead of MLC-NC glove; every pair is decided."
-    )
+    said = "On toy, in mAP, MLC-NC etf is ahead of MLC-NC glove; every pair is decided"
+    assert pairs_sentence([pair]) == f"{said}, 1 pair by seeds alone, for scores of test images are not stored."
+    (pair,) = pairs([first, second], lambda *_: {"map_total": 0.01})
+    assert pairs_sentence([pair]) == f"{said}."
 
 
 def test_less_nc1_is_ahead_and_other_features_are_not_compared():
@@ -97,7 +106,8 @@ def test_one_seed_and_no_seed_in_common_decide_nothing():
     assert (cell.ahead, cell.interval) == (0, "one seed")
     apart = of([*recipe("etf", [60.0]), replace(recipe("glove", [10.0])[0], seed=7)])
     assert {cell.why for cell in cells(*apart, {})} == {"no seed in common"}
-    assert "no difference is supported: 1 pair undecided" in pairs_sentence(pairs(apart, lambda *_: {}))
+    said = pairs_sentence(pairs(apart, lambda *_: {}))
+    assert said.endswith("no difference is supported: 1 pair not compared: no seed in common.")
 
 
 def test_finished_runs_of_the_size_of_most_recipes_are_compared():
@@ -132,11 +142,22 @@ def test_the_error_of_images_is_that_of_drawing_them_anew(tmp_path):
     assert found["map_total"] == pytest.approx(100 * np.std(drawn), rel=0.2)
 
 
+def test_images_are_drawn_of_the_stored_epoch_whose_map_is_that_of_the_chosen_one(tmp_path):
+    write_run(tmp_path, "one", epochs=3).finish()
+    run = RunStore(tmp_path).open("one")
+    stored = run.array_epochs("test/scores")
+    for line in run.metrics():
+        # chosen where nothing is stored, beside the first stored epoch
+        chosen = replace(run_rows([run])[0], epoch=stored[0], map_percent={"total": line["test/map_total"]})
+        (group,) = [replace(group, rows=(chosen,)) for group in seed_groups(run_rows([run]))]
+        assert scored_runs(group, {"one": run}) == ((run, line["epoch"]),)
+
+
 def test_many_recipes_ahead_of_one_are_said_in_one_breath():
     against = recipe("etf", [60.0, 60.1, 60.2])
     better = [r for name in ("glove", "trainable") for r in recipe(name, [70.0, 70.1, 70.2])]
     groups = of([*against, *better])
     reference = next(group for group in groups if group.family == "etf")
-    assert pairs_sentence(pairs(groups, lambda *_: {}, reference)) == (
+    assert pairs_sentence(pairs(groups, lambda *_: {"map_total": 0.01}, reference)) == (
         "On toy, in mAP, MLC-NC trainable and MLC-NC glove are ahead of MLC-NC etf; every pair is decided."
     )
