@@ -9,6 +9,7 @@ from textwrap import wrap
 import numpy as np
 import plotly.graph_objects as go
 
+from app.figures.line_ends import spread_out
 from app.figures.null_band import add_null_band
 from app.figures.style import LOG_TICKS, NEUTRAL, OPTIMUM_COLOUR, epoch_axis, finished
 from mlcnc.analysis.curves.nulls import Band
@@ -153,28 +154,6 @@ def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool
     return figure
 
 
-def spread_out(wanted: Sequence[float], heights: Sequence[float], room: float) -> list[float]:
-    """Return places of names near the wanted ones, in pixels, so that none lies on another.
-
-    Args:
-        wanted: where each middle is to be, ascending.
-        heights: of each.
-        room: at most, from 0.
-
-    Example:
-        >>> spread_out([10.0, 10.0, 80.0], [14.0, 14.0, 14.0], 100.0)
-        [10.0, 24.0, 80.0]
-    """
-    placed: list[float] = []
-    for place, height in zip(wanted, heights, strict=True):
-        placed.append(max(place, placed[-1] + (heights[len(placed) - 1] + height) / 2) if placed else place)
-    above = room
-    for index in reversed(range(len(placed))):
-        placed[index] = min(placed[index], above)
-        above = placed[index] - (heights[index] + heights[max(0, index - 1)]) / 2
-    return placed
-
-
 def _rows(short: str) -> list[str]:
     if len(short) <= NAME_WIDTH:
         return [short]
@@ -201,7 +180,7 @@ def _add_names(figure: go.Figure, panel: MetricPanel, axis: str) -> None:
     low, high = (float(np.log10(end) if panel.log else end) for end in (known.min(), known.max()))
     rows = [_rows(line.short or line.name) for _, line in ends]
     wanted = [NAME_ROOM * (value - low) / ((high - low) or 1.0) for value, _ in ends]
-    placed = spread_out(wanted, [NAME_STEP * len(of) for of in rows], PANEL_HEIGHT)
+    placed = spread_out(wanted, [NAME_STEP * len(of) for of in rows], (0.0, PANEL_HEIGHT))
     for (value, line), own, near, place in zip(ends, rows, wanted, placed, strict=True):
         figure.add_annotation(
             name=line.name,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from statistics import fmean
 
 import plotly.graph_objects as go
 
@@ -19,32 +22,38 @@ def name_line_ends(
         gap: least distance of two names, in units of the vertical axis.
         room: pixels right of the axes for the names.
     """
-    for (name, _), y in zip(ends, spread_out([value for _, value in ends], gap), strict=True):
+    places = spread_out([value for _, value in ends], [gap] * len(ends))
+    for (name, _), y in zip(ends, places, strict=True):
         figure.add_annotation(
             x=x, y=y, text=name, xanchor="left", xshift=8, align="left", showarrow=False, font={"size": 12}
         )
     return figure.update_layout(margin={"r": room})
 
 
-def spread_out(values: Sequence[float], gap: float) -> list[float]:
-    """Return the values moved apart, as little as needed, until none is nearer to another than ``gap``.
+def spread_out(
+    wanted: Sequence[float], heights: Sequence[float], within: tuple[float, float] = (-math.inf, math.inf)
+) -> list[float]:
+    """Return places of names, moved from the wanted ones as little as needed, so that none lies on another.
+
+    Args:
+        wanted: where the middle of each is to be.
+        heights: of each, in the same units.
+        within: least and greatest place; where too little room is, the greatest holds.
 
     Example:
-        >>> spread_out([1.0, 1.0, 9.0], 2.0)
+        >>> spread_out([1.0, 1.0, 9.0], [2.0, 2.0, 2.0])
         [0.0, 2.0, 9.0]
     """
-    order = sorted(range(len(values)), key=lambda index: values[index])
-    groups: list[list[float]] = []  # lowest place, and the values of those that touch
-    for index in order:
-        groups.append([values[index]])
-        while len(groups) > 1 and _low(groups[-1], gap) < _low(groups[-2], gap) + gap * len(groups[-2]):
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+    steps = [(heights[lower] + heights[upper]) / 2 for lower, upper in pairwise(order)]
+    stacked = list(accumulate(steps, initial=0.0))  # places where all touch, the lowest at 0
+    groups: list[list[float]] = []  # of names that touch, where each wants the lowest of such a stack
+    for index, above in zip(order, stacked, strict=False):
+        groups.append([wanted[index] - above])
+        while len(groups) > 1 and fmean(groups[-1]) < fmean(groups[-2]):
             touching = groups.pop()
             groups[-1] += touching
-    places = [_low(group, gap) + gap * at for group in groups for at in range(len(group))]
-    moved = dict(zip(order, places, strict=True))
-    return [moved[index] for index in range(len(values))]
-
-
-def _low(group: list[float], gap: float) -> float:
-    """Return where the lowest of a group of touching names stands, their middle at that of their values."""
-    return sum(group) / len(group) - gap * (len(group) - 1) / 2
+    least, greatest = within[0], within[1] - stacked[-1]
+    starts = [min(max(fmean(group), least), greatest) for group in groups for _ in group]
+    moved = {index: start + above for index, start, above in zip(order, starts, stacked, strict=False)}
+    return [moved[index] for index in range(len(wanted))]

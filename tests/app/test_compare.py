@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from app.compare.buckets import bucket_frame
 from app.figures.comparison import StoredInterval, bucket_dots
-from app.figures.curve_panels import Line, MetricPanel, curve_panels, spread_out
+from app.figures.curve_panels import Line, MetricPanel, curve_panels
+from app.figures.line_ends import spread_out
 from app.figures.style import turns
 from mlcnc.analysis.comparison.class_differences import (
     bucket_differences,
@@ -230,11 +231,23 @@ def test_names_stand_at_line_ends_without_overlap_and_many_lines_keep_the_legend
 
 
 def test_names_close_to_each_other_are_spread_and_stay_inside():
-    heights = [26.0] * 8
-    placed = spread_out([100.0] * 8, heights, 210.0)
-    assert min(np.diff(placed)) == pytest.approx(26.0)
-    assert max(placed) <= 210.0
-    assert spread_out([0.0, 100.0], [13.0, 13.0], 210.0) == [0.0, 100.0]
+    placed = spread_out([100.0] * 8, [26.0] * 8, (0.0, 210.0))
+    assert np.diff(placed) == pytest.approx([26.0] * 7)
+    assert placed[0] == pytest.approx(9.0), "about their middle"
+    assert spread_out([200.0, 205.0, 30.0], [26.0, 13.0, 13.0], (0.0, 210.0)) == pytest.approx(
+        [190.5, 210.0, 30.0]
+    ), "in any order, of any height"
+    assert spread_out([1.0, 0.0], [13.0, 13.0], (0.0, 210.0)) == [13.0, 0.0]
+    assert spread_out([0.0, 100.0], [13.0, 13.0], (0.0, 210.0)) == [0.0, 100.0]
+    assert spread_out([], []) == []
+
+
+def test_names_at_the_ends_of_low_lines_stay_above_the_axis(two):
+    points = curve_points([two[1][0]], "test/map_total")
+    lines = [flat(points, f"line {place}", 50.0) for place in range(4)] + [flat(points, "high", 60.0)]
+    named = curve_panels([MetricPanel("test/map_total", "mAP", tuple(lines))], "epoch", faint_raw=False)
+    low = [note for note in named.layout.annotations if note.name and note.name != "high"]
+    assert sorted(-note.ay for note in low) == [0, 13, 26, 39]
 
 
 def test_curves_of_angles_say_and_draw_what_random_directions_give(monkeypatch, two):
