@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
@@ -87,7 +87,7 @@ def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool
     figure = go.Figure()
     number = len(panels)
     height = (1 - GAP * (number - 1)) / max(1, number)
-    every = {line.name: line.short or line.name for panel in panels for line in panel.lines}
+    every = without_shared_end({line.name: line.short or line.name for panel in panels for line in panel.lines})
     at_ends = len(every) <= MOST_NAMES
     named: set[str] = set(every) if at_ends else set()
     for index, panel in enumerate(panels):
@@ -95,7 +95,7 @@ def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool
         _add_lines(figure, panel, axis, named, faint_raw)
         _add_levels(figure, panel, axis, named)
         if at_ends:
-            _add_names(figure, panel, axis)
+            _add_names(figure, panel, axis, every)
         top = 1 - index * (height + GAP)
         if panel.warmup_end is not None:
             figure.add_shape(
@@ -154,6 +154,19 @@ def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool
     return figure
 
 
+def without_shared_end(names: Mapping[str, str]) -> dict[str, str]:
+    """Return names by their keys without the last parts, after a comma, that all of them have.
+
+    Example:
+        >>> without_shared_end({"a": "ETF, weight 100", "b": "GloVe, weight 100"})
+        {'a': 'ETF', 'b': 'GloVe'}
+    """
+    parts = [name.split(", ") for name in names.values()]
+    while len(parts) > 1 and min(map(len, parts)) > 1 and len({of[-1] for of in parts}) == 1:
+        parts = [of[:-1] for of in parts]
+    return {key: ", ".join(of) for key, of in zip(names, parts, strict=True)}
+
+
 def _rows(short: str) -> list[str]:
     if len(short) <= NAME_WIDTH:
         return [short]
@@ -162,7 +175,7 @@ def _rows(short: str) -> list[str]:
     return rows if len(rows) <= 2 else [rows[0], rows[1][: NAME_WIDTH - 1] + "\u2026"]
 
 
-def _add_names(figure: go.Figure, panel: MetricPanel, axis: str) -> None:
+def _add_names(figure: go.Figure, panel: MetricPanel, axis: str, names: Mapping[str, str]) -> None:
     ends = []
     for line in panel.lines:
         drawn = line.points.values[np.isfinite(line.points.values)]
@@ -171,14 +184,17 @@ def _add_names(figure: go.Figure, panel: MetricPanel, axis: str) -> None:
     if not ends:
         return
     ends.sort(key=lambda end: end[0])
-    shown = [of for _, line in ends for of in (line.points, line.null) if of is not None]
+    shown = [of for line in panel.lines for of in (line.points, line.null) if of is not None]
     levels = [panel.optimum, panel.baseline, *(end for band in panel.random for end in (band.low, band.high))]
     values = np.concatenate(
-        [*(end for of in shown for end in (of.low, of.high)), [v for v in levels if v is not None]]
+        [*(end for of in shown for end in (of.low, of.high, of.raw)), [v for v in levels if v is not None]]
     )
     known = values[np.isfinite(values) & ((values > 0) | (not panel.log))]
     low, high = (float(np.log10(end) if panel.log else end) for end in (known.min(), known.max()))
-    rows = [_rows(line.short or line.name) for _, line in ends]
+    # or the names, which lines lead to, would widen it
+    pad = 0.06 * ((high - low) or 1.0)
+    figure.update_layout({axis.replace("y", "yaxis"): {"range": [low - pad, high + pad]}})
+    rows = [_rows(names[line.name]) for _, line in ends]
     wanted = [NAME_ROOM * (value - low) / ((high - low) or 1.0) for value, _ in ends]
     placed = spread_out(wanted, [NAME_STEP * len(of) for of in rows], (0.0, PANEL_HEIGHT))
     for (value, line), own, near, place in zip(ends, rows, wanted, placed, strict=True):

@@ -158,6 +158,7 @@ def _gradients() -> None:
         f"gradient at the end, and features have cosine **{case.train:.2f}** on training images."
         for case in contrasting_cases(groups)
     ]
+    sentences += _settings_apart([rows[case.run_id] for case in contrasting_cases(groups)])
     st.markdown(
         f"{measured(f'{len(cases)} recorded runs')} **Why?** A loss trains by its part of the gradient. "
         + " ".join(sentences)
@@ -173,6 +174,19 @@ def _gradients() -> None:
     )
     st.dataframe(group_frame(groups), hide_index=True, height="content")
     st.caption("Mean over seeds, lowest and highest, number of seeds n; each run at its last measured epoch.")
+
+
+def _settings_apart(of: Sequence[RunRow]) -> list[str]:
+    """Return in what two runs differ, one sentence: above only the weight does, here other settings may too."""
+    if len(of) != 2:
+        return []
+    ours, theirs = (dict(line.partition("=")[::2] for line in row.settings) for row in of)
+    said = [
+        f"{name.rpartition('.')[2].replace('_', ' ')} ({ours.get(name, 'none')}, {theirs.get(name, 'none')})"
+        for name in sorted(ours | theirs)
+        if ours.get(name) != theirs.get(name)
+    ]
+    return [f"The two differ in {plain(' and '.join(said))}; in the curves above in the weight alone."]
 
 
 def group_frame(groups: Sequence[AlignmentGroup]) -> pd.DataFrame:

@@ -34,7 +34,7 @@ FEW_RECIPES = 4
 """Up to so many recipes every pair is shown at first, of more those against the first one."""
 
 _STYLE = (
-    "<style>.pairs{overflow:auto;max-height:520px}.pairs table{border-collapse:collapse;width:100%;"
+    "<style>.pairs{overflow:auto;max-height:640px}.pairs table{border-collapse:collapse;width:100%;"
     "font-size:.85rem}.pairs th,.pairs td{padding:.3rem .5rem;text-align:left;vertical-align:top;"
     "border-bottom:1px solid rgba(128,128,128,.3);white-space:nowrap}.pairs th{font-weight:600}"
     ".pairs td b{font-size:.95rem}"
