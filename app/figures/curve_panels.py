@@ -95,7 +95,7 @@ def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool
         _add_lines(figure, panel, axis, named, faint_raw)
         _add_levels(figure, panel, axis, named)
         if at_ends:
-            _add_names(figure, panel, axis, every)
+            _add_names(figure, panel, axis, every, faint_raw)
         top = 1 - index * (height + GAP)
         if panel.warmup_end is not None:
             figure.add_shape(
@@ -175,7 +175,9 @@ def _rows(short: str) -> list[str]:
     return rows if len(rows) <= 2 else [rows[0], rows[1][: NAME_WIDTH - 1] + "\u2026"]
 
 
-def _add_names(figure: go.Figure, panel: MetricPanel, axis: str, names: Mapping[str, str]) -> None:
+def _add_names(
+    figure: go.Figure, panel: MetricPanel, axis: str, names: Mapping[str, str], faint_raw: bool
+) -> None:
     ends = []
     for line in panel.lines:
         drawn = line.points.values[np.isfinite(line.points.values)]
@@ -187,7 +189,10 @@ def _add_names(figure: go.Figure, panel: MetricPanel, axis: str, names: Mapping[
     shown = [of for line in panel.lines for of in (line.points, line.null) if of is not None]
     levels = [panel.optimum, panel.baseline, *(end for band in panel.random for end in (band.low, band.high))]
     values = np.concatenate(
-        [*(end for of in shown for end in (of.low, of.high, of.raw)), [v for v in levels if v is not None]]
+        [
+            *(end for of in shown for end in (of.low, of.high, *([of.raw] if faint_raw else []))),
+            [v for v in levels if v is not None],
+        ]
     )
     known = values[np.isfinite(values) & ((values > 0) | (not panel.log))]
     low, high = (float(np.log10(end) if panel.log else end) for end in (known.min(), known.max()))

@@ -247,6 +247,8 @@ def test_names_at_the_ends_of_low_lines_stay_above_the_axis(two):
     lines = [flat(points, f"line {place}", 50.0) for place in range(4)] + [flat(points, "high", 60.0)]
     named = curve_panels([MetricPanel("test/map_total", "mAP", tuple(lines))], "epoch", faint_raw=False)
     low = [note for note in named.layout.annotations if note.name and note.name != "high"]
+    # nor do names widen the axis
+    assert named.layout.yaxis.range == pytest.approx((49.4, 60.6))
     assert sorted(-note.ay for note in low) == [0, 13, 26, 39]
 
 

@@ -99,6 +99,7 @@ def test_step_8_sets_the_share_of_the_alignment_beside_its_cosine(lesson):
     ]
     # two runs of one data set and label embedding, named
     assert re.search(r"In \*\*voc07-etf-s0\*\*.*In \*\*voc07-etf-aligned-s0\*\*", words(shown), re.DOTALL)
+    assert "differ in alignment weight (0.5, 100.0) and weight decay (10.0, 5.0)" in words(shown)
 
 
 def test_step_8_answers_first_and_leaves_nothing_empty(lesson):
