@@ -75,11 +75,10 @@ def show_alignment(
             )
     if not drawn:
         return
-    at_one = len({record.epoch for record in judged}) == 1
     show_verdicts(
         [(row.name, _verdict_of(record)) for (row, _), record in zip(drawn, judged, strict=True)],
         "alignment",
-        when=f"epoch {judged[0].epoch + 1}" if at_one else "the nearest epoch stored",
+        when=[f"epoch {record.epoch + 1}" for record in judged],
     )
     sentences = [
         f"{row.name}, epoch {record.epoch + 1}: {alignment_sentence(record)}." for row, record in drawn

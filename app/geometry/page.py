@@ -135,7 +135,7 @@ if usable:
                 show_verdicts(
                     [(row.name, record.verdict) for row, record in shown],
                     "geometry",
-                    when=f"epoch {epochs[index] + 1}",
+                    when=[f"epoch {record.epoch + 1}" for _, record in shown],
                 )
         show_answers(shown, subject)
         if len(epochs) < num_epochs:

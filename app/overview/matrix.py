@@ -90,7 +90,10 @@ def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> None:
     with answer:
         st.markdown(f"##### {plain(pairs_sentence(found))}", help=RULE)
     st.html(_STYLE + pair_table(found))
-    said = ["Coloured cells are supported, in the colour of the recipe ahead; grey ones are undecided."]
+    said = [
+        "Coloured cells are supported, in the colour of the recipe ahead, the first or the second of the row; "
+        "grey ones are undecided."
+    ]
     empty = [title for title in _titles(found) if title not in _titles(found, with_value=True)]
     if empty:
         said.append(f"No pair has both logged: {', '.join(empty)}.")
@@ -170,7 +173,7 @@ def _cell(pair: Pair, cell: Cell) -> str:
     if cell.ahead:
         ahead = pair.first if cell.ahead > 0 else pair.second
         ground = f' style="background:{recipe_colour(ahead)}40" title="{escape(ahead.name)} is ahead"'
-        said = "supported"
+        said = "first ahead" if cell.ahead > 0 else "second ahead"
     value = f"<b>{cell.value}</b>" if cell.ahead else cell.value
     return (
         f"<td{ground or ' class=open'}>{value}<small>{escape(cell.interval)}</small><small>{said}</small></td>"

@@ -132,17 +132,18 @@ def default_picks(rows: Sequence[RunRow]) -> list[str]:
     """Return ids of runs of the most frequent data set, at most three, one a label embedding or method.
 
     Runs with pictures come before others with arrays, for every page has something to show of them. Of one
-    label embedding plain recipes come first, then those with most seeds, then the longest: a new run of one's
-    own does not take the place of what a link without runs showed.
+    label embedding the recipe with most seeds comes first, whatever these store, then a plain one, then the
+    longest: a new run of one's own does not take the place of what a link without runs showed.
     """
     with_arrays = [row for row in rows if row.has_arrays] or list(rows)
     candidates = [row for row in with_arrays if row.has_pictures] or with_arrays
     most = main_dataset(candidates)
     groups = seed_groups([row for row in candidates if row.dataset == most])
+    num_seeds = {group.rows[0].group_key: group.num_seeds for group in seed_groups(rows)}
     groups.sort(
         key=lambda group: (
+            -num_seeds[group.rows[0].group_key],
             not group.rows[0].is_plain,
-            -group.num_seeds,
             -max(row.num_logged for row in group.rows),
         )
     )

@@ -13,24 +13,26 @@ SIDE_BY_SIDE = 3
 """Runs whose verdicts stand beside each other; of more the words come first and the values are folded."""
 
 
-def show_verdicts(found: Sequence[tuple[str, Verdict | None]], what: str, *, when: str) -> None:
+def show_verdicts(found: Sequence[tuple[str, Verdict | None]], what: str, *, when: str | Sequence[str]) -> None:
     """Show a verdict a run, side by side; of many runs, which have which.
 
     Args:
         found: name of the run, and its verdict; None where none is defined.
         what: is judged, for those without.
-        when: of the values, ``epoch 7``.
+        when: of the values, ``epoch 7``; one for all, or one a run.
     """
+    moments = [when] * len(found) if isinstance(when, str) else when
     if len(found) > SIDE_BY_SIDE:
-        _show_many(found, what, when)
+        _show_many(found, what, moments)
         return
-    for column, (name, verdict) in zip(st.columns(max(1, len(found))), found, strict=False):
+    columns = st.columns(max(1, len(found)))
+    for column, (name, verdict), moment in zip(columns, found, moments, strict=False):
         with column:
             st.markdown(f"##### {plain(name)}: {_words(verdict)}", help=RULE)
-            st.caption(plain(_text(verdict, what, when)))
+            st.caption(plain(_text(verdict, what, moment)))
 
 
-def _show_many(found: Sequence[tuple[str, Verdict | None]], what: str, when: str) -> None:
+def _show_many(found: Sequence[tuple[str, Verdict | None]], what: str, moments: Sequence[str]) -> None:
     names: dict[str, list[str]] = {}
     for name, verdict in found:
         names.setdefault(_words(verdict), []).append(name)
@@ -39,8 +41,10 @@ def _show_many(found: Sequence[tuple[str, Verdict | None]], what: str, when: str
     with st.expander("Which, and their values"):
         st.markdown(
             "\n".join(
-                f"- {plain(name)}: **{_words(verdict)}**. {plain(_text(verdict, what, when))}"
-                for name, verdict in sorted(found, key=lambda each: _words(each[1]))
+                f"- {plain(name)}: **{_words(verdict)}**. {plain(_text(verdict, what, moment))}"
+                for (name, verdict), moment in sorted(
+                    zip(found, moments, strict=True), key=lambda each: _words(each[0][1])
+                )
             )
         )
 

@@ -340,7 +340,8 @@ def reason_undefined(name: str, value: float, statistics: ClassStatistics) -> st
         return "class means coincide while features of a class differ"
     if present < 2:
         return f"needs two classes with a positive, got {present}"
-    if metric.endswith("_all") and statistics.overall_mean is None:
+    of_negatives = metric.endswith(("_all", "_negatives", "_query_only"))
+    if of_negatives and statistics.overall_mean is None:
         return "needs features of negatives, which rows of one class each do not have"
     if metric.startswith("nc4_binary"):
         return "needs logits and the features of negatives"

@@ -68,6 +68,9 @@ def test_every_stored_metric_is_a_number_or_nan_with_a_reason(kind, wise, classe
     present = int(statistics.present.sum())
     for name, value in found.items():
         assert np.isfinite(value) or reason_undefined(name, value, statistics), name
+    assert (statistics.overall_mean is None) == (
+        "negatives" in reason_undefined("train.f/nc1_trace_query_only", np.nan, statistics)
+    ) or not statistics.present.sum() > 1
         if present < 2 and name.rpartition("/")[2].startswith(("nc1_", "cdnv_m", "nc2_", "angle_", "cos_")):
             assert np.isnan(value) or name.endswith("_rank"), name
         if present >= 2 and kind == "collapsed" and wise and name in ("test.f/nc1_trace", "test.f/cdnv_max"):
