@@ -22,15 +22,11 @@ def show_answer(groups: Sequence[SeedGroup], bucket: str, runs: Mapping[str, Run
         runs: by id.
         paired: whether a group is a recipe, whose seeds can be paired with another's.
     """
-    problems: dict[str, None] = {}
-    said = (
-        recipes_sentence(groups, known_errors(runs, problems), bucket)
-        if paired
-        else map_sentence(groups, bucket)
-    )
+    errors_of = known_errors(runs)
+    said = recipes_sentence(groups, errors_of, bucket) if paired else map_sentence(groups, bucket)
     st.markdown(f"##### {plain(said)}", help=RULE if paired else None)
-    for problem in problems:
-        st.warning(plain(f"Intervals leave out the choice of test images: {problem}."))
+    for sentence in errors_of.sentences:
+        st.warning(plain(sentence))
     if repeated := repeats_sentence(groups):
         st.caption(plain(repeated))
     return said

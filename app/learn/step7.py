@@ -9,6 +9,7 @@ import streamlit as st
 from app.figures.blind_quiz import BLIND_NAMES, blind_looks, open_looks
 from app.learn.frame import guessed, in_your_run, measured, question, what_would_change_my_mind
 from app.learn.quiz_plots import show_plots
+from app.overview.matrix import known_errors
 from app.session import RUNS_KEY
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection
@@ -25,6 +26,7 @@ from mlcnc.analysis.comparison.blind_quiz import (
     supported_claim,
     unsupported_claim,
 )
+from mlcnc.analysis.comparison.pairs import RULE
 from mlcnc.analysis.comparison.seeds import EMBEDDING_ORDER
 from mlcnc.analysis.runs.rows import RunRow
 from mlcnc.errors import RunFormatError
@@ -75,11 +77,12 @@ def _quiz(runs: Sequence[tuple[Run, RunRow]], picked: Sequence[str]) -> None:
         help="Each number puts the three runs in another order. It is in the address, so a link opens "
         "the same order for everyone.",
     )
-    hand = deal(runs, picked, int(number or 0))
+    by_id = {run.run_id: run for run, _ in runs}
+    errors_of = known_errors(by_id)
+    hand = deal(runs, picked, int(number or 0), errors_of)
     if hand is None:
         return
     opened = st.session_state.get(OPENED_KEY) == _name(hand)
-    by_id = {run.run_id: run for run, _ in runs}
     shown = [by_id[row.run_id] for row in hand.rows]
     names = list(BLIND_NAMES)
     if opened:
@@ -91,6 +94,9 @@ def _quiz(runs: Sequence[tuple[Run, RunRow]], picked: Sequence[str]) -> None:
         except RunFormatError:
             # the error names the run
             st.warning("A file of one of these three runs is damaged: the rest of its plots cannot be shown.")
+        if errors_of.problems:
+            # as above
+            st.warning("Intervals leave out the choice of test images: a file of a run is damaged.")
     with card:
         _guess(hand, opened)
     _predict_claim(hand)
@@ -99,8 +105,8 @@ def _quiz(runs: Sequence[tuple[Run, RunRow]], picked: Sequence[str]) -> None:
     if opened:
         _links(hand)
     what_would_change_my_mind(
-        "More seeds, that is, trainings from other random starts. With ten a side the spread itself would be "
-        "known, and a small gap could be judged against it. Three a side show only a large one."
+        "More seeds, that is, trainings from other random starts: each narrows the interval of a difference. "
+        "With three a side only a gap that is much the same in each seed is supported."
     )
 
 
@@ -155,10 +161,10 @@ def _predict_claim(hand: Hand) -> None:
     good, bad = supported_claim(hand), unsupported_claim(hand)
     if good is None or bad is None:
         return
-    yes, no = (claim_sentence(claim, BLIND_NAMES) for claim in (good, bad))
+    yes, no = (claim_sentence(claim, BLIND_NAMES).removesuffix(".") for claim in (good, bad))
     question(
         _claims_key(hand),
-        "One of these two claims the plots support, the other they do not. Which one do they support?",
+        "One of these two claims is supported, the other is undecided. Which one is supported?",
         sorted([yes, no]),
         yes,
         {yes: claim_reason(good, BLIND_NAMES), no: claim_reason(bad, BLIND_NAMES)},
@@ -170,7 +176,7 @@ def _claims_key(hand: Hand) -> str:
 
 
 def _claims(hand: Hand, names: Sequence[str], opened: bool) -> None:
-    st.subheader("What do these plots support?")
+    st.subheader("What do these plots support?", help=RULE)
     good, bad = supported_claim(hand), unsupported_claim(hand)
     asked = good is not None and bad is not None
     # who knows the names has read what parts the runs
@@ -184,7 +190,7 @@ def _claims(hand: Hand, names: Sequence[str], opened: bool) -> None:
         if counted:
             st.markdown(counted)
         if bad is not None:
-            st.markdown(f"**Not supported.** {claim_sentence(bad, names)} {claim_reason(bad, names)}")
+            st.markdown(f"**Undecided.** {claim_sentence(bad, names)} {claim_reason(bad, names)}")
     st.markdown(
         "Nothing follows from *gaps between clusters of a feature map* (UMAP places clusters freely, their "
         "distances and sizes mean little), from *one attention map*, or from *a mean angle centred by class "

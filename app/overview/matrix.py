@@ -13,20 +13,18 @@ from app.session import remembered
 from app.widgets.controls import toolbar
 from app.widgets.csv_file import csv_file
 from app.widgets.plain_text import plain
+from mlcnc.analysis.comparison.pair_errors import PairErrors
 from mlcnc.analysis.comparison.pairs import (
     RULE,
     Cell,
-    ErrorsOf,
     Pair,
     image_errors,
     of_one_size,
     pairs,
     pairs_sentence,
     recipes_sentence,
-    scored_runs,
 )
 from mlcnc.analysis.comparison.seeds import SeedGroup
-from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 
 EVERY = "every pair"
@@ -73,7 +71,7 @@ def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> None:
     """
     same, others = of_one_size(groups)
     if len(same) < 2:
-        st.markdown(f"##### {plain(recipes_sentence(groups, known_errors(runs, {})))}")
+        st.markdown(f"##### {plain(recipes_sentence(groups, known_errors(runs)))}")
         st.caption(
             "Two recipes with finished runs of one size make a pair; three seeds of each make it telling."
         )
@@ -81,8 +79,8 @@ def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> None:
     answer = st.container()
     with toolbar():
         against = pick_against(same)
-        problems: dict[str, None] = {}
-        found = pairs(same, known_errors(runs, problems), against)
+        errors_of = known_errors(runs)
+        found = pairs(same, errors_of, against)
         st.download_button(
             "CSV", lambda: csv_file(pair_frame(found)), "pairs.csv", "text/csv", icon=":material/download:",
             key="pairs_csv", on_click="ignore",
@@ -101,26 +99,17 @@ def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> None:
         names = ", ".join(f"{group.name} ({group.lengths[-1]} epochs)" for group in others[:4])
         said.append(f"Of another size, so left out: {names}{' and more' if len(others) > 4 else ''}.")
     st.caption(plain(" ".join(said)))
-    for problem in problems:
-        st.warning(plain(f"Intervals leave out the choice of test images: {problem}."))
+    for sentence in errors_of.sentences:
+        st.warning(plain(sentence))
 
 
-def known_errors(runs: Mapping[str, Run], problems: dict[str, None]) -> ErrorsOf:
-    """Return what gives the remembered errors of test images of a pair, and notes which files are damaged.
+def known_errors(runs: Mapping[str, Run]) -> PairErrors:
+    """Return what gives the remembered errors of test images of a pair.
 
     Args:
         runs: by id.
-        problems: to be filled, each once.
     """
-
-    def errors_of(first: SeedGroup, second: SeedGroup) -> Mapping[str, float]:
-        try:
-            return remembered(image_errors, scored_runs(first, runs), scored_runs(second, runs))
-        except RunFormatError as error:
-            problems[str(error)] = None
-            return {}
-
-    return errors_of
+    return PairErrors(runs, lambda first, second: remembered(image_errors, first, second))
 
 
 def pair_table(found: Sequence[Pair]) -> str:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from app.figures.style import told_apart
-from mlcnc.analysis.comparison.pairs import ErrorsOf, image_errors, scored_runs
-from mlcnc.analysis.comparison.seeds import SeedGroup
+from mlcnc.analysis.comparison.pair_errors import PairErrors
 from mlcnc.analysis.images.report_choice import detailed_runs
 from mlcnc.analysis.runs.rows import RunRow, run_rows
-from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 
 NOT_LOGGED = "not logged"
@@ -29,21 +27,9 @@ class Reported:
     detailed: tuple[tuple[Run, RunRow], ...]
 
     @cached_property
-    def errors_of(self) -> ErrorsOf:
-        """What gives the errors of test images of a pair, drawn once; none where a file is damaged."""
-        runs = {run.run_id: run for run in self.runs}
-        known: dict[tuple[str, str], Mapping[str, float]] = {}
-
-        def errors(first: SeedGroup, second: SeedGroup) -> Mapping[str, float]:
-            key = (first.label, second.label)
-            if key not in known:
-                try:
-                    known[key] = image_errors(scored_runs(first, runs), scored_runs(second, runs))
-                except RunFormatError:
-                    known[key] = {}
-            return known[key]
-
-        return errors
+    def errors_of(self) -> PairErrors:
+        """What gives the errors of test images of a pair, drawn once."""
+        return PairErrors({run.run_id: run for run in self.runs})
 
 
 def reported(runs: Sequence[Run]) -> Reported:

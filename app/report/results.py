@@ -14,6 +14,7 @@ from app.report.about import NONE, NOT_LOGGED, Reported, number
 from app.report.collapse import angle_record, angles, attention, own_space, variability
 from mlcnc.analysis.comparison.class_differences import class_difference_sentence, with_intervals
 from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference
+from mlcnc.analysis.comparison.pairs import RULE as PAIRS_RULE
 from mlcnc.analysis.comparison.pairs import recipes_sentence
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.curves.curve import (
@@ -50,6 +51,7 @@ def _summary(about: Reported) -> Section:
     parts.append(recipes_sentence(groups, about.errors_of))
     if any(group.map_percent["tail"].num_runs for group in groups):
         parts.append(recipes_sentence(groups, about.errors_of, "tail"))
+    parts.extend(about.errors_of.sentences)
     for run, row in about.detailed:
         try:
             record = angle_record(run)
@@ -57,6 +59,8 @@ def _summary(about: Reported) -> Section:
             continue
         if record is not None:
             parts.append(f"{row.name}, epoch {record.epoch + 1}, {record.title}: {geometry_sentence(record)}")
+    if len(groups) > 1:
+        parts.append(f"How two recipes are compared. {PAIRS_RULE.replace('**', '')}")
     if about.detailed:
         parts.append(f"How a verdict is found. {VERDICT_RULE.replace('**', '')}")
     parts.append("Only the runs of this report are counted; other seeds in the same folder are not.")

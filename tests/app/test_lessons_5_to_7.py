@@ -24,11 +24,15 @@ from app.learn.quiz_plots import bucket_frame
 from app.learn.step7 import KIND_NAMES
 from mlcnc.analysis.comparison.blind_quiz import (
     claim_sentence,
+    claims,
     deal,
     reading,
     reading_sentence,
     supported_claim,
 )
+from mlcnc.analysis.comparison.pair_errors import PairErrors
+from mlcnc.analysis.comparison.pairs import of_one_size, pairs
+from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.curves.curve import curve
 from mlcnc.analysis.geometry.co_occurrence import co_occurrence, head_company_sentence
 from mlcnc.analysis.geometry.label_pairs import label_pairs_course
@@ -181,7 +185,28 @@ def three(tmp_path_factory):
 
 def hand_of(root, seed):
     runs = list(RunStore(root).scan())
-    return deal(list(zip(runs, run_rows(runs), strict=True)), [], seed)
+    errors_of = PairErrors({run.run_id: run for run in runs})
+    return deal(list(zip(runs, run_rows(runs), strict=True)), [], seed, errors_of)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_the_quiz_judges_as_the_table_of_pairs_does(three, seed):
+    runs = list(RunStore(three).scan())
+    groups = seed_groups(run_rows(runs))
+    judged = {}
+    for pair in pairs(of_one_size(groups)[0], PairErrors({run.run_id: run for run in runs})):
+        for cell in pair.cells:
+            both = frozenset((pair.first.family, pair.second.family))
+            judged[cell.quantity.key, both] = bool(cell.ahead), abs(cell.mean), cell.with_images
+    hand = hand_of(three, seed)
+    found = claims(hand)
+    assert len(found) == 12
+    assert any(claim.supported for claim in found)
+    assert {claim.cell.with_images for claim in found if claim.reading.quantity == "map_total"} == {True}
+    for claim in found:
+        both = frozenset((hand.answers[claim.above], hand.answers[claim.below]))
+        said = claim.supported, pytest.approx(claim.gap), claim.cell.with_images
+        assert judged[claim.reading.quantity, both] == said
 
 
 def outputs(page):
@@ -242,6 +267,7 @@ def test_step_7_names_no_run_when_a_file_is_damaged(monkeypatch, three, tmp_path
     shown = lesson(monkeypatch, root, 7)
     assert "zz-" not in outputs(shown)
     assert "A file of one of these three runs is damaged" in words(shown)
+    assert "Intervals leave out the choice of test images: a file of a run is damaged." in words(shown)
 
 
 def test_step_5_shows_names_of_classes_as_they_are(monkeypatch, tmp_path):

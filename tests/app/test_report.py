@@ -15,7 +15,7 @@ from app.offline.page import Chart, Section, offline_page, prose
 from app.report.about import reported
 from app.report.command import report_page
 from app.widgets.downloads import figure_page
-from mlcnc.analysis.comparison.pairs import recipes_sentence
+from mlcnc.analysis.comparison.pairs import RULE, recipes_sentence
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.geometry.angles import class_mean_angles, closest_pairs, geometry_sentence
 from mlcnc.analysis.runs.rows import run_rows
@@ -58,7 +58,7 @@ def test_the_page_states_what_the_runs_say(report):
     assert "toy-lt (5 classes; train, validation and test images 90, 90, 90)" in text
     for bucket in ("total", "tail"):
         assert recipes_sentence(seed_groups(rows), reported(runs).errors_of, bucket) in text
-
+    assert RULE.replace("**", "") in text
     for row in rows:
         assert f"<td>{row.name}</td><td>finished</td><td>3/3</td>" in text
         assert f"<td>{row.map_percent['tail']:.1f}</td>" in text
@@ -155,6 +155,20 @@ def test_odd_runs_still_make_a_page(catalogue, situation):
         "running": "is running: what it logged so far is shown.",
     }
     assert expected.get(situation, "") in page
+
+
+def test_a_damaged_file_of_a_pair_is_said_as_on_the_pages(tmp_path):
+    for name in ("ours", "them"):
+        for seed in (0, 1):
+            embedding = "etf" if name == "ours" else "glove"
+            write_run(tmp_path, f"{name}-s{seed}", embedding=embedding, seed=seed).finish()
+    whole = without_library(report_page(list(RunStore(tmp_path).scan()), written_at=WHEN))
+    assert "Intervals leave out" not in whole
+    for path in (tmp_path / "ours-s1" / "epochs").iterdir():
+        path.write_bytes(path.read_bytes()[:50])
+    page = unescape(without_library(report_page(list(RunStore(tmp_path).scan()), written_at=WHEN)))
+    (said,) = re.findall(r"Intervals leave out the choice of test images: [^<]*", page)
+    assert "of run ours-s1 is damaged" in said
 
 
 def test_many_runs_become_bands_over_seeds(tmp_path):

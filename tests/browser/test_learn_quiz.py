@@ -16,7 +16,7 @@ def test_quiz_is_dealt_guessed_and_opened(page, gallery_address):
     main.get_by_role("heading", name="What do these plots support?").wait_for()
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
     assert not re.search(r"pictogram-(etf|trainable|glove)", main.inner_html())
-    supported = main.get_by_text("Not supported.")
+    supported = main.get_by_text("Undecided.", exact=True)
     expect(supported).to_be_hidden()
     main.get_by_text("What they support", exact=True).click()
     supported.wait_for()

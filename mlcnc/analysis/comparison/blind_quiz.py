@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
-from math import comb
 from typing import Literal
 
 import numpy as np
 
+from mlcnc.analysis.comparison.paired import CONFIDENCE
+from mlcnc.analysis.comparison.pairs import Cell, ErrorsOf, cells
 from mlcnc.analysis.comparison.published import FULL_MODEL, published_rows
-from mlcnc.analysis.comparison.seeds import EMBEDDING_ORDER, Spread, spread
+from mlcnc.analysis.comparison.seeds import EMBEDDING_ORDER, SeedGroup, Spread, spread
 from mlcnc.analysis.runs.rows import RunRow
 from mlcnc.store import Run
-
-FEWEST_SEEDS = 3
-"""With fewer runs on a side no order is taken as supported."""
 
 Quantity = Literal["nc1", "angle_min", "map_tail", "map_total", "map_head", "map_medium"]
 QUANTITIES: tuple[Quantity, ...] = ("nc1", "angle_min", "map_tail", "map_total")
@@ -42,12 +40,14 @@ class Hand:
         seed: of the order.
         rows: the runs shown as Run 1, 2 and 3.
         groups: for each, the runs of its settings, one a seed; itself among them.
+        pairs: two places each, and the differences of the first from the second in every quantity.
     """
 
     dataset: str
     seed: int
     rows: tuple[RunRow, ...]
     groups: tuple[tuple[RunRow, ...], ...]
+    pairs: tuple[tuple[int, int, tuple[Cell, ...]], ...]
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -65,6 +65,7 @@ class Reading:
         seeds: finite values of each run's settings, one a seed.
         spreads: over the seeds of each.
         smallest_gap, largest_gap: between the means of two runs; NaN with fewer than two logged.
+        pairs: two places each, and the difference of the first from the second.
     """
 
     quantity: Quantity
@@ -73,6 +74,7 @@ class Reading:
     spreads: tuple[Spread, ...]
     smallest_gap: float
     largest_gap: float
+    pairs: tuple[tuple[int, int, Cell], ...]
 
     @property
     def widest_seeds(self) -> float:
@@ -94,22 +96,25 @@ class Reading:
 
 @dataclass(frozen=True)
 class Claim:
-    """That one run is above another in one quantity, and whether the seeds carry it.
+    """That one run is above another in one quantity, and whether seeds and test images support it.
 
     Attributes:
         reading: of the quantity.
         above, below: indices of the runs.
-        supported: whether both have enough seeds and all seeds of one are above all of the other.
-        reason: ``apart``, ``overlap`` or ``few seeds``.
-        gap: difference of the means.
+        cell: the difference of the two, paired by seed, as every page judges it.
+        gap: that difference; where nothing can be paired, that of the means.
     """
 
     reading: Reading
     above: int
     below: int
-    supported: bool
-    reason: Literal["apart", "overlap", "few seeds"]
+    cell: Cell
     gap: float
+
+    @property
+    def supported(self) -> bool:
+        """Whether the interval of the difference excludes 0."""
+        return self.cell.ahead != 0
 
 
 def paper_total_map() -> dict[str, float]:
@@ -126,7 +131,12 @@ def paper_total_map() -> dict[str, float]:
     }
 
 
-def deal(runs: Sequence[tuple[Run, RunRow]], picked: Collection[str], seed: int) -> Hand | None:
+def deal(
+    runs: Sequence[tuple[Run, RunRow]],
+    picked: Collection[str],
+    seed: int,
+    image_errors_of: ErrorsOf = lambda first, second: {},
+) -> Hand | None:
     """Return one ETF, one trainable and one GloVe run that can be compared, in an order that hangs on the seed.
 
     Compared are finished runs of the same classes, as long, with the same settings besides label embedding
@@ -138,6 +148,7 @@ def deal(runs: Sequence[tuple[Run, RunRow]], picked: Collection[str], seed: int)
         runs: all readable ones.
         picked: ids of those the visitor looks at.
         seed: of the order.
+        image_errors_of: of the test images; by default intervals hold the choice of seeds alone.
 
     Returns:
         None where no set has a run of each kind.
@@ -158,12 +169,20 @@ def deal(runs: Sequence[tuple[Run, RunRow]], picked: Collection[str], seed: int)
         return min(sizes), sum(sizes), shown[0].num_epochs or 0, num_picked, plain
 
     best = max(found, key=worth)
-    groups = tuple(best[index] for index in np.random.default_rng(seed).permutation(len(best)))
+    order = [int(index) for index in np.random.default_rng(seed).permutation(len(best))]
+    groups = tuple(best[index] for index in order)
+    # in one order whatever was dealt, in which other pages compare them too
+    sides = [SeedGroup.of(sorted(group, key=_by_seed), group[0].recipe, group[0].recipe) for group in best]
+    compared = tuple(
+        (order.index(one), order.index(two), cells(first, second, image_errors_of(first, second)))
+        for (one, first), (two, second) in combinations(enumerate(sides), 2)
+    )
     return Hand(
         dataset=groups[0][0].dataset,
         seed=seed,
         rows=tuple(group[0] for group in groups),
         groups=tuple(tuple(sorted(group, key=_by_seed)) for group in groups),
+        pairs=compared,
     )
 
 
@@ -180,22 +199,28 @@ def reading(hand: Hand, quantity: Quantity) -> Reading:
         spreads=spreads,
         smallest_gap=min(gaps, default=float("nan")),
         largest_gap=max(gaps, default=float("nan")),
+        pairs=tuple(
+            (one, two, cell)
+            for one, two, found in hand.pairs
+            for cell in found
+            if cell.quantity.key == quantity
+        ),
     )
 
 
 def claims(hand: Hand) -> list[Claim]:
-    """Return, for every quantity and pair of runs, which is above and whether the seeds carry it."""
+    """Return, for every quantity and pair of runs, which is above and whether that is supported."""
     return [claim for quantity in QUANTITIES for claim in _claims_of(reading(hand, quantity))]
 
 
 def supported_claim(hand: Hand) -> Claim | None:
-    """Return the claim with the widest relative space between the seeds, or None without one."""
+    """Return the claim whose least difference is largest for its size, or None without a supported one."""
     carried = [claim for claim in claims(hand) if claim.supported]
-    return max(carried, key=_relative_space, default=None)
+    return max(carried, key=_least_share, default=None)
 
 
 def unsupported_claim(hand: Hand) -> Claim | None:
-    """Return the claim with the largest gap that the seeds do not carry, tail mAP first; None without one."""
+    """Return the undecided claim with the largest gap, tail mAP first; None without one."""
     for quantity in ("map_tail", "map_total", "nc1", "angle_min"):
         open_ones = [c for c in claims(hand) if c.reading.quantity == quantity and not c.supported]
         if open_ones:
@@ -204,17 +229,16 @@ def unsupported_claim(hand: Hand) -> Claim | None:
 
 
 def comparisons_sentence(hand: Hand) -> str:
-    """Return how many comparisons the seeds part, and how many they would by luck; empty without any."""
-    tested = [claim for claim in claims(hand) if claim.reason != "few seeds"]
+    """Return how many comparisons are supported, and how many luck would support; empty without any."""
+    tested = [claim for claim in claims(hand) if claim.cell.num_seeds > 1]
     if not tested:
         return ""
-    sides = ([claim.reading.spreads[i].num_runs for i in (claim.above, claim.below)] for claim in tested)
-    by_luck = sum(chance_of_separation(first, second) for first, second in sides)
+    supported = sum(claim.supported for claim in tested)
+    of = ", ".join(WORDS[quantity] for quantity in QUANTITIES)
     return (
-        f"Of {len(tested)} such comparisons on this page (pairs of runs in "
-        f"{', '.join(WORDS[quantity] for quantity in QUANTITIES)}) the seeds part "
-        f"{sum(claim.supported for claim in tested)}; if no run differed from another, luck alone would part "
-        f"about {by_luck:.1f}."
+        f"Of {len(tested)} such comparisons on this page (pairs of runs in {of}) {supported} "
+        f"{'is' if supported == 1 else 'are'} supported; if no run differed from another, luck alone would support about "
+        f"{(1 - CONFIDENCE) * len(tested):.1f}."
     )
 
 
@@ -226,34 +250,34 @@ def claim_sentence(claim: Claim, names: Sequence[str]) -> str:
 def claim_reason(claim: Claim, names: Sequence[str]) -> str:
     """Return the numbers behind a claim and what they allow."""
     numbers = " and ".join(f"{names[i]} at {claim.reading.shown(i)}" for i in (claim.above, claim.below))
-    if claim.reason == "apart":
-        runs = [claim.reading.spreads[i].num_runs for i in (claim.above, claim.below)]
-        return (
-            f"{numbers}: every seed of one is above every seed of the other. By luck alone that happens in "
-            f"{100 * chance_of_separation(*runs):.0f} % of comparisons with so many seeds."
-        )
-    if claim.reason == "overlap":
-        return f"{numbers}: the seeds overlap, so another seed may turn the order round."
-    return f"{numbers}: fewer than {FEWEST_SEEDS} seeds on a side cannot carry an order."
+    if claim.cell.num_seeds < 2:
+        return f"{numbers}: undecided, {claim.cell.interval or claim.cell.why}, so there is no interval."
+    over = "seeds and test images" if claim.cell.with_images else "seeds"
+    verdict, holds = ("supported", "excludes") if claim.supported else ("undecided", "holds")
+    return (
+        f"{numbers}: {verdict}. Paired by seed they differ by {claim.cell.value}, and the 95 % interval over "
+        f"{over}, {claim.cell.interval}, {holds} 0."
+    )
 
 
 def reading_sentence(found: Reading, names: Sequence[str]) -> str:
-    """Return what one quantity says about the three runs: values, order, and which pairs the seeds part."""
+    """Return what one quantity says about the three runs: values, order, and what of it is supported."""
     logged = [index for index in range(len(names)) if found.spreads[index].num_runs]
     title = WORDS[found.quantity]
     if len(logged) < 2:
         return f"The {title} was not logged by enough of these runs."
     logged.sort(key=lambda index: -found.spreads[index].mean)
     listed = ", ".join(f"{names[index]} at {found.shown(index)}" for index in logged)
-    parted = [f"{names[c.above]} from {names[c.below]}" for c in _claims_of(found) if c.supported]
-    few = any(found.spreads[index].num_runs < FEWEST_SEEDS for index in logged)
-    if parted:
-        verdict = f"The seeds part {' and '.join(parted)}" + ("." if len(parted) == 3 else ", no other pair.")
-    elif few:
-        verdict = f"With fewer than {FEWEST_SEEDS} seeds this order is no evidence."
-    else:
-        verdict = "All seeds overlap: this order is no evidence."
-    return f"The {title}, from high to low: {listed}. {verdict}"
+    said = [f"The {title}, from high to low: {listed}."]
+    for word, supported in (("Supported", True), ("Undecided", False)):
+        orders = [
+            f"{names[claim.above]} above {names[claim.below]} ({claim.cell.interval or claim.cell.why})"
+            for claim in _claims_of(found)
+            if claim.supported == supported
+        ]
+        if orders:
+            said.append(f"{word}: {'; '.join(orders)}.")
+    return " ".join(said)
 
 
 def run_evidence(hand: Hand, index: int, names: Sequence[str]) -> str:
@@ -265,19 +289,9 @@ def run_evidence(hand: Hand, index: int, names: Sequence[str]) -> str:
             side = "above" if claim.above == index else "below"
             parted.setdefault(WORDS[claim.reading.quantity], []).append(f"{side} {names[other]}")
     if not parted:
-        return "No quantity here parts it from the others over the seeds: a guess was all anybody could do."
+        return "No difference from the others is supported here: a guess was all anybody could do."
     listed = "; ".join(f"its {title} lies {' and '.join(sides)}" for title, sides in parted.items())
-    return f"Over all seeds {listed}."
-
-
-def chance_of_separation(first: int, second: int) -> float:
-    """Return how often so many draws from one distribution are wholly parted, either way round.
-
-    Example:
-        >>> chance_of_separation(3, 3)
-        0.1
-    """
-    return 2 / comb(first + second, first)
+    return f"Supported, paired by seed: {listed}."
 
 
 def _besides_embedding(row: RunRow) -> tuple[str, ...]:
@@ -324,18 +338,26 @@ def _value(row: RunRow, quantity: Quantity) -> float:
 
 
 def _claims_of(found: Reading) -> Iterator[Claim]:
-    for one, other in combinations(range(len(found.spreads)), 2):
-        if not (found.spreads[one].num_runs and found.spreads[other].num_runs):
+    for one, two, cell in found.pairs:
+        means = [found.spreads[index].mean for index in (one, two)]
+        gap = means[0] - means[1] if cell.why else cell.mean
+        if not np.isfinite(gap):
             continue
-        above, below = (one, other) if found.spreads[one].mean >= found.spreads[other].mean else (other, one)
-        high, low = found.spreads[above], found.spreads[below]
-        if min(high.num_runs, low.num_runs) < FEWEST_SEEDS:
-            reason: Literal["apart", "overlap", "few seeds"] = "few seeds"
+        cell = _without_bare_zero(cell)
+        if gap >= 0:
+            yield Claim(found, one, two, cell, gap)
         else:
-            reason = "apart" if high.low > low.high else "overlap"
-        yield Claim(found, above, below, reason == "apart", reason, high.mean - low.mean)
+            turned = replace(cell, mean=-cell.mean, low=-cell.high, high=-cell.low, ahead=-cell.ahead)
+            yield Claim(found, two, one, turned, -gap)
 
 
-def _relative_space(claim: Claim) -> float:
-    high, low = claim.reading.spreads[claim.above], claim.reading.spreads[claim.below]
-    return (high.low - low.high) / max(abs(high.mean), 1e-12)
+def _without_bare_zero(cell: Cell) -> Cell:
+    """Return the cell with as many digits as a supported interval needs to be seen to exclude 0."""
+    digits = cell.quantity.digits
+    while cell.ahead and digits < 9 and 0.0 in (round(cell.low, digits), round(cell.high, digits)):
+        digits += 1
+    return replace(cell, quantity=cell.quantity._replace(digits=digits))
+
+
+def _least_share(claim: Claim) -> float:
+    return claim.cell.low / max(abs(claim.reading.spreads[claim.above].mean), 1e-12)
