@@ -237,8 +237,8 @@ def comparisons_sentence(hand: Hand) -> str:
     of = ", ".join(WORDS[quantity] for quantity in QUANTITIES)
     return (
         f"Of {len(tested)} such comparisons on this page (pairs of runs in {of}) {supported} "
-        f"{'is' if supported == 1 else 'are'} supported; if no run differed from another, luck alone would support about "
-        f"{(1 - CONFIDENCE) * len(tested):.1f}."
+        f"{'is' if supported == 1 else 'are'} supported; if no run differed from another, luck alone would "
+        f"support about {(1 - CONFIDENCE) * len(tested):.1f}."
     )
 
 
