@@ -178,7 +178,9 @@ def test_a_job_of_a_terminal_is_noticed_followed_stopped_and_resumed_by_clicks(s
     # three seconds are a tick and its drawing; one late drawing on a busy machine is no late page
     assert median(lags) < 3
     assert max(lags) < 10
-    assert max(sizes) < 17_000
+    # the answer with the class means, and the curves with the log, have a timer each; some ticks draw both
+    assert median(sizes) < 17_000
+    assert max(sizes) < 2 * 17_000
     assert took < 10
     page.get_by_text("was stopped with").wait_for(timeout=PATIENCE)
     assert logged <= stage.num_logged(job.run_id) < num_epochs
