@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.conftest import drawn
+from tests.browser.conftest import drawn, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -49,7 +49,9 @@ def test_it_plays_without_a_byte_and_the_texts_follow_at_rest(page, gallery_addr
     page.keyboard.press("Space")
     at(page, "25")
     assert wire == before
-    assert "epoch 25" in page.evaluate(TITLE, "geometry")
+    # together, for it plays on
+    label, title = page.evaluate(f"key => [({SLIDER})(key), ({TITLE})(key)]", "geometry")
+    assert f"epoch {label}" in title
     page.keyboard.press("Space")
     page.wait_for_url("**epoch=**")
     shown = page.evaluate(SLIDER, "geometry")
@@ -120,6 +122,7 @@ def test_arrows_in_three_dimensions_move_with_the_angles(page, gallery_address):
     page.goto(f"{gallery_address}/geometry?arrows=true&classes=dog&classes=cat&classes=cow&r=pictogram-etf-s0")
     page.wait_for_selector(".st-key-class_arrows canvas")
     at(page, "120", "class_arrows")
+    settled(page)
     page.locator("h1").click()
     page.keyboard.press("ArrowLeft")
     at(page, "117")

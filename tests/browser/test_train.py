@@ -281,12 +281,13 @@ def test_the_form_finds_a_method_by_its_name_refuses_numbers_and_takes_a_double_
 def test_other_pages_tell_of_new_epochs_without_stealing_the_view_and_a_new_server_shows_the_job(stage, page):
     job = stage.submit(epochs=400)
     stage.wait_for_epochs(job.run_id, 2)
-    number = "document.querySelector('.js-plotly-plot')._fullLayout.sliders[0].steps.length"
+    number = "document.querySelector('.js-plotly-plot')?._fullLayout?.sliders?.[0]?.steps.length"
     with standing_still(stage, job):
         page.goto(f"{stage.url}/geometry?r={job.run_id}")
         drawn(page)
         page.get_by_text(f"Running: {job.run_id}").wait_for(timeout=PATIENCE)
-        before = page.evaluate(number)
+        # the chart of the run is not there with the first one that is drawn
+        before = page.wait_for_function(number, timeout=PATIENCE).json_value()
     page.get_by_text("New since this page was drawn").wait_for(timeout=PATIENCE)
     assert page.evaluate(number) == before
     page.get_by_role("button", name="Show it").click()

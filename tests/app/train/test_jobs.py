@@ -15,8 +15,8 @@ def test_a_running_job_shows_its_curves_its_use_and_its_time_left(opened, root):
     write_job(root, "running", use=measured(), run_id="live", log="begin\nepoch 3 done\n")
     page = opened()
     assert (
-        "Yes: live is running, 3 of 10 epochs logged. Not collapsed at epoch 3: of the way from chance to "
-        "collapse, test features f have come 8% in variability." in said(page)
+        "Yes: live is running, 3 of 10 epochs logged. Not collapsed at epoch 3: of the way from the null "
+        "to the optimum, test features f have come 8% in variability." in said(page)
     )
     assert "NC1 of test features f fell from 30 to 10; with labels shuffled it would be 91" in said(page)
     metrics = {metric.label: metric.value for metric in page.metric}
