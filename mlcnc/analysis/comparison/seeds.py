@@ -163,7 +163,7 @@ def repeats_sentence(groups: Sequence[SeedGroup]) -> str:
     names = [row.name for group in groups for row in group.repeats]
     if not names:
         return ""
-    shown = _listed(names)
+    shown = _first_three(names)
     have, are = ("has", "is") if len(names) == 1 else ("have", "are")
     return f"{shown} {have} the seed and all values of another run and {are} not counted."
 
@@ -245,11 +245,11 @@ def _without_map(rows: Sequence[RunRow], bucket: str) -> str:
         else:
             reason = "none was logged"
         by_reason.setdefault(reason, []).append(row.name)
-    parts = [f"{_listed(names)}: {reason}" for reason, names in by_reason.items()]
+    parts = [f"{_first_three(names)}: {reason}" for reason, names in by_reason.items()]
     return f"No {bucket} mAP on test images of {'; '.join(parts)}."
 
 
-def _listed(names: Sequence[str]) -> str:
+def _first_three(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
