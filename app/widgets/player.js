@@ -97,8 +97,6 @@ export default function (component) {
   // at rest, not while playing, the address follows and the server may be told
   const settle = () => {
     clearTimeout(self.timer);
-    // what players tell at once is one batch to Streamlit, which hands it to the fragment of one of them
-    const place = [...document.querySelectorAll(".mlcnc-player")].indexOf(root);
     self.timer = setTimeout(() => {
       if (self.playing) return;
       const label = self.label;
@@ -113,10 +111,13 @@ export default function (component) {
       }
       const told = window.mlcncTold?.[self.data.chart];
       if (self.data.follow && told !== undefined && told !== label) {
+        // what players tell at once is one batch to Streamlit, which hands it to the fragment of one of them
+        if (performance.now() - (window.mlcncToldAt ?? -Infinity) < APART_MS) return settle();
+        window.mlcncToldAt = performance.now();
         window.mlcncTold[self.data.chart] = label;
         self.tell("label", `${label}/${self.labels.at(-1)}`);
       }
-    }, SETTLED_MS + place * APART_MS);
+    }, SETTLED_MS);
   };
 
   // an animation that another one breaks off rejects its promise, which is no error

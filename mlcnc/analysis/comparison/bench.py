@@ -16,7 +16,7 @@ from mlcnc.analysis.runs.settings import flattened
 from mlcnc.config import ExperimentConfig, at_rate, override
 from mlcnc.errors import ConfigError, nearest
 from mlcnc.methods.settings import LOSSES, METHODS
-from mlcnc.metrics import bootstrap_mean_differences
+from mlcnc.metrics import Interval, bootstrap_mean_differences
 from mlcnc.store import Run, RunStore
 
 
@@ -261,6 +261,7 @@ def table(
     """
     done: list[dict[str, Any]] = []
     scores: dict[str, list[Any]] = {}
+    means: dict[str, dict[str, float]] = {}
     targets, groups = None, None
     for entry in race:
         validation, left = tried_rates(store, dataset, entry, rates, seeds[0])
@@ -296,6 +297,10 @@ def table(
         stored = [pair for pair in found if pair is not None]
         if len(stored) == len(found):
             scores[entry.name] = [pair[0] for pair in stored]
+            means[entry.name] = {
+                f"map_{bucket}": float(np.mean([value[f"test/map_{bucket}"] for value in values]))
+                for bucket in BUCKETS
+            }
             targets, groups = stored[0][1], finished[0].info.groups
     for reference in REFERENCES:
         if reference not in scores or targets is None or groups is None:
@@ -306,7 +311,9 @@ def table(
         for tree in done:
             if tree["name"] in differences:
                 tree["minus"][reference] = {
-                    name.removeprefix("map_"): [_rounded(x) for x in (found.value, found.low, found.high)]
+                    name.removeprefix("map_"): _centred_on(
+                        means[tree["name"]][name] - means[reference][name], found
+                    )
                     for name, found in differences[tree["name"]].items()
                 }
     return {"dataset": dataset, "rates": list(rates), "seeds": list(seeds), "methods": done}
@@ -324,6 +331,12 @@ def spreads(method: Mapping[str, Any]) -> dict[str, Spread]:
         bucket: spread([nan if run[bucket] is None else run[bucket] for run in method["runs"]])
         for bucket in BUCKETS
     }
+
+
+def _centred_on(value: float, interval: Interval) -> list[float | None]:
+    """Return value, low and high of an interval from stored scores, moved by what their rounding added."""
+    moved = value - interval.value
+    return [_rounded(x) for x in (value, interval.low + moved, interval.high + moved)]
 
 
 def _finished(store: RunStore, run_id: str) -> Run | None:
