@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.overview.matrix import known_errors
 from app.widgets.plain_text import plain
-from mlcnc.analysis.comparison.pairs import RULE, recipes_sentence
+from mlcnc.analysis.comparison.pair_sentences import RULE, recipes_sentence
 from mlcnc.analysis.comparison.seeds import SeedGroup, map_sentence, repeats_sentence
 from mlcnc.store import Run
 

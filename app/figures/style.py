@@ -20,8 +20,8 @@ METHOD_COLOURS = {"erm": "#CC79A7"}
 """Okabe-Ito reddish purple for the plain baseline."""
 
 OTHER_COLOURS = (
-    "#AA4499", "#D83C54", "#A08F00", "#006C78", "#8C6D5A", "#A878FC", "#C02418", "#56B4E9",
-    "#CC60D8", "#486C30", "#6F7FB5", "#FC6054", "#9C4860", "#6060E4", "#CC6677",
+    "#AA4499", "#D83C54", "#A08F00", "#006C78", "#8C6D5A", "#9C4860", "#C02418", "#CC6677",
+    "#CC60D8", "#486C30", "#6F7FB5", "#FC6054", "#A878FC", "#6060E4", "#56B4E9",
 )  # fmt: skip
 """Of every other method, by its place in lists: hues between those above, each as far as can be from its
 neighbours and none too pale or dark for a page."""

@@ -26,7 +26,7 @@ from mlcnc.analysis.comparison.blind_quiz import (
     supported_claim,
     unsupported_claim,
 )
-from mlcnc.analysis.comparison.pairs import RULE
+from mlcnc.analysis.comparison.pair_sentences import RULE
 from mlcnc.analysis.comparison.seeds import EMBEDDING_ORDER
 from mlcnc.analysis.runs.rows import RunRow
 from mlcnc.errors import RunFormatError

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 
 import pandas as pd
 import streamlit as st
 
-from app.figures.style import recipe_colour
+from app.address import follow_default
+from app.figures.style import recipe_colour, turns
 from app.session import remembered
 from app.widgets.controls import toolbar
 from app.widgets.csv_file import csv_file
 from app.widgets.plain_text import plain
-from mlcnc.analysis.comparison.pair_errors import PairErrors
-from mlcnc.analysis.comparison.pairs import (
-    RULE,
-    Cell,
-    Pair,
-    image_errors,
-    of_one_size,
-    pairs,
-    pairs_sentence,
-    recipes_sentence,
-)
+from mlcnc.analysis.comparison.pair_errors import PairErrors, image_errors
+from mlcnc.analysis.comparison.pair_sentences import RULE, leader_sentence, pairs_sentence, recipes_sentence
+from mlcnc.analysis.comparison.pairs import OTHER_FEATURES, Cell, Pair, of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import SeedGroup
 from mlcnc.store import Run
 
@@ -35,7 +28,7 @@ _STYLE = (
     "<style>.pairs{overflow:auto;max-height:640px}.pairs table{border-collapse:collapse;width:100%;"
     "font-size:.85rem}.pairs th,.pairs td{padding:.3rem .5rem;text-align:left;vertical-align:top;"
     "border-bottom:1px solid rgba(128,128,128,.3);white-space:nowrap}.pairs th{font-weight:600}"
-    ".pairs td b{font-size:.95rem}"
+    ".pairs td b{font-size:.95rem}.pairs i{box-sizing:border-box}"
     ".pairs tbody th{white-space:normal;min-width:9rem;font-weight:400}.pairs small{display:block;opacity:.8;"
     "font-size:.75rem}.pairs i{display:inline-block;width:.7em;height:.7em;border-radius:2px;"
     "margin-right:.35em}"
@@ -62,39 +55,57 @@ def pick_against(groups: Sequence[SeedGroup]) -> SeedGroup | None:
     return next((group for group in groups if group.name == chosen), None)
 
 
-def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> None:
+def pick_dataset(groups: Sequence[SeedGroup], default: str | None) -> list[SeedGroup]:
+    """Ask for the data set, where there are several, and return its recipes."""
+    names = list(dict.fromkeys(group.dataset for group in groups))
+    chosen = default
+    if len(names) > 1:
+        first = default if default in names else names[0]
+        follow_default("pairs_of", first)
+        chosen = st.selectbox(
+            "Pairs on", names, index=names.index(first), key="pairs_of", bind="query-params", width=200
+        )
+    return [group for group in groups if group.dataset == chosen]
+
+
+def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run], dataset: str | None) -> None:
     """Draw the verdict, one toolbar row and the table of pairs of the finished runs of one size.
 
     Args:
-        groups: of one data set.
+        groups: of every data set.
         runs: by id.
+        dataset: whose pairs are shown until the reader chooses.
     """
-    same, others = of_one_size(groups)
+    answer = st.container()
+    errors_of = known_errors(runs)
+    with toolbar():
+        own = pick_dataset(groups, dataset)
+        same, others = of_one_size(own)
+        if len(same) > 1:
+            found = pairs(same, errors_of, pick_against(same))
+            st.download_button(
+                "CSV", lambda: csv_file(pair_frame(found)), "pairs.csv", "text/csv", icon=":material/download:",
+                key="pairs_csv", on_click="ignore",
+            )  # fmt: skip
     if len(same) < 2:
-        st.markdown(f"##### {plain(recipes_sentence(groups, known_errors(runs)))}")
+        answer.markdown(f"##### {plain(recipes_sentence(own, errors_of))}")
         st.caption(
             "Two recipes with finished runs of one size make a pair; three seeds of each make it telling."
         )
         return
-    answer = st.container()
-    with toolbar():
-        against = pick_against(same)
-        errors_of = known_errors(runs)
-        found = pairs(same, errors_of, against)
-        st.download_button(
-            "CSV", lambda: csv_file(pair_frame(found)), "pairs.csv", "text/csv", icon=":material/download:",
-            key="pairs_csv", on_click="ignore",
-        )  # fmt: skip
     with answer:
-        st.markdown(f"##### {plain(pairs_sentence(found))}", help=RULE)
+        st.markdown(f"##### {plain(leader_sentence(same, errors_of) or pairs_sentence(found))}", help=RULE)
     st.html(_STYLE + pair_table(found))
     said = [
+        pairs_sentence(found),
         "Coloured cells are supported, in the colour of the recipe ahead, the first or the second of the row; "
-        "grey ones are undecided."
+        "grey ones are undecided.",
     ]
     empty = [title for title in _titles(found) if title not in _titles(found, with_value=True)]
     if empty:
         said.append(f"No pair has both logged: {', '.join(empty)}.")
+    if any(cell.why == OTHER_FEATURES for pair in found for cell in pair.cells):
+        said.append("Other features: one logs pooled, the other class-wise ones, which are on no common scale.")
     if others:
         names = ", ".join(f"{group.name} ({group.lengths[-1]} epochs)" for group in others[:4])
         said.append(f"Of another size, so left out: {names}{' and more' if len(others) > 4 else ''}.")
@@ -116,10 +127,13 @@ def pair_table(found: Sequence[Pair]) -> str:
     """Return the pairs as an HTML table; names in it are escaped."""
     titles = _titles(found, with_value=True)
     head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
+    every = {group.name: group for pair in found for group in (pair.second, pair.first)}
+    of_colour = turns([group.family for group in every.values()])
+    hollow = [name for name, turn in zip(every, of_colour, strict=True) if turn]
     rows = []
     for pair in found:
         shown = [cell for cell in pair.cells if cell.quantity.title in titles]
-        name = f"{_named(pair.first)}<br>minus {_named(pair.second)}"
+        name = f"{_named(pair.first, hollow)}<br>minus {_named(pair.second, hollow)}"
         rows.append(f'<tr><th scope="row">{name}</th>{"".join(_cell(pair, cell) for cell in shown)}</tr>')
     return (
         '<div class="pairs" tabindex="0"><table aria-label="Differences of pairs of recipes">'
@@ -169,8 +183,9 @@ def _cell(pair: Pair, cell: Cell) -> str:
     )
 
 
-def _named(group: SeedGroup) -> str:
-    return f'<i style="background:{recipe_colour(group)}"></i>{escape(group.name)}'
+def _named(group: SeedGroup, hollow: Collection[str]) -> str:
+    ground = "border:2px solid " if group.name in hollow else "background:"
+    return f'<i style="{ground}{recipe_colour(group)}"></i>{escape(group.name)}'
 
 
 def _titles(found: Sequence[Pair], *, with_value: bool = False) -> list[str]:

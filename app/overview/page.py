@@ -39,9 +39,9 @@ offer_exports([run for run, _ in selected.picked])
 edit_notes(selected.runs, picked[0] if picked else None)
 with answer:
     say_left_out(selected.rows, len(selected.problems))
-    dataset = wanted.dataset or main_dataset(selected.rows)
-    own = [group for group in seed_groups(selected.rows) if group.dataset == dataset]
-    show_matrix(own, {run.run_id: run for run in selected.runs})
+    of_picked = next((row.dataset for _, row in selected.picked), None)
+    dataset = wanted.dataset or of_picked or main_dataset(selected.rows)
+    show_matrix(seed_groups(selected.rows), {run.run_id: run for run in selected.runs}, dataset)
     show_next_steps()
 show_problems(selected.problems, selected.picked)
 for sentence in left_out(runs_root()):

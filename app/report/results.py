@@ -14,8 +14,8 @@ from app.report.about import NONE, NOT_LOGGED, Reported, number
 from app.report.collapse import angle_record, angles, attention, own_space, variability
 from mlcnc.analysis.comparison.class_differences import class_difference_sentence, with_intervals
 from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference
-from mlcnc.analysis.comparison.pairs import RULE as PAIRS_RULE
-from mlcnc.analysis.comparison.pairs import recipes_sentence
+from mlcnc.analysis.comparison.pair_sentences import RULE as PAIRS_RULE
+from mlcnc.analysis.comparison.pair_sentences import recipes_sentence
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.curves.curve import (
     Curve,

@@ -20,7 +20,8 @@ from mlcnc.analysis.comparison.class_differences import (
     class_differences,
 )
 from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference, map_intervals
-from mlcnc.analysis.comparison.pairs import of_one_size, pairs, pairs_sentence
+from mlcnc.analysis.comparison.pair_sentences import pairs_sentence
+from mlcnc.analysis.comparison.pairs import of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.curves.nulls import random_null
 from mlcnc.analysis.curves.points import curve_points

@@ -10,7 +10,8 @@ from app.overview.matrix import pair_table
 from app.overview.notes import changed_notes, tags_of
 from app.overview.table import run_frame
 from app.widgets.run_picker import default_picks
-from mlcnc.analysis.comparison.pairs import of_one_size, pairs, pairs_sentence
+from mlcnc.analysis.comparison.pair_sentences import leader_sentence, pairs_sentence
+from mlcnc.analysis.comparison.pairs import of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.runs.rows import run_row, run_rows
 from mlcnc.store import RunStore, RunWriter
@@ -147,6 +148,24 @@ def test_the_verdict_and_the_matrix_are_of_the_pairs_of_one_size(shown, tmp_path
     )
     assert "trainable" not in matrix(page)
     assert "Of another size, so left out: MLC-NC trainable (5 epochs)." in words(page)
+
+
+def test_the_pairs_are_of_the_data_set_of_the_picked_runs_until_another_is_chosen(shown, tmp_path):
+    for dataset, number in (("toy", 3), ("other", 2)):
+        for place in range(number):
+            name = f"{dataset}-{place}"
+            write_run(tmp_path, name, dataset=dataset, lr=0.1 * (place + 1), epochs=1, slim=True).finish()
+    assert matrix(shown()).count("<tr>") == 1 + 3
+    assert "On toy, " in words(shown())
+    page = shown(pairs_of="other")
+    assert matrix(page).count("<tr>") == 1 + 1
+    assert leader_sentence(own(tmp_path, "other"), lambda *_: {}) in words(page)
+    picked = shown("app/main.py", r=["other-1"])
+    assert matrix(picked).count("<tr>") == 1 + 1
+
+
+def own(root, dataset):
+    return [group for group in seed_groups(run_rows(RunStore(root).scan())) if group.dataset == dataset]
 
 
 def test_many_recipes_are_held_against_one_which_the_address_names(shown, tmp_path):

@@ -3,7 +3,8 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mlcnc.analysis.comparison.pairs import of_one_size, pairs, pairs_sentence
+from mlcnc.analysis.comparison.pair_sentences import pairs_sentence
+from mlcnc.analysis.comparison.pairs import of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.runs.filter import newest_first
 from mlcnc.analysis.runs.rows import run_rows

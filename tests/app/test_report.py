@@ -15,7 +15,7 @@ from app.offline.page import Chart, Section, offline_page, prose
 from app.report.about import reported
 from app.report.command import report_page
 from app.widgets.downloads import figure_page
-from mlcnc.analysis.comparison.pairs import RULE, recipes_sentence
+from mlcnc.analysis.comparison.pair_sentences import RULE, recipes_sentence
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.geometry.angles import class_mean_angles, closest_pairs, geometry_sentence
 from mlcnc.analysis.runs.rows import run_rows

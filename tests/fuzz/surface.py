@@ -13,7 +13,9 @@ import numpy as np
 from mlcnc.analysis.comparison.blind_quiz import claims, deal
 from mlcnc.analysis.comparison.class_differences import class_difference_sentence, with_intervals
 from mlcnc.analysis.comparison.intervals import map_difference, map_intervals
-from mlcnc.analysis.comparison.pairs import image_errors, of_one_size, pairs, pairs_sentence, recipes_sentence
+from mlcnc.analysis.comparison.pair_errors import image_errors
+from mlcnc.analysis.comparison.pair_sentences import pairs_sentence, recipes_sentence
+from mlcnc.analysis.comparison.pairs import of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import SeedGroup, seed_groups
 from mlcnc.analysis.comparison.setting_groups import setting_groups, varying_settings
 from mlcnc.analysis.curves.curve import curve, metric_label, metric_names, metric_optimum

@@ -2,12 +2,80 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
-from mlcnc.analysis.comparison.pairs import image_errors, scored_runs
+import numpy as np
+
+from mlcnc.analysis.comparison.intervals import stored_scores
+from mlcnc.analysis.comparison.paired import CONFIDENCE, t_quantile
 from mlcnc.analysis.comparison.seeds import SeedGroup
 from mlcnc.errors import RunFormatError
+from mlcnc.metrics import bootstrap_mean_differences
 from mlcnc.store import Run
+
+NUM_RESAMPLES = 200
+"""Draws of test images, from which a standard error follows to within 5 %."""
+
+
+def image_errors(
+    first: tuple[tuple[Run, int], ...], second: tuple[tuple[Run, int], ...], num_resamples: int = NUM_RESAMPLES
+) -> dict[str, float]:
+    """Return the standard error, by ``map_<bucket>`` in points, of two recipes' difference over test images.
+
+    All runs are scored on the same draws, so what makes an image hard for both recipes cancels. Of fewer runs
+    than there are seeds it is a little too large.
+
+    Args:
+        first, second: run and epoch with stored scores each; empty where no run has any.
+        num_resamples: draws of test images.
+
+    Returns:
+        Nothing where scores are missing or are not of the same images.
+
+    Raises:
+        RunFormatError: a file is damaged.
+    """
+    if not first or not second:
+        return {}
+    found = [[stored_scores(run, epoch, "test") for run, epoch in side] for side in (first, second)]
+    ours, theirs = ([item for item in side if item is not None] for side in found)
+    info = first[0][0].info
+    if not ours or not theirs or any(run.info.groups != info.groups for run, _ in (*first, *second)):
+        return {}
+    targets = ours[0][1]
+    if not all(np.array_equal(targets, other) for _, other in (*ours, *theirs)):
+        return {}
+    scores = {"first": [item for item, _ in ours], "second": [item for item, _ in theirs]}
+    differences = bootstrap_mean_differences(
+        scores, "second", targets, info.groups, num_resamples=num_resamples
+    )
+    width = 2.0 * t_quantile(math.inf, CONFIDENCE)
+    return {key: (item.high - item.low) / width for key, item in differences["first"].items()}
+
+
+def scored_runs(group: SeedGroup, runs: Mapping[str, Run]) -> tuple[tuple[Run, int], ...]:
+    """Return the runs of a recipe that stored test scores, and at which epoch: of mAP as at the chosen one.
+
+    How much the choice of images moves a difference depends on how good a network is, not on when.
+
+    Args:
+        group: the recipe.
+        runs: by id.
+
+    Raises:
+        RunFormatError: a file is damaged.
+    """
+    found = []
+    for row in group.rows:
+        run = runs[row.run_id]
+        stored = run.array_epochs("test/scores") if row.has_arrays else ()
+        if stored:
+            lines = run.metrics(["test/map_total"])
+            logged = {int(line["epoch"]): line.get("test/map_total", math.nan) for line in lines}
+            far = {epoch: abs(logged.get(epoch, math.nan) - row.map_percent["total"]) for epoch in stored}
+            found.append((run, min(stored, key=lambda epoch: (math.isnan(far[epoch]), far[epoch], -epoch))))
+    return tuple(found)
 
 
 class PairErrors:

@@ -8,15 +8,10 @@ import pytest
 from scipy import stats
 
 from mlcnc.analysis.comparison.intervals import stored_scores
+from mlcnc.analysis.comparison.pair_errors import image_errors, scored_runs
+from mlcnc.analysis.comparison.pair_sentences import leader_sentence, pairs_sentence
 from mlcnc.analysis.comparison.paired import paired_interval
-from mlcnc.analysis.comparison.pairs import (
-    cells,
-    image_errors,
-    of_one_size,
-    pairs,
-    pairs_sentence,
-    scored_runs,
-)
+from mlcnc.analysis.comparison.pairs import cells, of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.store import RunStore
@@ -85,6 +80,21 @@ def test_runs_are_paired_by_seed_and_a_steady_gain_is_supported_though_seeds_ove
     assert pairs_sentence([pair]) == f"{said}, 1 pair by seeds alone, for scores of test images are not stored."
     (pair,) = pairs([first, second], lambda *_: {"map_total": 0.01})
     assert pairs_sentence([pair]) == f"{said}."
+
+
+def test_the_leader_is_the_highest_mean_and_its_lead_is_judged_by_the_pair():
+    groups = of(recipe("etf", [60.0, 61.0, 62.0]) + recipe("glove", [50.0, 51.2, 52.1]) + recipe("erm", [1.0]))
+    start = "On toy, MLC-NC etf (61.0) has the highest mean mAP; +9.9 over MLC-NC glove (51.1) is"
+    interval = cells(*groups[:2], {})[0].interval
+    assert leader_sentence(groups[::-1], lambda *_: {}) == f"{start} supported ({interval})."
+    said = leader_sentence(groups, lambda *_: {"map_total": 50.0})
+    assert said.startswith(f"{start} undecided (")
+    # of seeds that only one has, the mean is higher and the pair says otherwise
+    more = of(recipe("etf", [60.0, 60.0, 90.0]) + recipe("glove", [61.0, 61.1]))
+    assert "(70.0) has the highest mean mAP; \u22121.1 over MLC-NC glove (61.0) is" in leader_sentence(
+        more, lambda *_: {}
+    )
+    assert leader_sentence(groups[:1], lambda *_: {}) == ""
 
 
 def test_less_nc1_is_ahead_and_other_features_are_not_compared():

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mlcnc.analysis.comparison.pairs import recipes_sentence
+from mlcnc.analysis.comparison.pair_sentences import recipes_sentence
 from mlcnc.analysis.comparison.seeds import map_sentence, recipe_names, seed_groups, spread
 from mlcnc.analysis.runs.rows import RunRow, run_rows
 from mlcnc.store import RunStore

@@ -1,0 +1,111 @@
+"""What pairs of recipes say, in words: who leads, who is ahead of whom, and what is undecided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlcnc.analysis.comparison.pairs import QUANTITIES, ErrorsOf, Pair, cells, of_one_size, pairs
+from mlcnc.analysis.comparison.seeds import SeedGroup, map_sentence
+from mlcnc.analysis.runs.rows import BUCKETS
+
+RULE = (
+    "Each cell is the mean of the first recipe minus the second over the seeds that both have, paired by seed, "
+    "with its 95 % t interval. For mAP the interval also holds the choice of test images, from drawing them "
+    "anew where scores are stored. **Supported**: the interval excludes 0; the colour says which recipe is "
+    "ahead: higher mAP, angle and alignment, lower NC1. **Undecided**: it holds 0, or there is one seed alone; "
+    "more seeds narrow it. Each cell is judged by itself, so of twenty differences of nothing about one looks "
+    "supported. Finished runs of one data set, length, size of images and backbone are compared, at the chosen "
+    "moment of each."
+)
+
+
+def leader_sentence(groups: Sequence[SeedGroup], image_errors_of: ErrorsOf) -> str:
+    """Return which recipe has the highest mean test mAP, and whether it is told apart from the next one.
+
+    Args:
+        groups: two or more recipes of one size, as :func:`of_one_size` gives them.
+        image_errors_of: of the test images.
+
+    Returns:
+        Nothing where fewer than two of them have logged it.
+    """
+    known = [group for group in groups if group.map_percent["total"].num_runs]
+    if len(known) < 2:
+        return ""
+    first, second = sorted(known, key=lambda group: -group.map_percent["total"].mean)[:2]
+    cell = cells(first, second, image_errors_of(first, second))[BUCKETS.index("total")]
+    ours, theirs = (f"{group.name} ({group.map_percent['total'].mean:.1f})" for group in (first, second))
+    start = f"On {first.dataset}, {ours} has the highest mean mAP"
+    if cell.why:
+        return f"{start}, before {theirs}; the two are not compared: {cell.why}."
+    word = {1: "supported", -1: "contradicted by the seeds that both have", 0: "undecided"}[cell.ahead]
+    return f"{start}; {cell.value} over {theirs} is {word} ({cell.interval})."
+
+
+def pairs_sentence(found: Sequence[Pair], place: int = 0) -> str:
+    """Return in one sentence which pairs differ in a quantity, by default in total mAP, and how many do not.
+
+    Args:
+        found: pairs of one size.
+        place: of the quantity among :data:`QUANTITIES`.
+    """
+    title = QUANTITIES[place].title
+    behind: dict[str, list[str]] = {}
+    for pair in found:
+        sign = pair.cells[place].ahead
+        if sign:
+            names = (pair.first.name, pair.second.name)[::sign]
+            behind.setdefault(names[0], []).append(names[1])
+    if not found:
+        return ""
+    cells = [pair.cells[place] for pair in found]
+    compared = [cell for cell in cells if not cell.why]
+    undecided = sum(cell.ahead == 0 for cell in compared)
+    rest = [f"{_pairs(undecided)} undecided" if undecided else "every pair is decided"] if compared else []
+    of_seeds = sum(cell.ahead != 0 and not cell.with_images and title.startswith("mAP") for cell in compared)
+    if of_seeds:
+        rest.append(f"{_pairs(of_seeds)} by seeds alone, for scores of test images are not stored")
+    for why in dict.fromkeys(cell.why for cell in cells if cell.why):
+        rest.append(f"{_pairs(sum(cell.why == why for cell in cells))} not compared: {why}")
+    start = f"On {found[0].first.dataset}, in {title}"
+    if not behind:
+        return f"{start} no difference is supported: {', '.join(rest)}."
+    ahead: dict[tuple[str, ...], list[str]] = {}
+    for name, others in sorted(behind.items(), key=lambda item: -len(item[1])):
+        ahead.setdefault(tuple(others), []).append(name)
+    said = "; ".join(
+        f"{_listed(names)} {'is' if len(names) == 1 else 'are'} ahead of {_listed(others)}"
+        for others, names in ahead.items()
+    )
+    return f"{start}, {said}; {', '.join(rest)}."
+
+
+def recipes_sentence(groups: Sequence[SeedGroup], image_errors_of: ErrorsOf, bucket: str = "total") -> str:
+    """Return what pairs of recipes support in one bucket, for every data set; where none is a pair, their mAP.
+
+    Args:
+        groups: runs taken together by recipe.
+        image_errors_of: of the test images.
+        bucket: of classes.
+    """
+    said = []
+    for dataset in dict.fromkeys(group.dataset for group in groups):
+        own = [group for group in groups if group.dataset == dataset]
+        same, others = of_one_size(own)
+        if len(same) > 1:
+            said.append(pairs_sentence(pairs(same, image_errors_of), BUCKETS.index(bucket)))
+            if others:
+                said.append(f"Of another size, so in no pair: {_listed([group.name for group in others])}.")
+            continue
+        said.append(map_sentence(own, bucket))
+        if any(group.map_percent[bucket].num_runs for group in own):
+            said.append("No two recipes of one size have finished, so no order is judged.")
+    return " ".join(said) or map_sentence(groups, bucket)
+
+
+def _pairs(number: int) -> str:
+    return "1 pair" if number == 1 else f"{number} pairs"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
