@@ -62,7 +62,9 @@ def add_reproduce(commands: Any) -> None:
         "--dry-run", action="store_true", help="start nothing, only say what is done, left and missing"
     )
     parser.add_argument(
-        "--no-training", action="store_true", help="train nothing, make the results of the runs that are there"
+        "--no-training",
+        action="store_true",
+        help="train nothing, make the results of the runs that are there, or print stored ones of more runs",
     )
     parser.add_argument(
         "--race",
@@ -144,17 +146,22 @@ def _of_race(options: argparse.Namespace) -> int:
 
 
 def _tell(tree: Mapping[str, Any], options: argparse.Namespace) -> None:
-    for line in lines_of(tree):
-        print(printable(line))
     folder = options.out or Path(options.runs) / FOLDER
     known = [each for each in read_results(folder.parent)[0] if folder.name == FOLDER]
     same = [each for each in known if all(each[name] == tree[name] for name in ("experiment", "dataset"))]
-    if same and fullness(same[0]) > fullness(tree):
-        counts = f"{fullness(same[0])} runs stand behind it, {fullness(tree)} behind these"
+    fuller = same[0] if same and fullness(same[0]) > fullness(tree) else None
+    for line in lines_of(fuller if fuller and options.no_training else tree):
+        print(printable(line))
+    if fuller and options.no_training:
+        print(
+            printable(f"as stored in {folder}, by {fullness(fuller)} runs, of which {fullness(tree)} are here")
+        )
+    elif fuller:
+        counts = f"{fullness(fuller)} runs stand behind it, {fullness(tree)} behind these"
         print(printable(f"not written: {folder} has fuller results ({counts}); name another folder with --out"))
-        return
-    for path in _written(tree, folder):
-        print(printable(f"written to {path}"))
+    else:
+        for path in _written(tree, folder):
+            print(printable(f"written to {path}"))
 
 
 def lines_of(tree: Mapping[str, Any]) -> list[str]:

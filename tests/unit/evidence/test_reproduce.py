@@ -14,6 +14,7 @@ from mlcnc.evidence.quantities import MAP
 from mlcnc.evidence.results import read_results
 from mlcnc.evidence.rows import MLC_NC, Row, variant
 from mlcnc.store import RunStore
+from mlcnc.terminal_text import printable
 from tests.conftest import ROOT
 from tests.processes.small_training import small_config, use_few_images
 from tests.unit.test_cli_bench import Queue
@@ -114,6 +115,13 @@ def test_fuller_results_are_not_replaced(small, capsys):
     before = path.read_bytes()
     assert main([*ARGUMENTS[:-1], "1"]) == 0
     assert "fuller results (4 runs stand behind it, 2 behind these)" in capsys.readouterr().out
+    assert path.read_bytes() == before
+    # nothing is to be trained, so those are shown
+    stored = [printable(line) for line in cli_reproduce.lines_of(json.loads(before))]
+    assert main([*ARGUMENTS[:-1], "1", "--no-training"]) == 0
+    *said, last = capsys.readouterr().out.splitlines()
+    assert said[-len(stored) :] == stored
+    assert last.endswith("_results, by 4 runs, of which 2 are here")
     assert path.read_bytes() == before
 
 
