@@ -24,7 +24,7 @@ from mlcnc.cli_reproduce import add_reproduce
 from mlcnc.cli_runs import GROUPS, add_analyze, add_runs, add_runs_folder
 from mlcnc.cli_settings import add_settings, add_settings_parser, config_of, given_settings
 from mlcnc.config import default_stem
-from mlcnc.errors import ConfigError, MlcncError, StoreError, counted
+from mlcnc.errors import ConfigError, MlcncError, StoreError, counted, number_or_dash
 from mlcnc.launch import command_line
 from mlcnc.named_paths import named_path, path_in_variable
 from mlcnc.plugins import load_plugins
@@ -273,7 +273,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         return 0
     print(f"run {options.run_id}, weights after epoch {epoch + 1}")
     for split in ("validation", "test"):
-        parts = [f"{group} {metrics[f'{split}/map_{group}']:.2f}" for group in GROUPS]
+        parts = [f"{group} {number_or_dash(metrics[f'{split}/map_{group}'], 2)}" for group in GROUPS]
         print(f"  {split} mAP: {' / '.join(parts)}")
     for space in RunStore(options.runs).open(options.run_id).spaces:
         known = {name: metrics.get(f"test.{space.name}/{name}") for name in _OF_A_SPACE}

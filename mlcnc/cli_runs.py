@@ -12,7 +12,7 @@ from typing import Any
 
 from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.config import ExperimentConfig, override
-from mlcnc.errors import ConfigError, StoreError, counted
+from mlcnc.errors import ConfigError, StoreError, counted, number_or_dash
 from mlcnc.exports import FORMATS, export_run
 from mlcnc.exports.logged_run import flat
 from mlcnc.named_paths import path_argument, runs_folder
@@ -119,7 +119,7 @@ def _result(run: Run) -> str:
         return "-"
     epoch, chosen = (tested[-1], ", no validation") if best is None else (best, "")
     values = [lines[epoch].get(f"test/map_{group}", float("nan")) for group in GROUPS]
-    return " / ".join(f"{value:.1f}" for value in values) + f"  (epoch {epoch + 1}{chosen})"
+    return " / ".join(map(number_or_dash, values)) + f"  (epoch {epoch + 1}{chosen})"
 
 
 def _say(text: str) -> None:

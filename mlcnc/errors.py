@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -132,6 +133,16 @@ def nearest(
     """Return ``; did you mean 'x'?`` for the :func:`closest` known name, or the empty string."""
     found = closest(name, known, also, cutoff=cutoff)
     return f"; did you mean {found!r}?" if found else ""
+
+
+def number_or_dash(value: float, digits: int = 1) -> str:
+    """Return a number with so many digits after the point, or a dash where it is undefined.
+
+    Example:
+        >>> number_or_dash(71.25), number_or_dash(float("nan"))
+        ('71.2', '-')
+    """
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -11,7 +11,7 @@ import torch
 
 from mlcnc.config import ExperimentConfig
 from mlcnc.data import MultiLabelDataset
-from mlcnc.errors import counted
+from mlcnc.errors import counted, number_or_dash
 from mlcnc.store import RunStore, RunWriter, Space
 from mlcnc.training.device import device_name
 
@@ -77,7 +77,8 @@ def closing_sentence(store: RunStore, run_id: str) -> str:
         return f"run {run_id}: {counted(len(lines), 'epoch')} logged, none measured"
     epoch = tested[-1] if best is None else best
     parts = " / ".join(
-        f"{group} {lines[epoch][f'test/map_{group}']:.1f}" for group in ("total", "head", "medium", "tail")
+        f"{group} {number_or_dash(lines[epoch][f'test/map_{group}'])}"
+        for group in ("total", "head", "medium", "tail")
     )
     if best is None:
         return f"run {run_id}: last measured epoch {epoch + 1} of {len(lines)}, no validation, test mAP {parts}"

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import pytest
@@ -11,6 +12,8 @@ from mlcnc.methods.settings import LOSSES, METHODS
 from mlcnc.presets import PRESETS, preset, with_width
 from mlcnc.settings_file import read_file
 from mlcnc.store import RunStore
+from mlcnc.training.record import closing_sentence
+from tests.conftest import ROOT
 
 
 def configured(*arguments):
@@ -290,6 +293,13 @@ def test_help_of_parts_and_presets(capsys, command):
     assert "[4]" in training
     assert "photographs" not in training.partition("settings of training")[2]
     assert "--epochs 4 " in helped(capsys, *command, "--help", "--preset", "quick", "--epochs", "0")
+
+
+def test_a_bucket_without_classes_has_a_dash(capsys):
+    balanced = "balanced-etf-terminal-s0"
+    assert main(["runs", "show", balanced, "--runs", str(ROOT / "runs")]) == 0
+    assert re.search(r"^test mAP [\d.]+ / [\d.]+ / - / -  ", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(r" medium - / tail -$", closing_sentence(RunStore(ROOT / "runs"), balanced))
 
 
 def test_runs_list_show_and_verify(trained, capsys):
