@@ -12,7 +12,7 @@ from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.plain_text import plain
 from mlcnc.analysis.comparison.intervals import map_intervals
-from mlcnc.analysis.comparison.seeds import SeedGroup
+from mlcnc.analysis.comparison.seeds import SeedGroup, shown_names
 from mlcnc.analysis.runs.rows import BUCKETS, nearest_array_epoch
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
@@ -109,6 +109,6 @@ def _stored(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> list[Stored
 
 def _lines(groups: Sequence[SeedGroup]) -> list[str]:
     return [
-        f"{group.label}: {', '.join(f'{bucket} {group.map_percent[bucket].text}' for bucket in BUCKETS)}"
-        for group in groups
+        f"{name}: {', '.join(f'{bucket} {group.map_percent[bucket].text}' for bucket in BUCKETS)}"
+        for group, name in zip(groups, shown_names(groups), strict=True)
     ]

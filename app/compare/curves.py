@@ -17,7 +17,7 @@ from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import Selection
-from mlcnc.analysis.comparison.seeds import SeedGroup
+from mlcnc.analysis.comparison.seeds import SeedGroup, shown_names
 from mlcnc.analysis.curves.curve import (
     common_last_value,
     curve,
@@ -82,17 +82,16 @@ def show_curves(groups: Sequence[SeedGroup], selected: Selection) -> None:
         return
     by_id = {run.run_id: run for run in selected.runs}
     sources: list[_Source]
-    one_dataset = len({group.dataset for group in groups}) == 1
     if chosen.bands:
         sources = [
             (
-                f"{group.label} (n={len(group.rows)})",
+                f"{name} (n={len(group.rows)})",
                 recipe_colour(group),
                 dash,
                 tuple(by_id[row.run_id] for row in group.rows),
-                group.name if one_dataset else group.label,
+                name,
             )
-            for group, dash in zip(groups, group_dashes(groups), strict=True)
+            for group, dash, name in zip(groups, group_dashes(groups), shown_names(groups), strict=True)
         ]
     else:
         sources = [

@@ -10,7 +10,7 @@ import streamlit as st
 from app.widgets.csv_file import csv_file
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import Selection
-from mlcnc.analysis.comparison.seeds import SeedGroup
+from mlcnc.analysis.comparison.seeds import SeedGroup, shown_names
 from mlcnc.analysis.runs.settings import SettingRow, setting_rows, settings_sentence
 
 
@@ -35,7 +35,7 @@ def show_settings(groups: Sequence[SeedGroup], selected: Selection) -> None:
         columns = [run.run_id for run, _ in selected.picked]
         rows = setting_rows([[run] for run, _ in selected.picked])
     else:
-        columns = [group.label for group in groups]
+        columns = shown_names(groups)
         rows = setting_rows([[by_id[row.run_id] for row in group.rows] for group in groups])
     st.markdown(plain(settings_sentence(rows, len(columns))))
     different = [row for row in rows if row.difference != "equal"]

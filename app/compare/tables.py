@@ -47,9 +47,7 @@ def show_tables() -> None:
     tree = by_name.get(name or "", found[0])
     st.subheader(plain(tree["question"]))
     st.markdown(plain(verdict_sentence(tree)))
-    st.caption(
-        "Of runs trained for this question, not of the picked ones: where settings differ, so does mAP."
-    )
+    st.caption("Of runs trained for this question, not of the picked ones: where settings differ, so does mAP.")
     _show_claims(tree)
     _show_values(tree)
     frame = row_frame(tree)

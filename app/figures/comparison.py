@@ -21,7 +21,7 @@ from app.figures.style import (
 )
 from mlcnc.analysis.comparison.intervals import Interval
 from mlcnc.analysis.comparison.paired import paired_interval
-from mlcnc.analysis.comparison.seeds import SeedGroup
+from mlcnc.analysis.comparison.seeds import SeedGroup, shown_names
 from mlcnc.analysis.curves.curve import Band, Curve
 from mlcnc.analysis.runs.rows import BUCKETS, RunRow, is_number
 
@@ -57,11 +57,12 @@ def bucket_dots(
     """
     figure = go.Figure()
     marks = _marks(groups)
+    names = shown_names(groups)
     for index, group in enumerate(groups):
         spreads = [group.map_percent[bucket] for bucket in BUCKETS]
         halves = [mean_half(group, bucket) for bucket in BUCKETS]
         figure.add_scatter(
-            name=f"{group.label} ({_num_runs(max(item.num_runs for item in spreads))})",
+            name=f"{names[index]} ({_num_runs(max(item.num_runs for item in spreads))})",
             x=_places(groups, index, 0.0),
             y=[item.mean for item in spreads],
             mode="markers",
@@ -209,8 +210,8 @@ def metric_bands(
 ) -> go.Figure:
     """Return the mean over seeds with the range of the seeds; a single seed has no band."""
     figure = go.Figure()
-    dashes = group_dashes([group for group, _ in bands])
-    for (group, item), dash in zip(bands, dashes, strict=True):
+    groups = [group for group, _ in bands]
+    for (group, item), dash, name in zip(bands, group_dashes(groups), shown_names(groups), strict=True):
         colour = recipe_colour(group)
         if item.num_runs > 1:
             figure.add_scatter(
@@ -224,7 +225,7 @@ def metric_bands(
                 showlegend=False,
             )
         figure.add_scatter(
-            name=f"{group.label} (n={item.num_runs})",
+            name=f"{name} (n={item.num_runs})",
             x=item.epochs,
             y=item.mean,
             mode="lines",

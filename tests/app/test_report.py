@@ -176,7 +176,7 @@ def test_many_runs_become_bands_over_seeds(tmp_path):
         write_run(tmp_path, f"s{seed}", seed=seed, slim=True, epochs=2).finish()
     page = report_page(list(RunStore(tmp_path).scan()), written_at=WHEN)
     names = [trace.get("name") for tree in figures(page) for trace in tree["data"]]
-    assert "MLC-NC etf · toy-lt (n=9)" in names
+    assert "MLC-NC etf (n=9)" in names
     assert "s0" not in names
 
 

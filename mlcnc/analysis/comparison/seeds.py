@@ -141,6 +141,12 @@ def recipe_names(rows: Sequence[RunRow]) -> dict[str, str]:
     return {group.rows[0].group_key: group.name for group in seed_groups(rows)}
 
 
+def shown_names(groups: Sequence[SeedGroup]) -> list[str]:
+    """Return what tells the groups apart on a page: their names, with the data set where there are several."""
+    several = len({group.dataset for group in groups}) > 1
+    return [group.label if several else group.name for group in groups]
+
+
 def without_repeats(rows: Sequence[RunRow]) -> tuple[list[RunRow], tuple[RunRow, ...]]:
     """Return the rows, of those with one seed and the same values the first; and what was left out.
 
