@@ -21,6 +21,7 @@ from mlcnc.analysis.comparison.class_differences import (
     with_intervals,
 )
 from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference
+from mlcnc.analysis.comparison.seeds import recipe_names
 from mlcnc.analysis.runs.rows import RunRow, nearest_array_epoch
 from mlcnc.errors import RunFormatError, counted
 from mlcnc.store import Run
@@ -74,7 +75,10 @@ def show_classes(selected: Selection, bucket: str) -> None:
         return
     wanted = [seeds[row.run_id] if of == "recipes" else (row,) for row in (first, second)]
     sides = [_side(selected, rows) for rows in wanted]
-    names = [row.recipe if of == "recipes" else row.name for row in (first, second)]
+    known = recipe_names(selected.rows)
+    names = [known[row.group_key] if of == "recipes" else row.name for row in (first, second)]
+    if names[0] == names[1]:
+        names = [f"{row.name} ({row.run_id})" for row in (first, second)]
     for name, side, rows in zip(names, sides, wanted, strict=True):
         if len(side) < len(rows):
             st.caption(plain(f"{name}: {len(side)} of {counted(len(rows), 'run')} stored AP per class."))

@@ -4,9 +4,16 @@
 
 const FAINT = "opacity(0.15)";
 const NEAR = 30; // pixels
+const charts = new WeakMap();
 
 export default function (component) {
-  const { data } = component;
+  const { parentElement } = component;
+  let { data } = component;
+  const earlier = charts.get(parentElement);
+  if (earlier) {
+    earlier.take(data);
+    return earlier.stop;
+  }
   window.mlcncPinned ??= {};
   let plot = null;
   const pinned = () => (data.names.includes(window.mlcncPinned[data.chart]) ? window.mlcncPinned[data.chart] : null);
@@ -49,11 +56,14 @@ export default function (component) {
   };
   const onKey = (event) => {
     const name = labelAt(event);
-    if (event.key === "Escape" && pinned()) pin(pinned());
-    else if (name && (event.key === "Enter" || event.key === " ")) {
+    if (name && (event.key === "Enter" || event.key === " ")) {
       event.preventDefault();
       pin(name);
     }
+  };
+  // after a click on a line nothing in the chart has the focus
+  const onEscape = (event) => {
+    if (event.key === "Escape" && plot?.isConnected && pinned()) pin(pinned());
   };
   // the cursor reads all lines at its epoch, so the nearest is looked for
   const onLine = (event) => {
@@ -82,6 +92,18 @@ export default function (component) {
     show();
   };
   const turn = setInterval(look, 300);
+  document.addEventListener("keydown", onEscape);
+  const take = (given) => {
+    data = given;
+    if (plot) show();
+  };
+  const stop = () => {
+    clearInterval(turn);
+    document.removeEventListener("keydown", onEscape);
+    leave();
+    charts.delete(parentElement);
+  };
+  charts.set(parentElement, { take, stop });
   look();
-  return () => { clearInterval(turn); leave(); };
+  return stop;
 }

@@ -157,6 +157,8 @@ def curve_panels(panels: Sequence[MetricPanel], x_title: str, *, faint_raw: bool
 def without_shared_end(names: Mapping[str, str]) -> dict[str, str]:
     """Return names by their keys without the last parts, after a comma, that all of them have.
 
+    A name without its last part is no longer known as one, so it holds no tag.
+
     Example:
         >>> without_shared_end({"a": "ETF, weight 100", "b": "GloVe, weight 100"})
         {'a': 'ETF', 'b': 'GloVe'}
@@ -164,14 +166,19 @@ def without_shared_end(names: Mapping[str, str]) -> dict[str, str]:
     parts = [name.split(", ") for name in names.values()]
     while len(parts) > 1 and min(map(len, parts)) > 1 and len({of[-1] for of in parts}) == 1:
         parts = [of[:-1] for of in parts]
-    return {key: ", ".join(of) for key, of in zip(names, parts, strict=True)}
+    shown = {key: ", ".join(of) for key, of in zip(names, parts, strict=True)}
+    return {key: short if short == names[key] else _without_tags(short) for key, short in shown.items()}
+
+
+def _without_tags(name: str) -> str:
+    return name.replace("<", "\u2039").replace(">", "\u203a")
 
 
 def _rows(short: str) -> list[str]:
     if len(short) <= NAME_WIDTH:
         return [short]
-    # a name cut in two is no longer known as one, so it must not hold a tag
-    rows = wrap(short.replace("<", "\u2039").replace(">", "\u203a"), NAME_WIDTH)
+    # nor is a name that is cut in two
+    rows = wrap(_without_tags(short), NAME_WIDTH)
     return rows if len(rows) <= 2 else [rows[0], rows[1][: NAME_WIDTH - 1] + "\u2026"]
 
 

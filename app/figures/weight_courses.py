@@ -24,8 +24,11 @@ def cosines_over_weight(courses: Sequence[WeightCourse]) -> go.Figure:
         for course, found in zip(courses, values, strict=True):
             _line(figure, course, found, split, dash)
             ends.append((f"{course.series}, {split}", found[-1]))
+    lowest = min((value for course in courses for value in (*course.train, *course.test)), default=0.0)
     figure.add_hline(y=0, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
-    figure.update_yaxes(title="cosine with label embedding", range=[-0.08, 1.02], dtick=0.25)
+    figure.update_yaxes(
+        title="cosine with label embedding", range=[min(-0.08, lowest - 0.05), 1.02], dtick=0.25
+    )
     return _finished(figure, courses, ends, gap=0.085)
 
 

@@ -94,7 +94,9 @@ def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run], dataset: s
         )
         return
     with answer:
-        st.markdown(f"##### {plain(leader_sentence(same, errors_of) or pairs_sentence(found))}", help=RULE)
+        st.markdown(
+            f"##### {plain(leader_sentence(same, errors_of, others) or pairs_sentence(found))}", help=RULE
+        )
     st.html(_STYLE + pair_table(found))
     said = [
         pairs_sentence(found),

@@ -16,7 +16,8 @@ from mlcnc.analysis.comparison.class_differences import class_difference_sentenc
 from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference
 from mlcnc.analysis.comparison.pair_sentences import RULE as PAIRS_RULE
 from mlcnc.analysis.comparison.pair_sentences import recipes_sentence
-from mlcnc.analysis.comparison.seeds import seed_groups
+from mlcnc.analysis.comparison.pairs import of_one_size
+from mlcnc.analysis.comparison.seeds import by_dataset, seed_groups
 from mlcnc.analysis.curves.curve import (
     Curve,
     band,
@@ -59,7 +60,7 @@ def _summary(about: Reported) -> Section:
             continue
         if record is not None:
             parts.append(f"{row.name}, epoch {record.epoch + 1}, {record.title}: {geometry_sentence(record)}")
-    if len(groups) > 1:
+    if any(len(of_one_size(own)[0]) > 1 for own in by_dataset(groups)):
         parts.append(f"How two recipes are compared. {PAIRS_RULE.replace('**', '')}")
     if about.detailed:
         parts.append(f"How a verdict is found. {VERDICT_RULE.replace('**', '')}")

@@ -43,8 +43,8 @@ def show_picture(run: Run, space: str, *, changing: bool) -> bool:
     """
     epochs = run.array_epochs()
     wanted = st.session_state.get(_key(run)) if not changing else None
-    tried = [wanted - 1] if wanted is not None and wanted - 1 in epochs else reversed(epochs)
-    # the newest file may be damaged, or hold no class means
+    tried = [*(epoch for epoch in epochs if wanted == epoch + 1), *reversed(epochs)]
+    # a file may be damaged, or hold no class means
     picture = next((found for epoch in tried if (found := _kept(run, epoch, space)) is not None), None)
     if picture is None:
         return False

@@ -48,7 +48,11 @@ def weight_courses(tree: Mapping[str, Any]) -> list[WeightCourse]:
 
 
 def alignment_answer(courses: Sequence[WeightCourse]) -> str:
-    """Return whether alignment aligns: at the weight of the paper and at the largest, of the first course."""
+    """Return whether alignment aligns: at the weight of the paper, else the least, and at the largest one.
+
+    Args:
+        courses: at least one, of which the first is told.
+    """
     course = courses[0]
     last = len(course.weights) - 1
     shown = sorted({course.weights.index(PAPER_WEIGHT) if PAPER_WEIGHT in course.weights else 0, last})

@@ -231,6 +231,16 @@ def test_names_stand_at_line_ends_without_overlap_and_many_lines_keep_the_legend
     assert sum(bool(trace.showlegend) for trace in many.data) == 9
 
 
+def test_a_name_cut_at_a_line_end_is_no_tag(two):
+    points = curve_points([two[1][0]], "test/map_total")
+    lines = tuple(flat(points, name, 50.0) for name in ("<b>x</b>, seed 1", "plain, seed 1"))
+    figure = curve_panels([MetricPanel("test/map_total", "mAP", lines)], "epoch", faint_raw=False)
+    assert {note.text for note in figure.layout.annotations if note.name} == {
+        "\u2039b\u203ax\u2039/b\u203a",
+        "plain",
+    }
+
+
 def test_names_close_to_each_other_are_spread_and_stay_inside():
     placed = spread_out([100.0] * 8, [26.0] * 8, (0.0, 210.0))
     assert np.diff(placed) == pytest.approx([26.0] * 7)
@@ -286,6 +296,17 @@ def test_classes_take_every_seed_that_stored_precisions_and_say_how_many(monkeyp
     assert "Means of 2 and 2 runs." in words(shown)
     assert "(n = 2 and 2)" in words(shown)
     assert "2 of 3 runs stored AP per class" in words(shown)
+
+
+def test_sides_of_classes_have_names_of_their_own(monkeypatch, tmp_path):
+    for name, lr in (("slow", 0.1), ("fast", 0.2)):
+        write_run(tmp_path, name, lr=lr).finish()
+    shown = opened_at(monkeypatch, tmp_path, ["slow", "fast"], show="Classes")
+    assert "MLC-NC etf, lr=0.1: higher AP" not in words(shown)
+    frame = charts(shown)[0]
+    title = next(part.value for part in shown.markdown if " minus " in part.value)
+    first, _, second = title.partition(": ")[0].partition(" minus ")
+    assert first != second, frame
 
 
 def test_the_chart_of_buckets_says_the_verdict_of_the_page(monkeypatch, two):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import drawn
+from tests.browser.conftest import drawn, settled
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -80,3 +80,19 @@ def test_a_click_on_a_line_pins_it(page, address):
     page.mouse.click(x, y)
     expect(page.get_by_role("button", name="Pin second")).to_have_attribute("aria-pressed", "true")
     assert page.evaluate(DIMMED) == ["first"]
+    # nothing has the focus now
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Pin second")).to_have_attribute("aria-pressed", "false")
+
+
+def test_lines_that_change_are_pinned_by_one_click(page, address):
+    page.goto(f"{address}/compare?show=Curves&bands=false&metrics=test/map_tail")
+    page.get_by_role("button", name="Pin first").wait_for()
+    page.get_by_text("Mean and range of runs").click()
+    page.get_by_role("button", name="Pin first").wait_for(state="detached")
+    page.get_by_text("Mean and range of runs").click()
+    name = page.get_by_role("button", name="Pin first")
+    name.wait_for()
+    settled(page)
+    name.press("Enter")
+    expect(name).to_have_attribute("aria-pressed", "true")

@@ -315,7 +315,15 @@ def _one_group_a_kind(
         seeds = [tuple(group.values()) for group in by_key.values()]
         if shown := [group for group in seeds if group[0].run_id in drawable]:
             groups.append(max(shown, key=len))
-    return tuple(groups) if len(groups) == len(EMBEDDING_ORDER) else ()
+    if len(groups) < len(EMBEDDING_ORDER):
+        return ()
+    # differences are of the seeds that two share, so what is dealt are those that all share
+    shared = set.intersection(*({_draw(row) for row in group} for group in groups))
+    alike = [tuple(row for row in group if _draw(row) in shared) for group in groups]
+    can_be_dealt = all(
+        group and group[0].run_id == whole[0].run_id for group, whole in zip(alike, groups, strict=True)
+    )
+    return tuple(alike if can_be_dealt else groups)
 
 
 def _by_seed(row: RunRow) -> tuple[int, str]:
@@ -343,20 +351,11 @@ def _claims_of(found: Reading) -> Iterator[Claim]:
         gap = means[0] - means[1] if cell.why else cell.mean
         if not np.isfinite(gap):
             continue
-        cell = _without_bare_zero(cell)
         if gap >= 0:
             yield Claim(found, one, two, cell, gap)
         else:
             turned = replace(cell, mean=-cell.mean, low=-cell.high, high=-cell.low, ahead=-cell.ahead)
             yield Claim(found, two, one, turned, -gap)
-
-
-def _without_bare_zero(cell: Cell) -> Cell:
-    """Return the cell with as many digits as a supported interval needs to be seen to exclude 0."""
-    digits = cell.quantity.digits
-    while cell.ahead and digits < 9 and 0.0 in (round(cell.low, digits), round(cell.high, digits)):
-        digits += 1
-    return replace(cell, quantity=cell.quantity._replace(digits=digits))
 
 
 def _least_share(claim: Claim) -> float:

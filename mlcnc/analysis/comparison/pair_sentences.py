@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlcnc.analysis.comparison.pairs import QUANTITIES, ErrorsOf, Pair, cells, of_one_size, pairs
-from mlcnc.analysis.comparison.seeds import SeedGroup, map_sentence
+from mlcnc.analysis.comparison.seeds import SeedGroup, by_dataset, map_sentence
 from mlcnc.analysis.runs.rows import BUCKETS
 
 RULE = (
-    "Each cell is the mean of the first recipe minus the second over the seeds that both have, paired by seed, "
-    "with its 95 % t interval. For mAP the interval also holds the choice of test images, from drawing them "
-    "anew where scores are stored. **Supported**: the interval excludes 0; the colour says which recipe is "
-    "ahead: higher mAP, angle and alignment, lower NC1. **Undecided**: it holds 0, or there is one seed alone; "
-    "more seeds narrow it. Each cell is judged by itself, so of twenty differences of nothing about one looks "
-    "supported. Finished runs of one data set, length, size of images and backbone are compared, at the chosen "
-    "moment of each."
+    "A difference of two recipes is the mean over the seeds that both have, paired by seed, with its 95 % t "
+    "interval. For mAP the interval also holds the choice of test images, from drawing them anew where scores "
+    "are stored. **Supported**: the interval excludes 0; ahead is higher mAP, angle and alignment, and lower "
+    "NC1. **Undecided**: it holds 0, or there is one seed alone; more seeds narrow it. Each difference is "
+    "judged by itself, so of twenty differences of nothing about one looks supported. Finished runs of one "
+    "data set, length, size of images and backbone are compared."
 )
 
 
-def leader_sentence(groups: Sequence[SeedGroup], image_errors_of: ErrorsOf) -> str:
+def leader_sentence(
+    groups: Sequence[SeedGroup], image_errors_of: ErrorsOf, others: Sequence[SeedGroup] = ()
+) -> str:
     """Return which recipe has the highest mean test mAP, and whether it is told apart from the next one.
 
     Args:
         groups: two or more recipes of one size, as :func:`of_one_size` gives them.
         image_errors_of: of the test images.
+        others: recipes of another size, among which it is not looked for.
 
     Returns:
         Nothing where fewer than two of them have logged it.
@@ -35,7 +37,8 @@ def leader_sentence(groups: Sequence[SeedGroup], image_errors_of: ErrorsOf) -> s
     first, second = sorted(known, key=lambda group: -group.map_percent["total"].mean)[:2]
     cell = cells(first, second, image_errors_of(first, second))[BUCKETS.index("total")]
     ours, theirs = (f"{group.name} ({group.map_percent['total'].mean:.1f})" for group in (first, second))
-    start = f"On {first.dataset}, {ours} has the highest mean mAP"
+    among = ", among recipes of one size" if others else ""
+    start = f"On {first.dataset}{among}, {ours} has the highest mean mAP"
     if cell.why:
         return f"{start}, before {theirs}; the two are not compared: {cell.why}."
     word = {1: "supported", -1: "contradicted by the seeds that both have", 0: "undecided"}[cell.ahead]
@@ -64,7 +67,7 @@ def pairs_sentence(found: Sequence[Pair], place: int = 0) -> str:
     rest = [f"{_pairs(undecided)} undecided" if undecided else "every pair is decided"] if compared else []
     of_seeds = sum(cell.ahead != 0 and not cell.with_images and title.startswith("mAP") for cell in compared)
     if of_seeds:
-        rest.append(f"{_pairs(of_seeds)} by seeds alone, for scores of test images are not stored")
+        rest.append(f"{_pairs(of_seeds)} by seeds alone, without the choice of test images")
     for why in dict.fromkeys(cell.why for cell in cells if cell.why):
         rest.append(f"{_pairs(sum(cell.why == why for cell in cells))} not compared: {why}")
     start = f"On {found[0].first.dataset}, in {title}"
@@ -89,8 +92,7 @@ def recipes_sentence(groups: Sequence[SeedGroup], image_errors_of: ErrorsOf, buc
         bucket: of classes.
     """
     said = []
-    for dataset in dict.fromkeys(group.dataset for group in groups):
-        own = [group for group in groups if group.dataset == dataset]
+    for own in by_dataset(groups):
         same, others = of_one_size(own)
         if len(same) > 1:
             said.append(pairs_sentence(pairs(same, image_errors_of), BUCKETS.index(bucket)))

@@ -81,16 +81,24 @@ class Cell:
     why: str = ""
 
     @property
+    def digits(self) -> int:
+        """After the point: as many as a supported interval needs to be seen to exclude 0."""
+        digits = self.quantity.digits
+        while self.ahead and digits < 9 and 0.0 in (round(self.low, digits), round(self.high, digits)):
+            digits += 1
+        return digits
+
+    @property
     def value(self) -> str:
         """The difference with its sign."""
-        return self.why or _signed(self.mean, self.quantity.digits)
+        return self.why or _signed(self.mean, self.digits)
 
     @property
     def interval(self) -> str:
         """Interval and number of seeds in words."""
         if self.num_seeds < 2:
             return "" if self.why else "one seed"
-        low, high = (_signed(end, self.quantity.digits) for end in (self.low, self.high))
+        low, high = (_signed(end, self.digits) for end in (self.low, self.high))
         return f"{low} to {high}, n={self.num_seeds}"
 
 

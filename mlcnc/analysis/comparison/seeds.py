@@ -36,7 +36,7 @@ class Spread:
         """Return the value with so many digits after the point, the unit behind each number."""
         if self.num_runs == 0:
             return "not logged"
-        mean, low, high = (f"{value:.{digits}f}{unit}" for value in (self.mean, self.low, self.high))
+        mean, low, high = (f"{value:z.{digits}f}{unit}" for value in (self.mean, self.low, self.high))
         if self.num_runs == 1:
             return f"{mean} (n=1)"
         return f"{mean} ({low}-{high}, n={self.num_runs})"
@@ -139,6 +139,12 @@ def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
 def recipe_names(rows: Sequence[RunRow]) -> dict[str, str]:
     """Return what tells the recipes of these rows apart: the name of each group by its ``group_key``."""
     return {group.rows[0].group_key: group.name for group in seed_groups(rows)}
+
+
+def by_dataset(groups: Sequence[SeedGroup]) -> list[list[SeedGroup]]:
+    """Return the groups of each data set, in the order in which these first come."""
+    names = dict.fromkeys(group.dataset for group in groups)
+    return [[group for group in groups if group.dataset == name] for name in names]
 
 
 def shown_names(groups: Sequence[SeedGroup]) -> list[str]:

@@ -14,7 +14,6 @@ from mlcnc.analysis.curves.smoothing import extreme_places, smoothed
 from mlcnc.store import Run
 
 Axis = Literal["epoch", "time", "images"]
-AXES: tuple[Axis, ...] = ("epoch", "time", "images")
 AXIS_TITLES = {"epoch": "epoch", "time": "seconds since the start", "images": "training images seen"}
 MOST_POINTS = 5000
 

@@ -70,8 +70,8 @@ def alignment_groups(cases: Sequence[AlignmentCase], rows: Sequence[RunRow]) -> 
                 group.family,
                 tuple(own),
                 spread([100 * case.share for case in own]),
-                spread([_cosine(case.train) for case in own]),
-                spread([_cosine(case.test) for case in own]),
+                spread([case.train for case in own]),
+                spread([case.test for case in own]),
             )
         )
     datasets = [group.dataset for group in found]
@@ -111,11 +111,6 @@ def alignment_cases(runs: Sequence[Run]) -> list[AlignmentCase]:
             share = float(shares.shares["alignment"][-1])
             found.append(AlignmentCase(run.run_id, shares, share, train, test))
     return sorted(found, key=lambda case: case.share)
-
-
-def _cosine(value: float) -> float:
-    """Return it to two digits, without a sign where they are zero."""
-    return round(value, 2) + 0.0
 
 
 def _last(run: Run, name: str) -> float:

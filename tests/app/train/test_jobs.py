@@ -439,4 +439,9 @@ def test_a_damaged_newest_epoch_leaves_the_pictures_of_the_one_before(opened, ro
     write_run(root, "live", epochs=2)
     (root / "live" / "epochs" / "0001.safetensors").write_bytes(b"x")
     write_job(root, "finished", run_id="live")
-    assert "**Angles of class means**, epoch 1" in said(opened())
+    page = opened()
+    assert "**Angles of class means**, epoch 1" in said(page)
+    # chosen by the slider, it leaves them and the slider there too
+    page.get("select_slider")[0].set_value(2).run()
+    assert "**Angles of class means**, epoch 1" in said(page)
+    assert page.get("select_slider")

@@ -226,6 +226,17 @@ def test_test_images_widen_the_intervals_of_claims(tmp_path):
     assert "over seeds and test images" in claim_reason(unsupported_claim(hand), NAMES)
 
 
+def test_only_seeds_that_all_three_have_are_dealt(tmp_path):
+    """Else a mean over other seeds could stand against the difference of those that two share."""
+    tails = {"etf": [70, 71, 72, 50, 50], "trainable": [60, 61, 62], "glove": [68, 69, 70.3]}
+    hand = in_order(seeds(tmp_path, tails, nc1=(0.5,) * 5))
+    assert {len(group) for group in hand.groups} == {3}
+    (claim,) = (c for c in claims(hand) if c.reading.quantity == "map_tail" and {c.above, c.below} == {0, 2})
+    assert (claim.above, claim.below) == (0, 2)
+    means = claim.reading.spreads
+    assert means[claim.above].mean > means[claim.below].mean
+
+
 def test_single_seeds_support_nothing(tmp_path):
     hand = deal(seeds(tmp_path, {"etf": [60], "trainable": [70], "glove": [80]}), [], 0)
     assert supported_claim(hand) is None

@@ -77,7 +77,7 @@ def test_runs_are_paired_by_seed_and_a_steady_gain_is_supported_though_seeds_ove
     assert (wide.ahead, wide.with_images) == (0, True)
     (pair,) = pairs([first, second], lambda *_: {})
     said = "On toy, in mAP, MLC-NC etf is ahead of MLC-NC glove; every pair is decided"
-    assert pairs_sentence([pair]) == f"{said}, 1 pair by seeds alone, for scores of test images are not stored."
+    assert pairs_sentence([pair]) == f"{said}, 1 pair by seeds alone, without the choice of test images."
     (pair,) = pairs([first, second], lambda *_: {"map_total": 0.01})
     assert pairs_sentence([pair]) == f"{said}."
 

@@ -70,7 +70,7 @@ def test_runs_of_other_lengths_or_still_going_are_in_no_pair():
     third = [row(f"c{seed}", 60.0 + seed, "c", "trainable", seed=seed) for seed in range(3)]
     assert recipes_sentence(seed_groups([*long, *short, *third]), no_errors) == (
         "On toy, in mAP, MLC-NC etf is ahead of MLC-NC trainable; every pair is decided, 1 pair by seeds alone, "
-        "for scores of test images are not stored. "
+        "without the choice of test images. "
         "Of another size, so in no pair: MLC-NC glove."
     )
     running = replace(row("d", 99.0, "d", "glove"), state="running", num_logged=1)
