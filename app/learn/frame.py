@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitAPIException
 
+from app.widgets.plain_text import plain
 from app.widgets.scroll_into_view import ask_to_scroll, scroll_into_view
 
 FIVE = ("person", "dog", "horse", "bus", "cow")
@@ -22,6 +23,12 @@ COLOURS = {"person": "#CC6677", "dog": "#44AA99", "horse": "#999933", "bus": "#A
 """Tol's muted palette: none of them means an embedding kind, a bucket or the optimum elsewhere."""
 
 MARKS = {"person": "circle", "dog": "square", "horse": "diamond", "bus": "cross", "cow": "triangle-up"}
+
+DATA_SETS = {
+    "pictogram-lt": "drawn scenes with objects of 20 classes, most of them rare",
+    "voc07-lt": "photographs with objects of 20 classes, most of them rare",
+}
+"""What the data sets of recorded runs are."""
 
 STEP_KEY = "step"
 MOVED_KEY = "step_moved"
@@ -45,7 +52,7 @@ class Step:
 STEPS = (
     Step(1, "How far apart can arrows point?", "the simplex ETF"),
     Step(2, "Training accuracy is 100 %: does anything still move?", "variability collapse, NC1"),
-    Step(3, "Tight clusters: must they be equally far apart?", "angles and their centring, NC2 and NC3"),
+    Step(3, "Tight clusters: must they be equally far apart?", "angles, NC2 and NC3"),
     Step(4, "200 images of one class and 2 of another: what happens?", "imbalance and minority collapse"),
     Step(
         5, "Person and horse in one image: where should its feature go?", "several labels, one feature a class"
@@ -126,6 +133,11 @@ def toy(what: str = "a model small enough to solve here, not a network") -> str:
 def measured(what: str = "from recorded runs") -> str:
     """Return a mark, as Markdown, for what was measured on a trained network."""
     return f":green-badge[:material/labs: Measured: {what}]"
+
+
+def data_set(name: str) -> str:
+    """Return the name of a data set, as Markdown, with what it is where that is known."""
+    return plain(name) + (f" ({DATA_SETS[name]})" if name in DATA_SETS else "")
 
 
 def question(key: str, text: str, options: Sequence[str], right: str, reasons: Mapping[str, str]) -> None:

@@ -66,8 +66,9 @@ def test_steps_follow_keys_and_their_address_opens_them(page, address):
     page.wait_for_url("**step=4**")
     page.keyboard.press("Shift+ArrowLeft")
     page.get_by_role("heading", name="Tight clusters").wait_for()
-    page.get_by_role("radio", name="yes, all angles equal").check(force=True)
-    page.get_by_text("Yes. Every pair ends at").wait_for()
+    settled(page)
+    page.get_by_role("radio", name="yes, at the same angle").check(force=True)
+    page.get_by_text("Yes. From 2 other starts").wait_for()
     assert "guess" not in page.url
 
 
@@ -102,7 +103,7 @@ def test_a_lesson_plays_once_by_itself_and_then_stands_still(page, address):
     page.get_by_text("variability collapse").first.wait_for()
     # a guess opens the answer below, and the film stays at its end
     answer = page.get_by_text("Accuracy reaches 100 %")
-    page.get_by_role("radio", name="points only move outwards").check(force=True)
+    page.get_by_role("radio", name="all stands still").check(force=True)
     answer.wait_for()
     settled(page)
     assert page.evaluate(shown) == page.evaluate(frames) - 1
