@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -38,6 +39,11 @@ LATER = "later"
 
 BESIDE = "beside"
 """What the keys of containers begin with whose columns a narrow window sets below each other."""
+
+
+_STEP_KEYS = st.components.v2.component(
+    "mlcnc_step_keys", js=Path(__file__).with_name("step_keys.js").read_text(encoding="utf-8")
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,8 @@ def pick_step() -> Step:
 
 
 def offer_next(step: Step) -> None:
-    """Draw a button to the next step below a lesson; nothing after the last one."""
+    """Draw a button to the next step below a lesson, none after the last one, and listen to the step keys."""
+    _STEP_KEYS(key="step_keys")
     if step.number < len(STEPS):
         following = STEPS[step.number]
         st.button(

@@ -70,6 +70,12 @@ def test_steps_follow_keys_and_their_address_opens_them(page, address):
     page.get_by_role("radio", name="yes, at the same angle").check(force=True)
     page.get_by_text("Yes. From 2 other starts").wait_for()
     assert "guess" not in page.url
+    # from an option too the keys turn to another step, and leave the answer
+    page.keyboard.press("Shift+ArrowRight")
+    page.get_by_role("heading", name="200 images of one class").wait_for()
+    settled(page)
+    page.keyboard.press("Shift+ArrowLeft")
+    page.get_by_text("Yes. From 2 other starts").wait_for()
 
 
 def test_the_next_step_opens_at_its_top(page, address):
