@@ -115,6 +115,26 @@ def test_a_lesson_plays_once_by_itself_and_then_stands_still(page, address):
     assert page.evaluate(shown) == page.evaluate(frames) - 1
 
 
+def test_an_answer_waits_for_the_end_of_the_film(page, address):
+    page.goto(f"{address}/learn?step=3")
+    answer = page.get_by_text("the class means become a simplex ETF")
+    film = page.locator(".mlcnc-player[data-film]")
+    answer.wait_for(state="attached")
+    page.evaluate("""() => {
+      window.early = false;
+      const wait = [...document.querySelectorAll('[class*="st-key-later_3_equal"]')].at(-1);
+      const look = () => {
+        if (!document.querySelector('.mlcnc-player[data-film]')) return;
+        window.early ||= getComputedStyle(wait).visibility !== 'hidden';
+        requestAnimationFrame(look);
+      };
+      look();
+    }""")
+    expect(film).to_have_count(0, timeout=60000)
+    answer.wait_for(state="visible")
+    assert not page.evaluate("window.early")
+
+
 FIRST = """() => {
   const tops = [...document.querySelectorAll('[data-testid=stMain] .js-plotly-plot')]
     .map((chart) => chart.getBoundingClientRect()).filter((box) => box.height > 0).map((box) => box.top);
