@@ -19,7 +19,7 @@ FRAME_MILLISECONDS = 110
 
 def collapse_frames(
     course: CollapseCourse,
-    other: CollapseCourse,
+    other: CollapseCourse | None,
     names: Sequence[str],
     colours: Mapping[str, str],
     marks: Mapping[str, str],
@@ -28,7 +28,7 @@ def collapse_frames(
 
     Args:
         course: that is played.
-        other: the same start with another weight decay, drawn grey in the curve only.
+        other: the same start with another weight decay, drawn grey in the curve only; None for none.
         names: of the classes, in order.
         colours, marks: of each class.
     """
@@ -71,20 +71,7 @@ def collapse_frames(
         1,
         1,
     )
-    for shown, line in ((other, {"color": NEUTRAL, "dash": "dot"}), (course, {"color": "#56B4E9", "width": 3})):
-        figure.add_trace(
-            go.Scatter(
-                x=_plotted(shown.steps),
-                y=shown.nc1,
-                mode="lines",
-                line=line,
-                name=_decay_name(shown),
-                customdata=shown.steps,
-                hovertemplate="step %{customdata}: NC1 %{y:.2e}<extra></extra>",
-            ),
-            1,
-            2,
-        )
+    figure.add_trace(_nc1(course, {"color": "#56B4E9", "width": 3}), 1, 2)
     figure.add_trace(_cursor(course.steps[-1], course.nc1[-1]), 1, 2)
     colour = colours[names[0]]
     for at_end, dash, name in zip(_spreads(course, -1), ("solid", "dash"), ("within", "between"), strict=True):
@@ -125,10 +112,10 @@ def collapse_frames(
     figure.update_yaxes(title="NC1 (log)", type="log", exponentformat="power", row=1, col=2)
     at = course.frame_at(700)
     _say(figure, 2, int(course.steps[at]), float(np.log10(course.nc1[at])), _decay_name(course), right=False)
-    figure.add_annotation(
-        x=float(np.log10(other.steps[-1] + 1)), y=float(np.log10(other.nc1[-1])), text=_decay_name(other),
-        xref="x2", yref="y2", xanchor="right", yshift=14, showarrow=False,
-    )  # fmt: skip
+    if other is not None:
+        figure.add_trace(_nc1(other, {"color": NEUTRAL, "dash": "dot"}), 1, 2)
+        last = int(other.steps[-1])
+        _say(figure, 2, last, float(np.log10(other.nc1[-1])), _decay_name(other), right=False)
     figure.frames = [
         go.Frame(
             data=[
@@ -139,7 +126,7 @@ def collapse_frames(
                 go.Scatter(**_named(course, at)),
                 go.Scatter(text=[_drawn_text(course, names, at)]),
             ],
-            traces=[0, 1, 4, 5, 6, 7, 8],
+            traces=[0, 1, 3, 4, 5, 6, 7],
         )
         for at in range(len(course.steps))
     ]
@@ -365,6 +352,18 @@ def _pairs(course: CollapseCourse) -> tuple[np.ndarray, np.ndarray]:
 def _plotted(steps: np.ndarray) -> np.ndarray:
     """Steps plus 1: a logarithmic axis has no place for the start."""
     return steps + 1
+
+
+def _nc1(course: CollapseCourse, line: Mapping[str, Any]) -> go.Scatter:
+    return go.Scatter(
+        x=_plotted(course.steps),
+        y=course.nc1,
+        mode="lines",
+        line=line,
+        name=_decay_name(course),
+        customdata=course.steps,
+        hovertemplate="step %{customdata}: NC1 %{y:.2e}<extra></extra>",
+    )
 
 
 def _cursor(step: int, value: float) -> go.Scatter:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitAPIException
 
+from app.widgets.plain_text import plain
 from app.widgets.scroll_into_view import ask_to_scroll, scroll_into_view
 
 FIVE = ("person", "dog", "horse", "bus", "cow")
@@ -23,6 +25,12 @@ COLOURS = {"person": "#CC6677", "dog": "#44AA99", "horse": "#999933", "bus": "#A
 
 MARKS = {"person": "circle", "dog": "square", "horse": "diamond", "bus": "cross", "cow": "triangle-up"}
 
+DATA_SETS = {
+    "pictogram-lt": "drawn scenes with objects of 20 classes, most of them rare",
+    "voc07-lt": "photographs with objects of 20 classes, most of them rare",
+}
+"""What the data sets of recorded runs are."""
+
 STEP_KEY = "step"
 MOVED_KEY = "step_moved"
 TOP = "lesson_top"
@@ -31,6 +39,11 @@ LATER = "later"
 
 BESIDE = "beside"
 """What the keys of containers begin with whose columns a narrow window sets below each other."""
+
+
+_STEP_KEYS = st.components.v2.component(
+    "mlcnc_step_keys", js=Path(__file__).with_name("step_keys.js").read_text(encoding="utf-8")
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +58,7 @@ class Step:
 STEPS = (
     Step(1, "How far apart can arrows point?", "the simplex ETF"),
     Step(2, "Training accuracy is 100 %: does anything still move?", "variability collapse, NC1"),
-    Step(3, "Tight clusters: must they be equally far apart?", "angles and their centring, NC2 and NC3"),
+    Step(3, "Tight clusters: must they be equally far apart?", "angles, NC2 and NC3"),
     Step(4, "200 images of one class and 2 of another: what happens?", "imbalance and minority collapse"),
     Step(
         5, "Person and horse in one image: where should its feature go?", "several labels, one feature a class"
@@ -99,7 +112,8 @@ def pick_step() -> Step:
 
 
 def offer_next(step: Step) -> None:
-    """Draw a button to the next step below a lesson; nothing after the last one."""
+    """Draw a button to the next step below a lesson, none after the last one, and listen to the step keys."""
+    _STEP_KEYS(key="step_keys")
     if step.number < len(STEPS):
         following = STEPS[step.number]
         st.button(
@@ -126,6 +140,11 @@ def toy(what: str = "a model small enough to solve here, not a network") -> str:
 def measured(what: str = "from recorded runs") -> str:
     """Return a mark, as Markdown, for what was measured on a trained network."""
     return f":green-badge[:material/labs: Measured: {what}]"
+
+
+def data_set(name: str) -> str:
+    """Return the name of a data set, as Markdown, with what it is where that is known."""
+    return plain(name) + (f" ({DATA_SETS[name]})" if name in DATA_SETS else "")
 
 
 def question(key: str, text: str, options: Sequence[str], right: str, reasons: Mapping[str, str]) -> None:

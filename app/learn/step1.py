@@ -106,8 +106,8 @@ def show() -> None:
     )
     in_your_run(
         "A *run* is one recorded training of a network. It has an arrow for each class, the label embedding: "
-        "in *etf* runs a simplex ETF by construction, in *trainable* and *glove* runs not. Compare their "
-        "smallest angles.",
+        "in *etf* runs a simplex ETF by construction, in *trainable* runs learned, in *glove* runs the GloVe "
+        "vector of its name, learned from the company that words keep in texts. Compare their smallest angles.",
         "geometry",
         "Angles of the label embeddings",
         of="label embedding",

@@ -40,17 +40,18 @@ def show() -> None:
     _collapse(with_decay, without)
     question(
         "2_moves",
-        f"By step {with_decay.first_perfect} all {len(with_decay.labels)} points are classified correctly. "
-        "What happens in the 2,000 steps that follow?",
-        ["nothing, all is learned", "points only move outwards", "each class shrinks to one point"],
-        "each class shrinks to one point",
+        f"By step {with_decay.first_perfect} all {len(with_decay.labels)} points are classified correctly, and "
+        f"still each class shrinks to a point. That was with weight decay {DECAY:g}. And without? (Then check: "
+        "switch it to 0.)",
+        ["they shrink as fast", "they shrink little and move outwards", "all stands still"],
+        "they shrink little and move outwards",
         {
-            "nothing, all is learned": "A correct answer still has a loss: cross-entropy is never zero, so its "
+            "they shrink as fast": "Every feature of a class wants the same place, but where length is free "
+            "the quicker way to a lower loss is a longer feature.",
+            "they shrink little and move outwards": "Length is free then, and every step outwards lowers the "
+            "loss. *Weight decay* makes it cost; what is left to gain then is one place for all of a class.",
+            "all stands still": "A correct answer still has a loss: cross-entropy is never zero, so its "
             "gradient never is.",
-            "points only move outwards": "They would for ever, were length free. *Weight decay* makes it cost, "
-            "and something else is left to gain.",
-            "each class shrinks to one point": "Every feature of a class wants the same place, the best one "
-            "for its class. Once there, the class has no variability left.",
         },
     )
     with what_happened("2_moves"):
@@ -115,7 +116,8 @@ def _collapse(with_decay: CollapseCourse, without: CollapseCourse) -> None:
         "regular pentagon, so distances within it are true but a part of each is hidden, and angles are drawn "
         f"other than they are. Thin solid lines: the spread within {FIVE[0]}. Dashed: from the centre of all "
         "to its mean.\n\nRight: NC1 against the step, both logarithmic. The dashed line is the first kept "
-        "moment with all points classified correctly. Grey: the same start with the other weight decay.",
+        "moment with all points classified correctly."
+        + ("" if course.decay else f" Grey: the same start with weight decay {DECAY:g}."),
         frame=pd.DataFrame(
             {"step": course.steps, "nc1": course.nc1, "accuracy": course.accuracy, "norm": course.feature_norms}
         ),
@@ -128,5 +130,6 @@ def _collapse(with_decay: CollapseCourse, without: CollapseCourse) -> None:
 # building frames takes longer than a page should; a figure is only read, so all visitors share it
 @st.cache_resource(show_spinner=False)
 def _figure(decay: float) -> go.Figure:
-    course, other = (remembered(collapse_course, decay=value) for value in (decay, DECAY - decay))
-    return collapse_frames(course, other, FIVE, COLOURS, MARKS)
+    # the film of the question must not hold its answer: what is without decay is compared, not what is with it
+    other = None if decay else remembered(collapse_course, decay=DECAY)
+    return collapse_frames(remembered(collapse_course, decay=decay), other, FIVE, COLOURS, MARKS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
@@ -24,6 +25,9 @@ from app.widgets.chart import show_chart
 from app.widgets.player import show_player
 from mlcnc.toys.centring import GEOMETRIES, centring_trap
 from mlcnc.toys.collapse import collapse_course
+
+OTHER_STARTS = (1, 2)
+"""Seeds of the trainings that the first question asks about."""
 
 
 def show() -> None:
@@ -58,18 +62,21 @@ def show() -> None:
         what="step",
         autoplay=True,
     )
+    others = [remembered(collapse_course, decay=0.05, num_frames=2, seed=seed).angles for seed in OTHER_STARTS]
+    off = max(abs(item.angles[-1] - course.optimum)[~np.eye(len(FIVE), dtype=bool)].max() for item in others)
     question(
         "3_equal",
-        "Tight clusters can be classified correctly in many arrangements. Must they end equally far apart?",
-        ["no, anything that separates", "yes, all angles equal", "pairs of opposites"],
-        "yes, all angles equal",
+        "Many arrangements classify every point correctly. Start from other random features: will all angles "
+        "end equal again?",
+        ["no, each start has an end of its own", "yes, at the same angle", "yes, at another angle"],
+        "yes, at the same angle",
         {
-            "no, anything that separates": "For accuracy that is enough. Cross-entropy with weight decay wants "
-            "more: the most room at the least length.",
-            "yes, all angles equal": f"Every pair ends at {angles.minimum[-1]:.1f}° to "
-            f"{angles.maximum[-1]:.1f}°, and the simplex ETF of five vectors has {course.optimum:.1f}°.",
-            "pairs of opposites": "180° is wide, but five classes cannot pair up, and neighbours of a pair "
-            "would stand closer than they need.",
+            "no, each start has an end of its own": "For accuracy any would do. Cross-entropy with weight "
+            "decay wants more: the most room at the least length, and one arrangement alone has it.",
+            "yes, at the same angle": f"From {len(others)} other starts every pair ends within {small(off)}° "
+            f"of {course.optimum:.1f}°, the angle of a simplex ETF of five. Only the whole is turned.",
+            "yes, at another angle": "Five vectors that sum to zero, all as long and all equally far apart, "
+            "leave no choice of the angle.",
         },
     )
     with what_happened("3_equal"):
@@ -80,26 +87,26 @@ def show() -> None:
             "on the class means: their squared distance, both scaled to length 1, falls from "
             f"{course.duality[0]:.2f} to {small(course.duality[-1])} (self-duality)."
         )
+    st.subheader("The mean angle was right from the start")
     st.markdown(
-        f"Now look at the **mean** angle: {angles.mean[0]:.1f}° at the random start, {angles.mean[-1]:.1f}° "
-        f"at the end, and the ETF has {course.optimum:.1f}°. It was right before anything was learned. Why?"
+        f"The **mean** angle (dotted) is {angles.mean[0]:.1f}° at the random start and {angles.mean[-1]:.1f}° "
+        f"at the end, and the ETF has {course.optimum:.1f}°."
     )
-    st.subheader("The centring trap")
     question(
         "3_trap",
-        "Twenty random class means of equal length, *centred*: their own mean is subtracted. Their mean angle "
-        "is",
-        ["far below the ETF", "that of the ETF", "90° exactly"],
-        "that of the ETF",
+        "Why was the mean right before anything was learned?",
+        ["a lucky start", "the class means are centred", "random arrows are nearly an ETF"],
+        "the class means are centred",
         {
-            "far below the ETF": "So it looks before centring. Subtracting the mean moves every angle.",
-            "that of the ETF": "Centred means sum to zero. With equal lengths this alone fixes the mean cosine "
-            "at $-1/(C-1)$, whatever the arrangement.",
-            "90° exactly": "Close: 90° would hold for random vectors before centring. Centred ones sum to "
-            "zero, so on average they must point a little away from each other.",
+            "a lucky start": "Any other has it too: choose another arrangement below.",
+            "the class means are centred": "This is the **centring trap**: their own mean is subtracted first, "
+            "so they sum to zero. If they are about as long, this alone fixes the mean cosine at $-1/(C-1)$, "
+            "whatever the arrangement.",
+            "random arrows are nearly an ETF": f"Not these: the closest two stood at {angles.minimum[0]:.1f}°.",
         },
     )
-    _trap()
+    with what_happened("3_trap"):
+        _trap()
     formula(
         r"\sum_c (m_c - g) = 0 \;\Rightarrow\; \sum_{i\ne j} a_i a_j \cos_{ij} = -\sum_i a_i^2"
         r"\;\Rightarrow\; \overline{\cos} = -\frac{1}{C-1} \text{ if all } a_i = \lVert m_i - g\rVert"

@@ -39,26 +39,32 @@ def show() -> None:
         f"five frequent ones with {counts[0]} images each and five rare ones with {counts[-1]}."
     )
     _imbalance()
-    question(
-        "4_rare",
-        "What happens to the classifier rows (its arrows) of the rare classes?",
-        ["nothing, each class gets its place", "they move apart", "they fall together"],
-        "they fall together",
-        {
-            "nothing, each class gets its place": "Each would, if each counted the same. But the loss is a "
-            f"mean over images, and {counts[-1]} of {sum(counts):,} hardly weigh.",
-            "they move apart": "The frequent classes do: they take the room.",
-            "they fall together": "The frequent classes take the room, and the rare ones are left with one "
-            f"direction between them: {last.rare:.1f}° apart at 100 : 1 and weight decay {STRONG:g}.",
-        },
+    st.markdown(
+        f"**Minority collapse.** With weight decay {STRONG:g} all pairs of classifier rows stand at "
+        f"{rows[0].mean:.1f}° (a row is a class's arrow) where classes are balanced, the ETF. At 100 : 1 two "
+        f"frequent classes are {last.frequent:.1f}° apart and two rare ones {last.rare:.1f}°: the classifier "
+        "cannot tell rare classes from each other any more. The frequent classes take the room."
     )
     weak = _ends("classifier", WEAK)
+    question(
+        "4_rare",
+        f"A tenth of the weight decay, {WEAK:g}, at 100 : 1: where do the rows of two rare classes stand? "
+        "(Then check: switch it.)",
+        ["together again", "apart, but closer than the ETF", "at the angle of the ETF"],
+        "apart, but closer than the ETF",
+        {
+            "together again": "What a row of its own costs fell to a tenth, so each rare class keeps one.",
+            "apart, but closer than the ETF": f"At {weak[-1].rare:.1f}° on average, where the ETF has "
+            f"{last.optimum:.1f}°: less of the same.",
+            "at the angle of the ETF": "They would, if each class counted the same. But the loss is a mean "
+            f"over images, and {counts[-1]} of {sum(counts):,} hardly weigh.",
+        },
+    )
     with what_happened("4_rare"):
         st.markdown(
-            f"**Minority collapse.** With weight decay {STRONG:g} all pairs of classifier rows stand at "
-            f"{rows[0].mean:.1f}° where classes are balanced, the ETF. At 100 : 1 two frequent classes are "
-            f"{last.frequent:.1f}° apart and two rare ones {last.rare:.1f}°: the classifier cannot tell rare "
-            "classes from each other any more."
+            f"**It depends on weight decay.** With a tenth of it ({WEAK:g}) rare pairs still stand at "
+            f"{weak[-1].rare:.1f}° at 100 : 1, frequent ones at {weak[-1].frequent:.1f}°. Less, but the same "
+            "direction."
         )
         st.markdown(
             f"**The mean hides it.** At 50 : 1 and weight decay {STRONG:g} the mean over all pairs is "
@@ -66,11 +72,6 @@ def show() -> None:
             f"stand at {middle.rare:.1f}°. The smallest angle tells. And variability has collapsed at every "
             f"ratio: NC1 is {_bound(rows)} with weight decay {STRONG:g} and below {_bound(weak)} with "
             f"{WEAK:g}. NC1 says nothing about imbalance."
-        )
-        st.markdown(
-            f"**It depends on weight decay.** With a tenth of the decay ({WEAK:g}) rare pairs still stand at "
-            f"{weak[-1].rare:.1f}° at 100 : 1, frequent ones at {weak[-1].frequent:.1f}°. Less, but the same "
-            "direction."
         )
     formula(
         r"\frac1N\sum_{i=1}^{N} \ell(W h_i, y_i) + \frac{\lambda}{2N}\sum_i \lVert h_i\rVert^2"
@@ -81,9 +82,9 @@ def show() -> None:
         title="Why rare rows fall together",
     )
     in_your_run(
-        "MLC-NC, the method of the recorded runs, keeps its classifier fixed, so its rows cannot fall "
-        "together. But the *class means* of rare (tail) classes can. Look at the smallest angle among them. "
-        "The recorded networks see many labels an image and are far from this toy: expect less.",
+        "The classifier of this toy is trained, and so is that of ERM (plain training). MLC-NC keeps its own "
+        "fixed, so its rows cannot fall together, but the *class means* of rare (tail) classes can. Look at "
+        "the smallest angle among them. Networks see many labels an image, far from this toy: expect less.",
         "geometry",
         "Angles of class means, head to tail",
     )
@@ -142,8 +143,9 @@ def _imbalance() -> None:
     end = next(item for item in ends if item.ratio == ratio)
     one, two = beside("imbalance", [3, 2])
     said = (
-        f"At {end.ratio} : 1 two frequent classes are {end.frequent:.1f}° apart, two rare ones "
-        f"{end.rare:.1f}°; the mean over all pairs is {end.mean:.1f}°, the smallest {end.minimum:.1f}°"
+        f"At {end.ratio} : 1 two frequent classes are {end.frequent:.1f}° apart on average, two rare ones "
+        f"{end.rare:.1f}°; the mean over all pairs is {end.mean:.1f}°, the closest pair stands at "
+        f"{end.minimum:.1f}°"
     )
     with one:
         show_chart(

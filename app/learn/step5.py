@@ -19,6 +19,7 @@ from app.learn.frame import (
     FIVE,
     MARKS,
     beside,
+    data_set,
     formula,
     in_your_run,
     measured,
@@ -27,7 +28,7 @@ from app.learn.frame import (
     what_happened,
     what_would_change_my_mind,
 )
-from app.session import remembered
+from app.session import data_root, remembered
 from app.widgets.chart import show_chart
 from app.widgets.controls import pick_epoch
 from app.widgets.downloads import mode_bar
@@ -49,6 +50,7 @@ from mlcnc.analysis.images.attention import (
     probe_labels,
 )
 from mlcnc.analysis.images.drawn_scene import drawn_scene
+from mlcnc.analysis.images.photographs import dataset_name
 from mlcnc.analysis.runs.rows import nearest_array_epoch
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
@@ -244,27 +246,37 @@ def _one_feature_a_class(runs: list[Run], others: list[Run]) -> None:
 
 
 def _first_with_pairs(runs: list[Run]) -> tuple[Run | None, dict[int, tuple[str, ...]]]:
+    """Return the first run with attention in images of several labels, one whose images can be seen if any."""
     found: list[tuple[Run | None, dict[int, tuple[str, ...]]]] = []
     for run in runs:
         if not remembered(attention_epochs, run):
             continue
         several = {i: labels for i, labels in enumerate(remembered(probe_labels, run)) if len(labels) >= 2}
+        if several and _has_images(run):
+            return run, several
         if several:
             found.append((run, several))
-    asked = [(run, several) for run, several in found if any(map(_asked, several.values()))]
-    return (asked or found or [(None, {})])[0]
+    return (found or [(None, {})])[0]
 
 
-def _asked(labels: tuple[str, ...]) -> bool:
+def _has_images(run: Run) -> bool:
+    samples = run.samples()
+    return data_root() is not None or (samples is not None and "probes/images" in samples)
+
+
+def _asked(labels: tuple[str, ...]) -> tuple[bool, bool]:
     """Whether an image shows the two classes of the lesson's question."""
-    return {FIVE[PERSON], FIVE[HORSE]} <= set(labels)
+    return FIVE[PERSON] in labels, FIVE[HORSE] in labels
 
 
 def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
-    st.markdown(measured(f"attention of one test image in the run {run.run_id}"))
+    st.markdown(
+        measured(f"attention of one test image in the run {run.run_id}")
+        + f" Its data set is {data_set(dataset_name(run) or 'unnamed')}."
+    )
     one, two = st.columns(2)
     with one:
-        options = sorted(pairs, key=lambda index: (not _asked(pairs[index]), len(pairs[index])))
+        options = sorted(pairs, key=lambda i: (*(not has for has in _asked(pairs[i])), len(pairs[i])))
 
         def named(index: int) -> str:
             return f"{index + 1}: {', '.join(pairs.get(index, ()))}"
@@ -275,7 +287,7 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
             format_func=named,
             key="pair",
             bind="query-params",
-            help="Images with two labels or more, those with person and horse first.",
+            help="Images with two labels or more, those with person or horse first.",
         )
     with two:
         epoch = pick_epoch(remembered(attention_epochs, run))
@@ -283,7 +295,7 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
     note_shown("pair", named(probe))
     at = nearest_array_epoch(run, epoch) or 0
     say_where_photographs_are([run])
-    two_labels = (FIVE[PERSON], FIVE[HORSE]) if _asked(pairs[probe]) else pairs[probe][:2]
+    two_labels = (FIVE[PERSON], FIVE[HORSE]) if all(_asked(pairs[probe])) else pairs[probe][:2]
     for column, name in zip(beside("attention", 2), two_labels, strict=True):
         record = remembered(probe_attention, run, at, probe, run.info.class_names.index(name))
         if record is None:

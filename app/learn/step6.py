@@ -41,10 +41,17 @@ def show() -> None:
         f"where {first}, and {second}, stand only {word.related_embedding:.0f}° apart?"
     )
     _embeddings()
+    st.markdown(
+        f"**With the alignment loss, features copy the embedding.** At {RATIO} : 1 to within "
+        f"{_bound(aligned):.1f}°: an ETF gives an ETF ({aligned['etf'].features.minimum:.1f}°), word-like "
+        f"vectors give {first} {word.related_features:.0f}° apart. That loss is least when each feature equals "
+        "its embedding, so whatever the embedding gets wrong, the features get wrong too."
+    )
     question(
         "6_softmax",
         f"Fix the arrows of a classifier, those of {first} only {word.related_embedding:.0f}° apart, and train "
-        "features with the softmax loss of steps 2 to 4. How far apart do those of the two classes end?",
+        "features with the softmax loss of steps 2 to 4. How far apart do those of the two classes end? (Then "
+        "check: switch the loss.)",
         [f"about {word.related_embedding:.0f}°, they follow", "much farther apart", "they fall together"],
         "much farther apart",
         {
@@ -65,14 +72,6 @@ def show() -> None:
             f"{_steep().features.minimum:.1f}°, of the fixed ETF at {_steep('etf').features.minimum:.1f}°."
         )
     st.markdown(
-        "**With the alignment loss, features copy the embedding** (switch the loss above). "
-        f"At {RATIO} : 1 to within {_bound(aligned):.1f}°: an ETF gives an ETF "
-        f"({aligned['etf'].features.minimum:.1f}°), word-like vectors give {first} "
-        f"{word.related_features:.0f}° "
-        "apart. The loss of MLC-NC is least when each feature equals its embedding, "
-        "so whatever the embedding gets wrong, the features get wrong too."
-    )
-    st.markdown(
         "**The alignment loss does not repair a bad start.** The trainable embedding began at "
         f"random and hardly moved (cosine with its start at least {learned.moved:.2f}); its closest pair "
         f"stands at {learned.features.minimum:.0f}°. Each term of the loss sees one class alone "
@@ -85,8 +84,9 @@ def show() -> None:
         "Eq. 6 of MLC-NC. A present class is best at $s=1$, an absent one at "
         f"$s=-1/(C-1)={-1 / (len(TEN) - 1):.3f}$ for $C={len(TEN)}$. The toy has one feature for each "
         "image and class, all free; the gradient is $\\partial s/\\partial f=(\\hat l-s\\hat f)/\\lVert "
-        "f\\rVert$. The recorded networks add two more losses (calibration and two-way), so their "
-        "features do *not* simply copy.",
+        "f\\rVert$. The recorded networks add two more losses: calibration draws the features of a class to "
+        "their mean, two-way tells classes apart in an image and images in a class. So their features do "
+        "*not* simply copy.",
         title="The alignment loss",
     )
     _drift()
@@ -138,8 +138,8 @@ def _embeddings() -> None:
     controls.markdown("Loss", width="content")
     chosen = controls.segmented_control(
         "Loss",
-        ["softmax", "alignment"],
-        default="softmax",
+        ["alignment", "softmax"],
+        default="alignment",
         required=True,
         label_visibility="collapsed",
         key="toyloss",
@@ -153,7 +153,7 @@ def _embeddings() -> None:
         bind="query-params",
         width=420,
     )
-    loss: Loss = "alignment" if chosen == "alignment" else "softmax"
+    loss: Loss = "softmax" if chosen == "softmax" else "alignment"
     ends = list(_ends(loss, ratio).values())
     said = f"Smallest angle between class features, {loss} loss, {ratio} : 1: " + ", ".join(
         f"{KIND_NAMES[end.kind]} {end.features.minimum:.1f}°" for end in ends

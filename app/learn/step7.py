@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.figures.blind_quiz import BLIND_NAMES, blind_looks, open_looks
-from app.learn.frame import guessed, in_your_run, measured, question, what_would_change_my_mind
+from app.learn.frame import data_set, guessed, in_your_run, measured, question, what_would_change_my_mind
 from app.learn.quiz_plots import show_plots
 from app.overview.matrix import known_errors
 from app.session import RUNS_KEY
-from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection
 from mlcnc.analysis.comparison.blind_quiz import (
     Hand,
@@ -37,8 +36,8 @@ QUIZ_KEY, OPENED_KEY = "quiz", "quiz_opened"
 
 
 STORY = (
-    "If the kind of label embedding (step 6) mattered as much as the story so far says, you could tell from "
-    "plots of trained networks which had which. Try."
+    "If the kind of label embedding (a simplex ETF, trainable, or GloVe vectors of words, step 6) mattered as "
+    "much as the story so far says, you could tell from plots of trained networks which had which. Try."
 )
 
 
@@ -88,7 +87,7 @@ def _quiz(runs: Sequence[tuple[Run, RunRow]], picked: Sequence[str]) -> None:
     if opened:
         names = [f"{blind} ({KIND_NAMES[kind]})" for blind, kind in zip(BLIND_NAMES, hand.answers, strict=True)]
     with plots:
-        st.markdown(f"{measured(f'three runs on {plain(hand.dataset)}')} {STORY}")
+        st.markdown(f"{measured('three runs')} On {data_set(hand.dataset)}. {STORY}")
         try:
             show_plots(hand, shown, open_looks(names, hand.answers) if opened else blind_looks())
         except RunFormatError:

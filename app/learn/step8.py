@@ -13,6 +13,7 @@ from app.figures.loss_shares import share_areas
 from app.figures.weight_courses import accuracy_over_weight, cosines_over_weight
 from app.learn.frame import (
     beside,
+    data_set,
     formula,
     in_your_run,
     measured,
@@ -39,8 +40,9 @@ WEIGHTS, LONGER = "alpha", "terminal"
 """Keys of the recorded studies: of the weight of the alignment loss, and of a training ten times longer."""
 
 STORY = (
-    "MLC-NC adds up three losses. Its **alignment loss** asks the feature of a class to point along the label "
-    "embedding of the class: cosine 1. It has a weight, 0.5 in the paper."
+    "MLC-NC adds up three losses. The *two-way loss* tells classes apart in an image and images in a class, "
+    "the *calibration loss* draws the features of a class to their mean. The **alignment loss** asks a feature "
+    "to point along the label embedding of its class: cosine 1. It has a weight, 0.5 in the paper."
 )
 
 
@@ -55,16 +57,16 @@ def show() -> None:
         st.markdown(f"{STORY} But what a loss *trains* is not its value, it is its part of the gradient.")
     question(
         "8_share",
-        "With the weight of the paper, what is the mean cosine of features with their label embedding after "
-        "training?",
-        ["near 1, it has had time", "near 0.5", "near 0, as for random directions"],
-        "near 0, as for random directions",
+        "With the weight of the paper, how much of the whole pull on the network, its gradient, is that of the "
+        "alignment loss at the end of training?",
+        ["about a third, it is one of three", "about half, as its weight says", "a few %"],
+        "a few %",
         {
-            "near 1, it has had time": "The other losses pull too, and stronger: they need features that tell "
-            "classes apart, not features that lie along a given vector.",
-            "near 0.5": "Half way would still be far more than so small a pull can hold against the rest.",
-            "near 0, as for random directions": "The cosine of a random direction with a given vector is near "
-            "0. What hardly pulls hardly moves.",
+            "about a third, it is one of three": "Losses do not pull alike: each pulls as strongly as its "
+            "value changes with what is trained, times its weight.",
+            "about half, as its weight says": "The weight multiplies its gradient. Those of the other losses, "
+            "which need features that tell classes apart, are far larger.",
+            "a few %": "The other losses pull far more strongly, and what hardly pulls hardly moves.",
         },
     )
     with what_happened("8_share"):
@@ -95,9 +97,8 @@ def show() -> None:
 def _weights(tree: Mapping[str, Any], courses: list[WeightCourse]) -> None:
     of = f"{plain(tree['dataset'])}, {_seeds(tree)}"
     answer = alignment_answer(courses)
-    st.markdown(f"{measured(of)} {STORY}")
-    with what_happened("8_share", "_answer"):
-        st.markdown(f"**{answer}**")
+    st.markdown(f"{measured(of)} On {data_set(tree['dataset'])}. {STORY}")
+    st.markdown(f"**{answer}**")
     cosines, accuracy = beside("weights", [3, 2])
     with cosines:
         show_chart(

@@ -298,7 +298,8 @@ def _last_words(job: Job) -> str:
         lines = jobs().log(job.job_id, max_bytes=2000).splitlines()
     except MlcncError:
         return ""
-    return f": {plain(lines[-1])}" if lines else ""
+    # nothing is printed before PyTorch is there, which takes long where the processor is busy
+    return f": {plain(lines[-1])}" if lines else ": PyTorch is loading, up to a minute where others compute too"
 
 
 def _show_log(job: Job) -> None:

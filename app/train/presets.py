@@ -51,7 +51,8 @@ def show_presets(refused: bool, glove: GloveFile | None) -> None:
         _card(
             "One-minute demonstration",
             "One short run with an ETF label embedding. You see its loss, mAP by bucket, NC1 beside shuffled "
-            "labels, and the smallest angle beside that of a simplex ETF.",
+            "labels, and the smallest angle beside that of a simplex ETF. Features hardly align with their "
+            "label embedding in it: the weight that the paper gives that loss is too small (*Learn*, step 8).",
             "Start the demonstration",
             lambda: [JobRequest(kind="train", preset="demo")],
             lambda queued: f"The demonstration is queued: {queued[0].run_id}.",

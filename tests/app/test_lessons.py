@@ -162,7 +162,11 @@ def test_numbers_of_step_2_are_computed(lesson):
 
 def test_numbers_of_step_3_are_computed(lesson):
     course = collapse_course(decay=0.05)
-    said = words(lesson(3))
+    shown = lesson(3)
+    said = words(shown)
+    other = collapse_course(decay=0.05, seed=2)
+    np.testing.assert_allclose(other.angles.minimum[-1], course.optimum, atol=1e-3)
+    assert r"within $2\times10^{-4}$° of 104.5°" in said
     assert f"grows from {course.angles.minimum[0]:.1f}° to {course.angles.minimum[-1]:.1f}°" in said
     assert f"falls from {course.duality[0]:.2f} to {small(course.duality[-1])}" in said
     plain = centring_trap("random").reading("class").summary
@@ -235,9 +239,13 @@ def test_frames_hold_the_course():
         assert (named.x[0], named.y[0]) in set(zip(within.x, within.y, strict=True))
         np.testing.assert_allclose(named.y[1], np.mean(between.y), rtol=1e-5)
         assert drawn.text[0] == truly(course, at)
-    assert [text.strip() for text in figure.data[7].text] == ["within", "between"]
-    np.testing.assert_array_equal(figure.data[3].y, course.nc1)
-    np.testing.assert_array_equal(figure.data[2].y, free.nc1)
+    assert [text.strip() for text in figure.data[6].text] == ["within", "between"]
+    np.testing.assert_array_equal(figure.data[2].y, course.nc1)
+    np.testing.assert_array_equal(figure.data[8].y, free.nc1)
+    alone = collapse_frames(course, None, FIVE, COLOURS, MARKS)
+    assert len(alone.data) == 8
+    assert "no weight decay" in figure.to_json()
+    assert "no weight decay" not in alone.to_json()
     reach = figure.layout.xaxis.range[1]
     assert reach > np.abs(course.points).max()
     assert list(figure.data[0].marker.color) == [COLOURS[FIVE[label]] for label in course.labels]
@@ -290,6 +298,8 @@ def test_other_figures_show_their_records():
     assert {
         note.text.replace("<br>", " ") for note in angles_against_ratio(ends, 20).layout.annotations
     } >= set(lines)
+    # what falls together is not rounded to the same number
+    assert imbalanced_matrix(imbalanced_end(100)["classifier"], TEN).data[0].text[5][5:7] == ["", "0.2"]
     matrix = imbalanced_matrix(ends[1], TEN)
     assert matrix.data[0].x[0] == "person (40)"
     assert matrix.data[0].y[9] == "bottle (2)"

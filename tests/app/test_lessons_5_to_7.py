@@ -119,19 +119,20 @@ def test_step_5_measures_two_features_of_one_image(monkeypatch, tmp_path):
 
 
 def test_step_5_shows_two_labels_of_a_recorded_image(monkeypatch):
-    run = RunStore(ROOT / "runs").open("voc07-etf-aligned-s0")
+    run = RunStore(ROOT / "runs").open("pictogram-etf-s0")
     labels = probe_labels(run)
-    first = next(i for i, names in enumerate(labels) if {"person", "horse"} == set(names))
+    first = next(i for i, names in enumerate(labels) if "person" in names and len(names) > 1)
     shown = lesson(monkeypatch, ROOT / "runs", 5)
     epoch = attention_epochs(run)[-1]
-    for name in labels[first]:
+    for name in labels[first][:2]:
         record = probe_attention(run, epoch, first, run.info.class_names.index(name))
+        assert record.mass_in_box > 1.5 * record.chance, "attention finds the object"
         assert f"**{name}**{attention_sentence(record, name).removeprefix(name)}" in words(shown)
     assert localisation_sentence(localisation(run, epoch)) in words(shown)
     badges = words(shown)
     assert "Toy: five classes" in badges
-    assert "Measured: attention of one test image in the run voc07-etf-aligned-s0" in badges
-    other = next(i for i, names in enumerate(labels) if len(names) == 3)
+    assert "Measured: attention of one test image in the run pictogram-etf-s0" in badges
+    other = next(i for i, names in enumerate(labels) if len(names) == 3 and "person" not in names)
     shown.selectbox(key="pair").set_value(other).run()
     assert not shown.exception
     assert f"**{labels[other][0]}** is in the image" in words(shown)
@@ -148,10 +149,10 @@ def test_step_6_says_what_the_toy_gives(monkeypatch, catalogue, loss):
     assert "No recorded run here logged how far" in words(shown)
 
 
-def test_step_6_starts_with_the_loss_of_its_question(monkeypatch, catalogue):
+def test_step_6_starts_with_the_loss_that_its_question_does_not_ask_for(monkeypatch, catalogue):
     shown = words(lesson(monkeypatch, catalogue("none"), 6))
-    assert "Smallest angle between class features, softmax loss, 10 : 1" in shown
-    assert shown.index("**With softmax") < shown.index("**With the alignment loss")
+    assert "Smallest angle between class features, alignment loss, 10 : 1" in shown
+    assert shown.index("**With the alignment loss") < shown.index("**With softmax")
 
 
 def test_step_6_reads_how_far_real_embeddings_moved(monkeypatch):
@@ -227,7 +228,7 @@ def test_step_7_hides_the_names_until_asked(monkeypatch, three, seed):
     assert len(shown.get("plotly_chart")) >= 6
     hidden = sent
     # the paper's row and the name of the step are about kinds, not about these runs
-    for known in ("ETF 84.37, trainable 83.92, GloVe 83.74",):
+    for known in ("ETF 84.37, trainable 83.92, GloVe 83.74", "(a simplex ETF, trainable, or GloVe vectors"):
         assert known in hidden
         hidden = hidden.replace(known, "")
     assert not re.search(r"zz-|trainable|glove", hidden, re.IGNORECASE)

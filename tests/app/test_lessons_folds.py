@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -36,8 +37,10 @@ SPOILERS = {
     "1_four": "four at **109.47°**",
     "2_moves": "This is **variability collapse**",
     "3_equal": "class means become a simplex ETF",
-    "4_rare": "**Minority collapse.**",
+    "3_trap": "made-up class means",
+    "4_rare": "**It depends on weight decay.**",
     "6_softmax": "**With softmax, close embeddings matter little**",
+    "8_share": "**Why?** A loss trains by its part of the gradient.",
 }
 
 
@@ -61,6 +64,41 @@ def test_an_answer_waits_five_seconds_unless_a_guess_is_made(lesson, key, answer
     assert not shown.exception
     assert answer in words(shown)
     assert answer not in " ".join(waiting(shown.main))
+
+
+DECIDES = {
+    "1_four": "109",
+    "2_moves": "no weight decay|Without it NC1 still is 0.16",
+    "3_equal": "other starts",
+    "3_trap": r"93\.1",
+    "4_rare": r"71\.8",
+    "6_softmax": r"84\.1",
+    "8_share": r"\d % of the gradient",
+}
+
+
+def above(block, key):
+    """Return all that stands open above a question, with specs and data of charts, and whether it was found."""
+    sent = ""
+    for child in getattr(block, "children", {}).values():
+        if getattr(child, "key", None) == f"guess_{key}":
+            return sent, True
+        if "-later_" in getattr(child.proto, "id", ""):
+            continue
+        more, found = above(child, key) if hasattr(child, "children") else (str(child.proto), False)
+        sent += more
+        if found:
+            return sent, True
+    return sent, False
+
+
+@pytest.mark.parametrize(("key", "decides"), DECIDES.items())
+def test_what_decides_a_question_does_not_stand_above_it(lesson, key, decides):
+    shown = lesson(key[0])
+    sent, found = above(shown.main, key)
+    assert found
+    assert not re.search(decides, sent)
+    assert re.search(decides, " ".join(waiting(shown.main)))
 
 
 def test_step_7_folds_what_the_plots_support_until_a_guess(lesson):
@@ -134,7 +172,15 @@ def test_step_8_takes_whatever_results_there_are(lesson, tmp_path):
     assert "No finished run here measured" in words(shown)
 
 
-def test_step_5_shows_person_and_horse_where_a_run_has_them(lesson):
-    options = next(item for item in lesson("5").selectbox if item.key == "pair").options
+def test_step_5_shows_person_and_horse_where_a_run_has_them(lesson, tmp_path):
+    shutil.copytree(ROOT / "runs" / "voc07-etf-s0", tmp_path / "voc07-etf-s0")
+    options = next(item for item in lesson("5", runs=tmp_path).selectbox if item.key == "pair").options
     assert "person" in options[0]
     assert "horse" in options[0]
+
+
+def test_step_5_shows_attention_over_images_that_can_be_seen(lesson):
+    said = words(lesson("5", r="voc07-etf-s0"))
+    assert "attention of one test image in the run pictogram-etf-s0" in said
+    assert "pictogram-lt (drawn scenes" in said
+    assert "are not stored in runs" not in said

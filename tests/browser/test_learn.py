@@ -66,9 +66,16 @@ def test_steps_follow_keys_and_their_address_opens_them(page, address):
     page.wait_for_url("**step=4**")
     page.keyboard.press("Shift+ArrowLeft")
     page.get_by_role("heading", name="Tight clusters").wait_for()
-    page.get_by_role("radio", name="yes, all angles equal").check(force=True)
-    page.get_by_text("Yes. Every pair ends at").wait_for()
+    settled(page)
+    page.get_by_role("radio", name="yes, at the same angle").check(force=True)
+    page.get_by_text("Yes. From 2 other starts").wait_for()
     assert "guess" not in page.url
+    # from an option too the keys turn to another step, and leave the answer
+    page.keyboard.press("Shift+ArrowRight")
+    page.get_by_role("heading", name="200 images of one class").wait_for()
+    settled(page)
+    page.keyboard.press("Shift+ArrowLeft")
+    page.get_by_text("Yes. From 2 other starts").wait_for()
 
 
 def test_the_next_step_opens_at_its_top(page, address):
@@ -102,10 +109,30 @@ def test_a_lesson_plays_once_by_itself_and_then_stands_still(page, address):
     page.get_by_text("variability collapse").first.wait_for()
     # a guess opens the answer below, and the film stays at its end
     answer = page.get_by_text("Accuracy reaches 100 %")
-    page.get_by_role("radio", name="points only move outwards").check(force=True)
+    page.get_by_role("radio", name="all stands still").check(force=True)
     answer.wait_for()
     settled(page)
     assert page.evaluate(shown) == page.evaluate(frames) - 1
+
+
+def test_an_answer_waits_for_the_end_of_the_film(page, address):
+    page.goto(f"{address}/learn?step=3")
+    answer = page.get_by_text("the class means become a simplex ETF")
+    film = page.locator(".mlcnc-player[data-film]")
+    answer.wait_for(state="attached")
+    page.evaluate("""() => {
+      window.early = false;
+      const wait = [...document.querySelectorAll('[class*="st-key-later_3_equal"]')].at(-1);
+      const look = () => {
+        if (!document.querySelector('.mlcnc-player[data-film]')) return;
+        window.early ||= getComputedStyle(wait).visibility !== 'hidden';
+        requestAnimationFrame(look);
+      };
+      look();
+    }""")
+    expect(film).to_have_count(0, timeout=60000)
+    answer.wait_for(state="visible")
+    assert not page.evaluate("window.early")
 
 
 FIRST = """() => {

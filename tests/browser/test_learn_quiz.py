@@ -42,9 +42,9 @@ def test_slider_moves_the_shared_feature_without_the_rest_of_the_page(page, gall
     assert "times=2" in page.url
 
 
-def test_loss_switch_shows_what_alignment_copies(page, gallery_address):
+def test_loss_switch_shows_what_softmax_does_not_copy(page, gallery_address):
     page.goto(f"{gallery_address}/learn?step=6")
-    page.get_by_text("softmax loss, 10 : 1").first.wait_for()
-    page.get_by_role("radio", name="alignment").or_(page.get_by_role("button", name="alignment")).first.click()
     page.get_by_text("alignment loss, 10 : 1").first.wait_for()
-    assert "toyloss=alignment" in page.url
+    page.get_by_role("radio", name="softmax").or_(page.get_by_role("button", name="softmax")).first.click()
+    page.get_by_text("softmax loss, 10 : 1").first.wait_for()
+    assert "toyloss=softmax" in page.url

@@ -298,6 +298,11 @@ def test_without_its_training_in_the_list_no_way_leads_back(opened, root):
     assert not {"Evaluate", "Show its training"} & set(labels(page))
 
 
+def test_before_a_job_prints_anything_the_page_says_what_it_waits_for(opened, root):
+    write_job(root, "running", run_id="live")
+    assert opened().get("progress")[0].proto.text.startswith("it begins: PyTorch is loading")
+
+
 def test_while_it_measures_the_page_says_so(opened, root):
     write_live(root)
     status = json.loads((root / "live" / "status.json").read_text())
