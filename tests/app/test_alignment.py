@@ -110,6 +110,12 @@ def test_shares_are_stacked_to_a_hundred_and_missing_ones_are_named(runs, page):
     figure = share_areas(found)
     assert [trace.name for trace in figure.data] == ["alignment", "two way"] * 2
     assert [trace.showlegend for trace in figure.data] == [True, True, False, False]
+    heights = [note.y for note in figure.layout.annotations]
+    assert figure.layout.legend.yanchor == "bottom"
+    assert figure.layout.legend.y > max(heights), "above the names of the runs"
+    three = share_areas([found[0], found[1], found[0]])
+    titled = [three.layout[axis].title.text for axis in ("xaxis", "xaxis2", "xaxis3")]
+    assert titled == [None, "epoch", "epoch"], "a name of a run stands below the first"
     np.testing.assert_allclose(np.add(figure.data[0].y, figure.data[1].y), 100.0)
     assert len(shares_frame(found)) == 12
     shown = page("compare", "after-s0", "before-s0", show="Curves", metrics="train.f/alignment_positive")
