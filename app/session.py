@@ -63,6 +63,11 @@ def scanned() -> tuple[list[Run], list[RunProblem]]:
     return runs, problems
 
 
+def number_of_runs() -> int:
+    """Return how many folders of runs there are, without reading one."""
+    return len(_store(runs_root()).run_ids())
+
+
 def row_of(run: Run, choice: Choice) -> RunRow:
     """Return the row of a run without warnings; its files are read again only when they changed."""
     # the state of a running run hangs on the clock, not on its files, so only the summary is kept

@@ -103,8 +103,8 @@ def alignment_dots(shown: Sequence[tuple[RunRow, AlignmentRecord]]) -> go.Figure
         below, _ = bucket_bands(first.buckets, "x2", "y2 domain")
         figure.update_layout(shapes=[*above, *below], annotations=notes)
     finished(figure, height=620)
-    # above the names of the buckets
-    return figure.update_layout(margin={"t": 80}, legend={"y": 1.0, "yref": "container", "yanchor": "top"})
+    # above the names of the buckets, however many lines it takes
+    return figure.update_layout(legend={"y": 1.05})
 
 
 def _labels(record: AlignmentRecord) -> list[str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.figures.player import with_player
 from app.figures.style import BUCKET_COLOURS, BUCKET_MARKS, NEUTRAL, bucket_mark, finished
-from mlcnc.analysis.samples.layouts import Layout, SampleTable
+from mlcnc.analysis.samples.layouts import Layout, SampleTable, densest_place
 from mlcnc.analysis.samples.placement import Outcomes, Placement
 
 STANDS_OUT_COLOUR = "#CC79A7"
@@ -105,7 +105,7 @@ def feature_map(
         rows: (n,) the samples that are drawn.
         colouring: of all samples.
         epoch: the nearest one of the layout is drawn.
-        named: classes whose mean position is a cross with its name.
+        named: classes whose name stands above their densest place.
         chosen: samples that are drawn as selected, all others dimmed; none dims nothing.
     """
     points = layout.at(epoch)
@@ -114,9 +114,9 @@ def feature_map(
     figure = go.Figure(
         [_points(trace, points, table, samples, kind, bucket, chosen) for kind, bucket, samples in groups]
     )
-    centres = _centres(points, table, rows, named)
-    if centres is not None:
-        figure.add_trace(centres)
+    names = _names(points, table, rows, named)
+    if names is not None:
+        figure.add_trace(names)
     return _axes(figure, layout, rows)
 
 
@@ -146,9 +146,9 @@ def feature_map_player(
     frames = []
     for points in layout.coordinates:
         moved = [trace(x=points[samples, 0], y=points[samples, 1]) for _, _, samples in groups]
-        centres = _centres(points, table, rows, named)
-        if centres is not None:
-            moved.append(go.Scatter(x=centres.x, y=centres.y))
+        names = _names(points, table, rows, named)
+        if names is not None:
+            moved.append(go.Scatter(x=names.x, y=names.y))
         frames.append(go.Frame(data=moved, traces=list(range(len(moved)))))
     figure.frames = frames
     figure.update_layout(height=HEIGHT + 90)
@@ -209,27 +209,35 @@ def _points(
     )
 
 
-def _centres(
+def _names(
     points: NDArray[np.float32], table: SampleTable, rows: NDArray[np.int64], named: Sequence[int]
 ) -> go.Scatter | None:
+    """Return the names of classes, each above the densest place of its class."""
     labels = table.class_index[rows]
     shown = [label for label in named if (labels == label).any()]
     if not shown:
         return None
-    centres = np.array([points[rows[labels == label]].mean(axis=0) for label in shown], dtype=np.float32)
+    places = []
+    for label in shown:
+        own = points[rows[labels == label]]
+        thick = own[densest_place(own)[:4]]
+        places.append((thick[0, 0], thick[:, 1].max()))
+    x, y = np.array(places, dtype=np.float32).T
     return go.Scatter(
-        x=centres[:, 0],
-        y=centres[:, 1],
+        x=x,
+        y=y,
         mode="markers+text",
-        name="mean position of a class",
+        name="name of a class, at its densest place",
+        showlegend=False,
         text=[table.class_names[label] for label in shown],
         textposition="top center",
         textfont={"size": 14 if len(shown) <= FEW_NAMES else 11, "weight": 700, "shadow": "auto"},
         customdata=np.full(len(shown), NO_SAMPLE, dtype=np.int32),
-        hovertemplate="mean position of the shown %{text}<extra></extra>",
-        marker={"symbol": "x-thin", "size": 12, "line": {"width": 3, "color": NEUTRAL}},
-        selected={"marker": {"opacity": 1.0}},
-        unselected={"marker": {"opacity": 1.0}},
+        hovertemplate="densest place of the shown %{text}<extra></extra>",
+        # not seen; it keeps the name off the points
+        marker={"size": 9, "opacity": 0.0},
+        selected={"marker": {"opacity": 0.0}},
+        unselected={"marker": {"opacity": 0.0}},
     )
 
 

@@ -104,8 +104,10 @@ def geometry_player(
     marks = _add_curves(figure, panels, below)
     note_zeros(figure, [panel.nc1.values for panel in panels], row=3)
     figure.update_yaxes(title_text=nc1_label, type="log", **LOG_TICKS, range=_log_range(panels), **below)
+    # lines of a grid would strike through the names of the nulls
+    figure.update_yaxes(showgrid=False, ticks="outside", **below)
     logged = [epoch for panel in panels for of in _curves(panel) for epoch in of.epochs]
-    figure.update_xaxes(**epoch_axis([*logged, *(epoch + 1 for epoch in epochs)]), **below)
+    figure.update_xaxes(**epoch_axis([*logged, *(epoch + 1 for epoch in epochs)]), showgrid=False, **below)
     counts = [[angle_counts(record)[1] for record in panel.records] for panel in panels]
     heights = [float(values.max()) for of in counts for values in of]
     heights += [float(null.pairs.max()) for panel in panels if (null := panel.records[-1].null) is not None]
@@ -328,26 +330,35 @@ def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel], where: dict[
 
 
 def _add_query_only(figure: go.Figure, panels: Sequence[GeometryPanel], where: dict[str, int]) -> None:
-    """Draw what the class query alone makes of any image, named at the end of the highest one."""
+    """Draw what the class query alone makes of any image, named above or below these lines."""
     lines = [(panel, of) for panel in panels if (of := panel.query_only) and (of.values > 0).any()]
-    ends = [np.flatnonzero(curve.values > 0)[-1] for _, curve in lines]
-    highest = max(range(len(lines)), key=lambda turn: lines[turn][1].values[ends[turn]], default=None)
-    for turn, ((panel, curve), end) in enumerate(zip(lines, ends, strict=True)):
+    for panel, curve in lines:
         figure.add_scatter(
             name=f"{panel.row.name}, images without the class",
             x=curve.epochs,
             y=np.where(curve.values > 0, curve.values, np.nan),
-            mode="lines+text" if len(curve.epochs) > 1 else "markers+text",
+            mode="lines" if len(curve.epochs) > 1 else "markers",
             marker={"symbol": "line-ew-open", "size": 16, "color": recipe_colour(panel.row)},
-            text=[
-                "as many images without the class" if (turn, i) == (highest, end) else ""
-                for i in range(end + 1)
-            ],
-            textposition="top left" if len(curve.epochs) > 1 else "middle right",
-            textfont={"color": NEUTRAL, "size": 11},
             line={"color": recipe_colour(panel.row), "width": 1.5, "dash": "1px,3px"},
             hovertemplate="epoch %{x}: NC1 %{y:.3g} of as many images without the class"
             f"<extra>{panel.row.name}</extra>",
+            showlegend=False,
+            **where,
+        )
+    if lines:
+        # beyond the first epochs, where they fall
+        late = [curve.values[len(curve.values) // 10 :] for _, curve in lines]
+        lowest, highest = min(map(np.nanmin, late)), max(map(np.nanmax, late))
+        # the line of shuffled labels may be too near to write between
+        is_below = any(highest < of <= 2.5 * highest for panel in panels for of in panel.shuffled.values[-1:])
+        figure.add_scatter(
+            x=[max(curve.epochs[-1] for _, curve in lines)],
+            y=[lowest if is_below else highest],
+            mode="text",
+            text=["as many images without the class"],
+            textposition="bottom left" if is_below else "top left",
+            textfont={"color": NEUTRAL, "size": 11},
+            hoverinfo="skip",
             showlegend=False,
             **where,
         )

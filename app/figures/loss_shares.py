@@ -51,12 +51,10 @@ def share_areas(shown: Sequence[tuple[RunRow, LossShares]]) -> go.Figure:
                 **place,
             )
             named.add(term)
-        figure.update_xaxes(**epoch_axis(found.epochs.tolist()), **place)
+        axis = epoch_axis(found.epochs.tolist())
+        # the name of the run below stands there
+        figure.update_xaxes(**axis | ({"title": None} if index + columns < len(shown) else {}), **place)
     figure.update_yaxes(range=[0, 100], ticksuffix=" %")
     finished(figure, height=145 + PANEL_HEIGHT * rows)
-    figure.update_layout(
-        hovermode="x",
-        margin={"t": 125},
-        legend={"y": 1.0 - 30 / figure.layout.height, "yref": "container", "yanchor": "top"},
-    )
-    return figure
+    # above the names of the runs, however many lines it takes
+    return figure.update_layout(hovermode="x", legend={"y": 1.0 + 30 / (PANEL_HEIGHT * rows)})

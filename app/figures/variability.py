@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,7 @@ def variability_player(
     baseline: float | None,
     nulls: Sequence[tuple[RunRow, Curve]] = (),
     relative: bool = False,
+    still: Collection[str] = (),
     start: int = -1,
 ) -> go.Figure:
     """Return NC1 over epochs above, and below the classes at the epoch of the slider.
@@ -61,12 +62,13 @@ def variability_player(
         baseline: of the curves with labels shuffled, where all runs share it.
         nulls: NC1 of as many images without the class, of the runs that logged it.
         relative: show the classes' NC1 over its value with labels shuffled.
+        still: ids of the runs whose features cannot move.
         start: index of the frame shown first.
     """
     figure = make_subplots(rows=2, cols=1, row_heights=[0.4, 0.6], vertical_spacing=0.13)
     for row, _, curve in runs:
         figure.add_scatter(
-            name=row.name,
+            name=row.name + (" (frozen backbone: cannot move)" if row.run_id in still else ""),
             legendgroup=row.run_id,
             x=curve.epochs,
             y=_positive(curve.values),

@@ -29,7 +29,7 @@ def show_answers(shown: Sequence[tuple[RunRow, AngleRecord]], subject: Subject) 
     grid = st.grid(len(shown), min_column_width=WHOLE_TABLE)
     for row, record in shown:
         with grid.cell():
-            st.markdown(f"**{plain(row.name)}** {plain(geometry_sentence(record))}")
+            st.markdown(f"**{plain(row.name)}**: {plain(geometry_sentence(record))}")
             gram = ""
             if record.gram == record.gram:
                 floor = f", at best {record.gram_floor:.2f} in this dimension" if record.gram_floor > 0 else ""

@@ -1,18 +1,16 @@
-"""Precision against recall of a class, and the classes it comes with."""
+"""Precision against recall of a class."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app.figures.precision_recall import precision_recall
 from app.widgets.chart import show_chart
-from app.widgets.plain_text import plain
-from mlcnc.analysis.images.decisions import CoOccurringClass, Decisions, decision_sentence
+from mlcnc.analysis.images.decisions import Decisions, decision_sentence
 from mlcnc.analysis.runs.rows import RunRow
 
 READING = (
@@ -52,37 +50,3 @@ def curve_frame(records: Sequence[tuple[RunRow, Decisions]]) -> pd.DataFrame:
         ],
         ignore_index=True,
     )
-
-
-def show_co_occurring_classes(others: Sequence[CoOccurringClass], record: Decisions) -> None:
-    """Draw how often other classes accompany the class of ``record``; nothing where that is not known."""
-    if not others:
-        return
-    class_name = record.class_name
-    st.subheader(f"Who comes with {plain(class_name)}")
-    parts = {
-        f"of {record.train_count} training images": "train_share",
-        f"of {len(record.images['missed'])} missed test images": "missed_share",
-        f"of {len(record.images['found'])} found test images": "found_share",
-    }
-    st.dataframe(
-        pd.DataFrame(
-            [
-                {
-                    "comes along": other.class_name,
-                    **{part: _percent(getattr(other, name)) for part, name in parts.items()},
-                }
-                for other in others
-            ]
-        ),
-        hide_index=True,
-        alt=f"How often other classes accompany {class_name} in training and in missed and found test images",
-    )
-    st.caption(
-        f"Share of the images with {plain(class_name)} that have the other class too. Where found "
-        "images have more company than missed ones, the network may lean on what accompanies the class."
-    )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if np.isfinite(share) else "no such image"

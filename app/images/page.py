@@ -3,10 +3,10 @@
 import numpy as np
 import streamlit as st
 
-from app.images.clues import show_clues
+from app.images.answers import show_company, show_decisions
 from app.images.controls import class_first_shown, pick_class, pick_runs, pick_thresholds
 from app.images.detail import looks_nowhere, show_image
-from app.images.evidence import show_co_occurring_classes, show_curves
+from app.images.evidence import show_curves
 from app.images.gallery import (
     DETAIL,
     IMAGE_KEY,
@@ -27,7 +27,6 @@ from app.widgets.stored_picture import say_where_photographs_are
 from mlcnc.analysis.images.decisions import (
     class_results,
     co_occurring_classes,
-    decision_sentence,
     decisions_of,
     probe_images,
     scored,
@@ -90,12 +89,7 @@ if not shown:
 run, row, own, record = shown[0]
 detail, answer = st.container(key=DETAIL), st.container()
 with answer:
-    for _, item_row, scores, decided in shown:
-        st.markdown(
-            f"{plain(item_row.name)}, epoch {scores.epoch + 1}: {plain(decision_sentence(decided))} "
-            f"Threshold {scores.threshold_words(class_index)}."
-        )
-    show_clues([(item, item_row, scores, decided) for item, item_row, scores, decided in shown])
+    show_decisions(class_name, class_index, shown)
     say_where_photographs_are([item for item, *_ in shown])
     kind = pick_kind(record)
 looked_at = remembered(probe_images, run, own.epoch)
@@ -153,6 +147,6 @@ with answer:
         st.caption(f"No test image is {kind}; move the threshold or choose another kind.")
 
 show_curves(class_name, [(item_row, decided) for _, item_row, _, decided in shown])
-show_co_occurring_classes(co_occurring_classes(run, own, record), record)
+show_company(co_occurring_classes(run, own, record), record)
 show_worst_classes([(row, results[run.run_id]) for run, row in usable])
 show_problems(selected.problems, selected.picked)

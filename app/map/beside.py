@@ -59,7 +59,7 @@ def pick_method(run: Run, space: str) -> str:
 
 
 def named_classes(table: SampleTable, means: str | None, focus: int) -> tuple[int, ...]:
-    """Return the classes whose mean position gets a name."""
+    """Return the classes that get a name."""
     if means == "class":
         return (focus,)
     return tuple(i for i, bucket in enumerate(table.buckets) if means in ("all", bucket))

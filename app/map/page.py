@@ -71,13 +71,13 @@ with more():
         width=240,
     )
     means = st.segmented_control(
-        "Name the means of",
+        "Names of",
         ["all", "class", "head", "medium", "tail", "none"],
         default="all",
         required=True,
         key="means",
         bind="query-params",
-        help="A cross and a name at the mean position of the shown points of a class.",
+        help="The name of a class above the densest place of its shown points.",
     )
     plays = st.toggle(
         "Play over epochs",

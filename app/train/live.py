@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.figures.live_curves import HEIGHT, LIVE_PANELS, live_spec, live_table, live_title
-from app.session import jobs, opened_run
+from app.session import jobs, number_of_runs, opened_run
 from app.timing import timed
 from app.train.actions import (
     follow,
@@ -167,7 +167,8 @@ def _signature(every: Sequence[Job]) -> tuple[object, ...]:
         (job.job_id, job.state, job.place, job.is_unattended, job.headline if job.place else "")
         for job in every
     ]
-    return (*shown, last_action().number)
+    # a job is running before its run is there to be counted in the sidebar
+    return (*shown, last_action().number, number_of_runs())
 
 
 def _show_head(job: Job, every: Sequence[Job], refused: bool, has_epochs: bool) -> None:

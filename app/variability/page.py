@@ -17,6 +17,7 @@ from app.widgets.verdict import show_verdicts
 from mlcnc.analysis.curves.curve import Curve, common_last_value, curve
 from mlcnc.analysis.geometry.variability import (
     VariabilityRecord,
+    cannot_move,
     multi_label_sentence,
     same_history,
     variability_history,
@@ -122,6 +123,12 @@ of_pairs = [
     for run, row in selected.picked
     if (sentence := multi_label_sentence(run, split=split, space=own_space[run.run_id]))
 ]
+still = {
+    run.run_id: row.name
+    for (run, row), (_, item), (_, spaces) in zip(selected.picked, curves, stored, strict=True)
+    for each in spaces
+    if each.name == own_space[run.run_id] and cannot_move(run, item, each)
+}
 nulls = [(row, curve(run, f"{metrics[run.run_id]}_query_only")) for run, row in selected.picked]
 label = f"NC1 {bucket}, {split} {space} (log)"
 if shown:
@@ -134,6 +141,7 @@ if shown:
         baseline=baseline,
         nulls=[(row, null) for row, null in nulls if any(map(is_number, null.values))],
         relative=scale == "over chance",
+        still=still,
     )
 
     @st.fragment
@@ -168,4 +176,7 @@ elif lasts:
         reading=READING,
         frame=partial(curve_frame, drawn),
     )
+if still:
+    said = "the backbone is frozen and NC1 is that of its pooled features, so it is the same at every epoch."
+    st.caption(plain(f"{', '.join(still.values())}: {said}"))
 show_problems(selected.problems, selected.picked)

@@ -23,7 +23,7 @@ PICK_WIDTH = 215
 Split = Literal["train", "test"]
 SPACES_HELP = (
     "Features that the runs measured. f: class-wise features (Eq. 5). mu: after the per-class projection, unit "
-    "norm (Eq. 7). z: what a plain network ends in, one feature for an image."
+    "norm (Eq. 7). concat: mu of all classes in a row. z: what a plain network ends in, one for an image."
 )
 
 

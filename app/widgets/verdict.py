@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.widgets.plain_text import plain
-from mlcnc.analysis.verdict import RULE, Verdict
+from mlcnc.analysis.verdict import RULES, Verdict
 
 SIDE_BY_SIDE = 3
 """Runs whose verdicts stand beside each other; of more the words come first and the values are folded."""
@@ -18,30 +18,34 @@ def show_verdicts(found: Sequence[tuple[str, Verdict | None]], what: str, *, whe
 
     Args:
         found: name of the run, and its verdict; None where none is defined.
-        what: is judged, for those without.
+        what: is judged, a key of ``RULES``; it comes first, for the verdicts of one run differ in it.
         when: of the values, ``epoch 7``; one for all, or one a run.
     """
     moments = [when] * len(found) if isinstance(when, str) else when
+    # two spaces: a line each
+    rule = "  \n".join(RULES[what])
     if len(found) > SIDE_BY_SIDE:
-        _show_many(found, what, moments)
+        _show_many(found, what, moments, rule)
         return
     columns = st.columns(max(1, len(found)))
     for column, (name, verdict), moment in zip(columns, found, moments, strict=False):
         with column:
-            st.markdown(f"##### {plain(name)}: {_words(verdict)}", help=RULE)
-            st.caption(plain(_text(verdict, what, moment)))
+            st.markdown(f"##### {what.capitalize()}: {_words(verdict)}", help=rule)
+            st.caption(f"**{plain(name)}**, {plain(_text(verdict, what, moment))}")
 
 
-def _show_many(found: Sequence[tuple[str, Verdict | None]], what: str, moments: Sequence[str]) -> None:
+def _show_many(
+    found: Sequence[tuple[str, Verdict | None]], what: str, moments: Sequence[str], rule: str
+) -> None:
     names: dict[str, list[str]] = {}
     for name, verdict in found:
         names.setdefault(_words(verdict), []).append(name)
     counts = ", ".join(f"{len(names[words])} {words}" for words in sorted(names))
-    st.markdown(f"##### Of {len(found)} runs {counts}", help=RULE)
+    st.markdown(f"##### {what.capitalize()}: of {len(found)} runs {counts}", help=rule)
     with st.expander("Which, and their values"):
         st.markdown(
             "\n".join(
-                f"- {plain(name)}: **{_words(verdict)}**. {plain(_text(verdict, what, moment))}"
+                f"- {plain(name)}: **{_words(verdict)}**, {plain(_text(verdict, what, moment))}"
                 for (name, verdict), moment in sorted(
                     zip(found, moments, strict=True), key=lambda each: _words(each[0][1])
                 )
@@ -54,6 +58,4 @@ def _words(verdict: Verdict | None) -> str:
 
 
 def _text(verdict: Verdict | None, what: str, when: str) -> str:
-    if verdict is None:
-        return f"Its {what} is not defined, or was not logged."
-    return f"{when[:1].upper()}{when[1:]}: {verdict.text}"
+    return f"its {what} is not defined, or was not logged." if verdict is None else f"{when}: {verdict.text}"

@@ -15,17 +15,34 @@ Label = Literal["collapsed", "partly", "not"]
 COLLAPSED, PARTLY = 0.1, 0.5
 """Shares of the way from the optimum to the null, up to which a value is called collapsed or partly so."""
 
+PLACES = (
+    "Of the way from optimum to null: **collapsed** (or aligned) within a tenth, **partly** within half, "
+    "**not** beyond."
+)
+
+RULES = {
+    "variability": (
+        "Value: share of variance within classes, NC1 / (1 + NC1); optimum 0.",
+        "Null: as many images without the class; where that was not logged, shuffled labels.",
+        PLACES,
+    ),
+    "geometry": (
+        "Value: Gram distance of class means to a simplex ETF; optimum 0, or what the dimension allows.",
+        "Null: as many random directions.",
+        PLACES,
+    ),
+    "alignment": (
+        "Value: cosine of class features with their own label embedding; optimum 1.",
+        "Null: the greatest of that with other embeddings, that of images without the class, and 0.",
+        PLACES,
+    ),
+}
+"""What each quantity is judged by: its value and optimum, its null, and what the words mean."""
+
 RULE = (
-    "Each value is placed between its optimum, which is collapse, and its null, which no collapse gives: "
-    "**collapsed** within a tenth of the way from the optimum to the null, **partly** within half of it, "
-    "**not** beyond. Of NC1 the share of variance within classes is taken, NC1 / (1 + NC1), from 0 at collapse "
-    "to 1; its null is that of as many images without the class where it was logged (what the class query "
-    "alone makes of any image), else that of shuffled labels. The null of the Gram distance is that of as "
-    "many random directions. Of the alignment the cosine of class features with their own label embedding is "
-    "taken, 1 where they are **aligned**; its null is the greatest of their cosine with the other label "
-    "embeddings, of the cosine of images without the class, and of 0, which a random direction gives. What "
-    "reaches its optimum no nearer than its null is not collapsed, or not aligned, even at the optimum; two "
-    "class means say nothing, as they always lie opposite each other."
+    " ".join(f"{name.capitalize()}. {' '.join(lines[:2])}" for name, lines in RULES.items()) + f" {PLACES} "
+    "What reaches its optimum no nearer than its null is not collapsed, or not aligned, even at the optimum; "
+    "two class means say nothing, as they always lie opposite each other."
 )
 
 NO_DISTANCE = 1e-6

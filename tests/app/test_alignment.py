@@ -94,10 +94,11 @@ def test_the_page_says_large_whether_training_features_are_aligned(page, runs):
     for name in ("after-s0", "after-s1"):
         record = class_alignment(runs[name], 1, split="train", space="f")
         assert record.verdict.label == "not"  # random features
-        assert any(f"{name}: not aligned" in heading for heading in headings)
+        assert "##### Alignment: not aligned" in headings
         own, others, without = (np.nanmean(record.cosines[part]) for part in (0, 1, 2))
-        assert f"Epoch 2: train features f, cosine with the own label embedding {own:.2f}; null: " in words(
-            shown
+        assert (
+            f"**{name}**, epoch 2: train features f, cosine with the own label embedding {own:.2f}; null: "
+            in words(shown)
         )
         assert f"other embeddings {others:z.2f}, images without the class {without:z.2f}); aligned: 1" in words(
             shown
@@ -109,6 +110,12 @@ def test_shares_are_stacked_to_a_hundred_and_missing_ones_are_named(runs, page):
     figure = share_areas(found)
     assert [trace.name for trace in figure.data] == ["alignment", "two way"] * 2
     assert [trace.showlegend for trace in figure.data] == [True, True, False, False]
+    heights = [note.y for note in figure.layout.annotations]
+    assert figure.layout.legend.yanchor == "bottom"
+    assert figure.layout.legend.y > max(heights), "above the names of the runs"
+    three = share_areas([found[0], found[1], found[0]])
+    titled = [three.layout[axis].title.text for axis in ("xaxis", "xaxis2", "xaxis3")]
+    assert titled == [None, "epoch", "epoch"], "a name of a run stands below the first"
     np.testing.assert_allclose(np.add(figure.data[0].y, figure.data[1].y), 100.0)
     assert len(shares_frame(found)) == 12
     shown = page("compare", "after-s0", "before-s0", show="Curves", metrics="train.f/alignment_positive")

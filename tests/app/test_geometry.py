@@ -129,11 +129,18 @@ def test_what_the_class_query_alone_makes_is_drawn_and_named_beside_nc1(runs):
         assert trace.line.color == next(other for other in figure.data if other.name == name).line.color
         low, high = figure.layout[trace.yaxis.replace("y", "yaxis")].range
         assert low < np.log10(min(logged)) <= np.log10(max(logged)) < high
-    written = [text for trace in dotted for text in trace.text if text]
-    assert written == ["as many images without the class"]
+    (name,) = [trace for trace in figure.data if trace.text == ("as many images without the class",)]
+    assert name.y[0] == max(max(trace.y) for trace in dotted), "above all of these lines"
+    assert name.textposition == "top left"
+    near = replace(panel(runs["etf-s0"]), shuffled=panel(runs["etf-s0"]).query_only)
+    near.shuffled.values[:] *= 1.5
+    drawn = geometry_player([near], [0, 1, 2], nc1_label="NC1").data
+    (name,) = [trace for trace in drawn if trace.text == ("as many images without the class",)]
+    assert name.textposition == "bottom left", "not on the line of shuffled labels"
+    assert not figure.layout[dotted[0].yaxis.replace("y", "yaxis")].showgrid, "no line strikes through it"
     assert len(
         geometry_player([replace(panel(runs["etf-s0"]), query_only=None)], [0, 1, 2], nc1_label="").data
-    ) + 1 == len(geometry_player([panel(runs["etf-s0"])], [0, 1, 2], nc1_label="").data)
+    ) + 2 == len(geometry_player([panel(runs["etf-s0"])], [0, 1, 2], nc1_label="").data)
 
 
 def test_the_page_draws_the_null_that_its_runs_logged(monkeypatch, catalogue):

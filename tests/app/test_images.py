@@ -6,13 +6,15 @@ from streamlit.testing.v1 import AppTest
 
 from app.figures.attention_course import attention_course_figure, nearest_index
 from app.figures.precision_recall import corners, precision_recall
-from app.images.detail import course_frame, course_sentences, score_table
+from app.images.answers import clue_line
+from app.images.detail import score_table
 from app.images.gallery import gallery_title
+from app.images.looks import attention_table, course_frame, course_sentences, localisations
 from app.images.worst_classes import class_frame
 from mlcnc.analysis.images.attention import attention_course, mass_cells
+from mlcnc.analysis.images.clues import Clue
 from mlcnc.analysis.images.decisions import (
     class_results,
-    decision_sentence,
     decisions,
     probe_images,
     scored,
@@ -70,7 +72,18 @@ def test_the_gallery_holds_the_images_of_its_kind(recorded, runs, kind, name):
     assert len(shown) == min(24, len(wanted))
     looked_at = [image for image in shown if image in probe_images(run, epoch)]
     assert shown[: len(looked_at)] == looked_at, "images with attention come first"
-    assert decision_sentence(record) in words(page).replace("\\", "")
+    (table,) = [item.value for item in page.dataframe if "false alarms" in item.value]
+    line = table[table["run"] == ETF].iloc[0]
+    there = int(record.present.sum())
+    for word, key, whole in (
+        ("found", "found", there),
+        ("missed", "missed", there),
+        ("false alarms", "false alarm", 1000 - there),
+    ):
+        assert line[word] == f"{len(record.images[key])} of {whole}"
+    assert line["AP"] == f"{record.average_precision:.1f} %"
+    assert line["threshold"] == f"{record.threshold:.2f}"
+    assert "Threshold: greatest F1 on validation." in words(page)
     counts = {metric.label: int(metric.value) for metric in page.metric}
     assert counts == {
         f"{word} ({short})": len(record.images[word])
@@ -224,11 +237,48 @@ def test_frames_are_the_stored_cells_of_both_runs(runs):
     assert table.groupby(["run", "epoch"])["percent_of_attention"].sum().to_numpy() == pytest.approx(
         100, abs=0.1
     )
-    sentence = course_sentences("person", courses)
+    assert "no box of person is known" in course_sentences("person", courses)
+    assert not {"on the object", "if even", "it lies"} & set(attention_table(courses))
+
+
+def test_attention_on_the_object_is_a_line_a_run(runs):
+    probe, label = (int(number) for number in runs[ETF].samples().get("probes/boxes")[0, :2])
+    courses = [(name, attention_course(run, probe, label)) for name, run in runs.items()]
+    sentence = course_sentences("a class", courses)
+    shares = attention_table(courses).set_index("run")
     for name, course in courses:
         assert name in sentence
-        if len(course.boxes):
-            assert f"{100 * course.mass_in_box[-1]:.0f} %" in sentence
+        assert f"{100 * course.mass_in_box[-1]:.0f} %" in sentence
+        assert shares.loc[name, "on the object"] == f"{100 * course.mass_in_box[-1]:.0f} %"
+        assert shares.loc[name, "if even"] == f"{100 * course.chance:.0f} %"
+        assert (shares.loc[name, "it lies"] == "on the object") == course.peak_in_box[-1]
+
+
+def test_brightest_cells_and_company_are_counted_not_shares_of_a_few(recorded, runs):
+    label = runs[ETF].info.class_names.index("aeroplane")
+    (name, item), _ = localisations(runs[ETF], "aeroplane", label)
+    assert name == "aeroplane"
+    page = recorded(**{"class": "aeroplane", "a": ETF})
+    (table,) = [shown.value for shown in page.dataframe if "brightest cell on the object" in shown.value]
+    line = table[(table["run"] == ETF) & (table["objects"] == "aeroplane")].iloc[0]
+    assert (
+        line["brightest cell on the object"] == f"{round(item.hits * item.num_objects)} of {item.num_objects}"
+    )
+    (company,) = [shown.value for shown in page.dataframe if "comes along" in shown.value]
+    together = runs[ETF].info.co_occurrence[label]
+    other = company.iloc[0]
+    number = together[runs[ETF].info.class_names.index(other["comes along"])]
+    assert other["in training images"].startswith(f"{number} of {runs[ETF].info.class_counts[label]} (")
+
+
+def test_a_clue_is_two_counts_and_whether_they_may_be_chance(runs):
+    row = run_row(runs[ETF])
+    line = clue_line(row, Clue("horse", "person", 30, 30, 0, 12, 1e-9))
+    assert line == {
+        "run": ETF, "beside": "person", "found with it": "30 of 30", "found without it": "0 of 12",
+        "may be chance": "no, p below 0.001",
+    }  # fmt: skip
+    assert clue_line(row, Clue("horse", "car", 1, 3, 2, 3, 1.0))["may be chance"] == "yes, p 1"
 
 
 def test_the_outline_runs_around_the_cells_that_hold_most(runs):

@@ -19,7 +19,7 @@ from app.figures.feature_map import (
     feature_map_player,
 )
 from app.map.selection import samples_of
-from mlcnc.analysis.samples.layouts import Layout, SampleTable, pca_layout, sample_table
+from mlcnc.analysis.samples.layouts import Layout, SampleTable, densest_place, pca_layout, sample_table
 from mlcnc.analysis.samples.placement import (
     Outcomes,
     Placement,
@@ -118,15 +118,16 @@ def test_outcomes_of_samples_without_a_score_are_grey():
     assert {trace.marker.color for trace in grey.data} == {"#808080"}
 
 
-def test_named_classes_have_a_cross_at_the_mean_of_their_points():
+def test_names_of_classes_stand_above_their_densest_places():
     layout, table, record = invented(41)
     figure = feature_map(layout, table, record.samples, colour_by_bucket(table), 2, named=(0, 3))
-    cross = figure.data[-1]
-    assert list(cross.text) == ["class 0", "class 3"]
-    assert set(cross.customdata) == {NO_SAMPLE}
-    for label, x, y in zip((0, 3), cross.x, cross.y, strict=True):
-        own = [s for s in record.samples if table.class_index[s] == label]
-        np.testing.assert_allclose((x, y), layout.coordinates[1, own].mean(axis=0), rtol=1e-5)
+    names = figure.data[-1]
+    assert list(names.text) == ["class 0", "class 3"]
+    assert set(names.customdata) == {NO_SAMPLE}
+    for label, x, y in zip((0, 3), names.x, names.y, strict=True):
+        own = np.array([layout.coordinates[1, s] for s in record.samples if table.class_index[s] == label])
+        thick = own[densest_place(own)[:4]]
+        np.testing.assert_allclose((x, y), (thick[0, 0], thick[:, 1].max()), rtol=1e-5)
 
 
 def test_chosen_samples_are_drawn_as_selected_and_nothing_dims_without_any():
@@ -373,8 +374,8 @@ def test_umap_comes_first_where_it_is_stored_and_all_classes_have_names(shown):
     page = shown()
     assert "UMAP aligned over 1 epoch" in words(page)
     (figure,) = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
-    (crosses,) = [trace for trace in figure["data"] if trace["mode"] == "markers+text"]
-    assert set(crosses["text"]) == {table.name(sample) for sample in table.of_split("test")}
+    (names,) = [trace for trace in figure["data"] if trace["mode"] == "markers+text"]
+    assert set(names["text"]) == {table.name(sample) for sample in table.of_split("test")}
 
 
 def test_a_second_run_stands_beside_with_its_own_verdict_and_the_same_samples_marked(shown):

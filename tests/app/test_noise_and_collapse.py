@@ -87,12 +87,13 @@ def test_features_are_called_what_they_are_wherever_they_are_shown(seen, kind):
             assert f"variability: {right} (" in text.lower(), place
             assert f"geometry: {right} (" in text.lower(), place
         else:
-            assert f"{kind}.npz: {right}" in text, place
+            assert f"{place.capitalize()}: {right}" in text, place
+            assert f"**{kind}.npz**, " in text, place
         assert wrong not in text, place
         assert "partly" not in text, place
         if kind.endswith(("-classes", "-queries")) and place != "variability":
             own = right.replace("collapsed", "aligned")
-            assert (f"{kind}.npz: {own}" if place == "geometry" else f"lignment: {own} (") in text, place
+            assert (f"Alignment: {own}" if place == "geometry" else f"lignment: {own} (") in text, place
             assert ("not aligned" in text) == (kind in NOISE), place
         assert "random directions" in text or place == "variability"
 
@@ -132,9 +133,13 @@ def test_of_many_runs_the_verdicts_are_counted_and_their_values_folded():
         show_verdicts(found, "variability", when="last epoch")
 
     app = AppTest.from_function(page).run()
-    assert "Of 5 runs 1 collapsed, 1 no verdict, 2 not collapsed, 1 partly collapsed" in app.markdown[0].value
+    assert (
+        "Variability: of 5 runs 1 collapsed, 1 no verdict, 2 not collapsed, 1 partly collapsed"
+        in app.markdown[0].value
+    )
     text = app.expander[0].markdown[0].value
     assert text.count("\n") == 4
+    assert len(app.markdown[0].help.splitlines()) == 3
     assert "b: **partly collapsed**" in text
     assert "nan" not in text
 

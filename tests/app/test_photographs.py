@@ -85,7 +85,9 @@ def test_without_the_folder_attention_lies_over_grey(page_of):
     (attention,) = [spec for spec in charts_of(page) if "times even attention" in spec]
     assert attention.count(NO_PICTURE) == 2
     assert WEBP not in attention
-    assert "100 % of the attention of person lies on the object, chance is 25 %" in words(page)
+    assert "of the attention of person lies on the object" in words(page)
+    (table,) = [item.value for item in page.dataframe if "on the object" in item.value]
+    assert set(zip(table["on the object"], table["if even"], strict=True)) == {("100 %", "25 %")}
 
 
 def test_with_the_folder_pages_show_photographs(page_of, folder):

@@ -8,7 +8,12 @@ from app.figures.comparison import metric_curves
 from app.figures.variability import class_dots, variability_player
 from app.variability.tables import curve_frame, variability_frame
 from mlcnc.analysis.curves.curve import curve
-from mlcnc.analysis.geometry.variability import class_variability, variability_history, variability_sentence
+from mlcnc.analysis.geometry.variability import (
+    cannot_move,
+    class_variability,
+    variability_history,
+    variability_sentence,
+)
 from mlcnc.analysis.runs.rows import run_row, run_rows
 from mlcnc.metrics import shuffled_nc1_per_class
 from mlcnc.store import RunStore
@@ -146,3 +151,19 @@ def test_a_run_with_the_features_of_another_is_drawn_once_and_said(monkeypatch, 
     (figure,) = [chart.figure for chart in charts(page)]
     assert {trace.get("name") for trace in figure["data"]} >= {"one", "other"}
     assert "two" not in {trace.get("name") for trace in figure["data"]}
+
+
+def test_features_of_a_frozen_backbone_are_said_not_to_move(monkeypatch):
+    """Their NC1 is the same at every epoch, which else looks like a mistake."""
+    monkeypatch.setenv("MLCNC_RUNS", str(ROOT / "runs"))
+    monkeypatch.setattr("sys.argv", ["streamlit"])
+    page = AppTest.from_file(str(ROOT / "app/variability/page.py"), default_timeout=60)
+    page.session_state["r"] = ["voc07-erm-s0", "pictogram-erm-s0"]
+    page.run()
+    assert not page.exception, page.exception
+    assert "voc07-erm-s0: the backbone is frozen and NC1 is that of its pooled features" in words(page)
+    names = {trace.get("name") for trace in charts(page)[0].figure["data"]}
+    assert {"voc07-erm-s0 (frozen backbone: cannot move)", "pictogram-erm-s0"} <= names
+    run = RunStore(ROOT / "runs").open("voc07-etf-s0")
+    (space,) = [space for space in run.spaces if space.name == "f"]
+    assert not cannot_move(run, curve(run, "test.f/nc1_trace"), space)

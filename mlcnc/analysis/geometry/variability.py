@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlcnc.analysis.curves.curve import Curve
 from mlcnc.analysis.geometry.angles import NO_BUCKET, bucket_of
 from mlcnc.analysis.runs.history import History, history_of
 from mlcnc.analysis.runs.statistics import stored_statistics
@@ -18,7 +19,7 @@ from mlcnc.metrics.variability import (
     shuffled_nc1_per_class,
     shuffled_nc1_trace,
 )
-from mlcnc.store import Run
+from mlcnc.store import Run, Space
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,20 @@ def same_history(one: History[VariabilityRecord], other: History[VariabilityReco
         and np.array_equal(first.nc1, second.nc1, equal_nan=True)
         for first, second in zip(one.records, other.records, strict=True)
     )
+
+
+def cannot_move(run: Run, nc1: Curve, space: Space) -> bool:
+    """Return whether NC1 is of features that training leaves as they are: pooled, of a wholly frozen backbone.
+
+    Args:
+        run: of which.
+        nc1: its curve; it has to be the same at all of two epochs or more.
+        space: of the features.
+    """
+    model = run.info.config.get("model")
+    frozen = isinstance(model, dict) and model.get("frozen") == "all" and not model.get("trained_blocks")
+    still = len(nc1.values) > 1 and bool(np.all(nc1.values == nc1.values[0]))
+    return frozen and still and space.kind == "image"
 
 
 def variability_history(run: Run, *, split: str, space: str) -> History[VariabilityRecord]:

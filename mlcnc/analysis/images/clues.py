@@ -90,21 +90,3 @@ def fisher_exact(found_with: int, num_with: int, found_without: int, num_without
     own = likely(found_with)
     each = [likely(count) for count in range(max(0, found - num_without), min(found, num_with) + 1)]
     return min(1.0, sum(value for value in each if value <= own * (1 + 1e-7)))
-
-
-def clue_sentence(clue: Clue) -> str:
-    """Return the two shares, and whether their difference may be chance."""
-    shares = (clue.found_with / clue.num_with, clue.found_without / clue.num_without)
-    start = (
-        f"with {clue.other} in the image {clue.found_with} of {clue.num_with} {clue.class_name} are found "
-        f"({100 * shares[0]:.0f} %), without it {clue.found_without} of {clue.num_without} "
-        f"({100 * shares[1]:.0f} %)"
-    )
-    if not clue.supported:
-        return f"no clue of co-occurrence is supported; the strongest: {start}, which may be chance."
-    way = "more" if shares[0] > shares[1] else "less"
-    chance = "less than 0.001" if clue.chance < 0.001 else f"{clue.chance:.2g}"
-    return (
-        f"{clue.class_name} is found {way} often beside {clue.other}: {start}. Chance alone would do so with "
-        f"probability {chance}."
-    )

@@ -301,14 +301,11 @@ class CoOccurringClass:
 
     Attributes:
         class_name: of the other class.
-        train_share: of the class's training images that have it too.
-        missed_share, found_share: of the missed and the found test images that have it; NaN without any.
+        counts: of the class's training images, its missed and its found test images, those that have it too.
     """
 
     class_name: str
-    train_share: float
-    missed_share: float
-    found_share: float
+    counts: tuple[int, int, int]
 
 
 def co_occurring_classes(
@@ -331,17 +328,10 @@ def co_occurring_classes(
     together = np.array(table[class_index], dtype=np.float64)
     together[class_index] = -1
     order = [int(i) for i in np.argsort(-together, kind="stable")[:number] if together[i] > 0]
-
-    def share(kind: str, other: int) -> float:
-        rows = record.images[kind]
-        return float(found.present[rows, other].mean()) if len(rows) else float("nan")
-
+    missed, found_rows = (found.present[record.images[kind]].sum(axis=0) for kind in ("missed", "found"))
     return [
         CoOccurringClass(
-            class_name=run.info.class_names[other],
-            train_share=float(together[other] / run.info.class_counts[class_index]),
-            missed_share=share("missed", other),
-            found_share=share("found", other),
+            run.info.class_names[other], (int(together[other]), int(missed[other]), int(found_rows[other]))
         )
         for other in order
     ]

@@ -30,7 +30,9 @@ def test_the_live_part_draws_the_whole_page_when_jobs_changed(root):
     queued = live._signature(Jobs(root).all())
     change(root, job_id, said="waits for disk space")
     waiting = live._signature(Jobs(root).all())
-    assert len({seen, queued, waiting}) == 3
+    write_live(root)
+    counted = live._signature(Jobs(root).all())
+    assert len({seen, queued, waiting, counted}) == 4, "the sidebar counts the runs"
 
 
 def test_the_quick_timer_of_the_badge_ends_with_the_last_job(opened, root, monkeypatch):

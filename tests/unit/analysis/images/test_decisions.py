@@ -161,8 +161,8 @@ def test_company_counts_images(run):
     record = decisions(run, epoch, label)
     first = co_occurring_classes(run, scored(run, epoch), record)[0]
     other = run.info.class_names.index(first.class_name)
-    assert first.train_share == run.info.co_occurrence[label][other] / run.info.class_counts[label]
-    assert first.missed_share == pytest.approx(targets[record.images["missed"], other].mean())
+    missed, kept = (int(targets[record.images[kind], other].sum()) for kind in ("missed", "found"))
+    assert first.counts == (run.info.co_occurrence[label][other], missed, kept)
 
 
 def test_odd_runs_have_no_decisions(tmp_path):

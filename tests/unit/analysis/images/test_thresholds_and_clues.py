@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact as reference
 
-from mlcnc.analysis.images.clues import clue_sentence, fisher_exact, strongest_clue
+from mlcnc.analysis.images.clues import fisher_exact, strongest_clue
 from mlcnc.analysis.images.decisions import decisions_of, probability, scored
 from mlcnc.analysis.images.thresholds import thresholds
 from mlcnc.store import RunStore
@@ -79,7 +79,7 @@ def test_the_strongest_clue_is_that_of_a_loop(run):
             continue
         assert slow[clue.other] == pytest.approx(min(slow.values()))
         assert clue.chance == pytest.approx(min(1.0, min(slow.values()) * len(slow)), rel=1e-6)
-        assert name in clue_sentence(clue)
+        assert clue.class_name == name
         assert clue.num_with + clue.num_without == found.present[:, label].sum()
 
 
@@ -96,12 +96,10 @@ def test_a_planted_clue_is_called_one_and_noise_is_not():
 
     planted = clue_of(present[:, 1])
     assert planted.supported
-    assert clue_sentence(planted).startswith(
-        "horse is found more often beside person: with person in the image 30 of 30"
-    )
+    assert (planted.class_name, planted.other) == ("horse", "person")
+    assert (planted.found_with, planted.num_with, planted.found_without, planted.num_without) == (30, 30, 0, 30)
     noise = clue_of(np.arange(60) % 2 == 0)
     assert not noise.supported
-    assert "may be chance" in clue_sentence(noise)
     assert clue_of(np.ones(60, bool)) is None
 
 

@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 
 from mlcnc.analysis.samples.aligned_umap import aligned_frames, median_step
 from mlcnc.analysis.samples.layouts import (
+    densest_place,
     first_space,
     layout_command,
     pca_layout,
@@ -411,3 +412,23 @@ def test_a_seeded_umap_is_the_same_in_two_processes_and_does_not_jump(tmp_path):
     assert written[0].epochs == (0, 2, 5)
     assert written[0].parameters["n_neighbors"] == 5
     assert set(written[0].versions) == {"umap-learn", "numba"}
+
+
+def test_the_densest_place_of_two_clusters_is_in_one_of_them_and_not_between():
+    rng = np.random.default_rng(0)
+    aside = np.array([20, 0])
+    wide, tight = rng.normal(size=(13, 2)) + aside, 0.1 * rng.normal(size=(11, 2)) - aside
+    points = np.concatenate([wide, tight])
+    rows = densest_place(points)
+    assert (rows >= 13).all(), "all of the tight one, far from the mean of all"
+    gaps = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    number = math.ceil(0.4 * 23)
+    assert rows[0] == int(np.argmin([sorted(line)[number] for line in gaps]))
+    assert rows.tolist() == [int(i) for i in np.argsort(gaps[rows[0]])[: number + 1]]
+
+
+@pytest.mark.parametrize("points", [[[3.0, 4.0]], [[1.0, 1.0], [1.0, 1.0]], [[0.0, 0.0]] * 9])
+def test_few_or_equal_points_have_a_densest_place(points):
+    rows = densest_place(np.array(points))
+    assert rows[0] == 0
+    assert len(set(rows.tolist())) == len(rows) == 1 + math.ceil(0.4 * (len(points) - 1))
