@@ -70,7 +70,7 @@ def show() -> None:
         },
     )
     with what_happened("8_share"):
-        _gradients()
+        _gradients(beside_curves=bool(drawn))
         for tree, _ in drawn:
             _does_it_pay(tree)
         for tree in trees:
@@ -138,8 +138,12 @@ def _seeds(tree: Mapping[str, Any]) -> str:
     return "1 seed" if len(tree["seeds"]) == 1 else f"{len(tree['seeds'])} seeds"
 
 
-def _gradients() -> None:
-    """Show why: the share of the alignment loss in the gradient of recorded runs, beside its cosine."""
+def _gradients(*, beside_curves: bool) -> None:
+    """Show why: the share of the alignment loss in the gradient of recorded runs, beside its cosine.
+
+    Args:
+        beside_curves: curves over the weight stand above, along which nothing else differs.
+    """
     selected = selection()
     rows = {row.run_id: row for row in selected.rows}
     try:
@@ -159,7 +163,9 @@ def _gradients() -> None:
         f"gradient at the end, and features have cosine **{case.train:.2f}** on training images."
         for case in contrasting_cases(groups)
     ]
-    sentences += _settings_apart([rows[case.run_id] for case in contrasting_cases(groups)])
+    apart = _settings_apart([rows[case.run_id] for case in contrasting_cases(groups)])
+    if apart:
+        sentences.append(f"{apart}; in the curves above in the weight alone." if beside_curves else f"{apart}.")
     st.markdown(
         f"{measured(f'{len(cases)} recorded runs')} **Why?** A loss trains by its part of the gradient. "
         + " ".join(sentences)
@@ -177,17 +183,17 @@ def _gradients() -> None:
     st.caption("Mean over seeds, lowest and highest, number of seeds n; each run at its last measured epoch.")
 
 
-def _settings_apart(of: Sequence[RunRow]) -> list[str]:
-    """Return in what two runs differ, one sentence: above only the weight does, here other settings may too."""
+def _settings_apart(of: Sequence[RunRow]) -> str:
+    """Return in what two runs differ, without a full stop; nothing of one run."""
     if len(of) != 2:
-        return []
+        return ""
     ours, theirs = (dict(line.partition("=")[::2] for line in row.settings) for row in of)
     said = [
         f"{name.rpartition('.')[2].replace('_', ' ')} ({ours.get(name, 'none')}, {theirs.get(name, 'none')})"
         for name in sorted(ours | theirs)
         if ours.get(name) != theirs.get(name)
     ]
-    return [f"The two differ in {plain(' and '.join(said))}; in the curves above in the weight alone."]
+    return f"The two differ in {plain(' and '.join(said))}"
 
 
 def group_frame(groups: Sequence[AlignmentGroup]) -> pd.DataFrame:
@@ -208,7 +214,10 @@ def _does_it_pay(tree: Mapping[str, Any]) -> None:
         return
     st.markdown(f"{_of(tree)} **Does it pay?** Difference in test mAP of runs of the same seed.")
     st.dataframe(claim_frame(tree["claims"]), hide_index=True, height="content")
-    st.caption("Reproduced: the interval lies above 0. Undecided: it holds 0, or there is none.")
+    st.caption(
+        "Reproduced: the interval lies above 0; not reproduced: below. Undecided: it holds 0, or there is none. "
+        "Not testable here: a row or a value is missing."
+    )
 
 
 def claim_frame(claims: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
