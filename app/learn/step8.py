@@ -215,7 +215,7 @@ def _does_it_pay(tree: Mapping[str, Any]) -> None:
     st.markdown(f"{_of(tree)} **Does it pay?** Difference in test mAP of runs of the same seed.")
     st.dataframe(claim_frame(tree["claims"]), hide_index=True, height="content")
     st.caption(
-        "Reproduced: the interval lies above 0; not reproduced: below. Undecided: it holds 0, or there is none. "
+        "Reproduced: the interval lies above 0; not reproduced: below it. Undecided: it holds 0, or is none. "
         "Not testable here: a row or a value is missing."
     )
 
