@@ -5,7 +5,7 @@ const BUTTONS = { ArrowLeft: "step_back", ArrowRight: "step_next" };
 export default function () {
   const onKey = (event) => {
     const button = BUTTONS[event.key];
-    if (!button || !event.shiftKey || event.target.type !== "radio") return;
+    if (!button || !event.shiftKey || event.defaultPrevented || event.target.type !== "radio") return;
     event.preventDefault();
     document.querySelector(`.st-key-${button} button`)?.click();
   };

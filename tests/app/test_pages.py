@@ -93,10 +93,13 @@ def test_attention_says_how_much_lies_on_the_object(monkeypatch, catalogue):
     page = AppTest.from_file(str(ROOT / "app" / "images" / "page.py"), default_timeout=30)
     page.query_params["image"], page.query_params["class"] = "0", "person"
     # the toy map puts everything into the upper left quarter, which is the object's box
-    sentence = "100 % of the attention of person lies on the object, chance is 25 %"
-    shown = words(page.run())
-    assert sentence in shown
-    assert "Over all 1 person objects of the probe images: 100 % of attention" in shown
+    tables = [item.value for item in page.run().dataframe]
+    (one,) = [table for table in tables if "brightest cell" in table]
+    assert (one["on the object"][0], one["if even"][0]) == ("100 %", "25 %")
+    (every,) = [table for table in tables if "attention on the object" in table]
+    assert every["objects"][0] == "person"
+    assert every["attention on the object"][0] == "100 %"
+    assert every["brightest cell on the object"][0].startswith("1 of 1")
 
 
 def test_entry_script_opens_every_page_with_the_picker(monkeypatch, catalogue):

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect
 
 from tests.browser.conftest import settled
 
@@ -57,6 +57,19 @@ def test_less_motion_shows_many_arrows_at_rest_at_once(page, address):
     expect(page.get_by_role("button", name="Relax")).to_have_count(1)
 
 
+def guess(page, option, *, told, instead):
+    """Guess, and once more by way of another option where a very busy server lost the first guess."""
+    page.get_by_role("radio", name=option).check(force=True)
+    try:
+        page.get_by_text(told).wait_for(timeout=20_000)
+    except TimeoutError:
+        page.get_by_role("radio", name=instead).check(force=True)
+        page.get_by_text("Not quite.").first.wait_for()
+        settled(page)
+        page.get_by_role("radio", name=option).check(force=True)
+        page.get_by_text(told).wait_for()
+
+
 def test_steps_follow_keys_and_their_address_opens_them(page, address):
     page.goto(f"{address}/learn?step=3")
     page.get_by_role("heading", name="Tight clusters").wait_for()
@@ -66,9 +79,10 @@ def test_steps_follow_keys_and_their_address_opens_them(page, address):
     page.wait_for_url("**step=4**")
     page.keyboard.press("Shift+ArrowLeft")
     page.get_by_role("heading", name="Tight clusters").wait_for()
+    page.wait_for_url("**step=3**")
+    page.get_by_text("What would change my mind").wait_for()  # the last that a step draws
     settled(page)
-    page.get_by_role("radio", name="yes, at the same angle").check(force=True)
-    page.get_by_text("Yes. From 2 other starts").wait_for()
+    guess(page, "yes, at the same angle", told="Yes. From 2 other starts", instead="yes, at another angle")
     assert "guess" not in page.url
     # from an option too the keys turn to another step, and leave the answer
     page.keyboard.press("Shift+ArrowRight")
