@@ -17,7 +17,7 @@ from app.widgets.plain_text import plain
 from mlcnc.analysis.comparison.pair_errors import PairErrors, image_errors
 from mlcnc.analysis.comparison.pair_sentences import RULE, leader_sentence, pairs_sentence, recipes_sentence
 from mlcnc.analysis.comparison.pairs import OTHER_FEATURES, Cell, Pair, of_one_size, pairs
-from mlcnc.analysis.comparison.seeds import SeedGroup
+from mlcnc.analysis.comparison.seeds import SeedGroup, by_dataset
 from mlcnc.store import Run
 
 EVERY = "every pair"
@@ -57,15 +57,16 @@ def pick_against(groups: Sequence[SeedGroup]) -> SeedGroup | None:
 
 def pick_dataset(groups: Sequence[SeedGroup], default: str | None) -> list[SeedGroup]:
     """Ask for the data set, where there are several, and return its recipes."""
-    names = list(dict.fromkeys(group.dataset for group in groups))
+    by_name = {own[0].dataset: own for own in by_dataset(groups)}
     chosen = default
-    if len(names) > 1:
-        first = default if default in names else names[0]
+    if len(by_name) > 1:
+        names = list(by_name)
+        first = default if default in by_name else names[0]
         follow_default("pairs_of", first)
         chosen = st.selectbox(
             "Pairs on", names, index=names.index(first), key="pairs_of", bind="query-params", width=200
         )
-    return [group for group in groups if group.dataset == chosen]
+    return by_name.get(chosen or "", [])
 
 
 def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run], dataset: str | None) -> None:
