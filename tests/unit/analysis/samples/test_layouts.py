@@ -432,3 +432,13 @@ def test_few_or_equal_points_have_a_densest_place(points):
     rows = densest_place(np.array(points))
     assert rows[0] == 0
     assert len(set(rows.tolist())) == len(rows) == 1 + math.ceil(0.4 * (len(points) - 1))
+
+
+def test_of_many_points_an_even_part_finds_the_larger_cluster():
+    rng = np.random.default_rng(0)
+    far = rng.random(5000) < 0.4
+    points = rng.normal(0, 1, (5000, 2)) + np.where(far, 20.0, 0.0)[:, None]
+    thick = densest_place(points)
+    assert len(thick) < 400
+    assert not far[thick].any()
+    assert np.linalg.norm(points[thick[0]]) < 1
