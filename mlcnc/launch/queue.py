@@ -7,7 +7,7 @@ import re
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +127,10 @@ class Queue:
             raise LaunchError(f"{self.folder} is a link; jobs are kept in the runs folder itself")
         for end in ("", "-wal", "-shm", "-journal"):
             path = f"{self.file}{end}"
-            # SQLite would follow a link, and wait for a pipe
-            if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
-                raise LaunchError(f"{path} is a link or no regular file; remove it")
+            # SQLite would follow a link, and wait for a pipe; whoever closes the table last removes its log
+            with suppress(FileNotFoundError):
+                if not stat.S_ISREG(os.lstat(path).st_mode):
+                    raise LaunchError(f"{path} is a link or no regular file; remove it")
         try:
             ways = "mode=rw"
             if not os.access(self.folder, os.W_OK):

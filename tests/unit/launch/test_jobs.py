@@ -4,7 +4,7 @@ import os
 import random
 import sqlite3
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -108,6 +108,24 @@ def test_what_is_no_file_in_the_place_of_the_table_is_not_opened(jobs, tmp_path,
     with pytest.raises(LaunchError, match="is a link or no regular file"):
         queue(jobs)
     assert outside.read_bytes() == before
+
+
+def test_a_table_that_is_closed_by_the_last_other_meanwhile_is_read(tmp_path, monkeypatch):
+    table, looked_at = Queue(tmp_path), os.lstat
+    table.make()
+
+    def look(path):
+        found = looked_at(path)
+        if str(path).endswith("-wal"):
+            other.close()  # which removes the log
+        return found
+
+    with ExitStack() as other:
+        other.enter_context(table.opened())
+        assert os.path.exists(f"{table.file}-wal")
+        monkeypatch.setattr(os, "lstat", look)
+        assert table.read() == ([], {})
+        assert not os.path.exists(f"{table.file}-wal")
 
 
 def test_a_link_in_the_place_of_the_folder_of_jobs_is_not_followed(jobs, tmp_path):
