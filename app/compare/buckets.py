@@ -10,6 +10,7 @@ import streamlit as st
 from app.figures.comparison import FEWEST, StoredInterval, bucket_dots, mean_half
 from app.session import remembered
 from app.widgets.chart import show_chart
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from mlcnc.analysis.comparison.intervals import map_intervals
 from mlcnc.analysis.comparison.seeds import SeedGroup, shown_names
@@ -49,7 +50,7 @@ def show_buckets(groups: Sequence[SeedGroup], runs: Mapping[str, Run], answer: s
     else:
         whisker += " No run stored its test scores, so there is no interval by test image."
     show_chart(
-        bucket_dots(groups, singles=True, stored=stored),
+        drawing_of(bucket_dots, groups, singles=True, stored=stored),
         key="compare_dots",
         title="Test mAP by bucket",
         alt=f"{answer} {whisker}",

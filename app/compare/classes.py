@@ -11,6 +11,7 @@ from app.figures.class_differences import difference_dots
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.controls import pick_pair
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import Selection
 from mlcnc.analysis.comparison.class_differences import (
@@ -125,7 +126,7 @@ def _show(first: Side, second: Side, name: str, other: str, bucket: str) -> None
     sentence = class_difference_sentence(record, name, other)
     st.markdown(plain(sentence))
     show_chart(
-        difference_dots(record, name, other),
+        drawing_of(difference_dots, record, name, other),
         key="class_differences",
         title=f"Test AP per class, {name} minus {other}",
         alt=sentence,

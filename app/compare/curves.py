@@ -15,6 +15,7 @@ from app.figures.curve_panels import Line, MetricPanel, curve_panels
 from app.figures.style import group_dashes, recipe_colour, run_dash
 from app.session import remembered
 from app.widgets.chart import show_chart
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import Selection
 from mlcnc.analysis.comparison.seeds import SeedGroup, shown_names
@@ -106,7 +107,7 @@ def show_curves(groups: Sequence[SeedGroup], selected: Selection) -> None:
             panels.append(panel)
     if panels:
         show_chart(
-            curve_panels(panels, AXIS_TITLES[chosen.axis], faint_raw=chosen.smoothing > 0),
+            drawing_of(curve_panels, panels, AXIS_TITLES[chosen.axis], faint_raw=chosen.smoothing > 0),
             key="compare_curves",
             title=f"Metrics over {AXIS_TITLES[chosen.axis]}",
             alt=" ".join(_last(panel) for panel in panels),

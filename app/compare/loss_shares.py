@@ -11,6 +11,7 @@ import streamlit as st
 from app.figures.loss_shares import share_areas
 from app.session import remembered
 from app.widgets.chart import show_chart
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from mlcnc.analysis.curves.loss_shares import LossShares, loss_shares, shares_sentence
 from mlcnc.analysis.runs.rows import RunRow
@@ -40,7 +41,7 @@ def show_loss_shares(picked: Sequence[tuple[Run, RunRow]]) -> None:
         return
     said = [f"{row.name}: {shares_sentence(shares)}." for row, shares in drawn]
     show_chart(
-        share_areas(drawn),
+        drawing_of(share_areas, drawn),
         key="loss_shares",
         title="Share of each loss term in the gradient",
         alt=" ".join(said),

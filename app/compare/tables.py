@@ -13,6 +13,7 @@ from app.figures.claims import claim_intervals
 from app.figures.study_values import study_values
 from app.session import runs_root
 from app.widgets.chart import show_chart
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from mlcnc.evidence.quantities import QUANTITIES
 from mlcnc.evidence.results import as_csv, read_results, spread_text
@@ -122,7 +123,7 @@ def _show_claims(tree: Mapping[str, Any]) -> None:
     claims = [claim for claim in tree["claims"] if claim["quantity"] == key]
     told = [f"{claim['text']}: {claim['verdict']}" for claim in claims]
     show_chart(
-        claim_intervals(claims, titles[key]),
+        drawing_of(claim_intervals, claims, titles[key]),
         key="result_claims",
         title=f"{tree['title']} on {tree['dataset']}",
         alt="; ".join(told) + ".",
@@ -149,7 +150,7 @@ def _show_values(tree: Mapping[str, Any]) -> None:
         if key in row["values"]
     ]
     show_chart(
-        study_values(tree, key, title, QUANTITIES[key].optimum),
+        drawing_of(study_values, tree, key, title, QUANTITIES[key].optimum),
         key="result_values",
         title=f"{tree['title']} on {tree['dataset']}: {title}",
         alt="; ".join(told) + ".",

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from app.figures.geometry import REACH_DEGREES
+from app.figures.angle_matrix import REACH_DEGREES
 from app.figures.style import ANGLE_SCALE, NEUTRAL, finished
 from app.figures.toys import cell_ground
 

@@ -51,7 +51,7 @@ def without_photographs(figure: go.Figure) -> go.Figure:
     if not holds_photograph(figure):
         return figure
     kept = [image for image in figure.layout.images if image.name != _PHOTOGRAPH]
-    copy = go.Figure(figure)
+    copy = go.Figure(figure.to_plotly_json())
     copy.layout.images = kept
     for image in figure.layout.images:
         if image.name == _PHOTOGRAPH:

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures.geometry import REACH_DEGREES
+from app.figures.angle_matrix import REACH_DEGREES
 from app.figures.player import with_player
 from app.figures.style import ANGLE_SCALE, GREY_GROUND, NEUTRAL, OPTIMUM_COLOUR, finished
 from mlcnc.toys.collapse import CollapseCourse

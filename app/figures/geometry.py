@@ -10,13 +10,20 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from app.figures.angle_histogram import add_histogram, optimum_line
+from app.figures.angle_matrix import (
+    MOST_TICKS,
+    add_matrix,
+    borders,
+    colour_axis,
+    diagonal,
+    matrix_values,
+    stored_as,
+)
 from app.figures.player import curve_mark, with_player
 from app.figures.style import (
-    ANGLE_SCALE,
     LOG_TICKS,
     NEUTRAL,
-    OPTIMUM_COLOUR,
-    class_words,
     epoch_axis,
     finished,
     recipe_colour,
@@ -24,25 +31,16 @@ from app.figures.style import (
 )
 from app.figures.variability import note_zeros
 from mlcnc.analysis.curves.curve import Curve
-from mlcnc.analysis.geometry.angle_history import BIN_DEGREES, angle_counts
+from mlcnc.analysis.geometry.angle_history import angle_counts
 from mlcnc.analysis.geometry.angles import AngleRecord
 from mlcnc.analysis.runs.rows import RunRow
 
 CLEAR = "rgba(0,0,0,0)"
-REACH_DEGREES = 60.0
-"""The colour scale ends so far from the optimum, the same for every run."""
-
 WIDE_ENOUGH = 700
 """Pixels of a chart; on less, names of classes and of runs side by side would stand over each other."""
 
-MOST_TICKS = 30
-"""Of more classes the names stand in the hover text alone."""
-
 PAYLOAD_BYTES = 90_000
 """Matrices of all frames together stay below, so that a change of the controls answers at once."""
-
-PLAIN_COLOUR = "#56B4E9"
-"""Of a histogram that belongs to no run in particular."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class GeometryPanel:
 
 def most_frames(num_classes: int, num_runs: int) -> int:
     """Return how many epochs a figure may hold to stay quick to send: 2 to 60."""
-    matrix = num_classes**2 * _stored_as(num_classes).itemsize * 4 / 3  # as base64 text
+    matrix = num_classes**2 * stored_as(num_classes).itemsize * 4 / 3  # as base64 text
     return max(2, min(60, int(PAYLOAD_BYTES / (num_runs * matrix))))
 
 
@@ -96,9 +94,9 @@ def geometry_player(
     matrices, bars = [], []
     for column, panel in enumerate(panels, start=1):
         record, name = panel.records[-1], panel.row.name
-        matrices.append(_add_matrix(figure, record, column, name))
+        matrices.append(add_matrix(figure, record, column, name))
         where = {"row": 2, "col": column}
-        bars.append(_add_histogram(figure, record, recipe_colour(panel.row), name, **where))
+        bars.append(add_histogram(figure, record, recipe_colour(panel.row), name, **where))
         if column == 1:
             figure.update_yaxes(title_text="pairs", **where)
     marks = _add_curves(figure, panels, below)
@@ -115,19 +113,19 @@ def geometry_player(
     for place in bars:
         axis = figure.data[place].yaxis.replace("y", "yaxis")
         figure.layout[axis].range = [0, 1.15 * max(1.0, top)]
-    figure.update_layout(coloraxis=_colour_axis(panels[0].records[0].optimum), bargap=0.0)
+    figure.update_layout(coloraxis=colour_axis(panels[0].records[0].optimum), bargap=0.0)
     figure.update_layout(
         shapes=[
             *(
                 line
                 for place, panel in zip(matrices, panels, strict=True)
                 for line in [
-                    _diagonal(panel.records[-1], figure.data[place]),
-                    *_borders(panel.records[-1], figure.data[place]),
+                    diagonal(panel.records[-1], figure.data[place]),
+                    *borders(panel.records[-1], figure.data[place]),
                 ]
             ),
             *(
-                _optimum(panel.records[-1], figure.data[place])
+                optimum_line(panel.records[-1], figure.data[place])
                 for place, panel in zip(bars, panels, strict=True)
             ),
         ]
@@ -136,7 +134,7 @@ def geometry_player(
     kept, figure.layout.annotations = list(figure.layout.annotations), ()
     for index, epoch in enumerate(epochs):
         data: list[dict[str, Any]] = [
-            {"type": "heatmap", "z": _matrix(panel.records[index])} for panel in panels
+            {"type": "heatmap", "z": matrix_values(panel.records[index])} for panel in panels
         ]
         data += [{"type": "bar", "y": of[index].astype(np.int32)} for of in counts]
         data += [curve_mark(panel.nc1, epoch) for panel in panels if len(panel.nc1.epochs)]
@@ -178,108 +176,6 @@ def _below_each_other(number: int, *, named: bool) -> dict[str, Any]:
         "height": whole + 220,
     }
     return {"below": WIDE_ENOUGH, "layout": axes | others}
-
-
-def angle_matrix(record: AngleRecord) -> go.Figure:
-    """Return the matrix of angles of one epoch alone, white at the optimum."""
-    figure = make_subplots(rows=1, cols=1)
-    _add_matrix(figure, record, 1)
-    figure.data[0].update(z=_matrix(record))
-    figure.update_layout(
-        coloraxis=_colour_axis(record.optimum),
-        shapes=[_diagonal(record, figure.data[0]), *_borders(record, figure.data[0])],
-    )
-    return finished(figure, height=520, legend=False)
-
-
-def angle_histogram(record: AngleRecord) -> go.Figure:
-    """Return the distribution of angles of one epoch alone, with the ETF optimum as a line."""
-    figure = make_subplots(rows=1, cols=1)
-    _add_histogram(figure, record, PLAIN_COLOUR, "", row=1, col=1)
-    figure.data[0].update(y=angle_counts(record)[1])
-    figure.update_layout(bargap=0.0, shapes=[_optimum(record, figure.data[0])])
-    return finished(figure, height=260, legend=False)
-
-
-def _add_matrix(figure: go.Figure, record: AngleRecord, column: int, name: str = "") -> int:
-    form = ".1f" if _stored_as(len(record.class_names)) == np.float32 else ".0f"
-    classes = list(zip(record.class_names, record.class_counts, record.buckets, strict=True))
-    labels = [class_words(*each) for each in classes]
-    optimum = "" if np.isnan(record.optimum) else f" (ETF {record.optimum:.1f}°)"
-    figure.add_heatmap(
-        x=labels,
-        y=labels,
-        coloraxis="coloraxis",
-        hovertemplate=f"%{{y}} and %{{x}}: %{{z:{form}}}°{optimum}<extra>{name}</extra>",
-        hoverongaps=False,
-        row=1,
-        col=column,
-    )
-    # the columns are in the order of the rows, so names stand at the rows of the first matrix alone
-    blocks = _blocks(record.buckets)
-    figure.update_xaxes(
-        tickvals=[(first + last) / 2 for _, first, last in blocks],
-        ticktext=[bucket for bucket, *_ in blocks],
-        tickangle=0,
-        ticks="",
-        showgrid=False,
-        constrain="domain",
-        row=1,
-        col=column,
-    )
-    figure.update_yaxes(
-        autorange="reversed",
-        scaleanchor=f"x{'' if column == 1 else column}",
-        constrain="domain",
-        constraintoward="top",
-        tickfont={"size": 10 if len(labels) <= 20 else 8},
-        tickvals=list(range(len(classes))),
-        ticktext=[f"{of} ({count})" for of, count, _ in classes],
-        ticks="",
-        showgrid=False,
-        showticklabels=column == 1 and len(labels) <= MOST_TICKS,
-        row=1,
-        col=column,
-    )
-    return len(figure.data) - 1
-
-
-def _add_histogram(
-    figure: go.Figure, record: AngleRecord, colour: str, name: str, *, row: int, col: int
-) -> int:
-    edges, _ = angle_counts(record)
-    figure.add_bar(
-        x=edges + BIN_DEGREES / 2,
-        width=BIN_DEGREES,
-        marker={"color": colour, "line": {"width": 0}},
-        customdata=np.stack([edges, edges + BIN_DEGREES], axis=1),
-        hovertemplate="%{customdata[0]} to %{customdata[1]}°: %{y} pairs<extra>" + name + "</extra>",
-        showlegend=False,
-        row=row,
-        col=col,
-    )
-    place = len(figure.data) - 1
-    if record.null is not None:
-        figure.add_scatter(
-            name="random directions",
-            x=edges + BIN_DEGREES / 2,
-            y=record.null.pairs.round(2),
-            mode="lines",
-            line={"shape": "hvh", "color": NEUTRAL, "width": 1.5, "dash": "dot"},
-            hovertemplate="random directions: %{y:.3g} pairs<extra></extra>",
-            showlegend=False,
-            row=row,
-            col=col,
-        )
-    words = "uncentred" if record.centring == "none" else f"centring {record.centring}"
-    figure.update_xaxes(
-        title={"text": f"angle of a pair (°), {words}", "standoff": 4},
-        range=[0, 180],
-        dtick=30,
-        row=row,
-        col=col,
-    )
-    return place
 
 
 def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel], where: dict[str, int]) -> list[int]:
@@ -368,34 +264,6 @@ def _curves(panel: GeometryPanel) -> list[Curve]:
     return [of for of in (panel.nc1, panel.shuffled, panel.query_only) if of is not None]
 
 
-def _stored_as(num_classes: int) -> np.dtype[Any]:
-    """Return the type of a matrix in a figure: tenths of degrees, of many classes whole ones in a byte."""
-    return np.dtype(np.float32 if num_classes <= MOST_TICKS else np.uint8)
-
-
-def _matrix(record: AngleRecord) -> np.ndarray[Any, Any]:
-    stored = _stored_as(len(record.class_names))
-    # a class that was not seen has no angle, and a byte no sign for that
-    if stored == np.uint8 and np.isfinite(record.angles).all():
-        return record.angles.round().astype(stored)
-    values = record.angles.round(1).astype(np.float32)
-    np.fill_diagonal(values, np.nan)
-    return values
-
-
-def _diagonal(record: AngleRecord, trace: Any) -> dict[str, Any]:
-    """Return grey cells where a class meets itself, so that an exact ETF is no empty square."""
-    cells = (f"M{i - 0.5},{i - 0.5}H{i + 0.5}V{i + 0.5}H{i - 0.5}Z" for i in range(len(record.class_names)))
-    return {
-        "type": "path",
-        "path": "".join(cells),
-        "xref": trace.xaxis,
-        "yref": trace.yaxis,
-        "fillcolor": NEUTRAL,
-        "line": {"width": 0},
-    }
-
-
 def _note(panel: GeometryPanel, index: int, column: int) -> dict[str, Any]:
     record = panel.records[index]
     axis = "" if column == 1 else str(column)
@@ -419,59 +287,8 @@ def _note(panel: GeometryPanel, index: int, column: int) -> dict[str, Any]:
     }
 
 
-def _colour_axis(optimum: float) -> dict[str, Any]:
-    steps = (-60, -30, 0, 30, 60)
-    middle, name = (90.0, "") if np.isnan(optimum) else (optimum, " ETF")  # one class has no ETF
-    return {
-        "colorscale": ANGLE_SCALE,
-        "cmin": middle - REACH_DEGREES,
-        "cmax": middle + REACH_DEGREES,
-        "colorbar": {
-            "title": {"text": "angle (°)", "side": "right"},
-            "len": 0.55,
-            "y": 1.0,
-            "yanchor": "top",
-            "thickness": 12,
-            "tickvals": [middle + step for step in steps],
-            "ticktext": [f"{middle + step:.0f}" + (name if step == 0 else "") for step in steps],
-        },
-    }
-
-
 def _log_range(panels: Sequence[GeometryPanel]) -> list[float] | None:
     values = np.concatenate([item.values for panel in panels for item in _curves(panel)])
     positive = values[np.isfinite(values) & (values > 0)]
     # room above for the words at the baseline
     return [np.log10(positive.min()) - 0.15, np.log10(positive.max()) + 0.4] if len(positive) else None
-
-
-def _borders(record: AngleRecord, trace: Any) -> list[dict[str, Any]]:
-    line = {"type": "line", "line": {"color": NEUTRAL, "width": 1.5}, "xref": trace.xaxis, "yref": trace.yaxis}
-    last = len(record.buckets) - 0.5
-    return [
-        {**line, f"{axis}0": first - 0.5, f"{axis}1": first - 0.5, f"{other}0": -0.5, f"{other}1": last}
-        for _, first, _ in _blocks(record.buckets)[1:]
-        for axis, other in (("x", "y"), ("y", "x"))
-    ]
-
-
-def _optimum(record: AngleRecord, trace: Any) -> dict[str, Any]:
-    return {
-        "type": "line",
-        "line": {"dash": "dash", "color": OPTIMUM_COLOUR, "width": 2},
-        "xref": trace.xaxis,
-        "yref": f"{trace.yaxis} domain",
-        "x0": record.optimum,
-        "x1": record.optimum,
-        "y0": 0,
-        "y1": 1,
-    }
-
-
-def _blocks(buckets: Sequence[str]) -> list[tuple[str, int, int]]:
-    starts = [i for i in range(len(buckets)) if i == 0 or buckets[i] != buckets[i - 1]]
-    ends = [*(start - 1 for start in starts[1:]), len(buckets) - 1]
-    # in another order than by frequency a bucket is no block, and lines would only clutter
-    if len(starts) > len(set(buckets)):
-        return []
-    return [(buckets[first], first, last) for first, last in zip(starts, ends, strict=True)]

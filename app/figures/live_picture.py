@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 
-from app.figures.geometry import MOST_TICKS, REACH_DEGREES
+from app.figures.angle_matrix import MOST_TICKS, REACH_DEGREES
 from app.figures.style import ANGLE_SCALE, BUCKET_COLOURS, NEUTRAL, OPTIMUM_COLOUR
 from mlcnc.analysis.geometry.angles import AngleRecord
 from mlcnc.analysis.geometry.class_ring import ClassRing

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.geometry import REACH_DEGREES
+from app.figures.angle_matrix import REACH_DEGREES
 from app.figures.line_ends import name_line_ends
 from app.figures.style import (
     ANGLE_SCALE,

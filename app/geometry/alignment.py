@@ -11,6 +11,7 @@ import streamlit as st
 from app.figures.alignment import alignment_dots
 from app.session import remembered
 from app.widgets.chart import show_chart
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.verdict import show_verdicts
 from mlcnc.analysis.geometry.alignment import (
@@ -85,7 +86,7 @@ def show_alignment(
     ]
     st.markdown("  \n".join(plain(sentence) for sentence in sentences))
     show_chart(
-        alignment_dots(drawn),
+        drawing_of(alignment_dots, drawn),
         key="alignment",
         title="Cosine of class-wise features with label embeddings",
         alt=" ".join(sentences),

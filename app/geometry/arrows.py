@@ -12,6 +12,7 @@ import streamlit as st
 from app.address import follow_default
 from app.figures.class_arrows import arrows_player
 from app.session import remembered
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from mlcnc.analysis.geometry.angle_history import AngleHistory
@@ -88,7 +89,7 @@ def show_arrows(
         return
     sentences = st.container()
     label = show_player(
-        arrows_player(drawn, epochs),
+        drawing_of(arrows_player, drawn, epochs),
         key="class_arrows",
         title="Class means in three dimensions",
         alt=" ".join(f"{row.name}: {arrows_sentence(records[-1])}" for row, records in drawn),

@@ -10,6 +10,7 @@ from app.geometry.arrows import show_arrows
 from app.geometry.tables import angle_frame, show_answers, show_closest_pairs
 from app.session import remembered
 from app.widgets.controls import Split, pick_centring, pick_pair, pick_space, pick_split, toolbar
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
@@ -108,7 +109,7 @@ if usable:
         for run, row, history in usable
     ]
     drawn_spaces = ", ".join(dict.fromkeys(own_space[run.run_id] for run, *_ in usable))
-    figure = geometry_player(panels, epochs, nc1_label=f"NC1, {split} {drawn_spaces} (log)")
+    figure = drawing_of(geometry_player, panels, epochs, nc1_label=f"NC1, {split} {drawn_spaces} (log)")
     labels = [epoch + 1 for epoch in epochs]
 
     @st.fragment

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.figures.precision_recall import precision_recall
 from app.widgets.chart import show_chart
+from app.widgets.drawing import drawing_of
 from mlcnc.analysis.images.decisions import Decisions, decision_sentence
 from mlcnc.analysis.runs.rows import RunRow
 
@@ -24,7 +25,7 @@ def show_curves(class_name: str, records: Sequence[tuple[RunRow, Decisions]]) ->
     """Draw precision against recall of a class, one curve a run."""
     st.subheader("At every threshold")
     show_chart(
-        precision_recall(records),
+        drawing_of(precision_recall, records),
         key="precision_recall",
         title=f"Precision against recall of {class_name}",
         alt=f"Precision against recall of {class_name}. "

@@ -7,13 +7,13 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from app.figures.attention_course import attention_course_figure, highest, nearest_index
 from app.images.answers import counted
-from app.session import remembered, run_identity
+from app.session import remembered
 from app.timing import timed
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.stored_picture import OPENED, photograph_address
@@ -95,7 +95,9 @@ def show_attention(
         )
         with chart:
             show_player(
-                _figure(tuple(pairs), class_index, opacity, smooth, photographs),
+                drawing_of(
+                    attention_course_figure, named, opacity=opacity, smooth=smooth, backdrops=photographs
+                ),
                 key="attention",
                 title=f"Attention of {label} in test image {image}",
                 alt=f"Attention of {label} over test image {image}. {said}",
@@ -125,19 +127,6 @@ def show_attention(
 def _courses(pairs: Sequence[tuple[str, Run, int]], class_index: int) -> list[tuple[str, Run, AttentionCourse]]:
     found = [(name, run, remembered(attention_course, run, probe, class_index)) for name, run, probe in pairs]
     return [(name, run, course) for name, run, course in found if course is not None]
-
-
-# shared and never changed: building it takes a third of the page's time
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={Run: run_identity})
-def _figure(
-    pairs: tuple[tuple[str, Run, int], ...],
-    class_index: int,
-    opacity: float,
-    smooth: bool,
-    photographs: tuple[str | None, ...],
-) -> go.Figure:
-    courses = [(name, course) for name, _, course in _courses(pairs, class_index)]
-    return attention_course_figure(courses, opacity=opacity, smooth=smooth, backdrops=photographs)
 
 
 def course_sentences(label: str, courses: Sequence[tuple[str, AttentionCourse]]) -> str:

@@ -8,10 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.angle_panels import AnglePanel, angle_panels
-from app.figures.plain_names import with_plain_names
 from app.learn.frame import beside
-from app.session import READ_NAMES
 from app.widgets.chart import chart_config, show_extras
+from app.widgets.drawing import drawing_of
 
 
 def show_matrices(
@@ -34,13 +33,13 @@ def show_matrices(
         key, title, alt, reading, frame: as of ``show_chart``.
     """
     for index, (column, panel) in enumerate(zip(beside(key, len(panels)), panels, strict=True)):
-        figure = angle_panels([panel], names, counts, optimum, borders)
+        drawing = drawing_of(angle_panels, [panel], names, counts, optimum, borders)
         with column:
             st.plotly_chart(
-                with_plain_names(figure, st.session_state.get(READ_NAMES, ())),
+                drawing.plain(),
                 key=f"{key}_{index}",
-                config=chart_config(figure, key),
+                config=chart_config(drawing.figure, key),
                 alt=f"{panel.title.replace('<br>', ', ')}. {alt}",
             )
-    figure = angle_panels(panels, names, counts, optimum, borders)
+    figure = drawing_of(angle_panels, panels, names, counts, optimum, borders).figure
     show_extras(figure, key=key, title=title, alt=alt, reading=reading, frame=frame)

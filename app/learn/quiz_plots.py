@@ -17,6 +17,7 @@ from app.learn.matrices import show_matrices
 from app.session import READ_NAMES, remembered
 from app.widgets.chart import show_chart
 from app.widgets.downloads import mode_bar
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.stored_picture import photograph_of, say_where_photographs_are
 from mlcnc.analysis.comparison.blind_quiz import Hand, Quantity, reading, reading_sentence
@@ -62,7 +63,7 @@ def _curves(hand: Hand, runs: Sequence[Run], looks: Sequence[Look]) -> None:
     shuffled = [remembered(curve, run, "test.f/nc1_trace_shuffled") for run in runs]
     sentence = reading_sentence(reading(hand, "nc1"), [look.name for look in looks])
     show_chart(
-        quiz_curves(looks, curves, common_last_value(shuffled)),
+        drawing_of(quiz_curves, looks, curves, common_last_value(shuffled)),
         key="quiz_nc1",
         title="NC1 of three runs over epochs",
         alt=sentence,

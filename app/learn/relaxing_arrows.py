@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.figures.geometry import REACH_DEGREES
+from app.figures.angle_matrix import REACH_DEGREES
 from app.figures.style import ANGLE_SCALE, OPTIMUM_COLOUR
 
 _HERE = Path(__file__)

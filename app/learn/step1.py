@@ -18,6 +18,7 @@ from app.learn.frame import (
 )
 from app.learn.relaxing_arrows import relaxing_arrows
 from app.widgets.chart import show_chart
+from app.widgets.drawing import drawing_of
 from mlcnc.toys.simplex import random_vectors, simplex_angles
 
 NUMBERS = tuple(range(2, 101))
@@ -70,7 +71,7 @@ def show() -> None:
     )
     with what_happened("1_twenty"):
         show_chart(
-            angle_against_number(best, MARKED),
+            drawing_of(angle_against_number, best, MARKED),
             key="lesson1_number",
             title="Angle of a simplex ETF against the number of arrows",
             alt=f"The angle falls from 180 degrees for 2 arrows to {best.angle_of(80):.1f} for 80, towards 90.",
@@ -80,7 +81,7 @@ def show() -> None:
         )
     vectors = random_vectors(20)
     show_chart(
-        random_against_etf(vectors),
+        drawing_of(random_against_etf, vectors),
         key="lesson1_random",
         title="Twenty random arrows in 19 dimensions",
         alt=f"Angles of random arrows spread from {vectors.summary.minimum:.1f} to "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from app.figures.collapse_course import collapse_frames
@@ -20,6 +19,7 @@ from app.learn.frame import (
     what_would_change_my_mind,
 )
 from app.session import remembered
+from app.widgets.drawing import Drawing, drawing_of
 from app.widgets.player import show_player
 from mlcnc.toys.collapse import CollapseCourse, collapse_course
 
@@ -127,9 +127,7 @@ def _collapse(with_decay: CollapseCourse, without: CollapseCourse) -> None:
     )
 
 
-# building frames takes longer than a page should; a figure is only read, so all visitors share it
-@st.cache_resource(show_spinner=False)
-def _figure(decay: float) -> go.Figure:
+def _figure(decay: float) -> Drawing:
     # the film of the question must not hold its answer: what is without decay is compared, not what is with it
     other = None if decay else remembered(collapse_course, decay=DECAY)
-    return collapse_frames(remembered(collapse_course, decay=decay), other, FIVE, COLOURS, MARKS)
+    return drawing_of(collapse_frames, remembered(collapse_course, decay=decay), other, FIVE, COLOURS, MARKS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from app.figures.collapse_course import angle_frames
@@ -22,6 +21,7 @@ from app.learn.frame import (
 )
 from app.session import remembered
 from app.widgets.chart import show_chart
+from app.widgets.drawing import Drawing, drawing_of
 from app.widgets.player import show_player
 from mlcnc.toys.centring import GEOMETRIES, centring_trap
 from mlcnc.toys.collapse import collapse_course
@@ -128,10 +128,8 @@ def show() -> None:
     )
 
 
-# building frames takes longer than a page should; a figure is only read, so all visitors share it
-@st.cache_resource(show_spinner=False)
-def _figure() -> go.Figure:
-    return angle_frames(remembered(collapse_course, decay=0.05), FIVE, COLOURS)
+def _figure() -> Drawing:
+    return drawing_of(angle_frames, remembered(collapse_course, decay=0.05), FIVE, COLOURS)
 
 
 @st.fragment
@@ -159,7 +157,7 @@ def _trap() -> None:
     trap = remembered(centring_trap, chosen, norm_spread=spread)
     none, centred = trap.reading("none").summary, trap.reading("class").summary
     show_chart(
-        centring_strips(trap),
+        drawing_of(centring_strips, trap),
         key="lesson3_trap",
         title="The same class means under three centrings",
         alt=f"Mean angle {none.mean:.1f} degrees uncentred and {centred.mean:.1f} centred by class; the "

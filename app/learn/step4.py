@@ -21,6 +21,7 @@ from app.learn.frame import (
 )
 from app.session import remembered
 from app.widgets.chart import show_chart
+from app.widgets.drawing import drawing_of
 from mlcnc.toys.imbalance import ImbalancedEnd, imbalanced_end
 from mlcnc.toys.unconstrained_features import Subject
 
@@ -149,7 +150,7 @@ def _imbalance() -> None:
     )
     with one:
         show_chart(
-            angles_against_ratio(ends, end.ratio),
+            drawing_of(angles_against_ratio, ends, end.ratio),
             key="lesson4_ratio",
             title=f"Angles between {shown} against the imbalance",
             alt=said + ".",
@@ -173,7 +174,7 @@ def _imbalance() -> None:
         )
     with two:
         show_chart(
-            imbalanced_matrix(end, TEN),
+            drawing_of(imbalanced_matrix, end, TEN),
             key="lesson4_matrix",
             title=f"Angles between {shown} at {end.ratio} : 1",
             alt=f"Matrix of angles, frequent classes first. {said}.",

@@ -32,6 +32,7 @@ from app.session import data_root, remembered
 from app.widgets.chart import show_chart
 from app.widgets.controls import pick_epoch
 from app.widgets.downloads import mode_bar
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection
 from app.widgets.stored_picture import photograph_of, say_where_photographs_are
@@ -159,7 +160,7 @@ def _picture(even: BetweenCentres) -> None:
         st.markdown(f"One feature for each class: **{apart:.1f}°** apart")
         said = f"Two features, each at the centre of its own class, {apart:.1f}° apart."
         show_chart(
-            feature_for_each(apart, labels, COLOURS, MARKS),
+            drawing_of(feature_for_each, apart, labels, COLOURS, MARKS),
             key="lesson5_each",
             title="A feature for each label",
             alt=said,
@@ -211,7 +212,7 @@ def _plane(found: BetweenCentres, key: str, counts: str) -> None:
         f"person and {found.to_second:.1f}° from that of horse; the centres are {found.apart:.1f}° apart."
     )
     show_chart(
-        between_centres_plane(found, FIVE, COLOURS, MARKS, reach=3.7),
+        drawing_of(between_centres_plane, found, FIVE, COLOURS, MARKS, reach=3.7),
         key=key,
         title="The feature of an image with two labels",
         alt=said,
@@ -305,7 +306,7 @@ def _attention(run: Run, pairs: dict[int, tuple[str, ...]]) -> None:
             st.markdown(f"**{plain(name)}** {plain(sentence.removeprefix(name).lstrip())}")
             rows, columns = record.attention.shape
             show_chart(
-                attention_overlay(record, 0.75, backdrop=photograph_of(run, record)),
+                drawing_of(attention_overlay, record, 0.75, backdrop=photograph_of(run, record)),
                 key=f"lesson5_attention_{two_labels.index(name)}",
                 title=f"Attention of {name}",
                 alt=f"Attention of {name} over the image. {sentence}",
@@ -342,7 +343,7 @@ def _apart(runs: list[Run]) -> None:
         + f" {said}"
     )
     show_chart(
-        own_and_other(course),
+        drawing_of(own_and_other, course),
         key="lesson5_apart",
         title="Two features of one image",
         alt=said,
@@ -374,7 +375,7 @@ def _company(runs: list[Run]) -> None:
     sentence = head_company_sentence(record.tail)
     st.markdown(measured(f"labels of the training images of {run.run_id}") + f" {plain(sentence)}")
     show_chart(
-        shared_images(record),
+        drawing_of(shared_images, record),
         key="lesson5_shared",
         title="Training images that two classes share",
         alt=sentence,

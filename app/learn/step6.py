@@ -22,6 +22,7 @@ from app.learn.frame import (
 from app.learn.matrices import show_matrices
 from app.session import remembered
 from app.widgets.chart import show_chart
+from app.widgets.drawing import drawing_of
 from app.widgets.run_picker import selection
 from mlcnc.analysis.geometry.embedding_drift import embedding_drifts
 from mlcnc.toys.label_embeddings import KINDS, NUM_FREQUENT, RELATED, EmbeddingEnd, Kind, Loss, embedding_end
@@ -160,7 +161,7 @@ def _embeddings() -> None:
     )
     rows, columns = np.triu_indices(len(TEN), k=1)
     show_chart(
-        feature_against_embedding(ends, TEN),
+        drawing_of(feature_against_embedding, ends, TEN),
         key="lesson6_pairs",
         title=f"Do features copy their embedding? {loss} loss, {ratio} : 1",
         alt=said + ".",

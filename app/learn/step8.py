@@ -23,6 +23,7 @@ from app.learn.frame import (
 )
 from app.session import remembered, runs_root
 from app.widgets.chart import show_chart
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection
 from mlcnc.analysis.geometry.does_it_align import (
@@ -102,7 +103,7 @@ def _weights(tree: Mapping[str, Any], courses: list[WeightCourse]) -> None:
     cosines, accuracy = beside("weights", [3, 2])
     with cosines:
         show_chart(
-            cosines_over_weight(courses),
+            drawing_of(cosines_over_weight, courses),
             key="lesson8_weights",
             title=f"Cosine of features with their label embedding over the weight of its loss, {of}",
             alt=answer,
@@ -116,7 +117,7 @@ def _weights(tree: Mapping[str, Any], courses: list[WeightCourse]) -> None:
         best = max(courses[0].map_total)
         at = courses[0].weights[courses[0].map_total.index(best)]
         show_chart(
-            accuracy_over_weight(courses),
+            drawing_of(accuracy_over_weight, courses),
             key="lesson8_accuracy",
             title=f"Test mAP over the weight of the alignment loss, {of}",
             alt=f"With {courses[0].series} embeddings test mAP is highest, {best:.1f} %, at weight {at:g}.",
@@ -172,7 +173,7 @@ def _gradients(*, beside_curves: bool) -> None:
     )
     drawn: list[tuple[RunRow, Any]] = [(rows[case.run_id], case.shares) for case in contrasting_cases(groups)]
     show_chart(
-        share_areas(drawn),
+        drawing_of(share_areas, drawn),
         key="lesson8_shares",
         title="Share of each loss in the gradient",
         alt=" ".join(sentences).replace("**", ""),

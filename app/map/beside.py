@@ -12,6 +12,7 @@ from app.map.chart import READING, caption, coloured, map_frame
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.controls import NONE, PICK_WIDTH
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from mlcnc.analysis.samples.layouts import Layout, SampleTable, pca_layout, umap_layout
 from mlcnc.analysis.samples.placement import (
@@ -102,7 +103,8 @@ def draw_beside(
     same = same_samples(of, table)
     st.markdown(f"##### {plain(name)}: {placement_verdict(record)}")
     show_chart(
-        feature_map(
+        drawing_of(
+            feature_map,
             layout,
             table,
             record.samples,

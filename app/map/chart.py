@@ -21,6 +21,7 @@ from app.figures.style import recipe_colour
 from app.map.selection import carried_samples, chart_key, selected_samples, take_selection
 from app.session import remembered
 from app.widgets.chart import show_chart
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from mlcnc.analysis.runs.rows import RunRow
@@ -128,8 +129,15 @@ def draw_map(
     selected = selected_samples(table, record.split)
     carried = carried_samples(view, selected)
     key = chart_key(view, carried)
-    figure = feature_map(
-        layout, table, record.samples, colouring, record.epoch, named=named, chosen=frozenset(carried)
+    figure = drawing_of(
+        feature_map,
+        layout,
+        table,
+        record.samples,
+        colouring,
+        record.epoch,
+        named=named,
+        chosen=frozenset(carried),
     )
     show_chart(
         figure,
@@ -156,7 +164,8 @@ def play_map(
     """Draw the map with a player over all epochs and return the samples selected before, which it follows."""
     selected = selected_samples(table, record.split)
     show_player(
-        feature_map_player(
+        drawing_of(
+            feature_map_player,
             layout,
             table,
             record.samples,

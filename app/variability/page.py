@@ -10,6 +10,7 @@ from app.session import remembered
 from app.variability.tables import curve_frame, variability_frame
 from app.widgets.chart import show_chart
 from app.widgets.controls import pick_space, pick_split, toolbar
+from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
@@ -134,7 +135,8 @@ label = f"NC1 {bucket}, {split} {space} (log)"
 if shown:
     epochs, num_epochs = shown_epochs([history for _, history, _ in shown], MOST_FRAMES)
     runs = [(row, [history.nearest(epoch) for epoch in epochs], item) for row, history, item in shown]
-    figure = variability_player(
+    figure = drawing_of(
+        variability_player,
         runs,
         epochs,
         metric_label=label,
@@ -169,7 +171,7 @@ if shown:
 elif lasts:
     drawn = [(row, item) for row, item in curves if len(item.epochs)]
     show_chart(
-        metric_curves(drawn, label, log=True, baseline=baseline),
+        drawing_of(metric_curves, drawn, label, log=True, baseline=baseline),
         key="nc1_curves",
         title=f"NC1 {bucket} over epochs",
         alt=f"NC1 {bucket} on {split} features {space} over epochs: at the end {', '.join(lasts)}",

@@ -9,14 +9,13 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.figures.backdrop import holds_photograph
-from app.figures.plain_names import with_plain_names
-from app.session import READ_NAMES
 from app.widgets.controls import how_to_read
 from app.widgets.downloads import Numbers, mode_bar, offer_downloads
+from app.widgets.drawing import Drawing
 
 
 def show_chart(
-    figure: go.Figure,
+    figure: go.Figure | Drawing,
     *,
     key: str,
     title: str,
@@ -29,7 +28,7 @@ def show_chart(
     """Draw a chart, and below it the buttons *How to read this* and *Download*.
 
     Args:
-        figure: as drawn.
+        figure: as drawn; one that is not of the moment comes from ``drawing_of``.
         key: unique on the page; also the name of downloaded files.
         title: of the exported chart.
         alt: what a reader who does not see the chart learns from it: the takeaway in words.
@@ -41,14 +40,14 @@ def show_chart(
     Returns:
         Streamlit's selection where ``on_select`` is given, else None.
     """
-    settings: dict[str, Any] = {"key": key, "alt": alt, "config": chart_config(figure, key)}
-    event = None
-    shown = with_plain_names(figure, st.session_state.get(READ_NAMES, ()))
+    drawing = figure if isinstance(figure, Drawing) else Drawing(figure)
+    settings: dict[str, Any] = {"key": key, "alt": alt, "config": chart_config(drawing.figure, key)}
+    event, shown = None, drawing.plain()
     if on_select is None:
         st.plotly_chart(shown, **settings)
     else:
         event = st.plotly_chart(shown, on_select=on_select, selection_mode=selection_mode, **settings)
-    show_extras(figure, key=key, title=title, alt=alt, reading=reading, frame=frame)
+    show_extras(drawing.figure, key=key, title=title, alt=alt, reading=reading, frame=frame)
     return event
 
 

@@ -1,8 +1,8 @@
 // A chart with frames, drawn and moved by a Plotly of its own, through nothing but its documented calls.
 //
-// data: figure (JSON, with frames, a slider and buttons), template (JSON, with names of CSS variables), config,
-//       library (address of Plotly's script), chart (key of the player), alt, parameter (of the address, or
-//       null), what (the frames are of), follow (tell the server at rest), autoplay
+// data: figure (JSON with frames, a slider and buttons, as base64 of gzip), template (JSON, with names of CSS
+//       variables), config, library (address of Plotly's script), chart (key of the player), alt, parameter (of
+//       the address, or null), what (the frames are of), follow (tell the server at rest), autoplay
 
 const SETTLED_MS = 600;
 const APART_MS = 100;
@@ -23,6 +23,12 @@ function loaded(address) {
     document.head.append(script);
   });
   return window.mlcncPlotly;
+}
+
+async function unpacked(text) {
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(plain).json();
 }
 
 function nearest(labels, wanted) {
@@ -138,7 +144,8 @@ export default function (component) {
     await halt();
     if (self.stopped || self.drawn === self.data.figure) return;
     self.drawn = self.data.figure;
-    const figure = JSON.parse(self.drawn);
+    const figure = await unpacked(self.drawn);
+    if (self.stopped) return;
     const rested = self.label === self.labels.at(-1) ? undefined : self.label;
     const first = !self.listens;
     self.labels = figure.frames.map((frame) => frame.name);

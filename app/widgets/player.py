@@ -12,12 +12,11 @@ import streamlit as st
 
 from app import plotly_script
 from app.address import note_shown
-from app.figures.plain_names import with_plain_names
 from app.figures.player import at_frame
-from app.figures.theme import PAGE_THEME, figure_tree, template
-from app.session import READ_NAMES
+from app.figures.theme import PAGE_THEME, template
 from app.widgets.chart import chart_config, show_chart, show_extras
 from app.widgets.downloads import Numbers
+from app.widgets.drawing import Drawing
 
 EPOCH_KEY = "epoch"
 
@@ -43,7 +42,7 @@ _TOLD = st.components.v2.component(
 
 
 def show_player(
-    figure: go.Figure,
+    drawing: go.Figure | Drawing,
     *,
     key: str,
     title: str,
@@ -63,7 +62,7 @@ def show_player(
     with the same parameter move together.
 
     Args:
-        figure: with frames, see ``app.figures.player``; without a slider no keys are added.
+        drawing: a figure with frames, see ``app.figures.player``; without a slider no keys are added.
         key, title, alt, reading, frame: as of ``show_chart``.
         follow: whether the page or its fragment runs again once the player comes to rest at another frame;
             the chart itself is not sent again as long as its figure is the same.
@@ -78,11 +77,13 @@ def show_player(
         Label of the frame the player rests at as far as the server knows: the one of the address at first;
         None where the figure has no frames.
     """
+    drawing = drawing if isinstance(drawing, Drawing) else Drawing(drawing)
+    figure = drawing.figure
     labels = [item.name for item in figure.frames]
     if len(labels) < 2:
         if labels and parameter:
             note_shown(parameter, labels[0])
-        show_chart(figure, key=key, title=title, alt=alt, reading=reading, frame=frame)
+        show_chart(drawing, key=key, title=title, alt=alt, reading=reading, frame=frame)
         return labels[0] if labels else None
     told = _rested_at(st.session_state.get(key, {}).get("label"), labels) if follow else None
     if told is None:
@@ -91,11 +92,10 @@ def show_player(
         note_shown(parameter, told)
     # a state key needs its callback; what is to be done at rest is done by the run that follows
     settings: dict[str, Any] = {"on_label_change": lambda: None} if follow else {}
-    shown = with_plain_names(figure, st.session_state.get(READ_NAMES, ()))
     _PLAYER(
         key=key,
         data={
-            "figure": json.dumps(figure_tree(shown)),
+            "figure": drawing.packed(),
             "template": _TEMPLATE,
             "config": chart_config(figure, key),
             "library": plotly_script.address(),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import gzip
 import io
 import json
 from typing import NamedTuple
@@ -384,4 +386,7 @@ def charts(page):
     ]
     components = [item.proto for item in page.get("bidi_component")]
     sent = [json.loads(item.json) for item in components if item.component_name == "mlcnc_player"]
-    return still + [DrawnChart(json.loads(data["figure"]), data["config"], data["alt"]) for data in sent]
+    return still + [
+        DrawnChart(json.loads(gzip.decompress(base64.b64decode(data["figure"]))), data["config"], data["alt"])
+        for data in sent
+    ]

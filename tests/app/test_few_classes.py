@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.figures.angle_histogram import angle_histogram
+from app.figures.angle_matrix import angle_matrix
 from app.figures.class_arrows import arrows_player
 from app.figures.comparison import metric_curves
-from app.figures.geometry import GeometryPanel, angle_histogram, angle_matrix, geometry_player
+from app.figures.geometry import GeometryPanel, geometry_player
 from app.figures.variability import class_dots, variability_player
 from app.report.command import report_page
 from mlcnc.analysis.curves.curve import curve

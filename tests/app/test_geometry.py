@@ -7,14 +7,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.figures.angle_histogram import angle_histogram
+from app.figures.angle_matrix import angle_matrix
 from app.figures.class_arrows import arrows_player
-from app.figures.geometry import (
-    GeometryPanel,
-    angle_histogram,
-    angle_matrix,
-    geometry_player,
-    most_frames,
-)
+from app.figures.geometry import GeometryPanel, geometry_player, most_frames
 from app.geometry.tables import angle_frame
 from mlcnc.analysis.curves.curve import curve
 from mlcnc.analysis.geometry.angle_history import angle_counts, angle_history

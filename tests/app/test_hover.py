@@ -5,8 +5,8 @@ import re
 import numpy as np
 
 from app.figures.alignment import alignment_dots
+from app.figures.angle_matrix import angle_matrix
 from app.figures.feature_map import colour_by_bucket, feature_map
-from app.figures.geometry import angle_matrix
 from app.figures.variability import class_dots
 from mlcnc.analysis.geometry.alignment import class_alignment
 from mlcnc.analysis.geometry.angles import class_mean_angles

@@ -1,0 +1,70 @@
+"""Charts that are drawn once: finished figures that all visitors share, and what is sent of them."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import pickle
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.figures.plain_names import with_plain_names
+from app.figures.theme import figure_tree
+from app.session import READ_NAMES
+
+P = ParamSpec("P")
+
+
+class Drawing:
+    """A finished figure, which nobody changes any more.
+
+    Attributes:
+        figure: as it was drawn.
+    """
+
+    def __init__(self, figure: go.Figure) -> None:
+        self.figure = figure
+        self._plain: tuple[Any, go.Figure] | None = None
+        self._packed: tuple[go.Figure, str] | None = None
+
+    def plain(self) -> go.Figure:
+        """Return the figure with the names of the visitor's runs and classes as text."""
+        names = st.session_state.get(READ_NAMES, frozenset())
+        # one place each, taken out whole: another visitor may have other names
+        kept = self._plain
+        if kept is None or kept[0] != names:
+            kept = self._plain = names, with_plain_names(self.figure, names)
+        return kept[1]
+
+    def packed(self) -> str:
+        """Return that figure as JSON, without the template of Plotly, as base64 of gzip: a quarter to send."""
+        figure, kept = self.plain(), self._packed
+        if kept is None or kept[0] is not figure:
+            text = json.dumps(figure_tree(figure), separators=(",", ":")).encode()
+            kept = self._packed = figure, base64.b64encode(gzip.compress(text, mtime=0)).decode()
+        return kept[1]
+
+
+def drawing_of(draw: Callable[P, go.Figure], *args: P.args, **settings: P.kwargs) -> Drawing:
+    """Return what a function of ``app.figures`` draws, drawn again only for other arguments.
+
+    Plotly takes longer to make a figure than a page has; a page that runs again mostly shows what it showed.
+
+    Args:
+        draw: a pure function.
+        args, settings: its arguments, which can be pickled; told apart by what they hold.
+    """
+    what = pickle.dumps((f"{draw.__module__}.{draw.__qualname__}", args, settings), pickle.HIGHEST_PROTOCOL)
+    return _drawn(hashlib.sha256(what).hexdigest(), draw, args, settings)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _drawn(
+    key: str, _draw: Callable[..., go.Figure], _args: tuple[Any, ...], _settings: dict[str, Any]
+) -> Drawing:
+    return Drawing(_draw(*_args, **_settings))
