@@ -98,7 +98,7 @@ def _stored(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> list[Stored
     for row in (row for group in groups for row in group.rows if row.has_arrays):
         run = runs[row.run_id]
         try:
-            epoch = nearest_array_epoch(run, row.epoch, "test/scores")
+            epoch = remembered(nearest_array_epoch, run, row.epoch, "test/scores")
             intervals = None if epoch is None else remembered(map_intervals, run, epoch)
         except RunFormatError as error:
             st.warning(plain(error))

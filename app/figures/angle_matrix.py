@@ -85,7 +85,7 @@ def stored_as(num_classes: int) -> np.dtype[Any]:
 
 
 def matrix_values(record: AngleRecord) -> np.ndarray[Any, Any]:
-    """Return the angles as a figure holds them, ``(C, C)`` in degrees, NaN on the diagonal where there is one."""
+    """Return the angles in degrees, ``(C, C)``, as a figure holds them: not those of a class with itself."""
     stored = stored_as(len(record.class_names))
     # a class that was not seen has no angle, and a byte no sign for that
     if stored == np.uint8 and np.isfinite(record.angles).all():

@@ -96,7 +96,7 @@ def show_alignment(
 
 
 def _nearest(run: Run, epoch: int, split: str, space: str) -> AlignmentRecord | None:
-    at = nearest_array_epoch(run, epoch, f"{split}.{space}/alignment")
+    at = remembered(nearest_array_epoch, run, epoch, f"{split}.{space}/alignment")
     return None if at is None else remembered(class_alignment, run, at, split=split, space=space)
 
 

@@ -35,6 +35,7 @@ from mlcnc.analysis.images.decisions import (
 )
 from mlcnc.analysis.runs.rows import nearest_array_epoch
 from mlcnc.errors import RunFormatError
+from mlcnc.store import Run
 
 st.title("Why did it miss this label?")
 selected = selection()
@@ -42,7 +43,7 @@ stop_without_runs(selected)
 usable, results = [], {}
 for run, row in selected.picked:
     try:
-        stored = run.array_epochs("test/scores")
+        stored = remembered(Run.array_epochs, run, "test/scores")
         found = remembered(class_results, run, stored[-1]) if stored else []
     except RunFormatError as error:
         st.warning(plain(error))
@@ -67,12 +68,14 @@ with toolbar() as more:
 class_name = run.info.class_names[class_index]
 with more():
     rule, target, shift = pick_thresholds()
-    epoch = pick_epoch(sorted({e for item, _ in group for e in item.array_epochs("test/scores")}))
+    epoch = pick_epoch(
+        sorted({e for item, _ in group for e in remembered(Run.array_epochs, item, "test/scores")})
+    )
     number_place = st.container()
 
 shown = []
 for item, item_row in group:
-    at = nearest_array_epoch(item, epoch, "test/scores")
+    at = remembered(nearest_array_epoch, item, epoch, "test/scores")
     try:
         stored_scores = None if at is None else remembered(scored, item, at, rule=rule, target=target)
     except RunFormatError as error:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from app.figures.angle_panels import AnglePanel
 from app.figures.attention import attention_overlay
-from app.figures.backdrop import holds_photograph
 from app.figures.blind_quiz import Look, quiz_buckets, quiz_curves
-from app.figures.plain_names import with_plain_names
 from app.learn.frame import beside
 from app.learn.matrices import show_matrices
-from app.session import READ_NAMES, remembered
-from app.widgets.chart import show_chart
-from app.widgets.downloads import mode_bar
+from app.session import remembered
+from app.widgets.chart import chart_config, show_chart
 from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.stored_picture import photograph_of, say_where_photographs_are
@@ -24,6 +22,7 @@ from mlcnc.analysis.comparison.blind_quiz import Hand, Quantity, reading, readin
 from mlcnc.analysis.curves.curve import common_last_value, curve
 from mlcnc.analysis.geometry.angles import class_mean_angles
 from mlcnc.analysis.images.attention import (
+    ProbeRecord,
     attention_epochs,
     localisation,
     localisation_sentence,
@@ -180,12 +179,11 @@ def _attention(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
         said = "" if found is None else localisation_sentence(found)
         with column:
             st.markdown(f"**{name}**")
-            overlay = attention_overlay(record, 0.75, peak=peak, backdrop=photograph_of(run, record))
-            overlay.update_traces(showscale=False, selector={"type": "heatmap"})
+            drawing = drawing_of(_overlay, record, peak, photograph_of(run, record))
             st.plotly_chart(
-                with_plain_names(overlay.update_layout(height=260), st.session_state.get(READ_NAMES, ())),
+                drawing.plain(),
                 key=f"quiz_attention_{names.index(name)}",
-                config=mode_bar("quiz_attention", camera=not holds_photograph(overlay)),
+                config=chart_config(drawing.figure, "quiz_attention"),
                 alt=f"{name}: attention of {probe.class_name} over one test image. {said}",
             )
             st.caption(said)
@@ -194,3 +192,9 @@ def _attention(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
         "three. One image shows one image: it is the first with a tail class that all three keep. The captions "
         "count all of them."
     )
+
+
+def _overlay(record: ProbeRecord, peak: float | None, backdrop: str | None) -> go.Figure:
+    figure = attention_overlay(record, 0.75, peak=peak, backdrop=backdrop)
+    figure.update_traces(showscale=False, selector={"type": "heatmap"})
+    return figure.update_layout(height=260)

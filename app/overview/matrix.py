@@ -14,7 +14,7 @@ from app.session import remembered
 from app.widgets.controls import toolbar
 from app.widgets.csv_file import csv_file
 from app.widgets.plain_text import plain
-from mlcnc.analysis.comparison.pair_errors import PairErrors, image_errors
+from mlcnc.analysis.comparison.pair_errors import PairErrors
 from mlcnc.analysis.comparison.pair_sentences import RULE, leader_sentence, pairs_sentence, recipes_sentence
 from mlcnc.analysis.comparison.pairs import OTHER_FEATURES, Cell, Pair, of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import SeedGroup, by_dataset
@@ -123,7 +123,7 @@ def known_errors(runs: Mapping[str, Run]) -> PairErrors:
     Args:
         runs: by id.
     """
-    return PairErrors(runs, lambda first, second: remembered(image_errors, first, second))
+    return PairErrors(runs, remembered)
 
 
 def pair_table(found: Sequence[Pair]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -54,28 +55,25 @@ def image_errors(
     return {key: (item.high - item.low) / width for key, item in differences["first"].items()}
 
 
-def scored_runs(group: SeedGroup, runs: Mapping[str, Run]) -> tuple[tuple[Run, int], ...]:
-    """Return the runs of a recipe that stored test scores, and at which epoch: of mAP as at the chosen one.
+def scored_epoch(run: Run, map_percent: float) -> int | None:
+    """Return the epoch with stored test scores whose test mAP is nearest to a value; None where none is stored.
 
     How much the choice of images moves a difference depends on how good a network is, not on when.
 
     Args:
-        group: the recipe.
-        runs: by id.
+        run: any.
+        map_percent: total test mAP of the chosen epoch.
 
     Raises:
         RunFormatError: a file is damaged.
     """
-    found = []
-    for row in group.rows:
-        run = runs[row.run_id]
-        stored = run.array_epochs("test/scores") if row.has_arrays else ()
-        if stored:
-            lines = run.metrics(["test/map_total"])
-            logged = {int(line["epoch"]): line.get("test/map_total", math.nan) for line in lines}
-            far = {epoch: abs(logged.get(epoch, math.nan) - row.map_percent["total"]) for epoch in stored}
-            found.append((run, min(stored, key=lambda epoch: (math.isnan(far[epoch]), far[epoch], -epoch))))
-    return tuple(found)
+    stored = run.array_epochs("test/scores")
+    if not stored:
+        return None
+    lines = run.metrics(["test/map_total"])
+    logged = {int(line["epoch"]): line.get("test/map_total", math.nan) for line in lines}
+    far = {epoch: abs(logged.get(epoch, math.nan) - map_percent) for epoch in stored}
+    return min(stored, key=lambda epoch: (math.isnan(far[epoch]), far[epoch], -epoch))
 
 
 class PairErrors:
@@ -86,12 +84,14 @@ class PairErrors:
     """
 
     def __init__(
-        self, runs: Mapping[str, Run], errors_of: Callable[..., Mapping[str, float]] = image_errors
+        self,
+        runs: Mapping[str, Run],
+        remembered: Callable[..., Any] = lambda function, *arguments: function(*arguments),
     ) -> None:
-        """Take all runs by id, and what draws the images: :func:`image_errors` or one that remembers."""
+        """Take all runs by id, and what calls a function of runs or remembers what it gave."""
         self.problems: dict[str, None] = {}
         self._runs = runs
-        self._errors_of = errors_of
+        self._remembered = remembered
         self._known: dict[tuple[tuple[str, ...], ...], Mapping[str, float]] = {}
 
     def __call__(self, first: SeedGroup, second: SeedGroup) -> Mapping[str, float]:
@@ -99,12 +99,19 @@ class PairErrors:
         key = tuple(tuple(row.run_id for row in group.rows) for group in (first, second))
         if key not in self._known:
             try:
-                sides = (scored_runs(group, self._runs) for group in (first, second))
-                self._known[key] = self._errors_of(*sides)
+                self._known[key] = self._remembered(image_errors, self._scored(first), self._scored(second))
             except RunFormatError as error:
                 self.problems[str(error)] = None
                 self._known[key] = {}
         return self._known[key]
+
+    def _scored(self, group: SeedGroup) -> tuple[tuple[Run, int], ...]:
+        found = [
+            (run, self._remembered(scored_epoch, run, row.map_percent["total"]))
+            for row in group.rows
+            if row.has_arrays and (run := self._runs[row.run_id])
+        ]
+        return tuple((run, epoch) for run, epoch in found if epoch is not None)
 
     @property
     def sentences(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from mlcnc.analysis.runs.recipe import ANOTHER_LOOP, unusual_settings
@@ -151,6 +152,13 @@ class RunSummary:
     epochs: tuple[int, ...]
     values: Mapping[str, tuple[float, ...]]
 
+    @cached_property
+    def measured(self) -> Sequence[int]:
+        """Places of the epochs at which something of the test images is known; all where nothing ever is."""
+        tested = [values for name, values in self.values.items() if name.startswith("test")]
+        places = range(len(self.epochs))
+        return [place for place in places if any(math.isfinite(of[place]) for of in tested)] or places
+
 
 def summary(run: Run) -> RunSummary:
     """Return what the table needs of a run; reads the whole of metrics.jsonl once."""
@@ -259,12 +267,7 @@ def thinned(values: Sequence[float], limit: int) -> list[float]:
 def _chosen(of: RunSummary, choice: Choice) -> tuple[int | None, str]:
     if not of.epochs:
         return None, "nothing logged"
-    tested = [name for name in of.values if name.startswith("test")]
-    measured = [
-        place
-        for place in range(len(of.epochs))
-        if any(math.isfinite(of.values[name][place]) for name in tested)
-    ] or list(range(len(of.epochs)))
+    measured = of.measured
     if isinstance(choice, int):
         place = of.epochs.index(choice) if choice in of.epochs else None
         return (place, "asked for") if place in measured else (None, "not measured")

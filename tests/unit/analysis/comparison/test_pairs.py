@@ -8,12 +8,11 @@ import pytest
 from scipy import stats
 
 from mlcnc.analysis.comparison.intervals import stored_scores
-from mlcnc.analysis.comparison.pair_errors import image_errors, scored_runs
+from mlcnc.analysis.comparison.pair_errors import image_errors, scored_epoch
 from mlcnc.analysis.comparison.pair_sentences import leader_sentence, pairs_sentence
 from mlcnc.analysis.comparison.paired import paired_interval
 from mlcnc.analysis.comparison.pairs import cells, of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import seed_groups
-from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.store import RunStore
 from tests.app.conftest import write_run
 from tests.unit.analysis.comparison.test_seeds import row
@@ -155,12 +154,8 @@ def test_the_error_of_images_is_that_of_drawing_them_anew(tmp_path):
 def test_images_are_drawn_of_the_stored_epoch_whose_map_is_that_of_the_chosen_one(tmp_path):
     write_run(tmp_path, "one", epochs=3).finish()
     run = RunStore(tmp_path).open("one")
-    stored = run.array_epochs("test/scores")
     for line in run.metrics():
-        # chosen where nothing is stored, beside the first stored epoch
-        chosen = replace(run_rows([run])[0], epoch=stored[0], map_percent={"total": line["test/map_total"]})
-        (group,) = [replace(group, rows=(chosen,)) for group in seed_groups(run_rows([run]))]
-        assert scored_runs(group, {"one": run}) == ((run, line["epoch"]),)
+        assert scored_epoch(run, line["test/map_total"]) == line["epoch"]
 
 
 def test_many_recipes_ahead_of_one_are_said_in_one_breath():
