@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import io
 import json
 import pickle
 from collections.abc import Callable
@@ -59,8 +60,13 @@ def drawing_of(draw: Callable[P, go.Figure], *args: P.args, **settings: P.kwargs
         draw: a pure function.
         args, settings: its arguments, which can be pickled; told apart by what they hold.
     """
-    what = pickle.dumps((f"{draw.__module__}.{draw.__qualname__}", args, settings), pickle.HIGHEST_PROTOCOL)
-    return _drawn(hashlib.sha256(what).hexdigest(), draw, args, settings)
+    what = io.BytesIO()
+    pickler = pickle.Pickler(what, pickle.HIGHEST_PROTOCOL)
+    pickler.fast = (
+        True  # equal arguments are written alike, whichever of their parts are one and the same object
+    )
+    pickler.dump((f"{draw.__module__}.{draw.__qualname__}", args, settings))
+    return _drawn(hashlib.sha256(what.getbuffer()).hexdigest(), draw, args, settings)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)

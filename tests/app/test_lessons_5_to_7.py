@@ -111,7 +111,7 @@ def test_step_5_measures_two_features_of_one_image(monkeypatch, tmp_path):
     last = label_pairs_course(run)[-1]
     assert f"Then {100 * last.nearer_own:.0f} % lie nearer to the mean of their own class" in words(shown)
     record = co_occurrence(run)
-    assert record.covered == (12, 16)
+    assert (sum(item.together for item in record.tail), sum(item.count for item in record.tail)) == (12, 16)
     assert head_company_sentence(record.tail) in words(shown)
     assert "The paper of MLC-NC counts 100 % on VOC-LT, 99.26 % on COCO-LT" in words(shown)
     # the toy run's two probe images have one label each

@@ -56,11 +56,6 @@ class CoOccurrence:
     images: NDArray[np.int64]
     tail: tuple[HeadCompany, ...]
 
-    @property
-    def covered(self) -> tuple[int, int]:
-        """Tail labels in images that surely have a head class, and all tail labels."""
-        return sum(item.together for item in self.tail), sum(item.count for item in self.tail)
-
 
 def co_occurrence(run: Run) -> CoOccurrence | None:
     """Return which classes share training images, or None where the run did not store it.
