@@ -9,12 +9,12 @@ import io
 import json
 import pickle
 from collections.abc import Callable
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, cast
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.figures.plain_names import with_plain_names
+from app.figures.plain_names import changed_texts, escaping, with_plain_names
 from app.figures.theme import figure_tree
 from app.session import READ_NAMES
 
@@ -30,25 +30,29 @@ class Drawing:
 
     def __init__(self, figure: go.Figure) -> None:
         self.figure = figure
-        self._plain: tuple[Any, go.Figure] | None = None
-        self._packed: tuple[go.Figure, str] | None = None
+        # one place each, taken out whole: another visitor may have other names
+        self._plain: tuple[frozenset[str], go.Figure] | None = None
+        self._packed: tuple[frozenset[str], str] | None = None
 
     def plain(self) -> go.Figure:
         """Return the figure with the names of the visitor's runs and classes as text."""
-        names = st.session_state.get(READ_NAMES, frozenset())
-        # one place each, taken out whole: another visitor may have other names
-        kept = self._plain
+        names, kept = _names(), self._plain
         if kept is None or kept[0] != names:
             kept = self._plain = names, with_plain_names(self.figure, names)
         return kept[1]
 
     def packed(self) -> str:
         """Return that figure as JSON, without the template of Plotly, as base64 of gzip: a quarter to send."""
-        figure, kept = self.plain(), self._packed
-        if kept is None or kept[0] is not figure:
-            text = json.dumps(figure_tree(figure), separators=(",", ":")).encode()
-            kept = self._packed = figure, base64.b64encode(gzip.compress(text, mtime=0)).decode()
+        names, kept = _names(), self._packed
+        if kept is None or kept[0] != names:
+            tree = changed_texts(figure_tree(self.figure), escaping(names))
+            text = json.dumps(tree, separators=(",", ":")).encode()
+            kept = self._packed = names, base64.b64encode(gzip.compress(text, mtime=0)).decode()
         return kept[1]
+
+
+def _names() -> frozenset[str]:
+    return cast(frozenset[str], st.session_state.get(READ_NAMES, frozenset()))
 
 
 def drawing_of(draw: Callable[P, go.Figure], *args: P.args, **settings: P.kwargs) -> Drawing:
