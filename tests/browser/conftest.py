@@ -111,8 +111,10 @@ def page(context):
 
 
 def drawn(page):
-    """Wait until a Plotly chart is drawn that is not folded away."""
+    """Wait until a Plotly chart is drawn that is not folded away, and every player whose place is there."""
     page.wait_for_selector(".js-plotly-plot .main-svg:visible")
+    for place in page.locator(".mlcnc-player .chart:visible").all():
+        place.locator(".main-svg").first.wait_for()
 
 
 def settled(page):
