@@ -25,6 +25,10 @@ NO_SAMPLE = -1
 
 HEIGHT = 560
 FEW_NAMES = 6
+_NARROWEST = 400.0
+"""Pixels of the axes of a map beside another one; names are kept apart as if it were so."""
+_MOST_LINES = 8
+"""So far above its place a name is moved, in lines of text; where it finds no room it is left out."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def feature_map(
     figure = go.Figure(
         [_points(trace, points, table, samples, kind, bucket, chosen) for kind, bucket, samples in groups]
     )
-    names = _names(points, table, rows, named)
+    names = _names(points, table, rows, named, _units_per_pixel(layout, rows))
     if names is not None:
         figure.add_trace(names)
     return _axes(figure, layout, rows)
@@ -143,12 +147,12 @@ def feature_map_player(
     groups = _groups(table, rows, colouring)
     figure = feature_map(layout, table, rows, colouring, layout.epochs[start], named=named, chosen=chosen)
     trace = go.Scattergl if len(rows) > WEBGL_ABOVE else go.Scatter
-    frames = []
+    frames, units = [], _units_per_pixel(layout, rows)
     for points in layout.coordinates:
         moved = [trace(x=points[samples, 0], y=points[samples, 1]) for _, _, samples in groups]
-        names = _names(points, table, rows, named)
+        names = _names(points, table, rows, named, units)
         if names is not None:
-            moved.append(go.Scatter(x=names.x, y=names.y))
+            moved.append(go.Scatter(x=names.x, y=names.y, text=names.text))
         frames.append(go.Frame(data=moved, traces=list(range(len(moved)))))
     figure.frames = frames
     figure.update_layout(height=HEIGHT + 90)
@@ -210,9 +214,13 @@ def _points(
 
 
 def _names(
-    points: NDArray[np.float32], table: SampleTable, rows: NDArray[np.int64], named: Sequence[int]
+    points: NDArray[np.float32],
+    table: SampleTable,
+    rows: NDArray[np.int64],
+    named: Sequence[int],
+    units: float,
 ) -> go.Scatter | None:
-    """Return the names of classes, each above the densest place of its class."""
+    """Return the names of classes, each above the densest place of its class, with a line to it if moved."""
     labels = table.class_index[rows]
     shown = [label for label in named if (labels == label).any()]
     if not shown:
@@ -223,22 +231,70 @@ def _names(
         thick = own[densest_place(own)[:4]]
         places.append((thick[0, 0], thick[:, 1].max()))
     x, y = np.array(places, dtype=np.float32).T
+    texts = [table.class_names[label] for label in shown]
+    size = 14 if len(shown) <= FEW_NAMES else 11
+    # letters of this font are on average some six tenths as wide as they are high
+    lifted = kept_apart(x, y, [0.62 * size * units * len(text) for text in texts], 1.25 * size * units)
+    gap = np.full_like(x, np.nan)
     return go.Scatter(
-        x=x,
-        y=y,
-        mode="markers+text",
+        x=np.stack([x, x, gap], axis=1).ravel(),
+        y=np.stack([y, np.where(np.isnan(lifted), y, lifted), gap], axis=1).ravel(),
+        mode="lines+markers+text",
         name="name of a class, at its densest place",
         showlegend=False,
-        text=[table.class_names[label] for label in shown],
+        text=[
+            part
+            for text, at in zip(texts, lifted, strict=True)
+            for part in ("", "" if np.isnan(at) else text, "")
+        ],
         textposition="top center",
-        textfont={"size": 14 if len(shown) <= FEW_NAMES else 11, "weight": 700, "shadow": "auto"},
-        customdata=np.full(len(shown), NO_SAMPLE, dtype=np.int32),
-        hovertemplate="densest place of the shown %{text}<extra></extra>",
+        textfont={"size": size, "weight": 700, "shadow": "auto"},
+        line={"width": 1, "color": NEUTRAL},
+        hovertext=[text for text in texts for _ in range(3)],
+        customdata=np.full(3 * len(shown), NO_SAMPLE, dtype=np.int32),
+        hovertemplate="densest place of the shown %{hovertext}<extra></extra>",
         # not seen; it keeps the name off the points
         marker={"size": 9, "opacity": 0.0},
         selected={"marker": {"opacity": 0.0}},
         unselected={"marker": {"opacity": 0.0}},
     )
+
+
+def kept_apart(
+    x: NDArray[np.float32], y: NDArray[np.float32], widths: Sequence[float], height: float
+) -> NDArray[np.float64]:
+    """Return where names stand when none may cover another: those that would are moved up, the lowest first.
+
+    Args:
+        x: (n,) middles of the names.
+        y: (n,) their lower ends.
+        widths: (n,) of the names.
+        height: of a line.
+
+    Returns:
+        (n,) lower ends; NaN where a name finds no room within eight lines.
+
+    Example:
+        >>> kept_apart(np.zeros(2), np.array([0.0, 0.5]), [3.0, 3.0], 1.0).tolist()
+        [0.0, 1.0]
+    """
+    places = np.array(y, dtype=np.float64)
+    taken: list[int] = []
+    for own in np.argsort(y, kind="stable").tolist():
+        over = [other for other in taken if abs(x[own] - x[other]) < (widths[own] + widths[other]) / 2]
+        for _ in over:
+            hit = [places[other] for other in over if abs(places[own] - places[other]) < 0.999 * height]
+            places[own] = max(hit) + height if hit else places[own]
+        if places[own] - y[own] > _MOST_LINES * height:
+            places[own] = np.nan
+        else:
+            taken.append(own)
+    return places
+
+
+def _units_per_pixel(layout: Layout, rows: NDArray[np.int64]) -> float:
+    drawn = layout.coordinates[:, rows].reshape(-1, 2)
+    return float(1.12 * np.ptp(drawn, axis=0).max(initial=0.0) / _NARROWEST)
 
 
 def _axes(figure: go.Figure, layout: Layout, rows: NDArray[np.int64]) -> go.Figure:

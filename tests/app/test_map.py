@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from app.figures.feature_map import (
     colour_by_placement,
     feature_map,
     feature_map_player,
+    kept_apart,
 )
 from app.map.selection import samples_of
 from mlcnc.analysis.samples.layouts import Layout, SampleTable, densest_place, pca_layout, sample_table
@@ -122,12 +124,35 @@ def test_names_of_classes_stand_above_their_densest_places():
     layout, table, record = invented(41)
     figure = feature_map(layout, table, record.samples, colour_by_bucket(table), 2, named=(0, 3))
     names = figure.data[-1]
-    assert list(names.text) == ["class 0", "class 3"]
+    assert list(names.text[1::3]) == ["class 0", "class 3"]
     assert set(names.customdata) == {NO_SAMPLE}
-    for label, x, y in zip((0, 3), names.x, names.y, strict=True):
+    for label, x, y in zip((0, 3), names.x[::3], names.y[::3], strict=True):
         own = np.array([layout.coordinates[1, s] for s in record.samples if table.class_index[s] == label])
         thick = own[densest_place(own)[:4]]
         np.testing.assert_allclose((x, y), (thick[0, 0], thick[:, 1].max()), rtol=1e-5)
+
+
+def test_names_that_would_cover_each_other_are_moved_up_and_tied_to_their_place():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 30)).astype(np.float32)
+    widths, height = rng.uniform(0.3, 0.9, 30), 0.12
+    places = kept_apart(x, y, widths, height)
+    for one, other in combinations(np.flatnonzero(np.isfinite(places)), 2):
+        beside = abs(x[one] - x[other]) >= (widths[one] + widths[other]) / 2
+        assert beside or abs(places[one] - places[other]) >= 0.99 * height
+    moved = places[np.isfinite(places)] - y[np.isfinite(places)]
+    assert moved.min() == 0.0
+    assert 0.0 < moved.max() <= 8.001 * height
+    # of twelve at one place the last three find no room
+    assert np.isnan(kept_apart(np.zeros(12), np.zeros(12), [1.0] * 12, 1.0)).sum() == 3
+
+    layout, table, record = invented(41)
+    layout.coordinates[1, :, :] = 0.0
+    names = feature_map(layout, table, record.samples, colour_by_bucket(table), 2, named=(0, 3)).data[-1]
+    anchors, heads = names.y[::3], names.y[1::3]
+    assert list(anchors) == [0.0, 0.0]
+    assert sorted(heads)[0] == 0.0 < sorted(heads)[1]
+    assert np.isnan(names.x[2::3]).all(), "lines of two names are not one"
 
 
 def test_chosen_samples_are_drawn_as_selected_and_nothing_dims_without_any():
@@ -374,8 +399,8 @@ def test_umap_comes_first_where_it_is_stored_and_all_classes_have_names(shown):
     page = shown()
     assert "UMAP aligned over 1 epoch" in words(page)
     (figure,) = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
-    (names,) = [trace for trace in figure["data"] if trace["mode"] == "markers+text"]
-    assert set(names["text"]) == {table.name(sample) for sample in table.of_split("test")}
+    (names,) = [trace for trace in figure["data"] if trace["mode"] == "lines+markers+text"]
+    assert set(names["text"]) - {""} == {table.name(sample) for sample in table.of_split("test")}
 
 
 def test_a_second_run_stands_beside_with_its_own_verdict_and_the_same_samples_marked(shown):

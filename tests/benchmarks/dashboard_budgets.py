@@ -1,8 +1,9 @@
 """What the pages cost, page by page, against the dashboard's budgets: ``python tests/benchmarks/dashboard_budgets.py``.
 
 Three folders of runs: the recorded ones, 200 runs, and one run of the size of COCO-LT. For each a real server and a
-real Chromium; every control of a page is used once to warm the caches, then measured. Times depend on the machine,
-so the first chart is a ratio to an empty Streamlit page with one chart on the same machine. The processor's column
+real Chromium; every control of a page is used twice to warm the caches, for the second time begins where the first
+one ended, then measured. What was never shown before takes longer: the column *first* is of the first use. Times
+depend on the machine, so the first chart is a ratio to an empty Streamlit page with one chart on the same machine. The processor's column
 is the script's own work without what other programs take; on a quiet machine it is close to the clock's.
 """
 
@@ -54,6 +55,7 @@ class Cost:
 
     page: str
     script: list[float] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
     fragment: list[float] = field(default_factory=list)
     rerun_bytes: list[int] = field(default_factory=list)
@@ -167,10 +169,13 @@ def measure_page(chromium, address, name, path, timings, plain, repeats, query):
     page.goto(joined)
     page.wait_for_selector("[data-testid=stMain] h1", timeout=60_000)
     settled(page, quiet=1.0)
-    for option in options(page):  # the first time fills the caches
-        clicked(page, timings, option)
-    settled(page, quiet=1.0)
     timings.new()
+    for _ in range(2):
+        for option in options(page):
+            clicked(page, timings, option)
+        settled(page, quiet=1.0)
+        sorted_out(cost, timings.new(), title)
+    cost = Cost(name, first_chart=cost.first_chart, ratio=cost.ratio, first=cost.script + cost.fragment)
     for _ in range(RERUNS):
         before = socket.received
         rerun(page, timings)
@@ -323,11 +328,11 @@ def measured(kind, root, query, chromium, plain, folder, given):
     number = sum(item.is_dir() for item in root.iterdir())
     print(f"\n{kind}: {number} runs; load {load:.1f} on {cores} cores{busy}")
     print(
-        f"{'page':22}{'script p95':>12}{'processor':>12}{'fragment':>12}{'rerun KB':>12}{'change KB':>12}{'playing B':>12}"
+        f"{'page':22}{'script p95':>12}{'processor':>12}{'first':>12}{'fragment':>12}{'rerun KB':>12}{'change KB':>12}{'playing B':>12}"
         f"{'chart s':>10}{'ratio':>9}  slowest fragment"
     )
     print(
-        f"{'budget':22}{SCRIPT_MS:>9} ms{'':12}{FRAGMENT_MS:>9} ms{KILOBYTES:>12}{KILOBYTES:>12}{0:>12}{'':10}{RATIO:>9}",
+        f"{'budget':22}{SCRIPT_MS:>9} ms{'':24}{FRAGMENT_MS:>9} ms{KILOBYTES:>12}{KILOBYTES:>12}{0:>12}{'':10}{RATIO:>9}",
         flush=True,
     )
     exceeded = False
@@ -347,6 +352,7 @@ def measured(kind, root, query, chromium, plain, folder, given):
             row = (
                 judged(p95(cost.script), SCRIPT_MS, ".0f"),
                 judged(p95(cost.processor), float("inf"), ".0f"),
+                judged(p95(cost.first), float("inf"), ".0f"),
                 judged(p95(cost.fragment), FRAGMENT_MS, ".0f"),
                 judged(p95([size / 1e3 for size in cost.rerun_bytes]), KILOBYTES, ".1f"),
                 judged(p95([size / 1e3 for size in cost.change_bytes]), KILOBYTES, ".1f"),
@@ -355,7 +361,7 @@ def measured(kind, root, query, chromium, plain, folder, given):
                 judged(cost.ratio, RATIO, ".2f"),
             )
             exceeded |= any(cell.endswith("!") for cell in row)
-            widths = (12, 12, 12, 12, 12, 12, 10, 9)
+            widths = (12, 12, 12, 12, 12, 12, 12, 10, 9)
             cells = "".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
             print(f"{name:22}{cells}  {cost.slowest.lstrip('0')}", flush=True)
         used = memory_of_five_sessions(chromium, address, process, query)
