@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -22,6 +23,9 @@ from app.figures.backdrop import add_backdrop
 from app.figures.player import with_player
 from app.figures.style import OPTIMUM_COLOUR, finished
 from mlcnc.analysis.images.attention import AttentionCourse, times_even
+
+NARROW = 600
+"""Pixels of a chart; with less, pictures stand in two columns."""
 
 
 def attention_course_figure(
@@ -119,10 +123,10 @@ def attention_course_figure(
         )
         figure.add_annotation(
             text=name,
-            x=start_at + width / 2,
+            x=0.5,
             y=1.0,
-            xref="paper",
-            yref="paper",
+            xref=f"x{suffix} domain",
+            yref=f"y{suffix} domain",
             xanchor="center",
             yanchor="bottom",
             showarrow=False,
@@ -144,7 +148,23 @@ def attention_course_figure(
     with_player(figure, [epoch + 1 for epoch in epochs], start=start)
     figure = finished(figure, height=470, legend=False)
     figure.update_layout(margin={"t": 34})
+    if len(courses) > 1:
+        figure.update_layout(meta={"narrow": _two_in_a_row(len(courses))})
     return figure
+
+
+def _two_in_a_row(number: int) -> dict[str, Any]:
+    """Return the layout for a narrow window, where three pictures beside each other are too small."""
+    high, gap = 220, 44
+    num_rows = (number + 1) // 2
+    whole = num_rows * high + (num_rows - 1) * gap
+    axes: dict[str, Any] = {}
+    for turn in range(number):
+        row, column = divmod(turn, 2)
+        suffix, top = "" if turn == 0 else str(turn + 1), whole - row * (high + gap)
+        axes[f"xaxis{suffix}"] = {"domain": [0.53 * column, 0.47 + 0.53 * column]}
+        axes[f"yaxis{suffix}"] = {"domain": [(top - high) / whole, top / whole]}
+    return {"below": NARROW, "layout": axes | {"height": whole + 150}}
 
 
 def highest(courses: Sequence[tuple[str, AttentionCourse]]) -> float:

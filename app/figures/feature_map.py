@@ -118,9 +118,7 @@ def feature_map(
     figure = go.Figure(
         [_points(trace, points, table, samples, kind, bucket, chosen) for kind, bucket, samples in groups]
     )
-    names = _names(points, table, rows, named, _units_per_pixel(layout, rows))
-    if names is not None:
-        figure.add_trace(names)
+    figure.add_traces(_names(points, table, rows, named, _units_per_pixel(layout, rows)))
     return _axes(figure, layout, rows)
 
 
@@ -150,9 +148,7 @@ def feature_map_player(
     frames, units = [], _units_per_pixel(layout, rows)
     for points in layout.coordinates:
         moved = [trace(x=points[samples, 0], y=points[samples, 1]) for _, _, samples in groups]
-        names = _names(points, table, rows, named, units)
-        if names is not None:
-            moved.append(go.Scatter(x=names.x, y=names.y, text=names.text))
+        moved += [go.Scatter(x=of.x, y=of.y) for of in _names(points, table, rows, named, units)]
         frames.append(go.Frame(data=moved, traces=list(range(len(moved)))))
     figure.frames = frames
     figure.update_layout(height=HEIGHT + 90)
@@ -219,45 +215,48 @@ def _names(
     rows: NDArray[np.int64],
     named: Sequence[int],
     units: float,
-) -> go.Scatter | None:
-    """Return the names of classes, each above the densest place of its class, with a line to it if moved."""
+) -> list[go.Scatter]:
+    """Return lines to the densest places of classes, and the names of the classes above."""
     labels = table.class_index[rows]
     shown = [label for label in named if (labels == label).any()]
     if not shown:
-        return None
+        return []
     places = []
     for label in shown:
         own = points[rows[labels == label]]
         thick = own[densest_place(own)[:4]]
         places.append((thick[0, 0], thick[:, 1].max()))
     x, y = np.array(places, dtype=np.float32).T
-    texts = [table.class_names[label] for label in shown]
     size = 14 if len(shown) <= FEW_NAMES else 11
     # letters of this font are on average some six tenths as wide as they are high
-    lifted = kept_apart(x, y, [0.62 * size * units * len(text) for text in texts], 1.25 * size * units)
-    gap = np.full_like(x, np.nan)
-    return go.Scatter(
-        x=np.stack([x, x, gap], axis=1).ravel(),
-        y=np.stack([y, np.where(np.isnan(lifted), y, lifted), gap], axis=1).ravel(),
-        mode="lines+markers+text",
+    widths = [0.62 * size * units * len(table.class_names[label]) for label in shown]
+    lifted = kept_apart(x, y, widths, 1.25 * size * units)
+    to = np.where(np.isnan(lifted), y, lifted)
+    ties = go.Scatter(
+        x=np.stack([x, x, np.full_like(x, np.nan)], axis=1).ravel(),
+        y=np.stack([y, to, y], axis=1).ravel(),
+        mode="lines",
+        line={"width": 1, "color": NEUTRAL},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    names = go.Scatter(
+        x=x,
+        y=lifted,
+        mode="markers+text",
         name="name of a class, at its densest place",
         showlegend=False,
-        text=[
-            part
-            for text, at in zip(texts, lifted, strict=True)
-            for part in ("", "" if np.isnan(at) else text, "")
-        ],
+        text=[table.class_names[label] for label in shown],
         textposition="top center",
         textfont={"size": size, "weight": 700, "shadow": "auto"},
-        line={"width": 1, "color": NEUTRAL},
-        hovertext=[text for text in texts for _ in range(3)],
-        customdata=np.full(3 * len(shown), NO_SAMPLE, dtype=np.int32),
-        hovertemplate="densest place of the shown %{hovertext}<extra></extra>",
+        customdata=np.full(len(shown), NO_SAMPLE, dtype=np.int32),
+        hovertemplate="densest place of the shown %{text}<extra></extra>",
         # not seen; it keeps the name off the points
         marker={"size": 9, "opacity": 0.0},
         selected={"marker": {"opacity": 0.0}},
         unselected={"marker": {"opacity": 0.0}},
     )
+    return [ties, names]
 
 
 def kept_apart(
