@@ -147,7 +147,7 @@ def _row(
 
 
 def _told(value: float) -> float:
-    """Return a value to nine digits: the last of sixteen follow from where arrays lie in memory."""
+    """Return a value to nine digits: the last of sixteen hang on the processor and on where arrays lie."""
     return float(f"{value:.9g}")
 
 
@@ -205,7 +205,7 @@ def _numbers(values: Sequence[float | None] | None) -> list[float] | None:
 
 
 def _plain(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    return _told(value) if math.isfinite(value) else None
 
 
 def as_csv(tree: Mapping[str, Any]) -> str:

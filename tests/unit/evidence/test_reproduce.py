@@ -155,6 +155,15 @@ def test_a_dry_run_and_no_training_start_nothing(small, capsys):
     assert [row["run_ids"] for row in tree["rows"]] == [[], []]
 
 
+@pytest.mark.parametrize("dataset", ["voc07-lt", "pictogram-lt"])
+def test_a_recorded_results_file_is_made_again_by_its_command_to_the_last_digit(dataset, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
+    assert main(["reproduce", "table1", "--race", str(ROOT / f"docs/bench/{dataset}.json")]) == 0
+    for ending in ("json", "csv"):
+        name = f"_results/table1-{dataset}.{ending}"
+        assert (tmp_path / name).read_bytes() == (ROOT / "runs" / name).read_bytes()
+
+
 def test_the_table_of_a_race_is_judged_without_its_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLCNC_RUNS", str(tmp_path))
     race = json.loads((ROOT / "docs/bench/voc07-lt.json").read_text())
