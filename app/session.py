@@ -128,7 +128,7 @@ def remembered(function: Callable[P, R], *args: P.args, **settings: P.kwargs) ->
     """Return what an analysis function gives, computed again only when a file of its runs changed.
 
     Args:
-        function: of ``mlcnc.analysis``, a pure function of runs and plain values.
+        function: of ``mlcnc``, a pure function of runs and plain values.
         args, settings: its arguments: runs, numbers, texts, None, and tuples of them.
 
     Raises:

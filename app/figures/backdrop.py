@@ -51,6 +51,7 @@ def without_photographs(figure: go.Figure) -> go.Figure:
     if not holds_photograph(figure):
         return figure
     kept = [image for image in figure.layout.images if image.name != _PHOTOGRAPH]
+    # not go.Figure(figure), which takes the type out of traces that others draw at this moment
     copy = go.Figure(figure.to_plotly_json())
     copy.layout.images = kept
     for image in figure.layout.images:

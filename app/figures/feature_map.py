@@ -27,8 +27,8 @@ HEIGHT = 560
 FEW_NAMES = 6
 _NARROWEST = 400.0
 """Pixels of the axes of a map beside another one; names are kept apart as if it were so."""
-_MOST_LINES = 8
-"""So far above its place a name is moved, in lines of text; where it finds no room it is left out."""
+_REACH = 10
+"""So far above or below its place a name may stand, in lines of text, and two of its widths beside it."""
 
 
 @dataclass(frozen=True)
@@ -230,19 +230,18 @@ def _names(
     size = 14 if len(shown) <= FEW_NAMES else 11
     # letters of this font are on average some six tenths as wide as they are high
     widths = [0.62 * size * units * len(table.class_names[label]) for label in shown]
-    lifted = kept_apart(x, y, widths, 1.25 * size * units)
-    to = np.where(np.isnan(lifted), y, lifted)
+    at = kept_apart(x, y, widths, 1.25 * size * units)
     ties = go.Scatter(
-        x=np.stack([x, x, np.full_like(x, np.nan)], axis=1).ravel(),
-        y=np.stack([y, to, y], axis=1).ravel(),
+        x=np.stack([x, at[0], np.full_like(x, np.nan)], axis=1).ravel(),
+        y=np.stack([y, at[1], y], axis=1).ravel(),
         mode="lines",
         line={"width": 1, "color": NEUTRAL},
         hoverinfo="skip",
         showlegend=False,
     )
     names = go.Scatter(
-        x=x,
-        y=lifted,
+        x=at[0],
+        y=at[1],
         mode="markers+text",
         name="name of a class, at its densest place",
         showlegend=False,
@@ -261,8 +260,8 @@ def _names(
 
 def kept_apart(
     x: NDArray[np.float32], y: NDArray[np.float32], widths: Sequence[float], height: float
-) -> NDArray[np.float64]:
-    """Return where names stand when none may cover another: those that would are moved up, the lowest first.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where names stand so that none covers another: each at the nearest free place, the lowest first.
 
     Args:
         x: (n,) middles of the names.
@@ -271,29 +270,32 @@ def kept_apart(
         height: of a line.
 
     Returns:
-        (n,) lower ends; NaN where a name finds no room within eight lines.
+        (n,) middles and lower ends; a name that finds nothing free within reach stays where it was.
 
     Example:
-        >>> kept_apart(np.zeros(2), np.array([0.0, 0.5]), [3.0, 3.0], 1.0).tolist()
-        [0.0, 1.0]
+        >>> kept_apart(np.zeros(2), np.array([0.0, 0.5]), [3.0, 3.0], 1.0)[1].tolist()
+        [0.0, 1.5]
     """
-    places = np.array(y, dtype=np.float64)
+    middles, ends, wide = np.array(x, np.float64), np.array(y, np.float64), np.array(widths, np.float64)
     taken: list[int] = []
     for own in np.argsort(y, kind="stable").tolist():
-        over = [other for other in taken if abs(x[own] - x[other]) < (widths[own] + widths[other]) / 2]
-        for _ in over:
-            hit = [places[other] for other in over if abs(places[own] - places[other]) < 0.999 * height]
-            places[own] = max(hit) + height if hit else places[own]
-        if places[own] - y[own] > _MOST_LINES * height:
-            places[own] = np.nan
-        else:
-            taken.append(own)
-    return places
+        lines, steps = np.meshgrid(np.arange(-_REACH, _REACH + 1), np.arange(-4, 5))
+        aside, up = (0.5 * steps * wide[own]).ravel(), (lines * height).ravel()
+        far = np.argsort(np.hypot(aside, up), kind="stable")
+        across = np.abs(middles[own] + aside[far, None] - middles[taken]) < (wide[own] + wide[taken]) / 2
+        along = np.abs(ends[own] + up[far, None] - ends[taken]) < 0.999 * height
+        free = ~(across & along).any(axis=1)
+        if free.any():
+            place = far[np.argmax(free)]
+            middles[own] += aside[place]
+            ends[own] += up[place]
+        taken.append(own)
+    return middles, ends
 
 
 def _units_per_pixel(layout: Layout, rows: NDArray[np.int64]) -> float:
-    drawn = layout.coordinates[:, rows].reshape(-1, 2)
-    return float(1.12 * np.ptp(drawn, axis=0).max(initial=0.0) / _NARROWEST)
+    wide = np.ptp(layout.coordinates[:, rows].reshape(-1, 2), axis=0).max()
+    return float(max(1.12 * wide, 2e-3) / _NARROWEST)
 
 
 def _axes(figure: go.Figure, layout: Layout, rows: NDArray[np.int64]) -> go.Figure:

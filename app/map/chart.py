@@ -137,7 +137,7 @@ def draw_map(
         colouring,
         record.epoch,
         named=named,
-        chosen=frozenset(carried),
+        chosen=tuple(sorted(carried)),
     )
     show_chart(
         figure,
@@ -172,7 +172,7 @@ def play_map(
             colouring,
             start=len(layout.epochs) - 1,
             named=named,
-            chosen=frozenset(selected),
+            chosen=tuple(sorted(selected)),
         ),
         key=chart_key(f"{view}_player", selected),
         title=caption(layout, record),

@@ -59,21 +59,28 @@ def drawing_of(draw: Callable[P, go.Figure], *args: P.args, **settings: P.kwargs
     """Return what a function of ``app.figures`` draws, drawn again only for other arguments.
 
     Plotly takes longer to make a figure than a page has; a page that runs again mostly shows what it showed.
+    The last 64 figures are kept, of some megabytes at most, until the server ends: whoever changes a function
+    of ``app.figures`` starts it anew.
 
     Args:
-        draw: a pure function.
+        draw: a pure function of a module.
         args, settings: its arguments, which can be pickled; told apart by what they hold.
+
+    Raises:
+        TypeError: the function is one within another.
     """
+    name = f"{draw.__module__}.{draw.__qualname__}"
+    if "<" in name:
+        raise TypeError(f"draw must be a function of a module, told from all others by its name, got {name}")
     what = io.BytesIO()
     pickler = pickle.Pickler(what, pickle.HIGHEST_PROTOCOL)
-    pickler.fast = (
-        True  # equal arguments are written alike, whichever of their parts are one and the same object
-    )
-    pickler.dump((f"{draw.__module__}.{draw.__qualname__}", args, settings))
+    # without notes of what was written already: it does not matter which parts are one and the same object
+    pickler.fast = True
+    pickler.dump((name, args, settings))
     return _drawn(hashlib.sha256(what.getbuffer()).hexdigest(), draw, args, settings)
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _drawn(
     key: str, _draw: Callable[..., go.Figure], _args: tuple[Any, ...], _settings: dict[str, Any]
 ) -> Drawing:

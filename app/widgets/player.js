@@ -141,11 +141,11 @@ export default function (component) {
   };
   const draw = async () => {
     self.plotly = await loaded(self.data.library);
+    const packed = self.data.figure;
+    const figure = self.drawn === packed ? null : await unpacked(packed);
     await halt();
-    if (self.stopped || self.drawn === self.data.figure) return;
-    self.drawn = self.data.figure;
-    const figure = await unpacked(self.drawn);
-    if (self.stopped) return;
+    if (self.stopped || !figure) return;
+    self.drawn = packed;
     const rested = self.label === self.labels.at(-1) ? undefined : self.label;
     const first = !self.listens;
     self.labels = figure.frames.map((frame) => frame.name);

@@ -42,7 +42,7 @@ _TOLD = st.components.v2.component(
 
 
 def show_player(
-    drawing: go.Figure | Drawing,
+    figure: go.Figure | Drawing,
     *,
     key: str,
     title: str,
@@ -62,7 +62,7 @@ def show_player(
     with the same parameter move together.
 
     Args:
-        drawing: a figure with frames, see ``app.figures.player``; without a slider no keys are added.
+        figure: with frames, see ``app.figures.player``; without a slider no keys are added.
         key, title, alt, reading, frame: as of ``show_chart``.
         follow: whether the page or its fragment runs again once the player comes to rest at another frame;
             the chart itself is not sent again as long as its figure is the same.
@@ -77,9 +77,8 @@ def show_player(
         Label of the frame the player rests at as far as the server knows: the one of the address at first;
         None where the figure has no frames.
     """
-    drawing = drawing if isinstance(drawing, Drawing) else Drawing(drawing)
-    figure = drawing.figure
-    labels = [item.name for item in figure.frames]
+    drawing = figure if isinstance(figure, Drawing) else Drawing(figure)
+    labels = [item.name for item in drawing.figure.frames]
     if len(labels) < 2:
         if labels and parameter:
             note_shown(parameter, labels[0])
@@ -97,7 +96,7 @@ def show_player(
         data={
             "figure": drawing.packed(),
             "template": _TEMPLATE,
-            "config": chart_config(figure, key),
+            "config": chart_config(drawing.figure, key),
             "library": plotly_script.address(),
             "chart": key,
             "alt": alt,
@@ -109,13 +108,13 @@ def show_player(
         **settings,
     )
     show_extras(
-        figure,
+        drawing.figure,
         key=key,
         title=title,
         alt=alt_at(told) if alt_at is not None else alt,
         reading=reading,
         frame=frame,
-        exported=lambda: at_frame(figure, told),
+        exported=lambda: at_frame(drawing.figure, told),
     )
     if follow:
         _TOLD(key=f"told_{key}", data={"chart": key, "label": told})

@@ -125,13 +125,13 @@ class Queue:
         """Give a connection, each change by which is written at once."""
         if os.path.islink(self.folder):
             raise LaunchError(f"{self.folder} is a link; jobs are kept in the runs folder itself")
-        for end in ("", "-wal", "-shm", "-journal"):
-            path = f"{self.file}{end}"
-            # SQLite would follow a link, and wait for a pipe; whoever closes the table last removes its log
-            with suppress(FileNotFoundError):
-                if not stat.S_ISREG(os.lstat(path).st_mode):
-                    raise LaunchError(f"{path} is a link or no regular file; remove it")
         try:
+            for end in ("", "-wal", "-shm", "-journal"):
+                path = f"{self.file}{end}"
+                # SQLite would follow a link, and wait for a pipe; whoever closes the table last removes its log
+                with suppress(FileNotFoundError):
+                    if not stat.S_ISREG(os.lstat(path).st_mode):
+                        raise LaunchError(f"{path} is a link or no regular file; remove it")
             ways = "mode=rw"
             if not os.access(self.folder, os.W_OK):
                 # what a living worker wrote is in the log beside the table; without one it is read as it lies

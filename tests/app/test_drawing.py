@@ -9,9 +9,12 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from app.figures.backdrop import add_backdrop, without_photographs
+from app.figures.player import at_frame, with_player
 from app.figures.theme import figure_tree
 from app.session import READ_NAMES
 from app.widgets import drawing
+from app.widgets.downloads import figure_page
 from app.widgets.drawing import Drawing, drawing_of
 
 CALLS = []
@@ -48,6 +51,29 @@ def test_other_arguments_are_drawn_anew(names, heights, title):
     drawing_of(bars, ("cat",), np.array([1.0]), title="one")
     drawing_of(bars, names, np.array(heights), title=title)
     assert ["one", title] == CALLS
+
+
+def test_a_function_that_its_name_does_not_tell_apart_is_refused():
+    def within(height):
+        return go.Figure(go.Bar(y=[height]))
+
+    with pytest.raises(TypeError, match="draw must be a function of a module"):
+        drawing_of(within, 1.0)
+
+
+def test_what_is_taken_away_leaves_the_shared_figure_as_it_is():
+    figure = bars(["cat"], [1.0], title="one")
+    add_backdrop(figure, "data:image/webp;base64,AAAA", (2, 2), is_photograph=True)
+    figure.frames = [go.Frame(name=str(k), data=[{"y": [k]}], traces=[0]) for k in range(2)]
+    with_player(figure, [0, 1])
+    before, shared = copy.deepcopy(figure.to_plotly_json()), Drawing(figure)
+    shared.packed()
+    shared.plain()
+    without = without_photographs(at_frame(shared.figure, "0"))
+    figure_page(without, "one")
+    assert without.data[0].y[0] == 0
+    assert not without.layout.images
+    assert shared.figure.to_plotly_json() == before
 
 
 def test_each_visitor_reads_their_own_names(visitor):

@@ -1,5 +1,7 @@
 """The page of images: galleries hold exactly the images of a kind, and what is opened is what was asked for."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -279,6 +281,19 @@ def test_a_clue_is_two_counts_and_whether_they_may_be_chance(runs):
         "may be chance": "no, p below 0.001",
     }  # fmt: skip
     assert clue_line(row, Clue("horse", "car", 1, 3, 2, 3, 1.0))["may be chance"] == "yes, p 1"
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_in_a_narrow_window_no_two_attention_maps_share_a_place(runs, number):
+    course = attention_course(runs[ETF], 2, 14)
+    named = [(f"run {turn}", course) for turn in range(number)]
+    narrow = attention_course_figure(named, opacity=0.7).layout.meta["narrow"]["layout"]
+    places = [[narrow[f"{axis}axis{end}"]["domain"] for axis in "xy"] for end in ("", 2, 3)[:number]]
+    assert np.min(places) >= 0.0
+    assert np.max(places) <= 1.0
+    for one, other in combinations(places, 2):
+        assert any(mine[1] < his[0] or his[1] < mine[0] for mine, his in zip(one, other, strict=True))
+    assert attention_course_figure(named[:1], opacity=0.7).layout.meta is None
 
 
 def test_the_outline_runs_around_the_cells_that_hold_most(runs):

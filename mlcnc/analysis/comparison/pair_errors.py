@@ -73,7 +73,7 @@ def scored_epoch(run: Run, map_percent: float) -> int | None:
     lines = run.metrics(["test/map_total"])
     logged = {int(line["epoch"]): line.get("test/map_total", math.nan) for line in lines}
     far = {epoch: abs(logged.get(epoch, math.nan) - map_percent) for epoch in stored}
-    return min(stored, key=lambda epoch: (math.isnan(far[epoch]), far[epoch], -epoch))
+    return min(stored, key=lambda epoch: (far[epoch] if math.isfinite(far[epoch]) else math.inf, -epoch))
 
 
 class PairErrors:
@@ -106,11 +106,8 @@ class PairErrors:
         return self._known[key]
 
     def _scored(self, group: SeedGroup) -> tuple[tuple[Run, int], ...]:
-        found = [
-            (run, self._remembered(scored_epoch, run, row.map_percent["total"]))
-            for row in group.rows
-            if row.has_arrays and (run := self._runs[row.run_id])
-        ]
+        runs = [(self._runs[row.run_id], row.map_percent["total"]) for row in group.rows if row.has_arrays]
+        found = [(run, self._remembered(scored_epoch, run, value)) for run, value in runs]
         return tuple((run, epoch) for run, epoch in found if epoch is not None)
 
     @property

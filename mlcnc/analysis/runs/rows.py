@@ -153,11 +153,11 @@ class RunSummary:
     values: Mapping[str, tuple[float, ...]]
 
     @cached_property
-    def measured(self) -> Sequence[int]:
+    def measured(self) -> tuple[int, ...]:
         """Places of the epochs at which something of the test images is known; all where nothing ever is."""
         tested = [values for name, values in self.values.items() if name.startswith("test")]
-        places = range(len(self.epochs))
-        return [place for place in places if any(math.isfinite(of[place]) for of in tested)] or places
+        places = tuple(range(len(self.epochs)))
+        return tuple(place for place in places if any(math.isfinite(of[place]) for of in tested)) or places
 
 
 def summary(run: Run) -> RunSummary:

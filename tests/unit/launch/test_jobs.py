@@ -128,6 +128,15 @@ def test_a_table_that_is_closed_by_the_last_other_meanwhile_is_read(tmp_path, mo
         assert not os.path.exists(f"{table.file}-wal")
 
 
+def test_a_file_in_the_place_of_the_folder_of_jobs_is_said(tmp_path):
+    (tmp_path / ".jobs").touch()
+    with (
+        pytest.raises(LaunchError, match=r"queue\.sqlite cannot be used: .*Not a directory"),
+        Queue(tmp_path).opened(),
+    ):
+        pass
+
+
 def test_a_link_in_the_place_of_the_folder_of_jobs_is_not_followed(jobs, tmp_path):
     queue(jobs)
     os.rename(jobs.runs_root / ".jobs", tmp_path / "elsewhere")

@@ -156,6 +156,9 @@ def test_images_are_drawn_of_the_stored_epoch_whose_map_is_that_of_the_chosen_on
     run = RunStore(tmp_path).open("one")
     for line in run.metrics():
         assert scored_epoch(run, line["test/map_total"]) == line["epoch"]
+    assert scored_epoch(run, math.nan) == run.array_epochs("test/scores")[-1], (
+        "of a value that is not known the last"
+    )
 
 
 def test_many_recipes_ahead_of_one_are_said_in_one_breath():
