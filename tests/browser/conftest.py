@@ -111,10 +111,10 @@ def page(context):
 
 
 def drawn(page):
-    """Wait until a Plotly chart is drawn that is not folded away, and every player whose place is there."""
+    """Wait until a Plotly chart is drawn that is not folded away, and every player that is not."""
     page.wait_for_selector(".js-plotly-plot .main-svg:visible")
-    for place in page.locator(".mlcnc-player .chart:visible").all():
-        place.locator(".main-svg").first.wait_for()
+    for player in page.locator(".mlcnc-player:visible").all():
+        player.locator(".main-svg").first.wait_for()
 
 
 def settled(page):

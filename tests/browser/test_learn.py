@@ -63,7 +63,9 @@ def guess(page, option, *, told, instead):
     try:
         page.get_by_text(told).wait_for(timeout=20_000)
     except TimeoutError:
-        page.get_by_role("radio", name=instead).check(force=True)
+        again = page.get_by_role("radio", name=instead)
+        assert again.count(), page.locator("[data-testid=stMain]").inner_text()
+        again.check(force=True)
         page.get_by_text("Not quite.").first.wait_for()
         settled(page)
         page.get_by_role("radio", name=option).check(force=True)

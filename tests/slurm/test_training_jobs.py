@@ -59,7 +59,7 @@ def seen(root):
     return AllJobs(root).all()[0]
 
 
-def wait_until(root, true, seconds=60):
+def wait_until(root, true, seconds=120):
     deadline = time.monotonic() + seconds
     while not true(job := seen(root)):
         log = job.log.read_text() if job.log.exists() else "no log"
