@@ -58,6 +58,7 @@ def show_tables() -> None:
         height="content",
         alt=f"{tree['title']} on {tree['dataset']}: means over seeds, lowest to highest, and published values",
         key="result_rows",
+        column_config={frame.columns[0]: st.column_config.Column(width=230, pinned=True)},
     )
     st.caption(plain(_facts(tree)))
     st.caption(plain(tree["rule"]))

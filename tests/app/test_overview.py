@@ -392,7 +392,7 @@ def test_runs_still_going_or_damaged_are_said_at_the_top_and_in_no_pair(shown, t
     (tmp_path / "bad").mkdir()
     page = shown()
     assert "Left out of comparisons: 1 running (going), 1 damaged" in words(page)
-    assert "No two recipes of one size have finished" in words(page)
+    assert "no two recipes of one size have finished" in words(page)
     of_map = [f"mAP {bucket}" for bucket in ("total", "head", "medium", "tail")]
     assert list(table(page).columns[:7]) == ["run", "recipe", "epochs", *of_map]
     going._closed.set()

@@ -101,7 +101,7 @@ def recipes_sentence(groups: Sequence[SeedGroup], image_errors_of: ErrorsOf, buc
             continue
         said.append(map_sentence(own, bucket))
         if any(group.map_percent[bucket].num_runs for group in own):
-            said.append("No two recipes of one size have finished, so no order is judged.")
+            said.append(f"On {own[0].dataset} no two recipes of one size have finished: no order is judged.")
     return " ".join(said) or map_sentence(groups, bucket)
 
 

@@ -155,7 +155,7 @@ def variability_sentence(record: VariabilityRecord) -> str:
 
     def of(index: int) -> str:
         return (
-            f"{record.class_names[index]} ({record.nc1[index]:.2f}, {record.shuffled[index]:.0f} by chance, "
+            f"{record.class_names[index]} ({record.nc1[index]:.2f} of {record.shuffled[index]:.0f} by chance, "
             f"{counted(record.sample_counts[index], 'feature')})"
         )
 
