@@ -167,7 +167,10 @@ def question(key: str, text: str, options: Sequence[str], right: str, reasons: M
             f"right must be one of the options and each option needs a reason, got right={right!r}, "
             f"options={list(options)}, reasons for {list(reasons)}"
         )
-    _ask(key, text, options, right, reasons)
+    # Streamlit knows a fragment by its place, which a question of another step has too: a run of that step that
+    # was broken off while it computed ends at this container, and does not take the place of what is shown
+    with st.container():
+        _ask(key, text, options, right, reasons)
 
 
 @st.fragment
