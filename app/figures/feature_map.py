@@ -277,9 +277,9 @@ def kept_apart(
         [0.0, 1.5]
     """
     middles, ends, wide = np.array(x, np.float64), np.array(y, np.float64), np.array(widths, np.float64)
+    lines, steps = np.meshgrid(np.arange(-_REACH, _REACH + 1), np.arange(-4, 5))
     taken: list[int] = []
     for own in np.argsort(y, kind="stable").tolist():
-        lines, steps = np.meshgrid(np.arange(-_REACH, _REACH + 1), np.arange(-4, 5))
         aside, up = (0.5 * steps * wide[own]).ravel(), (lines * height).ravel()
         far = np.argsort(np.hypot(aside, up), kind="stable")
         across = np.abs(middles[own] + aside[far, None] - middles[taken]) < (wide[own] + wide[taken]) / 2

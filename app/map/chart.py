@@ -40,7 +40,7 @@ from mlcnc.store import Run
 READING = """Each mark is one class in one image: the feature that the network computes for that class there,
 or, of a space with one feature for an image, that one, at every class it has.
 **Circles** are of head, **squares** of medium, **triangles** of tail classes; the name of a class stands
-above its densest place: it may have points elsewhere too.
+above its densest place, or tied to it by a line: it may have points elsewhere too.
 
 **Misplaced**: in feature space the mean of another class is nearer (Euclidean) than the mean of its
 own class, means of all pairs of the same split. **Missed**: the score is below the threshold of the
