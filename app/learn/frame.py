@@ -27,6 +27,7 @@ MARKS = {"person": "circle", "dog": "square", "horse": "diamond", "bus": "cross"
 
 DATA_SETS = {
     "pictogram-lt": "drawn scenes with objects of 20 classes, most of them rare",
+    "pictogram-balanced": "drawn scenes with objects of 20 classes, as many of each",
     "voc07-lt": "photographs with objects of 20 classes, most of them rare",
 }
 """What the data sets of recorded runs are."""

@@ -25,19 +25,22 @@ from app.session import remembered, runs_root
 from app.widgets.chart import show_chart
 from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
-from app.widgets.run_picker import selection
+from app.widgets.run_picker import Selection, selection
 from mlcnc.analysis.geometry.does_it_align import (
     AlignmentGroup,
     alignment_cases,
     alignment_groups,
     contrasting_cases,
+    optimum_of_dataset,
 )
 from mlcnc.analysis.runs.rows import RunRow
 from mlcnc.errors import MlcncError
+from mlcnc.evidence.longer_training import before_longer, collapse_answer, null_of_nc1, trained_epochs
 from mlcnc.evidence.results import read_results, spread_text
+from mlcnc.evidence.rows import LONGER
 from mlcnc.evidence.weight_of_alignment import WeightCourse, alignment_answer, weight_courses
 
-WEIGHTS, LONGER = "alpha", "terminal"
+WEIGHTS, TERMINAL = "alpha", "terminal"
 """Keys of the recorded studies: of the weight of the alignment loss, and of a training ten times longer."""
 
 STORY = (
@@ -75,8 +78,8 @@ def show() -> None:
         for tree, _ in drawn:
             _does_it_pay(tree)
         for tree in trees:
-            if tree["experiment"] == LONGER:
-                _longer(tree)
+            if tree["experiment"] == TERMINAL:
+                _longer(tree, selection())
     formula(
         r"\text{share of } k = \frac{w_k\lVert\nabla L_k\rVert}{\sum_j w_j\lVert\nabla L_j\rVert}",
         "$L_k$ is a term of the loss with its weight $w_k$, and the gradient is with respect to all that is "
@@ -225,7 +228,7 @@ def claim_frame(claims: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return a line a claim, its numbers as text: what was not measured is said, not left empty."""
     return pd.DataFrame(
         {
-            "claim": [claim["text"].replace("alpha", "weight") for claim in claims],
+            "claim": [_weight(claim["text"]) for claim in claims],
             "difference": ["not measured" if c["mean"] is None else f"{c['mean']:+.1f}" for c in claims],
             "95 % interval": [
                 "none" if c["low"] is None or c["high"] is None else f"{c['low']:+.1f} to {c['high']:+.1f}"
@@ -237,22 +240,51 @@ def claim_frame(claims: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     )
 
 
-def _longer(tree: Mapping[str, Any]) -> None:
+def _longer(tree: Mapping[str, Any], selected: Selection) -> None:
     rows = [row for row in tree["rows"] if row["values"].get("alignment", {}).get("mean") is not None]
     if not rows:
         return
+    etf, epochs = optimum_of_dataset(tree["dataset"]), trained_epochs(rows)
     st.markdown(f"{_of(tree)} **{plain(tree['question'])}**")
-    st.dataframe(longer_frame(rows), hide_index=True, height="content")
+    earlier: list[Mapping[str, Any]] = []
+    if epochs is not None:
+        st.markdown(
+            f"{epochs} epochs, that is {LONGER} times longer than the {epochs // LONGER} epochs of the usual "
+            f"recipe on {data_set(tree['dataset'])}."
+        )
+        of_dataset = {row.run_id for row in selected.rows if row.dataset == tree["dataset"]}
+        found = (remembered(before_longer, run, epochs) for run in selected.runs if run.run_id in of_dataset)
+        earlier = [row for row in found if row is not None]
+    said = [_weight(collapse_answer(row, etf)) for row in (*rows, *earlier)]
+    st.markdown("\n".join(f"- {plain(text)}" for text in said if text))
+    st.dataframe(longer_frame([*rows, *earlier]), hide_index=True, height="content")
+    st.caption(
+        "NC1: how widely the features of a class scatter about their mean, over how far class means stand from "
+        "each other; 0 is collapse. Beside it NC1 of as many images without the class, which is what looking "
+        "for the class does by itself. Smallest angle: between the two closest class means, centred, of test "
+        + ("images." if etf is None else f"images; {etf:.1f}° where all are equally far apart, an ETF.")
+    )
 
 
 def longer_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return a line a row of a longer training with its cosines at the end."""
+    """Return a line a row of a longer training with its collapse and its cosines at the end."""
+    nulls = [null_of_nc1(row) for row in rows]
     return pd.DataFrame(
         {
-            "recipe": [row["name"].replace("alpha", "weight") for row in rows],
-            "cosine, training": [spread_text(row["values"].get("alignment"), "alignment") for row in rows],
-            "cosine, test": [
-                spread_text(row["values"].get("alignment_test"), "alignment_test") for row in rows
-            ],
+            "recipe": [_weight(row["name"]) for row in rows],
+            "NC1, training": _told(rows, "nc1"),
+            "without the class": ["not measured" if null is None else f"{null:.3g}" for null in nulls],
+            "smallest angle (°), test": _told(rows, "angle_min"),
+            "cosine, training": _told(rows, "alignment"),
+            "cosine, test": _told(rows, "alignment_test"),
         }
     )
+
+
+def _told(rows: Sequence[Mapping[str, Any]], key: str) -> list[str]:
+    told = [spread_text(row["values"].get(key), key) for row in rows]
+    return ["not measured" if text == "-" else text for text in told]
+
+
+def _weight(text: str) -> str:
+    return text.replace("alpha", "weight")

@@ -10,6 +10,9 @@ from mlcnc.evidence.claims import Claim
 from mlcnc.evidence.quantities import ANGLES, CENTRINGS, COLLAPSE, MAP, MAP_AND_G
 from mlcnc.evidence.rows import ALPHAS, PAPER_ALPHA, STRONG_ALPHA, Row
 
+COLLAPSED = 0.1
+"""Share of NC1 in that of as many images without the class, below which features are said to collapse."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -114,7 +117,7 @@ def _terminal_claims(rows: list[Row]) -> list[Claim]:
     found = []
     for row in rows:
         claims = {
-            "nc1_share": (0.1, False, "train NC1 of f falls below a tenth of its query-only null"),
+            "nc1_share": (COLLAPSED, False, "train NC1 of f falls below a tenth of its query-only null"),
             "alignment": (0.9, True, "train f aligns with the label embedding to 0.9"),
             "nc2_share": (1.0, False, "class means of train f are nearer to an ETF than random directions are"),
             "nc3": (0.9, True, "class means of train f lie on the label embedding, to a cosine of 0.9"),

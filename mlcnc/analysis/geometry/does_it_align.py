@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from mlcnc.analysis.comparison.seeds import Spread, seed_groups, spread
 from mlcnc.analysis.curves.loss_shares import LossShares, loss_shares
 from mlcnc.analysis.runs.rows import RunRow
+from mlcnc.data import dataset_facts
+from mlcnc.errors import UnknownDatasetError
+from mlcnc.etf import optimal_angle_degrees
 from mlcnc.store import Run
 
 SPACE = "f"
@@ -116,3 +119,12 @@ def alignment_cases(runs: Sequence[Run]) -> list[AlignmentCase]:
 def _last(run: Run, name: str) -> float:
     values = [line[name] for line in run.metrics([name]) if name in line]
     return float(values[-1]) if values else math.nan
+
+
+def optimum_of_dataset(dataset: str) -> float | None:
+    """Return the angle of an ETF of as many vectors as a data set has classes; None where that is not known."""
+    try:
+        number = len(dataset_facts(dataset).class_names)
+    except UnknownDatasetError:
+        return None
+    return optimal_angle_degrees(number) if number >= 2 else None
