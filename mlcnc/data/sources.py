@@ -205,9 +205,11 @@ def how_to_get(name: str, root: Path | None = None) -> str:
 
 def _what_is_downloaded(source: Source) -> str:
     archives = [archive for part in source.parts if not part.single for archive in part.archives]
-    told = [f"{archive.name} of {in_words(archive.num_bytes)}" for archive in archives]
-    one_by_one = ["single photographs"] if any(part.single for part in source.parts) else []
-    return f"{in_words(source.download_bytes)}: {', '.join([*told, *one_by_one])}"
+    singles = ["single photographs"] if any(part.single for part in source.parts) else []
+    # the size of the only one is that of the whole
+    told = [f"{it.name} of {in_words(it.num_bytes)}" for it in archives] if archives[1:] or singles else []
+    parts = ", ".join([*(told or [it.name for it in archives]), *singles])
+    return f"a download of {in_words(source.download_bytes)}: {parts}"
 
 
 def in_words(num_bytes: float) -> str:
