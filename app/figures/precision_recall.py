@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished, recipe_colour, run_dash
+from app.figures.style import NEUTRAL, OPTIMUM_COLOUR, finished, recipe_colour, run_dash, run_mark
 from mlcnc.analysis.images.decisions import Decisions
 from mlcnc.analysis.runs.rows import RunRow
 
@@ -36,7 +36,7 @@ def precision_recall(records: Sequence[tuple[RunRow, Decisions]]) -> go.Figure:
                 y=[100 * record.precision],
                 mode="markers",
                 marker={
-                    "symbol": "diamond",
+                    "symbol": run_mark(row, "diamond"),
                     "size": 13,
                     "color": recipe_colour(row),
                     "line": {"width": 2, "color": OPTIMUM_COLOUR},

@@ -56,9 +56,10 @@ def show_image(
         table = score_table(image, class_name, runs)
         st.dataframe(table, hide_index=True, alt=f"Labels and scores of test image {image}")
         st.caption(
-            "Probability: sigmoid of the score, not calibrated. Margin: score (logit) minus the threshold of "
-            f"the class, that of {own.rule} on {own.chosen_on}, 0 where no image there has the class, and for "
-            f"{plain(class_name)} moved as the slider says. Shown: labels of the image, the chosen class, and "
+            "Percent: probability, the sigmoid of the score (logit), not calibrated. Margin: by how much the "
+            f"score lies above its threshold (yes) or below it (no). Thresholds are those of {own.rule} on "
+            f"{own.chosen_on}, 0 where no image there has the class; the slider *Moved by*, under *More*, "
+            f"raises or lowers that of {plain(class_name)}. Shown: labels of the image, the chosen class, and "
             "what any run says yes to."
         )
     kept = [remembered(probe_images, run, item.epoch) for run, _, item in runs]

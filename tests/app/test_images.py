@@ -1,5 +1,6 @@
 """The page of images: galleries hold exactly the images of a kind, and what is opened is what was asked for."""
 
+import re
 from itertools import combinations
 
 import numpy as np
@@ -8,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.figures.attention_course import attention_course_figure, nearest_index
 from app.figures.precision_recall import corners, precision_recall
+from app.figures.style import told_apart
 from app.images.answers import clue_line
 from app.images.detail import score_table
 from app.images.gallery import gallery_title
@@ -133,9 +135,9 @@ def test_an_image_without_attention_says_what_to_do(recorded, runs):
     probes = probe_images(runs[ETF], runs[ETF].array_epochs()[-1])
     other = next(image for image in range(1000) if image not in probes)
     page = recorded(image=str(other), a=ETF)
-    assert f"No attention is stored for this image: the runs keep it for {len(probes)} probe images" in words(
-        page
-    )
+    said = words(page)
+    assert f"No attention is stored for this image: the runs keep it for {len(probes)} probe images" in said
+    assert re.search(r"Margin: by how much the score lies above its threshold.*slider \*Moved by\*", said)
 
 
 def test_an_image_without_attention_leads_to_one_that_has_it(recorded, runs):
@@ -317,6 +319,14 @@ def test_the_curve_passes_through_its_threshold(runs):
     assert there.min() - 0.01 <= mark.y[0] <= there.max() + 0.01
     guess = figure.data[-1].y[0]
     assert guess == pytest.approx(100 * record.present.mean())
+
+
+def test_thresholds_of_runs_of_one_colour_differ_in_their_mark(runs):
+    record = decisions(runs[ETF], runs[ETF].array_epochs()[-1], 3)
+    figure = precision_recall([(row, record) for row in told_apart([run_row(runs[ETF])] * 2)])
+    marks = [trace.marker for trace in figure.data if trace.mode == "markers"]
+    assert len({mark.color for mark in marks}) == 1
+    assert len({mark.symbol for mark in marks}) == 2
 
 
 @pytest.mark.parametrize("label", [0, 3, 19])
