@@ -10,6 +10,7 @@ import streamlit as st
 from app.widgets.csv_file import csv_file
 from app.widgets.plain_text import plain
 from mlcnc.analysis.comparison.published import (
+    PARTS,
     SOURCE,
     VALUES,
     ResultRow,
@@ -86,7 +87,7 @@ def show_published(groups: Sequence[SeedGroup]) -> None:
         )
     else:
         st.info("No row of these tables is of this data set; choose another table or all data sets.")
-    st.caption(f"Source: {SOURCE}. {NOTES}")
+    st.caption(f"Source: {SOURCE}. {NOTES} In Table 3 {PARTS}.")
 
 
 def published_frame(rows: Sequence[ResultRow]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from app.session import runs_root
 from app.widgets.chart import show_chart
 from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
+from mlcnc.analysis.comparison.published import PARTS
 from mlcnc.evidence.quantities import QUANTITIES
 from mlcnc.evidence.results import as_csv, read_results, spread_text
 
@@ -48,6 +49,8 @@ def show_tables() -> None:
     tree = by_name.get(name or "", found[0])
     st.subheader(plain(tree["question"]))
     st.markdown(plain(verdict_sentence(tree)))
+    if tree["experiment"] == "table3":
+        st.caption(f"{PARTS}.")
     st.caption("Of runs trained for this question, not of the picked ones: where settings differ, so does mAP.")
     _show_claims(tree)
     _show_values(tree)

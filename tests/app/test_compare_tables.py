@@ -42,6 +42,7 @@ def test_verdicts_and_rows_are_those_of_the_file(monkeypatch, recorded):
     assert verdict_sentence(tree) in text
     assert "Not trained: without BEC, as the code does." in text
     assert tree["rule"] in text
+    assert "FPC: projection of features" in text, "what rows are called is not said"
     (frame,) = [table.value for table in shown.dataframe if "row" in table.value]
     assert list(frame["row"]) == [row["name"] for row in tree["rows"]]
     value = tree["rows"][0]["values"]["map_total"]

@@ -14,6 +14,13 @@ SOURCE = (
     "Tao et al., MLC-NC: Long-Tailed Multi-Label Image Classification Through the Lens of Neural Collapse, "
     "AAAI 2025, Tables 1 to 4 and Figures 3 and 4 (values of Figure 4 from the authors' plotting script)"
 )
+PARTS = (
+    "EGFL: features guided by label embeddings, with the alignment loss (Eq. 3 to 6); FPC: projection of "
+    "features, with the calibration loss (Eq. 7 to 9); BEC: the fixed ETF classifier on concatenated features "
+    "(Eq. 10)"
+)
+"""What the paper's Table 3 calls the parts of MLC-NC."""
+
 VALUES = ("total", "head", "medium", "tail", "g_map")
 FULL_MODEL = "MLC-NC"
 _PUBLISHED_NAMES = {"voc-lt": "VOC-LT", "coco-lt": "COCO-LT", "vg200": "VG200"}
