@@ -227,12 +227,12 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
         y=course.optimum,
         line={"dash": "dash", "color": OPTIMUM_COLOUR, "width": 1.5},
         annotation_text=f"ETF {course.optimum:.1f}°",
-        annotation_position="top right",
+        annotation_position="top left",
         row=2,
         col=1,
     )
     at = course.frame_at(40)
-    _say(figure, 3, int(course.steps[at]), float(course.angles.minimum[at]) - 8, "smallest", right=True)
+    _say(figure, 3, int(course.steps[at]), float(course.angles.minimum[at]) - 18, "smallest", right=True)
     _say(figure, 3, 0, float(course.angles.mean[0]) - 15, "mean", right=True)
     _plane(figure, 0.7)
     figure.add_trace(_truly(course, names, 0.7), 1, 1)
@@ -300,7 +300,7 @@ def _truly(course: CollapseCourse, names: Sequence[str], reach: float) -> go.Sca
     """Return a line of text below the plane: how far it shows two neighbours apart, and how far they are."""
     return go.Scatter(
         x=[0.0],
-        y=[-0.96 * reach],
+        y=[-1.1 * reach],
         mode="text",
         text=[_drawn_text(course, names, -1)],
         textfont={"size": 12},
@@ -396,9 +396,10 @@ def _say(figure: go.Figure, axis: int, step: int, height: float, text: str, *, r
 
 
 def _plane(figure: go.Figure, reach: float) -> None:
-    hidden = {"showticklabels": False, "showgrid": False, "zeroline": False, "range": [-reach, reach]}
-    figure.update_xaxes(**hidden, constrain="domain", row=1, col=1)
-    figure.update_yaxes(**hidden, scaleanchor="x", constrain="domain", row=1, col=1)
+    hidden = {"showticklabels": False, "showgrid": False, "zeroline": False, "constrain": "domain"}
+    figure.update_xaxes(**hidden, range=[-reach, reach], row=1, col=1)
+    # with room below for the line of text
+    figure.update_yaxes(**hidden, range=[-1.14 * reach, reach], scaleanchor="x", row=1, col=1)
 
 
 def _steps_axis(figure: go.Figure, course: CollapseCourse, *, row: int = 1, col: int) -> None:
