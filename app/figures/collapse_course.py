@@ -12,6 +12,17 @@ from plotly.subplots import make_subplots
 from app.figures.angle_matrix import REACH_DEGREES
 from app.figures.player import with_player
 from app.figures.style import ANGLE_SCALE, GREY_GROUND, NEUTRAL, OPTIMUM_COLOUR, finished
+from app.figures.toy_film import (
+    cursor,
+    drawn_text,
+    named_means,
+    plane,
+    plotted,
+    say,
+    steps_axis,
+    truly,
+    xy,
+)
 from mlcnc.toys.collapse import CollapseCourse
 
 FRAME_MILLISECONDS = 110
@@ -34,45 +45,25 @@ def collapse_frames(
     """
     figure = make_subplots(1, 2, column_widths=[0.5, 0.5], horizontal_spacing=0.12)
     of_point = [names[label] for label in course.labels]
-    figure.add_trace(
-        go.Scatter(
-            **_xy(course.points[-1]),
-            mode="markers",
-            marker={
-                "color": [colours[name] for name in of_point],
-                "symbol": [marks[name] for name in of_point],
-                "size": 8,
-                "opacity": 0.75,
-            },
-            customdata=of_point,
-            hovertemplate="feature of %{customdata}<extra></extra>",
-            name="features",
-        ),
-        1,
-        1,
+    figure.add_scatter(
+        **xy(course.points[-1]),
+        mode="markers",
+        marker={
+            "color": [colours[name] for name in of_point],
+            "symbol": [marks[name] for name in of_point],
+            "size": 8,
+            "opacity": 0.75,
+        },
+        customdata=of_point,
+        hovertemplate="feature of %{customdata}<extra></extra>",
+        name="features",
+        row=1,
+        col=1,
     )
-    figure.add_trace(
-        go.Scatter(
-            **_xy(course.means[-1]),
-            mode="markers+text",
-            text=list(names),
-            textposition=_outwards(course.means[-1]),
-            textfont={"size": 13},
-            cliponaxis=False,
-            marker={
-                "color": "rgba(0,0,0,0)",
-                "symbol": [marks[name] for name in names],
-                "size": 18,
-                "line": {"color": [colours[name] for name in names], "width": 2.5},
-            },
-            hovertemplate="class mean of %{text}<extra></extra>",
-            name="class means",
-        ),
-        1,
-        1,
-    )
+    rings = {"symbol": [marks[name] for name in names], "size": 18}
+    figure.add_trace(named_means(course.means[-1], names, colours, width=2.5, **rings), 1, 1)
     figure.add_trace(_nc1(course, {"color": "#56B4E9", "width": 3}), 1, 2)
-    figure.add_trace(_cursor(course.steps[-1], course.nc1[-1]), 1, 2)
+    figure.add_trace(cursor(course.steps[-1], course.nc1[-1]), 1, 2)
     colour = colours[names[0]]
     for at_end, dash, name in zip(_spreads(course, -1), ("solid", "dash"), ("within", "between"), strict=True):
         figure.add_trace(
@@ -83,22 +74,20 @@ def collapse_frames(
             1,
             1,
         )  # fmt: skip
-    figure.add_trace(
-        go.Scatter(
-            **_named(course, -1),
-            mode="text",
-            text=["within\u2003", "\u2002between"],
-            textposition=["bottom left", "middle right"],
-            textfont={"color": colour, "size": 13},
-            cliponaxis=False,
-            hoverinfo="skip",
-            name="within and between",
-        ),
-        1,
-        1,
+    figure.add_scatter(
+        **_named(course, -1),
+        mode="text",
+        text=["within\u2003", "\u2002between"],
+        textposition=["bottom left", "middle right"],
+        textfont={"color": colour, "size": 13},
+        cliponaxis=False,
+        hoverinfo="skip",
+        name="within and between",
+        row=1,
+        col=1,
     )
     reach = 1.12 * float(np.abs(course.points).max())
-    figure.add_trace(_truly(course, names, reach), 1, 1)
+    figure.add_trace(truly(course, names, reach), 1, 1)
     if course.first_perfect is not None:
         figure.add_vline(
             x=course.first_perfect + 1,
@@ -106,25 +95,25 @@ def collapse_frames(
             row=1,
             col=2,
         )
-        _say(figure, 2, course.first_perfect, float(np.log10(course.nc1.min())), "accuracy 100 %", right=True)
-    _plane(figure, reach)
-    _steps_axis(figure, course, col=2)
+        say(figure, 2, course.first_perfect, float(np.log10(course.nc1.min())), "accuracy 100 %", right=True)
+    plane(figure, reach)
+    steps_axis(figure, course, col=2)
     figure.update_yaxes(title="NC1 (log)", type="log", exponentformat="power", row=1, col=2)
     at = course.frame_at(700)
-    _say(figure, 2, int(course.steps[at]), float(np.log10(course.nc1[at])), _decay_name(course), right=False)
+    say(figure, 2, int(course.steps[at]), float(np.log10(course.nc1[at])), _decay_name(course), right=False)
     if other is not None:
         figure.add_trace(_nc1(other, {"color": NEUTRAL, "dash": "dot"}), 1, 2)
         last = int(other.steps[-1])
-        _say(figure, 2, last, float(np.log10(other.nc1[-1])), _decay_name(other), right=False)
+        say(figure, 2, last, float(np.log10(other.nc1[-1])), _decay_name(other), right=False)
     figure.frames = [
         go.Frame(
             data=[
-                go.Scatter(**_xy(course.points[at])),
-                go.Scatter(**_xy(course.means[at])),
-                go.Scatter(x=[_plotted(course.steps)[at]], y=[course.nc1[at]]),
+                go.Scatter(**xy(course.points[at])),
+                go.Scatter(**xy(course.means[at])),
+                go.Scatter(x=[plotted(course.steps)[at]], y=[course.nc1[at]]),
                 *(go.Scatter(**line) for line in _spreads(course, at)),
                 go.Scatter(**_named(course, at)),
-                go.Scatter(text=[_drawn_text(course, names, at)]),
+                go.Scatter(text=[drawn_text(course, names, at)]),
             ],
             traces=[0, 1, 3, 4, 5, 6, 7],
         )
@@ -155,54 +144,33 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
     figure.add_trace(
         go.Scatter(**_arrows(course, last), mode="lines", line={"color": NEUTRAL, "width": 3}), 1, 1
     )
-    figure.add_trace(
-        go.Scatter(
-            **_xy(course.scaled_rows[last]),
-            mode="markers",
-            marker={"symbol": "diamond", "size": 10, "color": NEUTRAL},
-            text=list(names),
-            hovertemplate="classifier row of %{text}<extra></extra>",
-        ),
-        1,
-        1,
+    figure.add_scatter(
+        **xy(course.scaled_rows[last]),
+        mode="markers",
+        marker={"symbol": "diamond", "size": 10, "color": NEUTRAL},
+        text=list(names),
+        hovertemplate="classifier row of %{text}<extra></extra>",
+        row=1,
+        col=1,
     )
-    figure.add_trace(
-        go.Scatter(
-            **_xy(course.scaled_means[last]),
-            mode="markers+text",
-            text=list(names),
-            textposition=_outwards(course.scaled_means[last]),
-            textfont={"size": 13},
-            cliponaxis=False,
-            marker={
-                "color": "rgba(0,0,0,0)",
-                "size": 20,
-                "line": {"color": [colours[name] for name in names], "width": 3},
-            },
-            hovertemplate="class mean of %{text}<extra></extra>",
-        ),
-        1,
-        1,
-    )
+    figure.add_trace(named_means(course.scaled_means[last], names, colours, width=3, size=20), 1, 1)
     # squares instead of a heatmap, which blinks in the browser each time its values change
-    figure.add_trace(
-        go.Scatter(
-            x=[names[column] for column in _pairs(course)[1].tolist()],
-            y=[names[row] for row in _pairs(course)[0].tolist()],
-            mode="markers+text",
-            marker={
-                "symbol": "square",
-                "size": 26,
-                "cmin": course.optimum - REACH_DEGREES,
-                "cmax": course.optimum + REACH_DEGREES,
-                "colorscale": ANGLE_SCALE,
-                "line": {"color": NEUTRAL, "width": 1},
-            },
-            textfont={"size": 11},
-            hovertemplate="%{y} and %{x}: %{marker.color:.1f}°<extra></extra>",
-        ),
-        1,
-        2,
+    figure.add_scatter(
+        x=[names[column] for column in _pairs(course)[1].tolist()],
+        y=[names[row] for row in _pairs(course)[0].tolist()],
+        mode="markers+text",
+        marker={
+            "symbol": "square",
+            "size": 26,
+            "cmin": course.optimum - REACH_DEGREES,
+            "cmax": course.optimum + REACH_DEGREES,
+            "colorscale": ANGLE_SCALE,
+            "line": {"color": NEUTRAL, "width": 1},
+        },
+        textfont={"size": 11},
+        hovertemplate="%{y} and %{x}: %{marker.color:.1f}°<extra></extra>",
+        row=1,
+        col=2,
     )
     curves = (
         ("mean", course.angles.mean, {"color": NEUTRAL, "dash": "dot", "width": 2}),
@@ -211,7 +179,7 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
     for name, values, line in curves:
         figure.add_trace(
             go.Scatter(
-                x=_plotted(course.steps),
+                x=plotted(course.steps),
                 y=values.round(3),
                 mode="lines",
                 name=name,
@@ -222,7 +190,7 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
             2,
             1,
         )
-    figure.add_trace(_cursor(course.steps[last], course.angles.minimum[last]), 2, 1)
+    figure.add_trace(cursor(course.steps[last], course.angles.minimum[last]), 2, 1)
     figure.add_hline(
         y=course.optimum,
         line={"dash": "dash", "color": OPTIMUM_COLOUR, "width": 1.5},
@@ -232,27 +200,25 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
         col=1,
     )
     at = course.frame_at(40)
-    _say(figure, 3, int(course.steps[at]), float(course.angles.minimum[at]) - 18, "smallest", right=True)
-    _say(figure, 3, 0, float(course.angles.mean[0]) - 15, "mean", right=True)
-    _plane(figure, 0.7)
-    figure.add_trace(_truly(course, names, 0.7), 1, 1)
+    say(figure, 3, int(course.steps[at]), float(course.angles.minimum[at]) - 18, "smallest", right=True)
+    say(figure, 3, 0, float(course.angles.mean[0]) - 15, "mean", right=True)
+    plane(figure, 0.7)
+    figure.add_trace(truly(course, names, 0.7), 1, 1)
     # the angle of a class with itself says nothing
-    figure.add_trace(
-        go.Scatter(
-            x=list(names),
-            y=list(names),
-            mode="markers",
-            marker={"symbol": "square", "size": 26, "color": GREY_GROUND},
-            hoverinfo="skip",
-            name="same class",
-        ),
-        1,
-        2,
+    figure.add_scatter(
+        x=list(names),
+        y=list(names),
+        mode="markers",
+        marker={"symbol": "square", "size": 26, "color": GREY_GROUND},
+        hoverinfo="skip",
+        name="same class",
+        row=1,
+        col=2,
     )
     side = {"showgrid": False, "zeroline": False, "categoryorder": "array", "categoryarray": list(names)}
     figure.update_xaxes(**side, tickangle=90, constrain="domain", row=1, col=2)
     figure.update_yaxes(**side, autorange="reversed", scaleanchor="x2", constrain="domain", row=1, col=2)
-    _steps_axis(figure, course, row=2, col=1)
+    steps_axis(figure, course, row=2, col=1)
     figure.update_yaxes(
         title="angle (°)",
         range=[min(55.0, float(course.angles.minimum.min()) - 4), 118],
@@ -263,11 +229,11 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
         go.Frame(
             data=[
                 go.Scatter(**_arrows(course, at)),
-                go.Scatter(**_xy(course.scaled_rows[at])),
-                go.Scatter(**_xy(course.scaled_means[at])),
+                go.Scatter(**xy(course.scaled_rows[at])),
+                go.Scatter(**xy(course.scaled_means[at])),
                 go.Scatter(**_cells(course, at)),
-                go.Scatter(x=[_plotted(course.steps)[at]], y=[course.angles.minimum[at]]),
-                go.Scatter(text=[_drawn_text(course, names, at)]),
+                go.Scatter(x=[plotted(course.steps)[at]], y=[course.angles.minimum[at]]),
+                go.Scatter(text=[drawn_text(course, names, at)]),
             ],
             traces=[0, 1, 2, 3, 6, 7],
         )
@@ -277,60 +243,26 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
     return with_player(figure, course.steps.tolist(), what="step", duration=FRAME_MILLISECONDS)
 
 
-def _xy(points: np.ndarray) -> dict[str, Any]:
-    return {"x": points[:, 0].astype(np.float32), "y": points[:, 1].astype(np.float32)}
-
-
 def _spreads(course: CollapseCourse, at: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return lines from the mean of the first class to its points, and from the centre of all to that mean."""
     mean, points = course.means[at][0], course.points[at][np.asarray(course.labels) == 0]
     # there and back again, without the gaps that would weigh as much as points
     within = np.stack([points, np.broadcast_to(mean, points.shape)], axis=1)
-    return _xy(within.reshape(-1, 2)), _xy(np.stack([course.means[at].mean(axis=0), mean]))
+    return xy(within.reshape(-1, 2)), xy(np.stack([course.means[at].mean(axis=0), mean]))
 
 
 def _named(course: CollapseCourse, at: int) -> dict[str, Any]:
     """Return where the names of both lines stand: at the point that lies leftmost, and half way to the mean."""
     own = course.points[at][np.asarray(course.labels) == 0]
     middle = (course.means[at].mean(axis=0) + course.means[at][0]) / 2
-    return _xy(np.stack([own[own[:, 0].argmin()], middle]))
-
-
-def _truly(course: CollapseCourse, names: Sequence[str], reach: float) -> go.Scatter:
-    """Return a line of text below the plane: how far it shows two neighbours apart, and how far they are."""
-    return go.Scatter(
-        x=[0.0],
-        y=[-1.1 * reach],
-        mode="text",
-        text=[_drawn_text(course, names, -1)],
-        textfont={"size": 12},
-        cliponaxis=False,
-        hoverinfo="skip",
-        name="drawn and true angle",
-    )
-
-
-def _drawn_text(course: CollapseCourse, names: Sequence[str], at: int) -> str:
-    drawn, true = course.drawn_angles(0, 1)[at], course.angles.angles[at][0, 1]
-    return f"{names[0]} and {names[1]}: drawn {drawn:.0f}°, truly {true:.1f}°"
-
-
-def _outwards(points: np.ndarray) -> list[str]:
-    reach = np.abs(points).max()
-    upright = np.where(
-        points[:, 1] > 0.8 * reach, "top", np.where(points[:, 1] < -0.4 * reach, "bottom", "middle")
-    )
-    sideways = np.where(
-        np.abs(points[:, 0]) < 0.2 * reach, "center", np.where(points[:, 0] > 0, "right", "left")
-    )
-    return [f"{up} {side}" for up, side in zip(upright, sideways, strict=True)]
+    return xy(np.stack([own[own[:, 0].argmin()], middle]))
 
 
 def _arrows(course: CollapseCourse, at: int) -> dict[str, Any]:
     rows = course.scaled_rows[at]
     lines = np.full((len(rows), 3, 2), np.nan, dtype=np.float32)
     lines[:, 0], lines[:, 1] = 0.0, rows
-    return _xy(lines.reshape(-1, 2))
+    return xy(lines.reshape(-1, 2))
 
 
 def _cells(course: CollapseCourse, at: int) -> dict[str, Any]:
@@ -349,14 +281,9 @@ def _pairs(course: CollapseCourse) -> tuple[np.ndarray, np.ndarray]:
     return rows, columns
 
 
-def _plotted(steps: np.ndarray) -> np.ndarray:
-    """Steps plus 1: a logarithmic axis has no place for the start."""
-    return steps + 1
-
-
 def _nc1(course: CollapseCourse, line: Mapping[str, Any]) -> go.Scatter:
     return go.Scatter(
-        x=_plotted(course.steps),
+        x=plotted(course.steps),
         y=course.nc1,
         mode="lines",
         line=line,
@@ -366,49 +293,5 @@ def _nc1(course: CollapseCourse, line: Mapping[str, Any]) -> go.Scatter:
     )
 
 
-def _cursor(step: int, value: float) -> go.Scatter:
-    return go.Scatter(
-        x=[int(step) + 1],
-        y=[value],
-        mode="markers",
-        marker={"size": 13, "color": "#0072B2", "line": {"color": "white", "width": 2}},
-        hoverinfo="skip",
-    )
-
-
 def _decay_name(course: CollapseCourse) -> str:
     return f"weight decay {course.decay:g}" if course.decay else "no weight decay"
-
-
-def _say(figure: go.Figure, axis: int, step: int, height: float, text: str, *, right: bool) -> None:
-    """Write beside a point of a curve; ``height`` in the units of the axis, a logarithm where it is one."""
-    figure.add_annotation(
-        x=float(np.log10(step + 1)),
-        y=height,
-        text=text,
-        showarrow=False,
-        xref=f"x{axis}",
-        yref=f"y{axis}",
-        xanchor="left" if right else "right",
-        xshift=8 if right else -8,
-        yshift=12 if right else 0,
-    )
-
-
-def _plane(figure: go.Figure, reach: float) -> None:
-    hidden = {"showticklabels": False, "showgrid": False, "zeroline": False, "constrain": "domain"}
-    figure.update_xaxes(**hidden, range=[-reach, reach], row=1, col=1)
-    # with room below for the line of text
-    figure.update_yaxes(**hidden, range=[-1.14 * reach, reach], scaleanchor="x", row=1, col=1)
-
-
-def _steps_axis(figure: go.Figure, course: CollapseCourse, *, row: int = 1, col: int) -> None:
-    # the axis has no title: the buttons of the player stand below it
-    figure.update_xaxes(
-        type="log",
-        range=[-0.1, float(np.log10(course.steps[-1])) + 0.15],
-        tickvals=[1, 11, 101, 1001],
-        ticktext=["step 0", "10", "100", "1000"],
-        row=row,
-        col=col,
-    )
