@@ -21,6 +21,7 @@ from app.train.actions import (
 )
 from app.train.clicks import draw_anew, last_action
 from app.train.jobs import TRAINING, group_of, job_name, last_training, may_resume, state_badge, waiting_words
+from app.train.log import last_words, show_log
 from app.train.picture import keep_room, show_picture
 from app.train.use import show_progress, show_use
 from app.widgets.plain_text import plain
@@ -28,12 +29,9 @@ from mlcnc.analysis.curves.live import (
     LiveCurves,
     Progress,
     collapse_sentence,
-    found_lines,
     live_curves,
-    log_tail,
     progress,
 )
-from mlcnc.errors import MlcncError
 from mlcnc.launch import Job, JobRequest
 from mlcnc.store import Run
 
@@ -41,10 +39,6 @@ TICK_SECONDS = 2.0
 IDLE_TICK_SECONDS = 10.0
 """While nothing runs: a job may be started in a terminal or in another tab."""
 
-LOG_LINES = 12
-FOUND_LINES = 200
-SEARCHED_BYTES = 200_000
-"""Of the end of a log."""
 _SEEN = "jobs_seen"
 
 
@@ -87,7 +81,7 @@ def _live(refused: bool) -> None:
             if how_far is not None and job.state != "queued":
                 show_progress(job, how_far)
             elif _is_beginning(job):
-                st.progress(0.0, text=f"it begins{_last_words(job)}")
+                st.progress(0.0, text=f"it begins{last_words(job)}")
         with st.container():
             if run is not None and curves is not None and curves.num_logged:
                 if curves.space is not None:
@@ -111,7 +105,7 @@ def _curves() -> None:
                 _keep_room(curves)
             elif job.is_active and job.request.kind in TRAINING:
                 st.caption("Curves begin with the first logged epoch.")
-        _show_log(job)
+        show_log(job)
 
 
 def _as_it_stands(
@@ -291,37 +285,3 @@ def _show_curves(curves: LiveCurves, num_epochs: int | None) -> None:
 
 def _grid() -> st.delta_generator.DeltaGenerator:
     return st.grid(2, min_column_width=300, key="live_curves")
-
-
-def _last_words(job: Job) -> str:
-    """Return the last line that a job printed after a colon, e.g. how far the maps of photographs are."""
-    try:
-        lines = jobs().log(job.job_id, max_bytes=2000).splitlines()
-    except MlcncError:
-        return ""
-    # nothing is printed before PyTorch is there, which takes long where the processor is busy
-    return f": {plain(lines[-1])}" if lines else ": PyTorch is loading, up to a minute where others compute too"
-
-
-def _show_log(job: Job) -> None:
-    try:
-        whole = jobs().log(job.job_id, max_bytes=SEARCHED_BYTES)
-    except MlcncError as error:
-        st.caption(plain(str(error)))
-        return
-    if not whole.strip():
-        return
-    with st.expander(
-        "Log", expanded=job.state == "failed" or job.request.kind not in TRAINING, key=f"log_{job.job_id}"
-    ):
-        wanted = st.text_input(
-            "Search", key=f"search_{job.job_id}", placeholder="error", icon=":material/search:", max_chars=200
-        )
-        shown, said = (
-            found_lines(whole, wanted, FOUND_LINES)
-            if wanted.strip()
-            else (log_tail(whole, LOG_LINES), "The last lines")
-        )
-        if shown:
-            st.code(shown, language=None, wrap_lines=True)
-        st.caption(f"{said}; all of it: mlcnc jobs logs {plain(job.job_id)}")
