@@ -23,13 +23,21 @@ _ASKED, _UNKNOWN = "view_asked", "view_unknown"
 _SHOWN = "view_shown"
 
 
-def follow_default(key: str, default: object) -> None:
+def follow_default(key: str, default: object, options: Sequence[object] | None = None) -> None:
     """Set a control that the address does not hold to its default of now; before it is drawn.
 
     Streamlit leaves out of the address what equals the default. Where the default hangs on another control, a
-    value that stayed behind would be another one for whoever opens the address.
+    value that stayed behind would be another one for whoever opens the address. Nor does it take out what is
+    no longer offered.
+
+    Args:
+        key: of the control.
+        default: what it shows when nobody has chosen.
+        options: where they change, what it offers now; a choice that is not among them is set to the default.
     """
-    if key in st.session_state and key not in st.query_params:
+    chosen = st.session_state.get(key)
+    gone = options is not None and chosen not in options
+    if key in st.session_state and (gone or key not in st.query_params):
         st.session_state[key] = default
 
 

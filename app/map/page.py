@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.address import follow_default
 from app.figures.feature_map import COLOURINGS
 from app.map.beside import draw_beside, named_classes, pick_beside, pick_method
 from app.map.chart import (
@@ -50,6 +51,7 @@ if not usable:
 ids = list(usable)
 with toolbar() as more:
     # no format_func: the address holds what the control shows, and names can change or repeat
+    follow_default("a", ids[0], ids)
     picked = st.selectbox("Run", ids, key="a", bind="query-params", width=PICK_WIDTH)
     run, name, own_colour, table = usable[picked if picked in usable else ids[0]]
     beside = pick_beside(run, ids)

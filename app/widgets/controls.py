@@ -150,12 +150,13 @@ def pick_pair(
     ids = list(by_id)
 
     # no format_func: the address holds what the control shows, and names can change or repeat
+    follow_default("a", ids[0], ids)
     first = st.selectbox(first_label, ids, key="a", bind="query-params", width=PICK_WIDTH) or ids[0]
     names = by_id[first][0].info.class_names
     others = [run_id for run_id in ids if run_id != first and by_id[run_id][0].info.class_names == names]
     options = [*([NONE] if optional or not others else []), *others]
     place = 1 if optional and others else 0
-    follow_default("b", options[place])
+    follow_default("b", options[place], options)
     second = st.selectbox(
         second_label,
         options,

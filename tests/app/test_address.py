@@ -78,6 +78,27 @@ def test_it_is_said_until_a_choice_is_made():
     assert not test.run().warning
 
 
+def offers():
+    import streamlit as st
+
+    from app.address import follow_default
+
+    offered = ["cow"] if st.session_state.get("gone") else ["cow", "bus"]
+    follow_default("class", "cow", offered)
+    st.selectbox("Class", offered, key="class", bind="query-params")
+
+
+def test_what_is_no_longer_offered_leaves_the_address():
+    test = AppTest.from_function(offers)
+    test.query_params["class"] = "bus"
+    test.run()
+    assert test.selectbox(key="class").value == "bus"
+    test.session_state["gone"] = True
+    test.run()
+    assert test.selectbox(key="class").value == "cow"
+    assert "class" not in test.query_params
+
+
 def test_another_page_does_not_say_it_nor_this_one_after_it():
     test = opened(**{"class": "x"})
     test.query_params["view"] = "two"
