@@ -18,11 +18,26 @@ from mlcnc.analysis.comparison.pair_errors import PairErrors
 from mlcnc.analysis.comparison.pair_sentences import RULE, leader_sentence, pairs_sentence, recipes_sentence
 from mlcnc.analysis.comparison.pairs import OTHER_FEATURES, Cell, Pair, of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import SeedGroup, by_dataset
+from mlcnc.analysis.runs.rows import BUCKETS
 from mlcnc.store import Run
 
 EVERY = "every pair"
 FEW_RECIPES = 4
 """Up to so many recipes every pair is shown at first, of more those against the first one."""
+
+HELP = {
+    **{
+        f"map_{bucket}": f"test mAP in percent, {bucket if bucket == 'total' else f'{bucket} classes'}"
+        for bucket in BUCKETS
+    },
+    "nc1": "tr within / tr between of test features in the space: their spread within classes over that of the "
+    "class means; 0 is collapse",
+    "angle_min": "smallest angle between centred test class means in the space: how far apart the two nearest "
+    "classes are",
+    "alignment": "mean cosine of training features with the label embedding of a class they have; 1 is the "
+    "optimum of the alignment loss, runs without a label embedding have none",
+}
+"""What each quantity is, by its key."""
 
 _STYLE = (
     "<style>.pairs{overflow:auto;max-height:640px}.pairs table{border-collapse:collapse;width:100%;"
@@ -32,7 +47,8 @@ _STYLE = (
     ".pairs tbody th{white-space:normal;min-width:9rem;font-weight:400}.pairs small{display:block;opacity:.8;"
     "font-size:.75rem}.pairs i{display:inline-block;width:.7em;height:.7em;border-radius:2px;"
     "margin-right:.35em}"
-    ".pairs .open{opacity:.75}</style>"
+    ".pairs .open{opacity:.75}.pairs [title]{cursor:help}.pairs th[title]{text-decoration:underline dotted;"
+    "text-underline-offset:.2em}</style>"
 )
 
 
@@ -40,9 +56,8 @@ def pick_against(groups: Sequence[SeedGroup]) -> SeedGroup | None:
     """Ask which pairs are shown; None is every pair."""
     names = [group.name for group in groups]
     first = EVERY if len(names) <= FEW_RECIPES else names[0]
-    if st.session_state.get("against") not in (None, EVERY, *names):
-        st.session_state["against"] = first
     options = [EVERY, *names]
+    follow_default("against", first, options)
     chosen = st.selectbox(
         "Pairs",
         options,
@@ -62,7 +77,7 @@ def pick_dataset(groups: Sequence[SeedGroup], default: str | None) -> list[SeedG
     if len(by_name) > 1:
         names = list(by_name)
         first = default if default in by_name else names[0]
-        follow_default("pairs_of", first)
+        follow_default("pairs_of", first, names)
         chosen = st.selectbox(
             "Pairs on", names, index=names.index(first), key="pairs_of", bind="query-params", width=200
         )
@@ -102,7 +117,7 @@ def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run], dataset: s
     said = [
         pairs_sentence(found),
         "Coloured cells are supported, in the colour of the recipe ahead, the first or the second of the row; "
-        "grey ones are undecided.",
+        "grey ones are undecided. Below each difference: its 95 % interval, and n, the seeds that both have.",
     ]
     empty = [title for title in _titles(found) if title not in _titles(found, with_value=True)]
     if empty:
@@ -129,7 +144,8 @@ def known_errors(runs: Mapping[str, Run]) -> PairErrors:
 def pair_table(found: Sequence[Pair]) -> str:
     """Return the pairs as an HTML table; names in it are escaped."""
     titles = _titles(found, with_value=True)
-    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
+    helps = {cell.quantity.title: HELP[cell.quantity.key] for cell in found[0].cells}
+    head = "".join(f'<th scope="col" title="{helps[title]}">{escape(title)}</th>' for title in titles)
     every = {group.name: group for pair in found for group in (pair.second, pair.first)}
     of_colour = turns([group.family for group in every.values()])
     hollow = [name for name, turn in zip(every, of_colour, strict=True) if turn]

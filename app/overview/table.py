@@ -8,6 +8,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from app.overview.matrix import HELP
 from app.session import RUNS_KEY
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import MAX_PICKED, TOO_MANY, pick
@@ -28,13 +29,13 @@ def run_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
         [
             {
                 "run": row.name,
+                "state": row.state,
                 "recipe": names[row.group_key],
-                "epochs": f"{row.num_logged}/{row.num_epochs}" if row.num_epochs else str(row.num_logged),
                 **{f"mAP {bucket}": row.map_percent[bucket] for bucket in BUCKETS},
+                "epochs": f"{row.num_logged}/{row.num_epochs}" if row.num_epochs else str(row.num_logged),
                 "NC1": row.nc1,
                 "min angle": row.angle_min,
                 "alignment": row.alignment,
-                "state": row.state,
                 "data set": row.dataset,
                 "mAP curve": [round(value, 1) for value in thinned(row.map_curve, CURVE_POINTS)],
                 "NC1 shuffled": row.nc1_shuffled,
@@ -82,39 +83,30 @@ def show_run_table(rows: Sequence[RunRow], picked: Sequence[str]) -> None:
         hide_index=True,
         placeholder="-",
         column_config={
-            # narrow, so that the mAP of tail classes is in sight beside the sidebar of a small screen
-            "run": text(pinned=True, width=165),
-            "recipe": text(width=140, help="method, label embedding, and what of its settings is unusual"),
-            "epochs": text(width=62, help="done / planned; runs of other lengths are no comparison of methods"),
+            # narrow, so that the mAP of tail classes is in sight beside the sidebar of a small screen, and all
+            # up to the alignment on a common one
+            "run": text(pinned=True, width=160),
+            "state": text(width=70, help="only finished runs are compared"),
+            "recipe": text(width=120, help="method, label embedding, and what of its settings is unusual"),
+            "epochs": text(width=58, help="done / planned; runs of other lengths are no comparison of methods"),
             **{
                 f"mAP {bucket}": number(
                     "mAP" if bucket == "total" else bucket,
-                    width=72,
+                    width=64 if bucket == "medium" else 58,
                     format="%.1f",
-                    help=f"test mAP in percent, {bucket if bucket == 'total' else f'{bucket} classes'}",
+                    help=HELP[f"map_{bucket}"],
                 )
                 for bucket in BUCKETS
             },
             "mAP curve": st.column_config.LineChartColumn(
                 y_min=0, y_max=100, width="small", help="total test mAP at logged epochs, 0 to 100 %"
             ),
-            "NC1": number(
-                width=62,
-                format="%.2f",
-                help="tr within / tr between of test features in the space; 0 is collapse",
-            ),
+            "NC1": number(width=66, format="%.2f", help=HELP["nc1"]),
             "NC1 shuffled": number(
                 format="%.2f", help="the same with labels shuffled: what no collapse at all gives"
             ),
-            "min angle": number(
-                format="%.1f°", help="smallest angle between centred test class means in the space"
-            ),
-            "alignment": number(
-                width=80,
-                format="%.2f",
-                help="mean cosine of training features with the label embedding of a class they have; 1 is the "
-                "optimum of the alignment loss, runs without a label embedding have none",
-            ),
+            "min angle": number(width=96, format="%.1f°", help=HELP["angle_min"]),
+            "alignment": number(width=96, format="%.2f", help=HELP["alignment"]),
             "space": text(
                 help="Of the features behind NC1 and angle. f: one for every class of an image. Other spaces, "
                 "such as z of ERM, stand where a run has no f; numbers of two spaces are not compared."

@@ -1,6 +1,7 @@
 """The overview over odd folders of runs: values at a moment, filters, picks, problems, notes."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -183,6 +184,29 @@ def test_names_in_the_matrix_are_text(tmp_path):
     shown = pair_table(pairs(groups, lambda *_: {}))
     assert "&lt;b&gt;z&lt;/b&gt;" in shown
     assert "<b>z" not in shown
+
+
+def test_every_quantity_of_the_matrix_says_what_it_is(shown, tmp_path):
+    for embedding in ("etf", "glove"):
+        write_run(tmp_path, embedding, embedding=embedding, epochs=1, slim=True).finish()
+    (heads,) = re.findall("<thead>(.*)</thead>", matrix(shown()))
+    assert heads.count('<th scope="col" title="') == heads.count("<th") - 1 > 3
+
+
+def test_the_state_of_a_run_is_in_sight_on_a_narrow_screen(shown, tmp_path):
+    write_hill(tmp_path).finish()
+    page = shown()
+    columns = json.loads(page.dataframe[0].proto.columns)
+    widths = [columns.get(name, {}).get("width") for name in table(page)]
+    boxes, state, alignment = 34, list(table(page)).index("state"), list(table(page)).index("alignment")
+    assert boxes + sum(widths[: state + 1]) <= 468  # what a window of 800 pixels leaves beside the sidebar
+    assert boxes + sum(widths[: alignment + 1]) <= 940  # of 1400
+
+
+def test_a_link_leads_to_the_claims_that_were_not_reproduced(shown, tmp_path):
+    write_hill(tmp_path).finish()
+    links = [(link.proto.label, link.proto.query_string) for link in shown("app/main.py").get("page_link")]
+    assert ("What was not reproduced", "show=Tables") in links
 
 
 def test_unknown_runs_of_the_address_are_said_in_one_notice(shown, tmp_path):
@@ -394,7 +418,7 @@ def test_runs_still_going_or_damaged_are_said_at_the_top_and_in_no_pair(shown, t
     assert "Left out of comparisons: 1 running (going), 1 damaged" in words(page)
     assert "no two recipes of one size have finished" in words(page)
     of_map = [f"mAP {bucket}" for bucket in ("total", "head", "medium", "tail")]
-    assert list(table(page).columns[:7]) == ["run", "recipe", "epochs", *of_map]
+    assert list(table(page).columns[:8]) == ["run", "state", "recipe", *of_map, "epochs"]
     going._closed.set()
 
 
