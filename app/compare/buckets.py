@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -14,7 +14,7 @@ from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from mlcnc.analysis.comparison.intervals import map_intervals
 from mlcnc.analysis.comparison.seeds import SeedGroup, shown_names
-from mlcnc.analysis.runs.rows import BUCKETS, nearest_array_epoch
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow, nearest_array_epoch
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 
@@ -24,21 +24,22 @@ READING = (
     "recipes whose whiskers overlap may still differ, for the line above pairs their seeds. **Small dots** are "
     "single runs. **Head** classes have many training images, **tail** classes few. The axis does not begin at "
     "0, so distances are read at its numbers.\n\n"
-    "An **open diamond** is one run at the stored epoch nearest to the chosen one, so it may differ from its "
-    "dot; its whisker is the 95 % interval by drawing the test images anew. It answers another question than "
-    "the seeds: whether other test images would give another value of the same network."
+    "An **open diamond** is one picked run at the stored epoch nearest to the chosen one, so it may differ "
+    "from its dot; its whisker is the 95 % interval by drawing the test images anew. It answers another "
+    "question than the seeds: whether other test images would give another value of the same network."
 )
 
 
-def show_buckets(groups: Sequence[SeedGroup], runs: Mapping[str, Run], answer: str) -> None:
+def show_buckets(groups: Sequence[SeedGroup], picked: Sequence[tuple[Run, RunRow]], answer: str) -> None:
     """Draw means, single runs and intervals of the groups, with their numbers to take away.
 
     Args:
         groups: runs taken together.
-        runs: by id.
+        picked: the runs whose intervals by test image are drawn, with their rows.
         answer: what the page says of the order, for readers who do not see the chart.
     """
-    stored = _stored(groups, runs)
+    counted = {row.run_id for group in groups for row in group.rows}
+    stored = _stored([(run, row) for run, row in picked if row.has_arrays and row.run_id in counted])
     several = any(value.num_runs >= FEWEST for group in groups for value in group.map_percent.values())
     whisker = (
         "Whiskers: 95 % interval of the mean over seeds."
@@ -46,9 +47,9 @@ def show_buckets(groups: Sequence[SeedGroup], runs: Mapping[str, Run], answer: s
         else "No recipe has three runs: no whisker."
     )
     if stored:
-        whisker += " Diamonds: one run with its 95 % interval by test image."
+        whisker += " Diamonds: a picked run with its 95 % interval by test image."
     else:
-        whisker += " No run stored its test scores, so there is no interval by test image."
+        whisker += " No picked run stored its test scores, so there is no interval by test image."
     show_chart(
         drawing_of(bucket_dots, groups, singles=True, stored=stored),
         key="compare_dots",
@@ -93,10 +94,9 @@ def bucket_frame(groups: Sequence[SeedGroup], stored: Sequence[StoredInterval]) 
     return pd.DataFrame(rows, columns=columns)
 
 
-def _stored(groups: Sequence[SeedGroup], runs: Mapping[str, Run]) -> list[StoredInterval]:
+def _stored(picked: Sequence[tuple[Run, RunRow]]) -> list[StoredInterval]:
     found = []
-    for row in (row for group in groups for row in group.rows if row.has_arrays):
-        run = runs[row.run_id]
+    for run, row in picked:
         try:
             epoch = remembered(nearest_array_epoch, run, row.epoch, "test/scores")
             intervals = None if epoch is None else remembered(map_intervals, run, epoch)

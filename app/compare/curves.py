@@ -166,10 +166,32 @@ def _pick(names: Sequence[str], rows: Sequence[RunRow]) -> _Choice:
             help="time: seconds of training and measurement, pauses left out. images: training images seen.",
         )
         smoothing = st.slider(
-            "Smoothing", 0.0, 0.99, 0.0, 0.01, key="smoothing", bind="query-params", width=220
+            "Smoothing",
+            0.0,
+            0.99,
+            0.0,
+            0.01,
+            key="smoothing",
+            bind="query-params",
+            width=220,
+            help="Weight of earlier values in a moving average; 0 draws what was logged.",
         )
-        bands = st.toggle("Mean and range of runs", value=True, key="bands", bind="query-params")
-        log = st.toggle("Logarithmic NC1 and CDNV", value=True, key="log", bind="query-params")
+        bands = st.toggle(
+            "Mean and range of runs",
+            value=True,
+            key="bands",
+            bind="query-params",
+            help="On: a line a recipe, the mean of its seeds, in a band from the lowest to the highest. Off: a "
+            "line a picked run.",
+        )
+        log = st.toggle(
+            "Logarithmic NC1 and CDNV",
+            value=True,
+            key="log",
+            bind="query-params",
+            help="Both are the spread within classes over that between them, which falls by factors: equal "
+            "factors are equal distances on this axis.",
+        )
     along: Axis = "time" if axis == "time" else "images" if axis == "images" else "epoch"
     return _Choice(tuple(metrics[:MOST_METRICS]), along, float(smoothing), bool(log), bool(bands))
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.address import follow_default
 from app.compare.answer import show_answer
 from app.compare.buckets import show_buckets
 from app.compare.classes import show_classes
@@ -21,48 +22,62 @@ RECIPE = "recipe"
 
 st.title("What does the method, or any of its settings, change?")
 answer = st.container()
+controls = st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="toolbar_compare")
 selected = selection()
 stop_without_runs(selected)
-say_left_out(selected.picked_recipes, 0)
-with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-    bucket = (
-        st.segmented_control(
-            "Answer for", BUCKETS, default="total", required=True, key="bucket", bind="query-params"
-        )
-        or "total"
-    )
-    with st.popover("More", icon=":material/tune:"):
-        choice = pick_moment(max(row.num_logged for row in selected.rows))
-        if choice != "best":
-            selected = selection(choice)
-        rows = selected.picked_recipes
-        setting = st.selectbox(
-            "Take together",
-            [RECIPE, *varying_settings(rows)],
-            key="group",
-            bind="query-params",
-            help="recipe: runs that differ in the seed only. A setting: all runs with the same value of it.",
-        )
-by_id = {run.run_id: run for run in selected.runs}
-single = setting in (RECIPE, None)
-groups = selected.picked_groups if single else setting_groups(rows, setting)
-with answer:
-    said = show_answer(groups, bucket, by_id, paired=single)
-    others = [] if single else confounders(groups, setting)
-    if others:
-        st.warning(
-            f"Runs of these groups also differ in {', '.join(plain(name) for name in others)}; "
-            f"a difference need not come from {plain(setting)}."
-        )
 buckets, classes, curves, settings, tables, published = st.tabs(
     ["Buckets", "Classes", "Curves", "Settings", "Tables", "Published"],
     key="show",
     on_change="rerun",
     bind="query-params",
 )
+of_picked = not (tables.open or published.open)  # those two answer for other runs, and for themselves
+bucket, setting, said = "total", RECIPE, ""
+with controls:
+    if of_picked:
+        bucket = (
+            st.segmented_control(
+                "Answer for",
+                BUCKETS,
+                default="total",
+                required=True,
+                key="bucket",
+                bind="query-params",
+                help="Classes by their training images: head the most, tail the fewest; total: all classes.",
+            )
+            or "total"
+        )
+    if not tables.open:
+        with st.popover("More", icon=":material/tune:"):
+            choice = pick_moment(max(row.num_logged for row in selected.rows))
+            if choice != "best":
+                selected = selection(choice)
+            if of_picked:
+                offered = [RECIPE, *varying_settings(selected.picked_recipes)]
+                follow_default("group", RECIPE, offered)
+                setting = st.selectbox(
+                    "Take together",
+                    offered,
+                    key="group",
+                    bind="query-params",
+                    help="recipe: runs that differ in the seed only. A setting: all runs with the same value.",
+                )
+by_id = {run.run_id: run for run in selected.runs}
+single = setting in (RECIPE, None)
+groups = selected.picked_groups if single else setting_groups(selected.picked_recipes, setting)
+if of_picked:
+    with answer:
+        said = show_answer(groups, bucket, by_id, paired=single)
+        others = [] if single else confounders(groups, setting)
+        if others:
+            st.warning(
+                f"Runs of these groups also differ in {', '.join(plain(name) for name in others)}; "
+                f"a difference need not come from {plain(setting)}."
+            )
+        say_left_out(selected.picked_recipes, 0)
 if buckets.open:
     with buckets:
-        show_buckets(groups, by_id, said)
+        show_buckets(groups, selected.picked, said)
 if classes.open:
     with classes:
         show_classes(selected, bucket)
@@ -75,8 +90,8 @@ if settings.open:
         show_settings(groups, selected)
 if tables.open:
     with tables:
-        show_tables()
+        show_tables(answer)
 if published.open:
     with published:
-        show_published(selected.picked_groups)
+        show_published(groups)
 show_problems(selected.problems, selected.picked)

@@ -19,9 +19,13 @@ from mlcnc.analysis.comparison.published import (
     result_tables,
 )
 from mlcnc.analysis.comparison.seeds import SeedGroup
+from mlcnc.analysis.runs.rows import BUCKETS
 
 ALL = "all"
 TABLES = tuple(dict.fromkeys(row.table for row in published_rows() if "total" in row.values))
+HELP = {"g_map": "mean over images of the average precision along their classes, in percent"} | {
+    bucket: f"test mAP in percent, {bucket if bucket == 'total' else f'{bucket} classes'}" for bucket in BUCKETS
+}
 NOTES = (
     "Published test mAP is of the paper's own training; its best epoch was probably chosen on the test set, "
     "while this project chooses on validation images. Its baselines in Table 1 agree digit for digit with an "
@@ -66,11 +70,14 @@ def show_published(groups: Sequence[SeedGroup]) -> None:
             frame,
             hide_index=True,
             column_config={
-                value: st.column_config.NumberColumn(format="%.2f") for value in VALUES if value in frame
+                value: st.column_config.NumberColumn(format="%.2f", help=HELP[value])
+                for value in VALUES
+                if value in frame
             },
             # the numbers first: variants name all runs of a recipe
             column_order=[*(str(column) for column in frame if column != "variant"), "variant"],
             height="content",
+            placeholder="",
             alt=f"Results on {name}, published or of this project, one origin a row",
             key=f"results_{name}",
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.figures.claims import claim_intervals
 from app.figures.study_values import study_values
@@ -16,6 +17,7 @@ from app.widgets.chart import show_chart
 from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from mlcnc.analysis.comparison.published import PARTS
+from mlcnc.evidence.claims import RULE
 from mlcnc.evidence.quantities import QUANTITIES
 from mlcnc.evidence.results import as_csv, read_results, spread_text
 
@@ -33,8 +35,12 @@ VALUES_READING = (
 )
 
 
-def show_tables() -> None:
-    """Ask for a recorded experiment, and show its verdicts, claims and rows beside the published numbers."""
+def show_tables(answer: DeltaGenerator) -> None:
+    """Ask for a recorded experiment, and show its verdicts, claims and rows beside the published numbers.
+
+    Args:
+        answer: where the verdicts of all experiments stand, above the tabs.
+    """
     found, problems = read_results(runs_root())
     for problem in problems:
         st.warning(plain(problem))
@@ -44,6 +50,22 @@ def show_tables() -> None:
             "with `mlcnc reproduce table4 --dataset pictogram-lt`; `mlcnc reproduce --help` lists all."
         )
         return
+    said = [
+        verdict_sentence({"dataset": dataset, "claims": [c for tree in own for c in tree["claims"]]})
+        for dataset in dict.fromkeys(tree["dataset"] for tree in found)
+        if (own := [tree for tree in found if tree["dataset"] == dataset])
+    ]
+    answer.markdown(f"##### {plain(' '.join(said))}", help=RULE)
+    if failed := not_reproduced(found):
+        st.markdown(
+            "\n".join(
+                [
+                    "**Not reproduced**, with our mean difference in the direction of the claim",
+                    "",
+                    *(f"- {plain(line)}" for line in failed),
+                ]
+            )
+        )
     by_name = {f"{tree['title']}, on {tree['dataset']}": tree for tree in found}
     name = st.selectbox("Results", list(by_name), key="results", bind="query-params", width=480)
     tree = by_name.get(name or "", found[0])
@@ -61,7 +83,11 @@ def show_tables() -> None:
         height="content",
         alt=f"{tree['title']} on {tree['dataset']}: means over seeds, lowest to highest, and published values",
         key="result_rows",
-        column_config={frame.columns[0]: st.column_config.Column(width=230, pinned=True)},
+        placeholder="",
+        column_config={
+            frame.columns[0]: st.column_config.Column(width=230, pinned=True),
+            "rate": st.column_config.Column(help="learning rate, the best on validation images of those tried"),
+        },
     )
     st.caption(plain(_facts(tree)))
     st.caption(plain(tree["rule"]))
@@ -82,6 +108,20 @@ def verdict_sentence(tree: Mapping[str, Any]) -> str:
     order = ("reproduced", "not reproduced", "undecided", "not testable here")
     told = [f"{counts[label]} {label}" for label in order if counts[label]]
     return f"Of {len(tree['claims'])} claims on {tree['dataset']}: {', '.join(told)}."
+
+
+def not_reproduced(trees: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the claims not reproduced with their mean differences, a line an experiment and quantity."""
+    found: dict[str, list[str]] = {}
+    for tree in trees:
+        for claim in tree["claims"]:
+            if claim["verdict"] == "not reproduced":
+                text, _, about = claim["text"].rpartition(": ")
+                value = f"{claim['mean']:+.{QUANTITIES[claim['quantity']].digits}f}"
+                found.setdefault(f"{tree['title']}, on {tree['dataset']}, {about}", []).append(
+                    f"{text} ({value})"
+                )
+    return [f"{where}: {', '.join(claims)}" for where, claims in found.items()]
 
 
 def row_frame(tree: Mapping[str, Any]) -> pd.DataFrame:

@@ -53,25 +53,15 @@ def difference_dots(record: ClassDifferences, first: str, second: str) -> go.Fig
             )
     figure.add_hline(y=0, line={"color": NEUTRAL, "width": 1.5})
     figure.update_xaxes(
-        title="class (training images), most frequent first",
+        # below the classes nothing crosses it, and a long title of an upright axis is cut off
+        title=f"class (training images), most frequent first<br>above 0: {first} is better"
+        f"<br>below 0: {second} is better",
         tickangle=60,
         categoryorder="array",
         categoryarray=labels,
     )
-    # a long title of an upright axis is cut off, so who is better stands inside
     figure.update_yaxes(title="difference of AP (points)")
-    figure.add_annotation(
-        text=f"above 0: {first} is better; below: {second}",
-        x=1,
-        y=1,
-        xref="paper",
-        yref="paper",
-        xanchor="right",
-        yanchor="top",
-        showarrow=False,
-        font={"size": 12},
-    )
-    return finished(figure, height=420)
+    return finished(figure, height=440)
 
 
 def _whiskers(record: ClassDifferences, members: NDArray[np.bool_]) -> dict[str, Any] | None:

@@ -37,6 +37,9 @@ class StoredInterval:
 
 MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 WIDTH = 0.8
+LEGEND_LINE = 16
+"""Pixels of a name in the legend where each has a line of its own."""
+
 FEWEST = 3
 """Runs from which an interval is drawn: that of two is ten times as wide as they are apart."""
 
@@ -53,7 +56,7 @@ def bucket_dots(
     Args:
         groups: one colour or mark each.
         singles: whether single runs are drawn as small dots beside their mean.
-        stored: intervals by test image of single runs, drawn as open diamonds beside them.
+        stored: intervals by test image of single runs, drawn as open diamonds, each with its name.
     """
     figure = go.Figure()
     marks = _marks(groups)
@@ -91,7 +94,7 @@ def bucket_dots(
         ticktext=list(BUCKETS),
         range=[-0.5, len(BUCKETS) - 0.5],
     )
-    return finished(figure, height=380)
+    return finished(figure, height=380 + LEGEND_LINE * len(stored))
 
 
 def mean_half(group: SeedGroup, bucket: str) -> float | None:
@@ -129,37 +132,38 @@ def _add_runs(figure: go.Figure, groups: Sequence[SeedGroup]) -> None:
 
 
 def _add_intervals(figure: go.Figure, groups: Sequence[SeedGroup], stored: Sequence[StoredInterval]) -> None:
-    group_of = {row.run_id: index for index, group in enumerate(groups) for row in group.rows}
-    shown = [
-        (group_of[item.row.run_id], item, bucket, place, item.intervals[f"map_{bucket}"])
-        for item in stored
-        for place, bucket in enumerate(BUCKETS)
-        if item.row.run_id in group_of and f"map_{bucket}" in item.intervals
-    ]
-    if not shown:
-        return
-    figure.add_scatter(
-        name="one run, 95 % by test image",
-        x=[_places(groups, index, 0.24)[place] for index, _, _, place, _ in shown],
-        y=[found.value for *_, found in shown],
-        mode="markers",
-        marker={"symbol": "diamond-open", "size": 8, "color": NEUTRAL, "line": {"width": 1.5}},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [found.high - found.value for *_, found in shown],
-            "arrayminus": [found.value - found.low for *_, found in shown],
-            "color": NEUTRAL,
-            "thickness": 1.5,
-            "width": 3,
-        },
-        customdata=[
-            [item.row.name, bucket, item.epoch + 1, found.low, found.high]
-            for _, item, bucket, _, found in shown
-        ],
-        hovertemplate="%{customdata[0]}: %{customdata[1]} mAP %{y:.1f} % (%{customdata[3]:.1f} to "
-        "%{customdata[4]:.1f} by resampling test images) at epoch %{customdata[2]}<extra></extra>",
-    )
+    for index, group in enumerate(groups):
+        ids = {row.run_id for row in group.rows}
+        own = [item for item in stored if item.row.run_id in ids]
+        for place, item in enumerate(own, 1):
+            kept = {bucket: item.intervals.get(f"map_{bucket}") for bucket in BUCKETS}
+            where = zip(_places(groups, index, 0.15 + 0.3 * place / (len(own) + 1)), kept.items(), strict=True)
+            shown = [(x, bucket, found) for x, (bucket, found) in where if found is not None]
+            colour = recipe_colour(item.row)
+            figure.add_scatter(
+                name=f"{item.row.name}, 95 % by test image",
+                x=[x for x, _, _ in shown],
+                y=[found.value for *_, found in shown],
+                mode="markers",
+                marker={"symbol": _open_diamond(place - 1), "size": 9, "color": colour, "line": {"width": 1.5}},
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [found.high - found.value for *_, found in shown],
+                    "arrayminus": [found.value - found.low for *_, found in shown],
+                    "color": colour,
+                    "thickness": 1.5,
+                    "width": 3,
+                },
+                customdata=[[bucket, found.low, found.high] for _, bucket, found in shown],
+                hovertemplate=f"%{{customdata[0]}} mAP %{{y:.1f}} % (%{{customdata[1]:.1f}} to "
+                f"%{{customdata[2]:.1f}} by resampling test images) at epoch {item.epoch + 1}"
+                "<extra>%{fullData.name}</extra>",
+            )
+
+
+def _open_diamond(place: int) -> str:
+    return ("diamond-open", "diamond-open-dot", "diamond-tall-open", "diamond-wide-open")[place % 4]
 
 
 def _places(groups: Sequence[SeedGroup], index: int, shift: float) -> list[float]:

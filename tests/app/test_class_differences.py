@@ -58,6 +58,8 @@ def test_dots_are_the_differences_in_class_order(two):
     assert [label.split(" (")[0] for label in labels] == list(record.class_names)
     np.testing.assert_allclose([drawn[label] for label in labels], record.difference)
     assert len({trace.marker.symbol for trace in dots}) == len(dots)
+    assert not figure.layout.annotations, "a note among the marks, crossed by lines of the grid"
+    assert figure.layout.xaxis.title.text.endswith("<br>above 0: better is better<br>below 0: low is better")
 
 
 def test_settings_show_differences_first(two, tmp_path):

@@ -147,7 +147,8 @@ def test_means_carry_single_runs_and_intervals(two):
     dots = next(trace for trace in figure.data if trace.name == "single run")
     expected = [row.map_percent[bucket] for group in groups for row in group.rows for bucket in BUCKETS]
     np.testing.assert_allclose(dots.y, expected)
-    diamonds = next(trace for trace in figure.data if "95 %" in trace.name)
+    diamonds, others = (trace for trace in figure.data if "95 %" in trace.name)
+    assert (diamonds.name, others.name) == ("ours, 95 % by test image", "them, 95 % by test image")
     found = stored[0].intervals["map_total"]
     assert diamonds.y[0] + diamonds.error_y.array[0] == pytest.approx(found.high)
     assert diamonds.y[0] - diamonds.error_y.arrayminus[0] == pytest.approx(found.low)
@@ -155,6 +156,17 @@ def test_means_carry_single_runs_and_intervals(two):
     assert len(frame) == sum(len(trace.y) for trace in figure.data)
     drawn = np.sort(np.concatenate([np.array(trace.y, dtype=float) for trace in figure.data]))
     np.testing.assert_allclose(np.sort(frame["mAP (%)"].to_numpy()), drawn)
+
+
+def test_intervals_of_two_runs_of_one_recipe_stand_apart_and_only_of_picked_ones(monkeypatch, tmp_path):
+    for seed in range(3):
+        write_run(tmp_path, f"run-{seed}", seed=seed).finish()
+    shown = opened_at(monkeypatch, tmp_path, ["run-0", "run-2"])
+    diamonds = [trace for trace in charts(shown)[0].figure["data"] if "95 %" in trace["name"]]
+    assert [trace["name"].split(",")[0] for trace in diamonds] == ["run-0", "run-2"]
+    assert len({(trace["x"][0], trace["marker"]["symbol"]) for trace in diamonds}) == 2
+    assert "there is one recipe here" in words(shown)
+    assert "Pick a run of another recipe on toy-lt in the sidebar" in words(shown)
 
 
 def test_panels_share_one_axis_and_keep_the_logged_curve_behind(two):
@@ -296,6 +308,17 @@ def test_classes_take_every_seed_that_stored_precisions_and_say_how_many(monkeyp
     assert "Means of 2 and 2 runs." in words(shown)
     assert "(n = 2 and 2)" in words(shown)
     assert "2 of 3 runs stored AP per class" in words(shown)
+
+
+def test_a_run_that_is_picked_no_more_leaves_the_address(monkeypatch, tmp_path):
+    for name, embedding in (("one", "etf"), ("two", "glove"), ("three", "trainable")):
+        write_run(tmp_path, name, embedding=embedding).finish()
+    shown = opened_at(monkeypatch, tmp_path, ["one", "two", "three"], show="Classes", a="two", b="three")
+    assert (shown.selectbox(key="a").value, shown.selectbox(key="b").value) == ("two", "three")
+    shown.session_state["r"] = ["one", "three"]
+    shown.run()
+    assert (shown.selectbox(key="a").value, shown.selectbox(key="b").value) == ("one", "three")
+    assert not any("two" in values for values in shown.query_params.values())
 
 
 def test_sides_of_classes_have_names_of_their_own(monkeypatch, tmp_path):

@@ -2,17 +2,21 @@
 
 import json
 import math
+import re
+from urllib.parse import unquote_plus
 
 import pytest
 
-from app.compare.tables import row_frame, value_frame, verdict_sentence
+from app.compare.tables import not_reproduced, row_frame, value_frame, verdict_sentence
 from app.figures.claims import claim_intervals
 from app.figures.study_values import study_values
+from app.widgets.plain_text import plain
 from mlcnc.evidence.experiments import EXPERIMENTS
-from mlcnc.evidence.results import FOLDER, results
+from mlcnc.evidence.results import FOLDER, read_results, results
 from mlcnc.store import RunStore
 from tests.app.conftest import words, write_run
 from tests.app.test_compare import opened_at
+from tests.conftest import ROOT
 
 SEEDS = (0, 1)
 RATE = 0.001
@@ -48,6 +52,46 @@ def test_verdicts_and_rows_are_those_of_the_file(monkeypatch, recorded):
     value = tree["rows"][0]["values"]["map_total"]
     assert frame["total mAP (%)"][0] == f"{value['mean']:.2f} ({value['lowest']:.2f} to {value['highest']:.2f})"
     assert frame["published total (VOC-LT)"][0] == 84.37
+
+
+@pytest.mark.parametrize("tab", ["Tables", "Published"])
+def test_where_other_runs_are_shown_the_verdict_of_the_picked_ones_is_not(monkeypatch, recorded, tab):
+    root, tree = recorded
+    first = opened_at(monkeypatch, root)
+    (verdict,) = [part.value for part in first.markdown if part.value.startswith("#####")]
+    assert "Answer for" in [box.label for box in first.button_group]
+    shown = opened_at(monkeypatch, root, show=tab)
+    assert verdict not in words(shown)
+    assert "Answer for" not in [box.label for box in shown.button_group]
+    if tab == "Tables":
+        assert shown.markdown[0].value == f"##### {verdict_sentence(tree)}", "its own answer first"
+
+
+def test_claims_not_reproduced_are_listed_first(monkeypatch, recorded, tmp_path):
+    tree = json.loads(json.dumps(recorded[1]))
+    tree["claims"][0] |= {"verdict": "not reproduced", "mean": -1.234}
+    text, _, about = tree["claims"][0]["text"].rpartition(": ")
+    said = f"Table 3: parts of MLC-NC, on pictogram-lt, {about}: {text} (-1.23)"
+    assert not_reproduced([tree]) == [said]
+    write_run(tmp_path, "any", epochs=1, slim=True).finish()
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "table3-pictogram-lt.json").write_text(json.dumps(tree))
+    shown = opened_at(monkeypatch, tmp_path, show="Tables")
+    assert shown.markdown[1].value.endswith(f"- {plain(said)}")
+
+
+def test_a_cell_without_a_value_is_empty(monkeypatch, recorded):
+    for tab in ("Tables", "Published"):
+        shown = opened_at(monkeypatch, recorded[0], show=tab)
+        assert all(
+            table.proto.placeholder == "" and table.proto.HasField("placeholder") for table in shown.dataframe
+        )
+
+
+def test_the_readme_links_to_results_that_are_recorded():
+    (name,) = re.findall("show=Tables&results=([^`]+)`", (ROOT / "README.md").read_text())
+    recorded = read_results(ROOT / "runs")[0]
+    assert unquote_plus(name) in [f"{tree['title']}, on {tree['dataset']}" for tree in recorded]
 
 
 def test_every_claim_has_a_row_and_its_interval(recorded):

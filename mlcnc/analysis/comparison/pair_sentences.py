@@ -100,7 +100,9 @@ def recipes_sentence(groups: Sequence[SeedGroup], image_errors_of: ErrorsOf, buc
                 said.append(f"Of another size, so in no pair: {_listed([group.name for group in others])}.")
             continue
         said.append(map_sentence(own, bucket))
-        if any(group.map_percent[bucket].num_runs for group in own):
+        if len(own) == 1:
+            said.append(f"On {own[0].dataset} there is one recipe here: no order to judge.")
+        elif any(group.map_percent[bucket].num_runs for group in own):
             said.append(f"On {own[0].dataset} no two recipes of one size have finished: no order is judged.")
     return " ".join(said) or map_sentence(groups, bucket)
 
