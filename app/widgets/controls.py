@@ -22,15 +22,21 @@ PICK_WIDTH = 215
 """Of a list of runs in a row of controls, pixels."""
 Split = Literal["train", "test"]
 SPACES_HELP = (
-    "Features that the runs measured. f: class-wise features (Eq. 5). mu: after the per-class projection, unit "
-    "norm (Eq. 7). concat: mu of all classes in a row. z: what a plain network ends in, one for an image."
+    "Where in the network features are taken. f: what a class gathers from the image by attention (Eq. 5). "
+    "mu: f of a class, projected to length 1, which the losses pull to the mean of the class (Eq. 7). concat: "
+    "mu of all classes of an image in a row, which the classifier reads (Eq. 10). z: what a plain network ends "
+    "in, one for an image."
 )
 
 
 @contextmanager
-def toolbar() -> Iterator[Callable[[], DeltaGenerator]]:
-    """Lay controls out in a row; what is yielded adds the popover *More*, for what is rarely asked for."""
-    row = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
+def toolbar(key: str = "toolbar") -> Iterator[Callable[[], DeltaGenerator]]:
+    """Lay controls out in a row; what is yielded adds the popover *More*, for what is rarely asked for.
+
+    Args:
+        key: of the row, unique on the page; by its beginning ``toolbar`` readable.css lines controls up.
+    """
+    row = st.container(horizontal=True, gap="small", vertical_alignment="bottom", key=key)
     with row:
         yield partial(row.popover, "More", icon=":material/tune:")
 
@@ -87,7 +93,7 @@ def pick_moment(most_epochs: int) -> Choice:
     Args:
         most_epochs: logged by any run; the epoch to choose goes up to it.
     """
-    with toolbar():
+    with toolbar("toolbar_moment"):
         # no format_func: the address holds what the control shows
         chosen = st.segmented_control(
             "Values at",

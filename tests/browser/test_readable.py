@@ -54,6 +54,36 @@ def test_words_stand_out_from_tags_buttons_and_commands(page, gallery_address):
         assert page.evaluate(FAINT) == []
 
 
+UNEVEN = """() => [...document.querySelectorAll("[class*='st-key-toolbar']")].flatMap(row => {
+  const box = node => node.getBoundingClientRect();
+  const controls = [...row.querySelectorAll(
+    "[data-testid=stSelectbox] input, [role=radiogroup] button, [data-testid=stPopoverButton]"
+  )].map(node => {
+    const {top, bottom} = box(node), label = node.closest(".stElementContainer")?.querySelector("label");
+    return {middle: (top + bottom) / 2, label: label ? box(label).top : null, text: node.textContent};
+  });
+  const title = document.querySelector("[data-testid=stMain] h1");
+  const words = document.createRange();
+  words.selectNodeContents(title);
+  const touching = box(row).top < box(words).bottom + 4 ? [title.textContent] : [];
+  return [...touching, ...controls.filter(one => controls.some(other => {
+    const apart = Math.abs(one.middle - other.middle);
+    // of controls that stand in one line of the row
+    return apart < 30 && (apart > 1 || (one.label && other.label && Math.abs(one.label - other.label) > 1));
+  })).map(one => one.text)];
+})"""
+
+
+@pytest.mark.parametrize("width", [1400, 800])
+def test_the_controls_of_a_toolbar_line_up_below_the_title(page, gallery_address, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    for address in ("geometry", "variability", "map", "images"):
+        page.goto(f"{gallery_address}/{address}")
+        page.get_by_role("button", name="More").wait_for()
+        settled(page)
+        assert page.evaluate(UNEVEN) == []
+
+
 def test_in_a_narrow_window_words_are_whole_and_uncovered(page, gallery_address):
     page.set_viewport_size({"width": 800, "height": 900})
     # of the charts, the first two have legends of several lines
