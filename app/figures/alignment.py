@@ -27,10 +27,10 @@ def alignment_dots(shown: Sequence[tuple[RunRow, AlignmentRecord]]) -> go.Figure
     """Return two panels over the classes: marks of the own label embedding, short lines of the others.
 
     Args:
-        shown: runs with their record of one epoch.
+        shown: runs of one data set, see ``data_sets``, with their record of one epoch.
     """
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
-    labels = list(dict.fromkeys(label for _, record in shown for label in _labels(record)))
+    labels = _labels(shown[0][1])
     places = {label: place for place, label in enumerate(labels)}
     size = 9 if len(places) <= 40 else 6
     for turn, (row, record) in enumerate(shown):
@@ -98,10 +98,9 @@ def alignment_dots(shown: Sequence[tuple[RunRow, AlignmentRecord]]) -> go.Figure
         row=2,
         col=1,
     )
-    if all(record.class_names == first.class_names for _, record in shown):
-        above, notes = bucket_bands(first.buckets, "x", "y domain")
-        below, _ = bucket_bands(first.buckets, "x2", "y2 domain")
-        figure.update_layout(shapes=[*above, *below], annotations=notes)
+    above, notes = bucket_bands(first.buckets, "x", "y domain")
+    below, _ = bucket_bands(first.buckets, "x2", "y2 domain")
+    figure.update_layout(shapes=[*above, *below], annotations=notes)
     finished(figure, height=620)
     # above the names of the buckets, however many lines it takes
     return figure.update_layout(legend={"y": 1.05})

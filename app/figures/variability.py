@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from app.figures.style import (
     run_mark,
 )
 from mlcnc.analysis.curves.curve import Curve
+from mlcnc.analysis.geometry.alignment import AlignmentRecord
 from mlcnc.analysis.geometry.variability import VariabilityRecord
 from mlcnc.analysis.runs.rows import RunRow
 
@@ -36,10 +37,24 @@ def class_dots(records: Dots, *, relative: bool = False) -> go.Figure:
         records: of one epoch each.
         relative: show NC1 over its value with labels shuffled instead of NC1.
     """
-    figure = make_subplots(rows=1, cols=1)
-    figure.add_traces([*_dots(records, relative), *_baselines(records, relative)])
-    _class_axis(figure, records, relative, row=1)
-    return finished(figure, height=420)
+    groups = [[records[place] for place in places] for places in data_sets([of for _, of in records])]
+    figure = make_subplots(rows=len(groups), cols=1, vertical_spacing=0.3 / len(groups))
+    for row, group in enumerate(groups, start=1):
+        for trace in [*_dots(group, relative), *_baselines(group, relative, named=row == 1)]:
+            figure.add_trace(trace, row=row, col=1)
+        _class_axis(figure, group, relative, row=row, named=len(groups) > 1)
+    return finished(figure, height=420 * len(groups))
+
+
+def data_sets(records: Sequence[VariabilityRecord | AlignmentRecord]) -> list[list[int]]:
+    """Return the places of records in groups of the same classes with the same training counts.
+
+    Each group needs an axis of its own: order and buckets of classes, and what they show by chance, differ.
+    """
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for place, record in enumerate(records):
+        groups.setdefault((record.class_names, *record.train_counts), []).append(place)
+    return list(groups.values())
 
 
 def variability_player(
@@ -47,25 +62,35 @@ def variability_player(
     epochs: Sequence[int],
     *,
     metric_label: str,
-    baseline: float | None,
+    baselines: Mapping[str, float],
     nulls: Sequence[tuple[RunRow, Curve]] = (),
     relative: bool = False,
     still: Collection[str] = (),
     start: int = -1,
 ) -> go.Figure:
-    """Return NC1 over epochs above, and below the classes at the epoch of the slider.
+    """Return NC1 over epochs above, and below the classes of each data set at the epoch of the slider.
 
     Args:
         runs: with one record a frame and their curve over all epochs.
         epochs: of the frames, from 0.
         metric_label: of the curves.
-        baseline: of the curves with labels shuffled, where all runs share it.
+        baselines: of the curves with labels shuffled, by data set.
         nulls: NC1 of as many images without the class, of the runs that logged it.
         relative: show the classes' NC1 over its value with labels shuffled.
         still: ids of the runs whose features cannot move.
         start: index of the frame shown first.
     """
-    figure = make_subplots(rows=2, cols=1, row_heights=[0.4, 0.6], vertical_spacing=0.13)
+    groups = [[runs[at] for at in places] for places in data_sets([records[-1] for _, records, _ in runs])]
+    runs = [run for group in groups for run in group]
+    # pixels: names of classes need more room above a panel than above the slider
+    curves, panel, gap = (226, 340, 85) if len(groups) == 1 else (226, 290, 125)
+    whole = curves + len(groups) * (panel + gap)
+    figure = make_subplots(
+        rows=1 + len(groups),
+        cols=1,
+        row_heights=[curves, *[panel] * len(groups)],
+        vertical_spacing=gap / whole,
+    )
     for row, _, curve in runs:
         figure.add_scatter(
             name=row.name + (" (frozen backbone: cannot move)" if row.run_id in still else ""),
@@ -100,21 +125,21 @@ def variability_player(
             col=1,
         )
     every = [epoch for _, _, curve in runs for epoch in curve.epochs]
-    if baseline is not None and every:
+    for name, baseline in baselines.items() if every else ():
+        of = f", {name}" if len(baselines) > 1 else ""
         figure.add_scatter(
-            name=f"labels shuffled ({baseline:.3g}): no collapse at all",
+            name=f"labels shuffled{of} ({baseline:.3g}): no collapse at all",
             x=[min(every) - 0.5 * (min(every) == max(every)), max(every) + 0.5 * (min(every) == max(every))],
             y=[baseline, baseline],
             mode="lines",
             line={"dash": "dash", "color": NEUTRAL, "width": 1.5},
-            hovertemplate="%{y:.3g} with labels shuffled<extra></extra>",
+            hovertemplate=f"%{{y:.3g}} with labels shuffled{of}<extra></extra>",
             row=1,
             col=1,
         )
     figure.update_xaxes(**epoch_axis([*every, *(epoch + 1 for epoch in epochs)]), row=1, col=1)
     figure.update_yaxes(title_text=metric_label, type="log", **LOG_TICKS, row=1, col=1)
     marked = [(row, curve) for row, _, curve in runs if len(curve.epochs)]
-    last: Dots = [(row, records[-1]) for row, records, _ in runs]
     first_mark = len(figure.data)
     for row, _ in marked:
         figure.add_scatter(
@@ -126,36 +151,41 @@ def variability_player(
             row=1,
             col=1,
         )
-    dots = _dots(last, relative)
-    for trace in dots:
-        figure.add_trace(trace | {"showlegend": False}, row=2, col=1)
+    lasts: list[Dots] = [[(row, records[-1]) for row, records, _ in group] for group in groups]
+    for place, last in enumerate(lasts, start=2):
+        for trace in _dots(last, relative):
+            figure.add_trace(trace | {"showlegend": False}, row=place, col=1)
     changing = list(range(first_mark, len(figure.data)))
-    for trace in _baselines(last, relative):
-        figure.add_trace(trace | {"showlegend": False}, row=2, col=1)
-    _class_axis(figure, last, relative, row=2)
+    for place, last in enumerate(lasts, start=2):
+        for trace in _baselines(last, relative):
+            figure.add_trace(trace | {"showlegend": False}, row=place, col=1)
+        _class_axis(figure, last, relative, row=place, named=len(groups) > 1)
+        note_zeros(figure, [_values(record, relative) for _, record in last], row=place)
     values = np.concatenate([_values(r, relative) for _, records, _ in runs for r in records])
-    values = np.concatenate([values, *(_baseline(record, relative) for _, record in last)])
+    values = np.concatenate([values, *(_baseline(record, relative) for last in lasts for _, record in last)])
     if len(values := values[np.isfinite(values) & (values > 0)]):
-        # one range for all epochs, so that what moves is the dots
+        # one range for all epochs and data sets, so that what moves is the dots
         span = [np.log10(values.min()) - 0.1, np.log10(values.max()) + 0.2]
-        figure.update_yaxes(range=span, row=2, col=1)
+        for place in range(2, 2 + len(groups)):
+            figure.update_yaxes(range=span, row=place, col=1)
     note_zeros(figure, [item.values for _, _, item in runs], row=1)
-    note_zeros(figure, [_values(record, relative) for _, record in last], row=2)
     figure.frames = [
         {
             "data": [
                 *(curve_mark(curve, epoch) for _, curve in marked),
                 *(
                     {"type": "scatter", "y": trace["y"], "customdata": trace["customdata"]}
-                    for trace in _dots([(row, records[index]) for row, records, _ in runs], relative)
+                    for group in groups
+                    for trace in _dots([(row, records[index]) for row, records, _ in group], relative)
                 ),
             ],
             "traces": changing,
         }
         for index, epoch in enumerate(epochs)
     ]
-    finished(figure, height=880)
-    figure.update_xaxes(title_text=None, row=2, col=1)
+    finished(figure, height=229 + whole)
+    for place in range(2, 2 + len(groups)):
+        figure.update_xaxes(title_text=None, row=place, col=1)
     return with_player(figure, [epoch + 1 for epoch in epochs], start=start, below=110, axis="xaxis")
 
 
@@ -226,7 +256,7 @@ def _dots(records: Dots, relative: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _baselines(records: Dots, relative: bool) -> list[dict[str, Any]]:
+def _baselines(records: Dots, relative: bool, *, named: bool = True) -> list[dict[str, Any]]:
     places = _places(records)
     drawn: list[NDArray[np.float64]] = []
     traces: list[dict[str, Any]] = []
@@ -239,6 +269,7 @@ def _baselines(records: Dots, relative: bool) -> list[dict[str, Any]]:
             {
                 "type": "scatter",
                 "name": "labels shuffled: no collapse at all",
+                "showlegend": named,
                 "x": [places[label] for label in _labels(record)],
                 "y": _positive(_baseline(record, relative)),
                 "mode": "lines",
@@ -251,7 +282,7 @@ def _baselines(records: Dots, relative: bool) -> list[dict[str, Any]]:
     return traces
 
 
-def _class_axis(figure: go.Figure, records: Dots, relative: bool, *, row: int) -> None:
+def _class_axis(figure: go.Figure, records: Dots, relative: bool, *, row: int, named: bool) -> None:
     places = _places(records)
     figure.update_xaxes(
         title_text="class (training images), most frequent first",
@@ -266,11 +297,15 @@ def _class_axis(figure: go.Figure, records: Dots, relative: bool, *, row: int) -
         col=1,
     )
     label = "NC1 over its value with labels shuffled (log)" if relative else "NC1 of the class (log)"
+    if named:  # one of several panels
+        label = f"NC1 {'over chance' if relative else 'of the class'}, {records[0][0].dataset} (log)"
     figure.update_yaxes(title_text=label, type="log", **LOG_TICKS, row=row, col=1)
-    if len(records) and all(record.class_names == records[0][1].class_names for _, record in records):
-        axis = "" if row == 1 else str(row)
-        shapes, notes = bucket_bands(records[0][1].buckets, f"x{axis}", f"y{axis} domain")
-        figure.update_layout(shapes=shapes, annotations=notes)
+    axis = "" if row == 1 else str(row)
+    shapes, notes = bucket_bands(records[0][1].buckets, f"x{axis}", f"y{axis} domain")
+    figure.layout.shapes, figure.layout.annotations = (
+        (*figure.layout.shapes, *shapes),
+        (*figure.layout.annotations, *notes),
+    )
 
 
 def bucket_bands(buckets: Sequence[str], x: str, y: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.alignment import alignment_dots
+from app.figures.variability import data_sets
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.drawing import drawing_of
@@ -85,14 +86,16 @@ def show_alignment(
         f"{row.name}, epoch {record.epoch + 1}: {alignment_sentence(record)}." for row, record in drawn
     ]
     st.markdown("  \n".join(plain(sentence) for sentence in sentences))
-    show_chart(
-        drawing_of(alignment_dots, drawn),
-        key="alignment",
-        title="Cosine of class-wise features with label embeddings",
-        alt=" ".join(sentences),
-        reading=READING,
-        frame=partial(alignment_frame, drawn),
-    )
+    for turn, places in enumerate(data_sets([record for _, record in drawn])):
+        group = [drawn[place] for place in places]
+        show_chart(
+            drawing_of(alignment_dots, group),
+            key=f"alignment_{turn + 1}" if turn else "alignment",
+            title="Cosine of class-wise features with label embeddings",
+            alt=" ".join(sentences[place] for place in places),
+            reading=READING,
+            frame=partial(alignment_frame, group),
+        )
 
 
 def _nearest(run: Run, epoch: int, split: str, space: str) -> AlignmentRecord | None:

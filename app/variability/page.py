@@ -34,7 +34,8 @@ READING = (
     "NC1 of a class is the mean squared distance of its features to their mean, over the squared "
     "distance of that mean to the mean of all class means; 0 is complete collapse. Above it is shown "
     "over epochs, below for every class at the epoch of the slider. Circles are head, squares medium, "
-    "triangles tail classes; runs of one recipe share a colour and differ in dash and filling.\n\n"
+    "triangles tail classes; runs of one recipe share a colour and differ in dash and filling. Runs of another "
+    "data set have a panel of their own, with their order of classes.\n\n"
     "**Few features look collapsed by chance**: a mean of n features takes up "
     "variance, so on train a class of 4 shows far less NC1 than one of 700 even without any collapse. "
     "The **dashed line** is what each class would show with labels shuffled, from its number of features "
@@ -85,7 +86,12 @@ lasts = [
     for row, item in curves
     if len(item.values) and is_number(item.values[-1])
 ]
-baseline = common_last_value([curve(run, f"{metrics[run.run_id]}_shuffled") for run, _ in selected.picked])
+shuffled = [(row.dataset, curve(run, f"{metrics[run.run_id]}_shuffled")) for run, row in selected.picked]
+baselines = {
+    name: value
+    for name in dict.fromkeys(own for own, _ in shuffled)
+    if (value := common_last_value([item for own, item in shuffled if own == name])) is not None
+}
 if lasts:
     with st.container(key="verdicts"):
         show_verdicts(
@@ -140,7 +146,7 @@ if shown:
         runs,
         epochs,
         metric_label=label,
-        baseline=baseline,
+        baselines=baselines,
         nulls=[(row, null) for row, null in nulls if any(map(is_number, null.values))],
         relative=scale == "over chance",
         still=still,
@@ -171,7 +177,9 @@ if shown:
 elif lasts:
     drawn = [(row, item) for row, item in curves if len(item.epochs)]
     show_chart(
-        drawing_of(metric_curves, drawn, label, log=True, baseline=baseline),
+        drawing_of(
+            metric_curves, drawn, label, log=True, baseline=common_last_value([item for _, item in shuffled])
+        ),
         key="nc1_curves",
         title=f"NC1 {bucket} over epochs",
         alt=f"NC1 {bucket} on {split} features {space} over epochs: at the end {', '.join(lasts)}",

@@ -137,7 +137,7 @@ def test_no_chart_says_nan(runs):
         figures.append(class_dots([(row, spread[0])], relative=relative))
         figures.append(
             variability_player(
-                [(row, spread, trace)], [0, 1], metric_label="NC1", baseline=None, relative=relative
+                [(row, spread, trace)], [0, 1], metric_label="NC1", baselines={}, relative=relative
             )
         )
     chosen = default_classes(records[-1])

@@ -101,7 +101,7 @@ def test_two_runs_of_one_recipe_and_one_of_another_method_differ_on_every_chart(
         for name in runs
     }
     shown = [(rows[name], records[name], curves[name]) for name in runs]
-    figure = variability_player(shown, [0, 1], metric_label="NC1", baseline=None)
+    figure = variability_player(shown, [0, 1], metric_label="NC1", baselines={})
     drawn = [trace for trace in figure.data if trace.line.dash and trace.name in runs]
     assert len({(trace.line.color, trace.line.dash) for trace in drawn}) == 3
     dots = [

@@ -104,7 +104,7 @@ def test_a_collapse_that_no_logarithmic_axis_holds_is_said(seen, tmp_path):
     row, nc1 = run_row(run), curve(run, "test.z/nc1_trace")
     record = class_variability(run, 0, split="test", space="z")
     figures = [
-        variability_player([(row, [record], nc1)], [0], metric_label="NC1", baseline=30.0),
+        variability_player([(row, [record], nc1)], [0], metric_label="NC1", baselines={"toy-lt": 30.0}),
         geometry_player(
             [
                 GeometryPanel(

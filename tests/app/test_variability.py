@@ -46,6 +46,40 @@ def test_dots_carry_bucket_and_count(runs):
     assert [(band.x0, band.x1) for band in figure.layout.shapes] == [(-0.5, 1.5), (1.5, 2.5), (2.5, 4.5)]
 
 
+def test_each_data_set_has_a_panel_with_its_order_its_buckets_and_its_line():
+    """On one axis the classes of the second would stand at places of the first, and its line would zigzag."""
+    store, both, curves = RunStore(ROOT / "runs"), [], []
+    for name in ("pictogram-etf-s0", "voc07-etf-s0"):
+        run = store.open(name)
+        both.append((run_row(run), class_variability(run, run.array_epochs()[-1], split="test", space="f")))
+        curves.append(curve(run, "test.f/nc1_trace"))
+    player = variability_player(
+        [(row, [record], item) for (row, record), item in zip(both, curves, strict=True)],
+        [0],
+        metric_label="NC1",
+        baselines={"pictogram-lt": 91.0, "voc07-lt": 152.0},
+    )
+    for figure, first in ((class_dots(both), 1), (player, 2)):
+        notes = [note.text for note in figure.layout.annotations]
+        assert notes == ["head", "medium", "tail"] * 2
+        assert len(figure.layout.shapes) == 6
+        for place, (row, record) in enumerate(both, start=first):
+            axis = "" if place == 1 else str(place)
+            drawn = [trace for trace in figure.data if (trace.xaxis or "x") == f"x{axis}"]
+            (dots,) = [trace for trace in drawn if trace.mode == "markers"]
+            (line,) = [trace for trace in drawn if trace.mode == "lines"]
+            np.testing.assert_allclose(dots.y, record.nc1)
+            np.testing.assert_allclose(line.y, record.shuffled)
+            np.testing.assert_array_equal(line.x, range(20))
+            ticks = [f"{name} ({n})" for name, n in zip(record.class_names, record.train_counts, strict=True)]
+            assert list(figure.layout[f"xaxis{axis}"].ticktext) == ticks
+            assert row.dataset in figure.layout[f"yaxis{axis}"].title.text
+    named = {trace.name for trace in player.data}
+    assert {
+        f"labels shuffled, {name}: no collapse at all" for name in ("pictogram-lt (91)", "voc07-lt (152)")
+    } <= named
+
+
 def test_dots_of_two_runs_stand_side_by_side_at_their_class(runs):
     pair = [(run_row(run), class_variability(run, 2, split="test", space="f"))
             for run in (runs["etf-s0"], runs["glove-s0"])]  # fmt: skip
@@ -57,7 +91,7 @@ def test_dots_of_two_runs_stand_side_by_side_at_their_class(runs):
 
 def test_every_frame_holds_the_classes_and_the_mark_of_its_epoch(runs):
     both = [shown(runs["etf-s0"]), shown(runs["glove-s0"])]
-    figure = variability_player(both, [0, 1, 2], metric_label="NC1", baseline=30.0)
+    figure = variability_player(both, [0, 1, 2], metric_label="NC1", baselines={"toy-lt": 30.0})
     assert [step.label for step in figure.layout.sliders[0].steps] == ["1", "2", "3"]
     for index, frame in enumerate(figure.frames):
         marks, dots = frame.data[:2], frame.data[2:]
@@ -111,6 +145,7 @@ def test_the_sentences_are_of_the_epoch_in_the_address(monkeypatch, catalogue, e
         page.query_params["epoch"] = epoch
     opened = page.run()
     assert not opened.exception
+    assert "variance of two classes over their squared distance" in words(opened), "what CDNV is"
     for name in ("etf-s0", "glove-s0"):
         record = class_variability(RunStore(catalogue("full")).open(name), index, split="test", space="f")
         assert variability_sentence(record) in words(opened)
@@ -129,7 +164,7 @@ def test_the_slider_stands_under_the_marks_of_its_first_and_last_epoch(runs):
     run = runs["etf-s0"]
     row, records, item = shown(run)
     epochs = [record.epoch for record in records][1:]
-    figure = variability_player([(row, records[1:], item)], epochs, metric_label="NC1", baseline=None)
+    figure = variability_player([(row, records[1:], item)], epochs, metric_label="NC1", baselines={})
     (slider,), axis = figure.layout.sliders, figure.layout.xaxis
     low, high = axis.range
     for at, epoch in ((slider.x, epochs[0]), (slider.x + slider.len, epochs[-1])):

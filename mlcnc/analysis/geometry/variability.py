@@ -155,21 +155,22 @@ def variability_sentence(record: VariabilityRecord) -> str:
 
     def of(index: int) -> str:
         return (
-            f"{record.class_names[index]} ({record.nc1[index]:.2f} of {record.shuffled[index]:.0f} by chance, "
-            f"{counted(record.sample_counts[index], 'feature')})"
+            f"{record.class_names[index]} (NC1 {record.nc1[index]:.2f}, by chance "
+            f"{record.shuffled[index]:.0f}, {counted(record.sample_counts[index], 'feature')})"
         )
 
     pairs = (
-        f"debiased CDNV {record.debiased_cdnv:.2f} over {record.debiased_pairs} of {record.num_pairs} pairs"
+        f"variance of two classes over their squared distance {record.debiased_cdnv:.2f}, mean of "
+        f"{record.debiased_pairs} of {record.num_pairs} pairs (debiased CDNV: without the bias of few features)"
         if record.debiased_pairs
         else f"none of the {record.num_pairs} pairs of classes is far enough apart for a debiased CDNV"
         if record.num_pairs > 1
         else "the two classes are too near each other for a debiased CDNV"
     )
     return (
-        f"{record.run_id}, epoch {record.epoch + 1}: trace ratio {record.total:.2f}, "
-        f"{record.total_shuffled:.0f} with labels shuffled; against chance, tightest {of(int(low))}, "
-        f"widest {of(int(high))}; {pairs}."
+        f"{record.run_id}, epoch {record.epoch + 1}: NC1 of all classes {record.total:.2f}, "
+        f"{record.total_shuffled:.0f} by chance, which is with labels shuffled; against chance, tightest "
+        f"{of(int(low))}, widest {of(int(high))}; {pairs}."
     )
 
 
