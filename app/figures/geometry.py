@@ -180,6 +180,7 @@ def _below_each_other(number: int, *, named: bool) -> dict[str, Any]:
 
 def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel], where: dict[str, int]) -> list[int]:
     drawn: list[np.ndarray[Any, Any]] = []
+    lasts = [panel.shuffled.values[-1] for panel in panels if len(panel.shuffled.values)]
     for panel in panels:
         values = panel.nc1.values
         figure.add_scatter(
@@ -195,14 +196,18 @@ def _add_curves(figure: go.Figure, panels: Sequence[GeometryPanel], where: dict[
         if not len(baseline) or any(np.array_equal(baseline, other, equal_nan=True) for other in drawn):
             continue
         drawn.append(baseline)
+        # of two data sets each has its own: the upper one is named above its start, the lower below its end
+        several, is_upper = len(set(lasts)) > 1, baseline[-1] == max(lasts)
+        words = f"labels shuffled, {panel.row.name}" if several else "labels shuffled"
+        at_end = several and not is_upper
         figure.add_scatter(
             name="labels shuffled",
             x=panel.shuffled.epochs,
             y=np.where(baseline > 0, baseline, np.nan),
             mode="lines+text" if len(baseline) > 1 else "markers+text",
             marker={"symbol": "line-ew-open", "size": 16, "color": NEUTRAL},
-            text=["labels shuffled"],
-            textposition="top right" if len(baseline) > 1 else "middle right",
+            text=[""] * (len(baseline) - 1) * at_end + [words],
+            textposition="bottom left" if at_end else "top right" if len(baseline) > 1 else "middle right",
             textfont={"color": NEUTRAL, "size": 11},
             line={"dash": "dash", "color": NEUTRAL, "width": 1.5},
             hovertemplate="epoch %{x}: NC1 %{y:.3g} with labels shuffled<extra></extra>",

@@ -18,7 +18,7 @@ from app.widgets.verdict import show_verdicts
 from mlcnc.analysis.curves.curve import curve
 from mlcnc.analysis.geometry.angle_history import SUBJECTS, Subject, angle_history
 from mlcnc.analysis.geometry.angles import Centring, geometry_sentence
-from mlcnc.analysis.geometry.class_order import CLASS_ORDERS, ClassOrder, class_positions, reordered
+from mlcnc.analysis.geometry.class_order import CLASS_ORDERS, ClassOrder, ordered_classes, reordered
 from mlcnc.analysis.runs.history import shown_epochs
 from mlcnc.analysis.runs.rows import FIRST_SPACE
 from mlcnc.analysis.runs.spaces import offered_spaces, space_for, spaces_sentence, spaces_with_means
@@ -96,11 +96,11 @@ if usable:
     epochs, num_epochs = shown_epochs(
         [history for *_, history in usable], most_frames(num_classes, len(usable))
     )
-    positions = class_positions(usable[0][2].records[-1], order)
+    classes = ordered_classes(usable[0][2].records[-1], order)
     panels = [
         GeometryPanel(
             row,
-            [reordered(history.nearest(epoch), positions) for epoch in epochs],
+            [reordered(history.nearest(epoch), classes) for epoch in epochs],
             *(
                 curve(run, f"{split}.{own_space[run.run_id]}/nc1_trace{null}")
                 for null in ("", "_shuffled", "_query_only")
@@ -138,6 +138,13 @@ if usable:
                     "geometry",
                     when=[f"epoch {record.epoch + 1}" for _, record in shown],
                 )
+        if len({record.class_counts for _, record in shown}) > 1:
+            st.caption(
+                plain(
+                    f"{shown[1][0].name} has other training counts than {shown[0][0].name}: both matrices have "
+                    "the classes in the order of the first."
+                )
+            )
         show_answers(shown, subject)
         if len(epochs) < num_epochs:
             st.caption(f"Showing {len(epochs)} of {num_epochs} stored epochs, evenly spread.")

@@ -29,7 +29,8 @@ def show_answers(shown: Sequence[tuple[RunRow, AngleRecord]], subject: Subject) 
     grid = st.grid(len(shown), min_column_width=WHOLE_TABLE)
     for row, record in shown:
         with grid.cell():
-            st.markdown(f"**{plain(row.name)}**: {plain(geometry_sentence(record))}")
+            said = f"**{plain(row.name)}**: {plain(geometry_sentence(record))}"
+            st.markdown(f"{said}\n\n{plain(record.beyond_random)}")
             gram = ""
             if record.gram == record.gram:
                 floor = f", at best {record.gram_floor:.2f} in this dimension" if record.gram_floor > 0 else ""
@@ -63,6 +64,9 @@ def show_closest_pairs(shown: Sequence[tuple[RunRow, AngleRecord]]) -> None:
             rows.append(line)
         with grid.cell():
             st.caption(f"{plain(row.name)}, epoch {record.epoch + 1}; {etf_words(record)}.")
+            if record.all_equal:
+                st.markdown("All pairs have the same angle, within rounding: none is the closest.")
+                continue
             angles = ["angle", *(f"in {other.name}" for other, _ in others)]
             st.dataframe(
                 pd.DataFrame(rows),

@@ -194,7 +194,8 @@ def geometry_verdict(gram: float, null: RandomDirections, floor: float = 0.0) ->
         floor: the smallest distance that this dimension allows.
     """
     random = null.gram.mean
-    text = f"Gram distance {gram:.3f}; random directions: {random:.3f}; at collapse {floor:.3g}"
+    nearer = ", nearer to an ETF" if gram > null.gram.high else ""
+    text = f"Gram distance {gram:.3f}; random directions: {random:.3f}{nearer}; at collapse {floor:.3g}"
     return _verdict(gram, random, floor, text)
 
 

@@ -22,7 +22,7 @@ from mlcnc.analysis.geometry.angles import (
     gram_angles,
 )
 from mlcnc.analysis.geometry.class_arrows import arrows_sentence, class_arrows, default_classes
-from mlcnc.analysis.geometry.class_order import class_positions, reordered
+from mlcnc.analysis.geometry.class_order import ordered_classes, reordered
 from mlcnc.analysis.runs.history import shown_epochs
 from mlcnc.analysis.runs.rows import run_row
 from mlcnc.store import RunStore
@@ -245,12 +245,14 @@ def test_arrows_end_where_the_record_says_and_start_at_the_origin(runs):
     assert figure.data[1].marker.symbol[1] == "diamond"  # cow is of the tail
 
 
-def opened_at(monkeypatch, root, **address):
+def opened_at(monkeypatch, root, picked=None, **address):
     monkeypatch.setenv("MLCNC_RUNS", str(root))
     monkeypatch.setattr("sys.argv", ["streamlit"])
     page = AppTest.from_file(str(ROOT / "app" / "geometry" / "page.py"), default_timeout=60)
     for name, value in address.items():
         page.query_params[name] = value
+    if picked is not None:
+        page.session_state["r"] = picked
     shown = page.run()
     assert not shown.exception, shown.exception
     return shown
@@ -283,7 +285,7 @@ def test_both_runs_share_the_order_and_the_table_names_the_other_angle(monkeypat
         class_mean_angles(store.open(name), 2, split="test", space="f", centring="none")
         for name in ("etf-s0", "trainable-s0")
     )
-    positions = class_positions(first, "cluster")
+    positions = ordered_classes(first, "cluster")
     names = [first.class_names[i] for i in positions]
     assert [re.sub(r" \(\d+\), \w+$", "", label) for label in one["y"]] == names
     assert one["y"] == other["y"]
@@ -310,7 +312,48 @@ def test_other_vectors_than_class_means(monkeypatch, catalogue, subject):
     record = gram_angles(RunStore(catalogue("one")).open("only"), 2, subject)
     assert geometry_sentence(record) in words(shown)
     assert f"{subject} vectors, uncentred" in words(shown)
-    assert "features" not in shown.dataframe[0].value
+    # orthogonal vectors tie: which pair is the closest would be rounding
+    assert closest_pairs(record) == []
+    assert not shown.dataframe
+    assert "all pairs are 90.0° apart, equal within rounding" in words(shown)
+    assert "none is the closest" in words(shown)
+
+
+def test_an_exact_etf_beside_other_vectors_has_no_closest_pairs(monkeypatch):
+    shown = opened_at(
+        monkeypatch, ROOT / "runs", ["pictogram-etf-s0", "pictogram-glove-s0"], of="label embedding"
+    )
+    assert "all pairs are 93.0° apart, equal within rounding, where an ETF has 93.0°" in words(shown)
+    (table,) = [each.value for each in shown.dataframe]
+    assert list(table) == ["pair (training images)", "angle", "in pictogram-etf-s0"]
+
+
+def test_runs_of_two_data_sets_have_the_same_class_in_the_same_row(monkeypatch):
+    """Their training counts differ, and by these the order of each."""
+    shown = opened_at(monkeypatch, ROOT / "runs", ["pictogram-etf-s0", "voc07-etf-s0"])
+    figure, *alignment = figures(shown)[-1:] + figures(shown)[:-1]
+    one, other = (
+        [label.partition(" (")[0] for label in trace["y"]]
+        for trace in figure["data"]
+        if trace["type"] == "heatmap"
+    )
+    assert one == other
+    runs = [RunStore(ROOT / "runs").open(name) for name in ("pictogram-etf-s0", "voc07-etf-s0")]
+    assert one != list(class_mean_angles(runs[1], 39, split="test", space="f", centring="class").class_names)
+    assert "voc07-etf-s0 has other training counts than pictogram-etf-s0" in words(shown)
+    named = [
+        (trace["text"][-1], trace["textposition"])
+        for trace in figure["data"]
+        if trace.get("text") and "shuffled" in trace["text"][-1]
+    ]
+    assert named == [
+        ("labels shuffled, pictogram-etf-s0", "bottom left"),
+        ("labels shuffled, voc07-etf-s0", "top right"),
+    ]
+    assert len(alignment) == 2
+    for chart, run in zip(alignment, runs, strict=True):
+        counts = sorted(run.info.class_counts, reverse=True)
+        assert [int(tick[:-1].rpartition("(")[2]) for tick in chart["layout"]["xaxis2"]["ticktext"]] == counts
 
 
 def test_runs_with_different_stored_epochs_are_shown_at_their_nearest(monkeypatch, tmp_path):

@@ -24,7 +24,7 @@ from mlcnc.analysis.curves.points import curve_points
 from mlcnc.analysis.geometry.angle_history import SUBJECTS, angle_counts, angle_history
 from mlcnc.analysis.geometry.angles import closest_pairs, geometry_sentence
 from mlcnc.analysis.geometry.class_arrows import arrows_sentence, class_arrows
-from mlcnc.analysis.geometry.class_order import class_positions
+from mlcnc.analysis.geometry.class_order import ordered_classes
 from mlcnc.analysis.geometry.co_occurrence import co_occurrence, head_company_sentence
 from mlcnc.analysis.geometry.embedding_drift import embedding_drifts
 from mlcnc.analysis.geometry.figure3 import centred_angles
@@ -276,7 +276,7 @@ def angles_said(run: Run, subject: Any, split: str, space: str, centring: Any) -
     for record in history.records[-1:]:
         _ = (geometry_sentence(record), closest_pairs(record), angle_counts(record))
         for order in ("cluster", "name"):
-            class_positions(record, order)
+            ordered_classes(record, order)
 
 
 def photographs_named(run: Run) -> None:

@@ -18,6 +18,7 @@ from mlcnc.metrics.geometry import (
     Centring,
     angle_summary,
     angles_of,
+    centred_class_means,
     cosine_std_floor,
     distance_of_gram,
     gram_distance,
@@ -34,6 +35,12 @@ CENTRING_WORDS = {
     "sample": "centred by the mean of all positive features",
     "all": "centred by the mean of all features, negatives included",
 }
+
+EQUAL_DEGREES = 0.05
+"""Angles nearer to each other are the same: half of the last digit that is shown."""
+
+NOTABLE_DISTANCE, NOTABLE_DEGREES = 0.01, 1.0
+"""Smaller differences explain nothing to a reader."""
 
 NO_BUCKET = "no bucket"
 """Of a class that the run counts to none."""
@@ -75,6 +82,7 @@ class AngleRecord:
         num_features: (C,) features behind each class mean, None for label embedding and classifier.
         null: what as many random directions of the space give; None where it is not known.
         verdict: on the Gram distance of class means, whatever the centring; None where none is defined.
+        beyond_random: what it means that this distance is above that of random directions; else empty.
     """
 
     title: str
@@ -93,6 +101,13 @@ class AngleRecord:
     num_features: tuple[int, ...] | None = None
     null: RandomDirections | None = None
     verdict: Verdict | None = None
+    beyond_random: str = ""
+
+    @property
+    def all_equal(self) -> bool:
+        """Whether all pairs have one angle within rounding, so that none is the closest."""
+        summary = self.summary
+        return summary.num_classes > 2 and summary.maximum - summary.minimum < EQUAL_DEGREES
 
 
 @dataclass(frozen=True)
@@ -133,6 +148,7 @@ def class_mean_angles(
     number, dim = int(statistics.present.sum()), centred.shape[1]
     gram = gram_distance(statistics.class_means)
     floor = gram_distance_floor(number, dim) if number >= 2 else float("nan")
+    null = random_directions(number, dim) if number >= 2 else None
     return _record(
         run,
         epoch,
@@ -144,8 +160,47 @@ def class_mean_angles(
         std_floor=_angle_std_floor(number, dim) if centring == "class" else 0.0,
         num_features=statistics.class_counts,
         null=_null(number, dim, centring),
-        verdict=geometry_verdict(gram, random_directions(number, dim), floor) if number >= 2 else None,
+        verdict=None if null is None else geometry_verdict(gram, null, floor),
+        beyond_random="" if null is None else _beyond_random(run, statistics.class_means, gram, null),
     )
+
+
+def _beyond_random(run: Run, class_means: NDArray[np.float64], gram: float, null: RandomDirections) -> str:
+    """Return what a Gram distance above that of random directions means, and what explains it in the run.
+
+    Centred class means of distance D vary as if along (C-1)(1 - D²/2)² directions of equal weight, the r of
+    ``gram_distance_floor``.
+    """
+    if not gram > null.gram.high:
+        return ""
+    present = np.isfinite(class_means).all(axis=1)
+    means = np.asarray(centred_class_means(class_means[present], "class"))
+    own, random = (_equal_directions(distance, len(means)) for distance in (gram, null.gram.mean))
+    reasons = []
+    lengths = np.linalg.norm(means, axis=1, keepdims=True)
+    at_equal_lengths = gram_distance(means / np.where(lengths > 0, lengths, np.nan))
+    if at_equal_lengths < gram - NOTABLE_DISTANCE:
+        reasons.append(f"means differ in length (at equal lengths the distance is {at_equal_lengths:.3f})")
+    if run.info.co_occurrence is not None:
+        together = (
+            np.array(run.info.co_occurrence)[np.ix_(present, present)][np.triu_indices(len(means), 1)] > 0
+        )
+        angles = angles_of(pairwise_cosines(means))[np.triu_indices(len(means), 1)]
+        shared, others = (angles[pairs & np.isfinite(angles)] for pairs in (together, ~together))
+        if len(shared) and len(others) and shared.mean() < others.mean() - NOTABLE_DEGREES:
+            reasons.append(
+                f"classes that share training images stand {shared.mean():.1f}° apart on average, others "
+                f"{others.mean():.1f}°"
+            )
+    return (
+        "By Gram distance the class means are further from an ETF than random directions are: they differ as "
+        f"if along {own:.1f} directions only, random ones along {random:.1f}, an ETF along {len(means) - 1}."
+        + (f" What explains it in part: {'; '.join(reasons)}." if reasons else "")
+    )
+
+
+def _equal_directions(gram: float, num_classes: int) -> float:
+    return float((num_classes - 1) * (1.0 - gram**2 / 2.0) ** 2)
 
 
 def _null(number: int, dim: int, centring: Centring) -> RandomDirections | None:
@@ -176,7 +231,9 @@ def gram_angles(run: Run, epoch: int, subject: Literal["label embedding", "class
 
 
 def closest_pairs(record: AngleRecord, number: int = 10) -> list[ClosestPair]:
-    """Return the pairs of classes with the smallest angles, smallest first."""
+    """Return the pairs of classes with the smallest angles, smallest first; none where all angles are equal."""
+    if record.all_equal:
+        return []
     rows, columns = np.triu_indices(len(record.angles), k=1)
     values = record.angles[rows, columns]
     ranked = [i for i in np.argsort(values, kind="stable") if np.isfinite(values[i])][:number]
@@ -199,6 +256,11 @@ def geometry_sentence(record: AngleRecord) -> str:
     summary = record.summary
     if summary.closest_pair is None:
         return "Fewer than two classes have a class mean, so there is no angle to show."
+    if record.all_equal:
+        return (
+            f"{summary.num_classes} classes: all pairs are {summary.minimum:.1f}° apart, equal within "
+            f"rounding, where an ETF has {record.optimum:.1f}°."
+        )
     first, second = (record.class_names[index] for index in summary.closest_pair)
     counts = ""
     if record.num_features is not None:
@@ -248,6 +310,7 @@ def _record(
     num_features: NDArray[np.int64] | None = None,
     null: RandomDirections | None = None,
     verdict: Verdict | None = None,
+    beyond_random: str = "",
 ) -> AngleRecord:
     counts = np.array(run.info.class_counts)
     order = np.argsort(-counts, kind="stable")
@@ -270,6 +333,7 @@ def _record(
         num_features=None if num_features is None else tuple(int(num_features[i]) for i in order),
         null=null,
         verdict=verdict,
+        beyond_random=beyond_random,
     )
 
 

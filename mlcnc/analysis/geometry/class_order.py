@@ -15,8 +15,8 @@ ClassOrder = Literal["frequency", "cluster", "name"]
 CLASS_ORDERS: tuple[ClassOrder, ...] = ("frequency", "cluster", "name")
 
 
-def class_positions(record: AngleRecord, order: ClassOrder) -> NDArray[np.int64]:
-    """Return places in the record in the order wanted.
+def ordered_classes(record: AngleRecord, order: ClassOrder) -> NDArray[np.int64]:
+    """Return the class indices in the order wanted.
 
     Args:
         record: classes by falling training count, as ``class_mean_angles`` gives them.
@@ -27,12 +27,10 @@ def class_positions(record: AngleRecord, order: ClassOrder) -> NDArray[np.int64]
         (C,) a permutation of 0..C-1.
     """
     if order == "cluster":
-        return clustered(record.angles)
+        return record.order[clustered(record.angles)]
     if order == "name":
-        return np.array(
-            sorted(range(len(record.class_names)), key=lambda i: record.class_names[i]), dtype=np.int64
-        )
-    return np.arange(len(record.class_names))
+        return record.order[np.argsort(record.class_names, kind="stable")]
+    return record.order
 
 
 def clustered(angles: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -67,13 +65,15 @@ def clustered(angles: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.array([*(chains[0] if chains else []), *missing], dtype=np.int64)
 
 
-def reordered(record: AngleRecord, positions: NDArray[np.int64]) -> AngleRecord:
-    """Return the record with its classes in the order of ``positions``."""
+def reordered(record: AngleRecord, classes: NDArray[np.int64]) -> AngleRecord:
+    """Return the record with its classes in the order of the class indices ``classes``, (C,)."""
+    # with other training counts its own order is another than that of the run that ``classes`` come from
+    positions = np.argsort(record.order)[classes]
     angles = record.angles[np.ix_(positions, positions)]
     return replace(
         record,
         angles=angles,
-        order=record.order[positions],
+        order=classes,
         class_names=tuple(record.class_names[i] for i in positions),
         class_counts=tuple(record.class_counts[i] for i in positions),
         buckets=tuple(record.buckets[i] for i in positions),

@@ -20,10 +20,12 @@ from mlcnc.analysis.geometry.class_arrows import (
     default_classes,
     simplex_vertices,
 )
-from mlcnc.analysis.geometry.class_order import class_positions, clustered, reordered
+from mlcnc.analysis.geometry.class_order import clustered, ordered_classes, reordered
 from mlcnc.analysis.runs.history import shown_epochs
 from mlcnc.errors import RunFormatError
 from mlcnc.store import RunStore
+from tests.app.conftest import write_run
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +121,7 @@ def test_a_chain_is_laid_out_in_its_order():
 
 @pytest.mark.parametrize("order", ["frequency", "cluster", "name"])
 def test_reordering_keeps_every_angle_with_its_classes(record, order):
-    moved = reordered(record, class_positions(record, order))
+    moved = reordered(record, ordered_classes(record, order))
     assert sorted(moved.class_names) == sorted(record.class_names)
     for first, second in combinations(record.class_names, 2):
         assert angle_of_pair(moved, first, second) == angle_of_pair(record, first, second)
@@ -131,6 +133,41 @@ def test_reordering_keeps_every_angle_with_its_classes(record, order):
     assert dict(zip(moved.class_names, moved.num_features, strict=True)) == own
     if order == "name":
         assert list(moved.class_names) == sorted(record.class_names)
+    # of a run with other training counts, whose own order is another
+    other = reordered(record, record.order[::-1])
+    assert reordered(other, ordered_classes(record, order)).class_names == moved.class_names
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "no_reason"),
+    [
+        (
+            "voc07-erm-s0",
+            "classes that share training images stand 86.0° apart on average, others 96.9°",
+            "length",
+        ),
+        ("pictogram-etf-s0", "means differ in length (at equal lengths the distance is ", "share"),
+    ],
+)
+def test_a_gram_distance_beyond_random_is_explained_by_the_numbers_of_the_run(name, reason, no_reason):
+    run = RunStore(ROOT / "runs").open(name)
+    space, epoch = run.spaces[0].name, run.array_epochs()[-1]
+    record = class_mean_angles(run, epoch, split="test", space=space, centring="none")
+    means = run.arrays(epoch).get(f"test.{space}/class_means").astype(float)
+    spread = np.linalg.eigvalsh(np.cov(means.T))
+    assert f"as if along {spread.sum() ** 2 / (spread**2).sum():.1f} directions" in record.beyond_random
+    assert "an ETF along 19" in record.beyond_random
+    assert reason in record.beyond_random
+    assert no_reason not in record.beyond_random
+    assert "nearer to an ETF" in record.verdict.text
+
+
+def test_nothing_is_said_of_random_directions_that_are_further_from_an_etf(tmp_path):
+    write_run(tmp_path, "near").finish()
+    near = class_mean_angles(RunStore(tmp_path).open("near"), 2, split="test", space="f", centring="class")
+    assert near.gram < near.null.gram.high
+    assert near.beyond_random == ""
+    assert "nearer" not in near.verdict.text
 
 
 @pytest.mark.parametrize("number", [2, 3, 4, 5, 6])
