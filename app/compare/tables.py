@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app.address import follow_default
 from app.figures.claims import claim_intervals
 from app.figures.study_values import study_values
 from app.session import runs_root
@@ -57,24 +58,18 @@ def show_tables(answer: DeltaGenerator) -> None:
     ]
     answer.markdown(f"##### {plain(' '.join(said))}", help=RULE)
     if failed := not_reproduced(found):
-        st.markdown(
-            "\n".join(
-                [
-                    "**Not reproduced**, with our mean difference in the direction of the claim",
-                    "",
-                    *(f"- {plain(line)}" for line in failed),
-                ]
-            )
-        )
+        with st.expander("What was not reproduced"):
+            st.markdown("\n".join(f"- {plain(line)}" for line in failed))
+            st.caption("In brackets: our mean difference in the direction of the claim.")
     by_name = {f"{tree['title']}, on {tree['dataset']}": tree for tree in found}
-    name = st.selectbox("Results", list(by_name), key="results", bind="query-params", width=480)
+    controls = st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="toolbar_tables")
+    name = controls.selectbox("Results", list(by_name), key="results", bind="query-params", width=440)
     tree = by_name.get(name or "", found[0])
-    st.subheader(plain(tree["question"]))
-    st.markdown(plain(verdict_sentence(tree)))
+    st.markdown(f"**{plain(tree['question'])}** {plain(verdict_sentence(tree))}")
     if tree["experiment"] == "table3":
         st.caption(f"{PARTS}.")
+    _show_claims(tree, controls)
     st.caption("Of runs trained for this question, not of the picked ones: where settings differ, so does mAP.")
-    _show_claims(tree)
     _show_values(tree)
     frame = row_frame(tree)
     st.dataframe(
@@ -117,7 +112,7 @@ def not_reproduced(trees: Sequence[Mapping[str, Any]]) -> list[str]:
         for claim in tree["claims"]:
             if claim["verdict"] == "not reproduced":
                 text, _, about = claim["text"].rpartition(": ")
-                value = f"{claim['mean']:+.{QUANTITIES[claim['quantity']].digits}f}"
+                value = f"{claim['mean']:+.{QUANTITIES[claim['quantity']].digits}f}".replace("-", "\u2212")
                 found.setdefault(f"{tree['title']}, on {tree['dataset']}, {about}", []).append(
                     f"{text} ({value})"
                 )
@@ -156,18 +151,17 @@ def claim_frame(claims: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame([{title: claim[key] for key, title in names.items()} for claim in claims])
 
 
-def _show_claims(tree: Mapping[str, Any]) -> None:
-    keys = list(dict.fromkeys(claim["quantity"] for claim in tree["claims"]))
-    titles = {key: QUANTITIES[key].title for key in keys}
-    key = keys[0]
+def _show_claims(tree: Mapping[str, Any], controls: DeltaGenerator) -> None:
+    keys = {QUANTITIES[claim["quantity"]].title: claim["quantity"] for claim in tree["claims"]}
+    title = first = next(iter(keys))
     if len(keys) > 1:
-        key = st.segmented_control(
-            "Claims about", keys, format_func=titles.__getitem__, default=key, required=True, key="claims_about"
-        )
-    claims = [claim for claim in tree["claims"] if claim["quantity"] == key]
+        follow_default("claims_about", first, list(keys))
+        with controls:
+            title = st.selectbox("Claims about", list(keys), key="claims_about", bind="query-params", width=260)
+    claims = [claim for claim in tree["claims"] if claim["quantity"] == keys[title]]
     told = [f"{claim['text']}: {claim['verdict']}" for claim in claims]
     show_chart(
-        drawing_of(claim_intervals, claims, titles[key]),
+        drawing_of(claim_intervals, claims, title),
         key="result_claims",
         title=f"{tree['title']} on {tree['dataset']}",
         alt="; ".join(told) + ".",
@@ -183,11 +177,10 @@ def _show_values(tree: Mapping[str, Any]) -> None:
     ]
     if not keys:
         return
-    name = st.selectbox(
-        "Values of", keys, format_func=tree["quantities"].__getitem__, key="values_of", width=480
-    )
-    key = name if name in keys else keys[0]
-    title = tree["quantities"][key]
+    titles = {tree["quantities"][key]: key for key in keys}
+    follow_default("values_of", next(iter(titles)), list(titles))
+    title = st.selectbox("Values of", list(titles), key="values_of", bind="query-params", width=480)
+    key = titles[title]
     told = [
         f"{row['name']}: {spread_text(row['values'].get(key), key)}"
         for row in tree["rows"]

@@ -71,13 +71,14 @@ def test_claims_not_reproduced_are_listed_first(monkeypatch, recorded, tmp_path)
     tree = json.loads(json.dumps(recorded[1]))
     tree["claims"][0] |= {"verdict": "not reproduced", "mean": -1.234}
     text, _, about = tree["claims"][0]["text"].rpartition(": ")
-    said = f"Table 3: parts of MLC-NC, on pictogram-lt, {about}: {text} (-1.23)"
+    said = f"Table 3: parts of MLC-NC, on pictogram-lt, {about}: {text} (\u22121.23)"
     assert not_reproduced([tree]) == [said]
     write_run(tmp_path, "any", epochs=1, slim=True).finish()
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "table3-pictogram-lt.json").write_text(json.dumps(tree))
     shown = opened_at(monkeypatch, tmp_path, show="Tables")
-    assert shown.markdown[1].value.endswith(f"- {plain(said)}")
+    (failed,) = [part for part in shown.expander if part.label == "What was not reproduced"]
+    assert failed.markdown[0].value == f"- {plain(said)}"
 
 
 def test_a_cell_without_a_value_is_empty(monkeypatch, recorded):
