@@ -157,7 +157,7 @@ def _show_claims(tree: Mapping[str, Any], controls: DeltaGenerator) -> None:
     if len(keys) > 1:
         follow_default("claims_about", first, list(keys))
         with controls:
-            title = st.selectbox("Claims about", list(keys), key="claims_about", bind="query-params", width=260)
+            title = st.selectbox("Claims about", list(keys), key="claims_about", bind="query-params", width=350)
     claims = [claim for claim in tree["claims"] if claim["quantity"] == keys[title]]
     told = [f"{claim['text']}: {claim['verdict']}" for claim in claims]
     show_chart(

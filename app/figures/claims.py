@@ -73,6 +73,8 @@ def claim_intervals(claims: Sequence[Mapping[str, Any]], unit: str) -> go.Figure
             hovertemplate="published: %{x:+.3g}<extra></extra>",
         )
     figure.add_vline(x=0, line={"color": NEUTRAL, "width": 1.5, "dash": "dash"})
-    figure.update_xaxes(title=f"difference in the direction of the claim ({unit})", zeroline=False)
+    # a narrow window has no room for it in one line
+    title = "<br>".join(wrap(f"difference as claimed: {unit}", 28))
+    figure.update_xaxes(title=title, zeroline=False)
     figure.update_yaxes(categoryorder="array", categoryarray=texts[::-1], range=[-0.6, len(texts) - 0.4])
-    return finished(figure, height=150 + ROW_PIXELS * len(claims))
+    return finished(figure, height=185 + ROW_PIXELS * len(claims))
