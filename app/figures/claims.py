@@ -19,6 +19,9 @@ VERDICT_MARKS = {
 
 ROW_PIXELS = 46
 
+CAP_PIXELS = 9
+"""Half the height of the ends of an interval, so that they stand out from a mark that covers the interval."""
+
 
 def claim_intervals(claims: Sequence[Mapping[str, Any]], unit: str) -> go.Figure:
     """Return a row a claim, the first on top: mean difference, its interval, and the published difference.
@@ -43,7 +46,7 @@ def claim_intervals(claims: Sequence[Mapping[str, Any]], unit: str) -> go.Figure
             x=means,
             y=[text for text, _ in own],
             mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 11, "line": {"color": colour, "width": 2}},
+            marker={"color": colour, "symbol": symbol, "size": 9, "line": {"color": colour, "width": 2}},
             error_x={
                 "type": "data",
                 "symmetric": False,
@@ -51,7 +54,7 @@ def claim_intervals(claims: Sequence[Mapping[str, Any]], unit: str) -> go.Figure
                 "arrayminus": [mean - low for mean, (low, _) in zip(means, ends, strict=True)],
                 "color": colour,
                 "thickness": 2,
-                "width": 5,
+                "width": CAP_PIXELS,
             },
             customdata=[
                 [f"{low:+.3g} to {high:+.3g}", c["n"], c["why"]]
