@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from mlcnc.analysis.comparison.paired import paired_interval, t_quantile
 
 Label = Literal["reproduced", "not reproduced", "undecided", "not testable here"]
+Shortfall = Literal["not reproduced", "smaller than published", "contradicted by one seed"]
 
 RULE = (
     "Runs of the same seed are paired. Reproduced: the 95 % t interval of the mean difference lies above 0 in "
@@ -118,6 +119,32 @@ def verdict(
         why = "the interval ends below half of the published difference"
         return Verdict("not reproduced", mean, low, high, number, why)
     return Verdict("undecided", mean, low, high, number, _what_would_decide(claim, differences))
+
+
+def shortfall(claim: Mapping[str, Any]) -> Shortfall | None:
+    """Return in which way the runs fall short of a claim, None where they do not.
+
+    Args:
+        claim: with its verdict, as results hold it.
+
+    Returns:
+        ``not reproduced`` is the verdict. Of other claims, ``smaller than published``: the published difference
+        lies above the interval. ``contradicted by one seed``: there is no interval, and the value is below 0.
+
+    Example:
+        >>> shortfall({"verdict": "undecided", "mean": 0.7, "high": 11.5, "published": 35.0})
+        'smaller than published'
+        >>> shortfall({"verdict": "undecided", "mean": -0.7, "high": None, "published": None})
+        'contradicted by one seed'
+    """
+    if claim["verdict"] == "not reproduced":
+        return "not reproduced"
+    if claim["mean"] is None:
+        return None
+    if claim["high"] is None:
+        return "contradicted by one seed" if claim["mean"] < 0 else None
+    above = claim["published"] is not None and claim["published"] > claim["high"]
+    return "smaller than published" if above else None
 
 
 def seeds_to_tell(differences: Sequence[float], size: float, most: int = 1000) -> int | None:

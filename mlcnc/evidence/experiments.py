@@ -27,6 +27,7 @@ class Experiment:
         quantities: keys of what is reported of each row.
         over: title of the axis along which its rows make a curve; empty where they make none.
         raced: every row is trained at the rate that the recorded race chose for its method, if there was one.
+        study: it is one of this project, of which the paper claims nothing.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Experiment:
     quantities: Sequence[str] = MAP
     over: str = ""
     raced: bool = False
+    study: bool = False
 
 
 def _gap(quantity: str, first: Row, second: Row) -> float | None:
@@ -162,25 +164,27 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "alpha", "Weight of the alignment", "What does the alignment do as its weight grows?",
             rows.alpha_rows, _alpha_claims, (*MAP, *COLLAPSE),
-            over="weight alpha of the alignment",
+            over="weight alpha of the alignment", study=True,
         ),
         Experiment(
             "terminal", "Terminal phase", "Do features collapse when trained ten times longer?",
             rows.terminal_rows, _terminal_claims, (*COLLAPSE, "nc1_moves", "alignment_moves", *MAP),
+            study=True,
         ),
         Experiment(
             "classifier", "ETF classifiers", "Does it matter how the ETF classifier meets the class features?",
             rows.classifier_rows, _first_above("map_total", "map_tail"), (*MAP, *COLLAPSE),
+            study=True,
         ),
         Experiment(
             "query_norm", "Norm of the queries", "Does it matter how long the label embedding is as a query?",
             rows.query_norm_rows, _first_above("map_total", "map_tail"), (*MAP, *COLLAPSE),
-            over="norm of the queries",
+            over="norm of the queries", study=True,
         ),
         Experiment(
             "objectness", "Objectness of the label embedding", "Does a direction that all labels share help?",
             rows.objectness_rows, _first_above("map_total", "map_tail"), (*MAP, *COLLAPSE),
-            over="length of the shared direction",
+            over="length of the shared direction", study=True,
         ),
     )
 }  # fmt: skip

@@ -7,7 +7,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 
-from app.compare.tables import not_reproduced, row_frame, value_frame, verdict_sentence
+from app.compare.tables import row_frame, short_claims, smaller_frame, value_frame, verdict_sentence
 from app.figures.claims import claim_intervals
 from app.figures.study_values import study_values
 from app.widgets.plain_text import plain
@@ -43,7 +43,7 @@ def test_verdicts_and_rows_are_those_of_the_file(monkeypatch, recorded):
     root, tree = recorded
     shown = opened_at(monkeypatch, root, show="Tables")
     text = words(shown)
-    assert verdict_sentence(tree) in text
+    assert verdict_sentence([tree]) in text
     assert "Not trained: without BEC, as the code does." in text
     assert tree["rule"] in text
     assert "FPC: projection of features" in text, "what rows are called is not said"
@@ -64,7 +64,7 @@ def test_where_other_runs_are_shown_the_verdict_of_the_picked_ones_is_not(monkey
     assert verdict not in words(shown)
     assert "Answer for" not in [box.label for box in shown.button_group]
     if tab == "Tables":
-        assert shown.markdown[0].value == f"##### {verdict_sentence(tree)}", "its own answer first"
+        assert shown.markdown[0].value == f"##### {verdict_sentence([tree])}", "its own answer first"
 
 
 def test_claims_not_reproduced_are_listed_first(monkeypatch, recorded, tmp_path):
@@ -72,13 +72,94 @@ def test_claims_not_reproduced_are_listed_first(monkeypatch, recorded, tmp_path)
     tree["claims"][0] |= {"verdict": "not reproduced", "mean": -1.234}
     text, _, about = tree["claims"][0]["text"].rpartition(": ")
     said = f"Table 3: parts of MLC-NC, on pictogram-lt, {about}: {text} (\u22121.23)"
-    assert not_reproduced([tree]) == [said]
+    assert short_claims([tree], "not reproduced") == [said]
     write_run(tmp_path, "any", epochs=1, slim=True).finish()
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "table3-pictogram-lt.json").write_text(json.dumps(tree))
     shown = opened_at(monkeypatch, tmp_path, show="Tables")
     (failed,) = [part for part in shown.expander if part.label == "What was not reproduced"]
     assert failed.markdown[0].value == f"- {plain(said)}"
+
+
+def made_up(experiment, *claims):
+    """Return results on pictogram-lt whose claims have these fields, and those of a claim without an interval."""
+    usual = {"text": "A above B: total mAP", "quantity": "map_total", "verdict": "undecided", "mean": None}
+    usual |= {"low": None, "high": None, "n": 1, "published": None, "why": ""}
+    title = EXPERIMENTS[experiment].title
+    tree = {"experiment": experiment, "title": title, "dataset": "pictogram-lt"}
+    return tree | {"claims": [usual | claim for claim in claims]}
+
+
+def test_claims_whose_published_difference_lies_above_the_interval_are_listed():
+    angle = {"text": "ETF: further apart than trainable", "quantity": "angle_mean_none", "published": 35.0}
+    trees = [
+        made_up("figure3", angle | {"mean": 0.72, "low": -10.03, "high": 11.46}, angle | {"mean": 30, "low": 20, "high": 40}),
+        made_up("table1", {"verdict": "reproduced", "mean": 4.8, "low": 1.75, "high": 7.84, "published": 15.45}),
+        made_up("table1", {"verdict": "not reproduced", "mean": -4, "low": -7, "high": -1, "published": 14.0}),
+    ]  # fmt: skip
+    assert smaller_frame(trees).to_numpy().tolist() == [
+        ["Figure 3: angles between class means, on pictogram-lt", angle["text"], 0.72, -10.03, 11.46, 35.0],
+        ["Table 1: methods, on pictogram-lt", "A above B: total mAP", 4.8, 1.75, 7.84, 15.45],
+    ]
+    assert short_claims(trees, "not reproduced") == [
+        "Table 1: methods, on pictogram-lt, total mAP: A above B (\u22124.00)"
+    ]
+    assert not short_claims(trees, "contradicted by one seed")
+
+
+def test_claims_that_the_value_of_one_seed_contradicts_are_listed():
+    nc1 = {"text": "ETF: NC1 rests", "quantity": "nc1_moves"}
+    trees = [
+        made_up("terminal", nc1 | {"mean": -0.048}, nc1 | {"mean": 0.048}, nc1),
+        made_up("terminal", nc1 | {"mean": -1.0, "low": -3.0, "high": 1.0}),
+    ]
+    said = ["Terminal phase (our study), on pictogram-lt, NC1 rests: ETF (\u22120.048)"]
+    assert short_claims(trees, "contradicted by one seed") == said
+    assert smaller_frame(trees).empty
+    assert not short_claims(trees, "not reproduced")
+
+
+def test_every_group_of_the_list_has_its_heading(monkeypatch, recorded, tmp_path):
+    tree = json.loads(json.dumps(recorded[1]))
+    tree["claims"][0] |= {"verdict": "undecided", "mean": 0.5, "low": -1.0, "high": 2.0, "published": 3.0}
+    tree["claims"][1] |= {"verdict": "undecided", "mean": -0.5, "low": None, "high": None, "n": 1}
+    tree["claims"] = tree["claims"][:2]
+    write_run(tmp_path, "any", epochs=1, slim=True).finish()
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "table3-pictogram-lt.json").write_text(json.dumps(tree))
+    shown = opened_at(monkeypatch, tmp_path, show="Tables")
+    (short,) = [part for part in shown.expander if part.label == "What was not reproduced"]
+    smaller, contradicts, line = (part.value for part in short.markdown)
+    assert smaller == "**Smaller than published: the published difference lies above the interval**"
+    assert contradicts == "**One seed, no interval: the value contradicts the claim**"
+    assert "\u22120.50" in line
+    assert list(short.dataframe[0].value["published"]) == [3.0]
+
+
+def test_claims_of_the_paper_are_counted_apart_from_those_of_studies():
+    paper = made_up("table4", {"verdict": "reproduced"}, {}, {})
+    study = made_up("alpha", {"verdict": "reproduced"}, {"verdict": "not reproduced"})
+    assert verdict_sentence([paper, study, study]) == (
+        "Of 3 claims of the paper on pictogram-lt: 1 reproduced, 2 undecided; "
+        "of 4 of our own studies: 2 reproduced, 2 not reproduced."
+    )
+    assert verdict_sentence([study]).startswith("Of 2 claims of our own studies on pictogram-lt: 1 rep")
+
+
+def test_a_study_says_that_it_is_not_of_the_paper(monkeypatch):
+    for name, said in (
+        ("Norm of the queries, on pictogram-lt", True),
+        ("Table 4: label embeddings, on voc07-lt", False),
+    ):
+        text = words(opened_at(monkeypatch, ROOT / "runs", show="Tables", results=name))
+        assert ("A study of our own, not of the paper." in text) == said
+        assert "must not be compared with that of the picked runs" in text
+
+
+def test_an_interval_that_its_mark_covers_stands_out_from_it():
+    claim = made_up("table1", {"mean": 9.0, "low": 8.87, "high": 9.13, "verdict": "reproduced"})["claims"]
+    (trace,) = claim_intervals(claim, "points").data
+    assert 2 * trace.error_x.width > trace.marker.size + 2 * trace.marker.line.width
 
 
 def test_a_cell_without_a_value_is_empty(monkeypatch, recorded):
@@ -126,7 +207,7 @@ def test_damaged_results_are_said_and_others_shown(monkeypatch, recorded):
     finally:
         torn.unlink()
     assert "torn.json" in text
-    assert verdict_sentence(tree) in text
+    assert verdict_sentence([tree]) in text
 
 
 def test_a_single_seed_has_a_value_without_a_range(recorded):

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from mlcnc.analysis.comparison.paired import paired_interval
-from mlcnc.evidence.claims import Claim, seeds_to_tell, verdict
+from mlcnc.evidence.claims import Claim, seeds_to_tell, shortfall, verdict
 
 ABOVE = Claim("A lies above B", "map_total", "a", "b", published=2.0)
 
@@ -96,3 +96,21 @@ def test_more_seeds_of_the_same_spread_decide():
 def test_rows_of_other_lengths_are_refused():
     with pytest.raises(ValueError, match="argument 2 is shorter"):
         verdict(ABOVE, [1.0, 2.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("label", "mean", "high", "published", "expected"),
+    [
+        ("not reproduced", -2.0, -1.0, 5.0, "not reproduced"),
+        ("reproduced", 2.0, 3.0, 3.1, "smaller than published"),
+        ("undecided", -2.0, 3.0, 3.1, "smaller than published"),
+        ("undecided", 2.0, 3.2, 3.1, None),
+        ("undecided", -2.0, 3.0, None, None),
+        ("undecided", -0.1, None, 3.1, "contradicted by one seed"),
+        ("undecided", 0.1, None, 3.1, None),
+        ("not testable here", None, None, 3.1, None),
+    ],
+)
+def test_runs_fall_short_of_a_claim_in_one_of_three_ways(label, mean, high, published, expected):
+    claim = {"verdict": label, "mean": mean, "high": high, "published": published}
+    assert shortfall(claim) == expected

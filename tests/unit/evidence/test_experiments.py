@@ -92,6 +92,13 @@ def test_published_rows_stand_beside_the_rows_that_repeat_them():
     assert [row.variant for row in missing] == ["ideal ETF, 20 classes"]
 
 
+def test_what_the_paper_has_no_number_of_is_a_study():
+    found = {
+        key: any(row.published for row in experiment.rows("voc-lt")) for key, experiment in EXPERIMENTS.items()
+    }
+    assert found == {key: not experiment.study for key, experiment in EXPERIMENTS.items()}
+
+
 def test_published_differences_are_those_of_the_tables():
     def gaps(key, quantity):
         experiment = EXPERIMENTS[key]
