@@ -93,5 +93,5 @@ if tables.open:
         show_tables(answer)
 if published.open:
     with published:
-        show_published(groups)
+        show_published(groups, choice)
 show_problems(selected.problems, selected.picked)

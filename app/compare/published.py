@@ -19,7 +19,7 @@ from mlcnc.analysis.comparison.published import (
     result_tables,
 )
 from mlcnc.analysis.comparison.seeds import SeedGroup
-from mlcnc.analysis.runs.rows import BUCKETS
+from mlcnc.analysis.runs.rows import BUCKETS, Choice
 
 ALL = "all"
 TABLES = tuple(dict.fromkeys(row.table for row in published_rows() if "total" in row.values))
@@ -34,13 +34,16 @@ NOTES = (
 )
 
 
-def show_published(groups: Sequence[SeedGroup]) -> None:
+def show_published(groups: Sequence[SeedGroup], choice: Choice) -> None:
     """Ask for tables and a data set, and draw one table a data set; nothing is ranked across them.
 
     Args:
         groups: recipes of this project.
+        choice: the moment that their values are of.
     """
     st.markdown(plain(published_sentence(groups)))
+    if groups:
+        st.caption(epoch_sentence(choice))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         tables = st.pills(
             "Published",
@@ -74,8 +77,6 @@ def show_published(groups: Sequence[SeedGroup]) -> None:
                 for value in VALUES
                 if value in frame
             },
-            # the numbers first: variants name all runs of a recipe
-            column_order=[*(str(column) for column in frame if column != "variant"), "variant"],
             height="content",
             placeholder="",
             alt=f"Results on {name}, published or of this project, one origin a row",
@@ -97,6 +98,17 @@ def show_published(groups: Sequence[SeedGroup]) -> None:
     st.caption(f"Source: {SOURCE}. {NOTES} In Table 3 {PARTS}.")
 
 
+def epoch_sentence(choice: Choice) -> str:
+    """Return at which epoch the rows of this project stand."""
+    if isinstance(choice, int):
+        when = f"at epoch {choice + 1}"
+    elif choice == "last":
+        when = "at the last measured epoch"
+    else:
+        when = "at the epoch with the highest mAP on validation images, without such images at the last one"
+    return f"Runs of this project count {when}; **More**, above, chooses another epoch."
+
+
 def published_frame(rows: Sequence[ResultRow]) -> pd.DataFrame:
     """Return rows of one data set; a column of values is there where any row has it."""
     frame = pd.DataFrame(
@@ -108,11 +120,11 @@ def published_frame(rows: Sequence[ResultRow]) -> pd.DataFrame:
                 "variant": row.variant,
                 **{name: row.values.get(name, float("nan")) for name in VALUES},
                 "published beside": row.beside,
+                "runs": row.run_ids,
             }
             for row in rows
         ]
     )
     absent = [name for name in VALUES if frame[name].isna().all()]
-    if not frame["published beside"].any():
-        absent.append("published beside")
+    absent += [name for name in ("variant", "published beside", "runs") if not frame[name].any()]
     return frame.drop(columns=absent)

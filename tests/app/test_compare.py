@@ -135,6 +135,25 @@ def test_a_table_never_holds_two_data_sets(monkeypatch, two):
     assert "never with VOC-LT" in words(shown)
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({}, "at the epoch with the highest mAP on validation images"),
+        ({"at": "last"}, "at the last measured epoch"),
+    ],
+)
+def test_published_says_of_which_epoch_and_runs_rows_are(monkeypatch, two, query, said):
+    shown = opened_at(monkeypatch, two[0], show="Published", **query)
+    assert said in words(shown)
+    for table in shown.dataframe:
+        frame = table.value
+        own = frame["origin"] == "this project, toy-lt"
+        assert ("runs" in frame) == own.any()
+        if own.any():
+            assert "variant" not in frame
+            assert set(frame["runs"]) == {"ours", "them"}
+
+
 def test_means_carry_single_runs_and_intervals(two):
     _, runs = two
     rows = run_rows(runs, "last")

@@ -53,9 +53,10 @@ class ResultRow:
         origin: ``published, VOC-LT`` or ``this project, pictogram-lt``.
         dataset: that it may be compared within.
         source: ``Table 1`` or the number of runs.
-        method, variant: as published; or recipe and ids of the runs.
+        method, variant: as published; a recipe of this project has no variant.
         values: in percent; missing ones are left out.
         beside: the published row of the same setting, in words; empty where there is none.
+        run_ids: of a recipe of this project, in words.
     """
 
     origin: str
@@ -65,6 +66,7 @@ class ResultRow:
     variant: str
     values: dict[str, float]
     beside: str
+    run_ids: str = ""
 
 
 @cache
@@ -135,9 +137,10 @@ def result_tables(groups: Sequence[SeedGroup], tables: Sequence[str]) -> dict[st
                 name,
                 f"{runs} run" if runs == 1 else f"mean of {runs} runs",
                 group.name,
-                ", ".join(row.run_id for row in group.rows),
+                "",
                 {bucket: value.mean for bucket, value in group.map_percent.items() if value.num_runs},
                 f"{matched.table}, {matched.variant or matched.method}" if matched else "",
+                ", ".join(row.run_id for row in group.rows),
             )
         )
     return found

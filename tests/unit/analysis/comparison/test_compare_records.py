@@ -209,6 +209,7 @@ def test_only_runs_on_a_data_set_of_the_paper_stand_beside_its_rows(tmp_path):
     tables = result_tables(groups, ["Table 1", "Table 4"])
     assert [row.origin for row in tables["toy-lt"]] == ["this project, toy-lt"]
     assert tables["VOC-LT"][-1].beside == "Table 4, trainable embedding"
+    assert (tables["VOC-LT"][-1].variant, tables["VOC-LT"][-1].run_ids) == ("", "voc")
     assert {row.origin for row in tables["VOC-LT"]} == {"published, VOC-LT", "this project, voc-lt"}
     assert {row.dataset for row in tables["COCO-LT"]} == {"COCO-LT"}
 
