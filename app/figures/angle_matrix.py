@@ -134,9 +134,18 @@ def colour_axis(optimum: float) -> dict[str, Any]:
             "yanchor": "top",
             "thickness": 12,
             "tickvals": [middle + step for step in steps],
-            "ticktext": [f"{middle + step:.0f}" + (name if step == 0 else "") for step in steps],
+            "ticktext": [
+                end_sign(middle, step) + f"{middle + step:.0f}" + name * (step == 0) for step in steps
+            ],
         },
     }
+
+
+def end_sign(middle: float, step: float) -> str:
+    """Return the sign before the number at an end of the scale, beyond which angles have the same colour."""
+    if abs(step) < REACH_DEGREES or not 0 < middle + step < 180:
+        return ""
+    return "\u2264 " if step < 0 else "\u2265 "
 
 
 def _blocks(buckets: Sequence[str]) -> list[tuple[str, int, int]]:

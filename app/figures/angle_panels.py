@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from app.figures.angle_matrix import REACH_DEGREES
+from app.figures.angle_matrix import REACH_DEGREES, end_sign
 from app.figures.style import ANGLE_SCALE, NEUTRAL, finished
 from app.figures.toys import cell_ground
 
@@ -99,7 +99,10 @@ def angle_panels(
                 "title": {"text": "angle (°)", "side": "right"},
                 "thickness": 12,
                 "tickvals": ticks,
-                "ticktext": [f"{value:.0f}" + (" ETF" if value == optimum else "") for value in ticks],
+                "ticktext": [
+                    f"{end_sign(optimum, value - optimum)}{value:.0f}" + (" ETF" if value == optimum else "")
+                    for value in ticks
+                ],
             },
         },
     )

@@ -273,7 +273,8 @@ def _note(panel: GeometryPanel, index: int, column: int) -> dict[str, Any]:
     record = panel.records[index]
     axis = "" if column == 1 else str(column)
     random = "" if record.null is None else f" (random {record.null.smallest.mean:.1f}°)"
-    return {
+    hover = {"hovertext": f"random: as many directions in {record.dim} dimensions"} if random else {}
+    return hover | {
         "text": f"<b>{panel.row.name}</b>, epoch {record.epoch + 1}<br>"
         + (
             "no two classes have an angle"

@@ -22,7 +22,7 @@ from mlcnc.analysis.geometry.alignment import (
     class_alignment,
 )
 from mlcnc.analysis.runs.rows import RunRow, nearest_array_epoch
-from mlcnc.analysis.verdict import Verdict
+from mlcnc.analysis.verdict import Verdict, carry_over_sentence
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 
@@ -39,7 +39,12 @@ READING = (
 
 
 def show_alignment(
-    shown: Sequence[tuple[Run, RunRow]], epoch: int, *, split: str, spaces: Mapping[str, str]
+    shown: Sequence[tuple[Run, RunRow]],
+    epoch: int,
+    *,
+    split: str,
+    spaces: Mapping[str, str],
+    geometries: Mapping[str, Verdict | None],
 ) -> None:
     """Say of each run whether it is aligned, and draw the cosines of every class, or say why it has none.
 
@@ -50,21 +55,25 @@ def show_alignment(
         epoch: of the player, from 0; of each run the nearest one that stored its cosines is shown.
         split: of the features.
         spaces: of the features, by run.
+        geometries: verdicts on the class means of test features, by run, where they are known.
     """
     st.subheader("Alignment with the label embedding")
     drawn: list[tuple[RunRow, AlignmentRecord]] = []
     judged: list[AlignmentRecord] = []
+    carried: list[str] = []
     for run, row in shown:
         space = spaces[run.run_id]
         try:
             record = _nearest(run, epoch, split, space)
-            of_training = _nearest(run, epoch, "train", space)
+            of_training, of_test = (_nearest(run, epoch, of, space) for of in ("train", "test"))
         except RunFormatError as error:
             st.warning(plain(error))
             continue
         if record is not None:
             drawn.append((row, record))
             judged.append(of_training or record)
+            train, test = (None if of is None else of.verdict for of in (of_training, of_test))
+            carried.append(carry_over_sentence(train, test, geometries.get(row.run_id)))
         elif not row.embedding:
             st.caption(
                 f"{plain(row.name)} is a run of {plain(row.method_title)}, which has no label embedding."
@@ -81,7 +90,11 @@ def show_alignment(
         [(row.name, _verdict_of(record)) for (row, _), record in zip(drawn, judged, strict=True)],
         "alignment",
         when=[f"epoch {record.epoch + 1}" for record in judged],
+        of=[f"{record.split} {record.space}" for record in judged],
     )
+    for (row, _), said in zip(drawn, carried, strict=True):
+        if said:
+            st.markdown(f"**{plain(row.name)}**: {plain(said)}")
     sentences = [
         f"{row.name}, epoch {record.epoch + 1}: {alignment_sentence(record)}." for row, record in drawn
     ]

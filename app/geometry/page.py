@@ -137,6 +137,11 @@ if usable:
                     [(row.name, record.verdict) for row, record in shown],
                     "geometry",
                     when=[f"epoch {record.epoch + 1}" for _, record in shown],
+                    of=[
+                        f"{split} {own_space[row.run_id]}"
+                        + ("" if centring == "class" else ", centred by class")
+                        for row, _ in shown
+                    ],
                 )
         if len({record.class_counts for _, record in shown}) > 1:
             st.caption(
@@ -151,7 +156,10 @@ if usable:
         show_closest_pairs(shown)
         if subject == "class means":
             at = epochs[index]
-            show_alignment([(run, row) for run, row, _ in usable], at, split=split, spaces=own_space)
+            of_test = {row.run_id: record.verdict for row, record in shown} if split == "test" else {}
+            show_alignment(
+                [(run, row) for run, row, _ in usable], at, split=split, spaces=own_space, geometries=of_test
+            )
 
     angles_over_epochs()
     if st.toggle(

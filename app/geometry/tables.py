@@ -30,7 +30,7 @@ def show_answers(shown: Sequence[tuple[RunRow, AngleRecord]], subject: Subject) 
     for row, record in shown:
         with grid.cell():
             said = f"**{plain(row.name)}**: {plain(geometry_sentence(record))}"
-            st.markdown(f"{said}\n\n{plain(record.beyond_random)}")
+            st.markdown(f"{said}\n\n{plain(record.beyond_random or record.given)}")
             gram = ""
             if record.gram == record.gram:
                 floor = f", at best {record.gram_floor:.2f} in this dimension" if record.gram_floor > 0 else ""

@@ -101,6 +101,7 @@ if lasts:
             ],
             "variability",
             when="last epoch",
+            of=[f"{split} {own_space[run.run_id]}" for run, _ in selected.picked],
         )
 else:
     st.markdown(f"None of the picked runs logged {', '.join(dict.fromkeys(metrics.values()))}.")

@@ -13,35 +13,43 @@ SIDE_BY_SIDE = 3
 """Runs whose verdicts stand beside each other; of more the words come first and the values are folded."""
 
 
-def show_verdicts(found: Sequence[tuple[str, Verdict | None]], what: str, *, when: str | Sequence[str]) -> None:
+def show_verdicts(
+    found: Sequence[tuple[str, Verdict | None]],
+    what: str,
+    *,
+    when: str | Sequence[str],
+    of: Sequence[str],
+) -> None:
     """Show a verdict a run, side by side; of many runs, which have which.
 
     Args:
         found: name of the run, and its verdict; None where none is defined.
         what: is judged, a key of ``RULES``; it comes first, for the verdicts of one run differ in it.
         when: of the values, ``epoch 7``; one for all, or one a run.
+        of: which features, a run: split and space, ``test f``.
     """
     moments = [when] * len(found) if isinstance(when, str) else when
     # two spaces: a line each
     rule = "  \n".join(RULES[what])
     if len(found) > SIDE_BY_SIDE:
-        _show_many(found, what, moments, rule)
+        _show_many(found, what, moments, of, rule)
         return
     columns = st.columns(max(1, len(found)))
-    for column, (name, verdict), moment in zip(columns, found, moments, strict=False):
+    for column, (name, verdict), moment, features in zip(columns, found, moments, of, strict=False):
         with column:
-            st.markdown(f"##### {what.capitalize()}: {_words(verdict)}", help=rule)
+            st.markdown(f"##### {what.capitalize()}: {_words(verdict)} ({plain(features)})", help=rule)
             st.caption(f"**{plain(name)}**, {plain(_text(verdict, what, moment))}")
 
 
 def _show_many(
-    found: Sequence[tuple[str, Verdict | None]], what: str, moments: Sequence[str], rule: str
+    found: Sequence[tuple[str, Verdict | None]], what: str, moments: Sequence[str], of: Sequence[str], rule: str
 ) -> None:
     names: dict[str, list[str]] = {}
     for name, verdict in found:
         names.setdefault(_words(verdict), []).append(name)
     counts = ", ".join(f"{len(names[words])} {words}" for words in sorted(names))
-    st.markdown(f"##### {what.capitalize()}: of {len(found)} runs {counts}", help=rule)
+    features = plain(", ".join(dict.fromkeys(of)))
+    st.markdown(f"##### {what.capitalize()}: of {len(found)} runs {counts} ({features})", help=rule)
     with st.expander("Which, and their values"):
         st.markdown(
             "\n".join(

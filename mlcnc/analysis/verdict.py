@@ -45,6 +45,8 @@ RULE = (
     "two class means say nothing, as they always lie opposite each other."
 )
 
+_RANK = {"collapsed": 0, "partly": 1, "not": 2}
+
 NO_DISTANCE = 1e-6
 """Between a null and an optimum that are the same."""
 
@@ -145,6 +147,26 @@ def way_sentence(test: Verdicts, train: Verdicts, *, when: str, space: str) -> s
     )
 
 
+def carry_over_sentence(train: Verdict | None, test: Verdict | None, geometry: Verdict | None) -> str:
+    """Return that an alignment of training images does not carry over to test images; empty where it does.
+
+    Args:
+        train, test: verdicts on the alignment of both splits, None where they are not known.
+        geometry: verdict on the class means of test features, None where it is not known.
+    """
+    if train is None or train.label == "not":
+        return ""
+    missing = [f"test features are {test.words}"] if test and _RANK[test.label] > _RANK[train.label] else []
+    if geometry and _RANK[geometry.label] > _RANK[train.label]:
+        missing.append(f"the geometry of test features is {geometry.words}")
+    if not missing:
+        return ""
+    return (
+        f"Training features are {train.words}, but {' and '.join(missing)}: what training reached holds for "
+        "training images and does not carry over to test images."
+    )
+
+
 def _way(verdict: Verdict) -> str:
     # rounded down, so that 90 % is what the rule calls collapsed
     return f"{math.floor(100 * max(0.0, min(1.0, 1.0 - verdict.share)) + 1e-9)}%"
@@ -194,8 +216,8 @@ def geometry_verdict(gram: float, null: RandomDirections, floor: float = 0.0) ->
         floor: the smallest distance that this dimension allows.
     """
     random = null.gram.mean
-    nearer = ", nearer to an ETF" if gram > null.gram.high else ""
-    text = f"Gram distance {gram:.3f}; random directions: {random:.3f}{nearer}; at collapse {floor:.3g}"
+    than = "further from an ETF than random directions," if gram > null.gram.high else "random directions:"
+    text = f"Gram distance {gram:.3f}; {than} {random:.3f}; at collapse {floor:.3g}"
     return _verdict(gram, random, floor, text)
 
 

@@ -88,13 +88,24 @@ def test_the_page_draws_what_is_there_and_says_what_is_missing(page):
     assert sum("cosine, images with the class" in str(chart) for chart in charts(shown)) == 1
 
 
+def test_each_verdict_names_split_space_and_the_centring_that_it_keeps(page):
+    shown = page("geometry", "after-s0", split="train", centring="none")
+    headings = [item.value for item in shown.markdown if item.value.startswith("#####")]
+    assert any(
+        each.startswith("##### Geometry: ") and "(train f, centred by class)" in each for each in headings
+    )
+    shown = page("geometry", "after-s0", split="test")
+    headings = [item.value for item in shown.markdown if item.value.startswith("#####")]
+    assert any(each.startswith("##### Geometry: ") and each.endswith("(test f)") for each in headings)
+
+
 def test_the_page_says_large_whether_training_features_are_aligned(page, runs):
     shown = page("geometry", "after-s0", "after-s1", split="test", epoch="2")
     headings = [item.value for item in shown.markdown if item.value.startswith("#####")]
     for name in ("after-s0", "after-s1"):
         record = class_alignment(runs[name], 1, split="train", space="f")
         assert record.verdict.label == "not"  # random features
-        assert "##### Alignment: not aligned" in headings
+        assert "##### Alignment: not aligned (train f)" in headings
         own, others, without = (np.nanmean(record.cosines[part]) for part in (0, 1, 2))
         assert (
             f"**{name}**, epoch 2: train features f, cosine with the own label embedding {own:.2f}; null: "

@@ -81,6 +81,7 @@ def test_matrix_is_centred_on_the_optimum_with_a_fixed_range(runs, centring):
     assert (scale.cmin + scale.cmax) / 2 == pytest.approx(optimum)
     assert scale.cmax - scale.cmin == pytest.approx(120)
     assert "ETF" in scale.colorbar.ticktext[2]
+    assert [scale.colorbar.ticktext[end][:2] for end in (0, -1)] == ["≤ ", "≥ "]
     assert scale.colorbar.tickvals[2] == pytest.approx(optimum)
     matrix = figure.data[0]
     assert matrix.coloraxis == "coloraxis"
@@ -324,6 +325,7 @@ def test_an_exact_etf_beside_other_vectors_has_no_closest_pairs(monkeypatch):
         monkeypatch, ROOT / "runs", ["pictogram-etf-s0", "pictogram-glove-s0"], of="label embedding"
     )
     assert "all pairs are 93.0° apart, equal within rounding, where an ETF has 93.0°" in words(shown)
+    assert "fixed before training: its equal angles hold by construction" in words(shown)
     (table,) = [each.value for each in shown.dataframe]
     assert list(table) == ["pair (training images)", "angle", "in pictogram-etf-s0"]
 

@@ -130,7 +130,7 @@ def test_of_many_runs_the_verdicts_are_counted_and_their_values_folded():
 
         values = {"a": 0.01, "b": 0.3, "c": 9.0, "d": 8.0, "e": float("nan")}
         found = [(name, variability_verdict(value, shuffled=99.0)) for name, value in values.items()]
-        show_verdicts(found, "variability", when="last epoch")
+        show_verdicts(found, "variability", when="last epoch", of=["test f"] * len(found))
 
     app = AppTest.from_function(page).run()
     assert (

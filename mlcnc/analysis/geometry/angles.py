@@ -42,6 +42,20 @@ EQUAL_DEGREES = 0.05
 NOTABLE_DISTANCE, NOTABLE_DEGREES = 0.01, 1.0
 """Smaller differences explain nothing to a reader."""
 
+_ETF = (
+    "It is a simplex ETF fixed before training: its equal angles hold by construction, no training made them."
+)
+_GIVEN = {
+    ("classifier", "fixed"): _ETF,
+    ("classifier", "block_aligned"): _ETF,
+    ("label embedding", "etf"): _ETF,
+    (
+        "label embedding",
+        "glove",
+    ): "These are word vectors fixed before training: no training made their angles.",
+}
+"""By subject and setting, that vectors were given."""
+
 NO_BUCKET = "no bucket"
 """Of a class that the run counts to none."""
 
@@ -83,6 +97,8 @@ class AngleRecord:
         null: what as many random directions of the space give; None where it is not known.
         verdict: on the Gram distance of class means, whatever the centring; None where none is defined.
         beyond_random: what it means that this distance is above that of random directions; else empty.
+        dim: of the space of class means, None where there are none or of other vectors.
+        given: that the vectors are fixed before training, so that their angles are no result; else empty.
     """
 
     title: str
@@ -102,6 +118,8 @@ class AngleRecord:
     null: RandomDirections | None = None
     verdict: Verdict | None = None
     beyond_random: str = ""
+    dim: int | None = None
+    given: str = ""
 
     @property
     def all_equal(self) -> bool:
@@ -161,11 +179,16 @@ def class_mean_angles(
         num_features=statistics.class_counts,
         null=_null(number, dim, centring),
         verdict=None if null is None else geometry_verdict(gram, null, floor),
-        beyond_random="" if null is None else _beyond_random(run, statistics.class_means, gram, null),
+        beyond_random=""
+        if null is None
+        else _beyond_random(run, statistics.class_means, gram, null, is_shown=centring == "class"),
+        dim=dim,
     )
 
 
-def _beyond_random(run: Run, class_means: NDArray[np.float64], gram: float, null: RandomDirections) -> str:
+def _beyond_random(
+    run: Run, class_means: NDArray[np.float64], gram: float, null: RandomDirections, *, is_shown: bool
+) -> str:
     """Return what a Gram distance above that of random directions means, and what explains it in the run.
 
     Centred class means of distance D vary as if along (C-1)(1 - D²/2)² directions of equal weight, the r of
@@ -193,8 +216,9 @@ def _beyond_random(run: Run, class_means: NDArray[np.float64], gram: float, null
                 f"{others.mean():.1f}°"
             )
     return (
-        "By Gram distance the class means are further from an ETF than random directions are: they differ as "
-        f"if along {own:.1f} directions only, random ones along {random:.1f}, an ETF along {len(means) - 1}."
+        f"By Gram distance{'' if is_shown else ', centred by class,'} the class means are further from an ETF "
+        f"than random directions are: they differ as if along {own:.1f} directions only, random ones along "
+        f"{random:.1f}, an ETF along {len(means) - 1}."
         + (f" What explains it in part: {'; '.join(reasons)}." if reasons else "")
     )
 
@@ -227,7 +251,15 @@ def gram_angles(run: Run, epoch: int, subject: Literal["label embedding", "class
     np.fill_diagonal(angles, np.where(norms > 0, 0.0, np.nan))
     # the Gram matrix is enough: the vectors themselves need not be stored
     distance = distance_of_gram(gram)
-    return _record(run, epoch, f"{subject} vectors, uncentred", angles, gram=distance, floor=0.0)
+    return _record(
+        run,
+        epoch,
+        f"{subject} vectors, uncentred",
+        angles,
+        gram=distance,
+        floor=0.0,
+        given=_GIVEN.get((subject, run.info.config.get("method", {}).get(subject.replace(" ", "_"))), ""),
+    )
 
 
 def closest_pairs(record: AngleRecord, number: int = 10) -> list[ClosestPair]:
@@ -267,7 +299,8 @@ def geometry_sentence(record: AngleRecord) -> str:
         own = [record.num_features[index] for index in summary.closest_pair]
         counts = f" (from {own[0]} and {counted(own[1], 'feature')})"
     null = record.null
-    random = "" if null is None else f" and random directions {null.smallest.mean:.1f}°"
+    place = "" if record.dim is None else f" in {counted(record.dim, 'dimension')}"
+    random = "" if null is None else f" and random directions{place} {null.smallest.mean:.1f}°"
     spread = "" if null is None else f"; random directions: {null.spread.mean:.1f}°"
     least = f"at best about {record.std_floor:.1f}° here" if record.std_floor > 0 else "ETF: 0°"
     return (
@@ -311,6 +344,8 @@ def _record(
     null: RandomDirections | None = None,
     verdict: Verdict | None = None,
     beyond_random: str = "",
+    dim: int | None = None,
+    given: str = "",
 ) -> AngleRecord:
     counts = np.array(run.info.class_counts)
     order = np.argsort(-counts, kind="stable")
@@ -334,6 +369,8 @@ def _record(
         null=null,
         verdict=verdict,
         beyond_random=beyond_random,
+        dim=dim,
+        given=given,
     )
 
 

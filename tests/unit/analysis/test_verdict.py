@@ -8,6 +8,7 @@ import pytest
 from mlcnc.analysis.verdict import (
     Verdicts,
     alignment_verdict,
+    carry_over_sentence,
     geometry_verdict,
     variability_verdict,
     verdicts_of,
@@ -124,3 +125,16 @@ def test_how_far_from_collapse_a_run_is_is_one_sentence_of_shares_of_the_way():
     assert way_sentence(Verdicts(None, None, alignment_verdict(0.9)), train, when="epoch 7", space="f") == ""
     nothing = Verdicts(None, None, None)
     assert way_sentence(nothing, train, when="epoch 7", space="f") == ""
+
+
+def test_an_alignment_of_training_images_alone_is_said_not_to_carry_over():
+    train, test = alignment_verdict(0.95), alignment_verdict(0.3)
+    said = carry_over_sentence(train, test, geometry_verdict(0.9, NULL))
+    assert said.startswith(
+        "Training features are aligned, but test features are not aligned and the geometry of test features is not "
+        "collapsed: "
+    )
+    assert "does not carry over" in said
+    assert carry_over_sentence(train, train, None) == ""
+    assert carry_over_sentence(test, test, geometry_verdict(0.9, NULL)) == ""
+    assert carry_over_sentence(None, test, None) == ""

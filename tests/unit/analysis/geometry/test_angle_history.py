@@ -13,7 +13,7 @@ from mlcnc.analysis.geometry.angle_history import (
     angle_history,
     angle_of_pair,
 )
-from mlcnc.analysis.geometry.angles import class_mean_angles, closest_pairs
+from mlcnc.analysis.geometry.angles import class_mean_angles, closest_pairs, geometry_sentence, gram_angles
 from mlcnc.analysis.geometry.class_arrows import (
     arrows_sentence,
     class_arrows,
@@ -159,7 +159,12 @@ def test_a_gram_distance_beyond_random_is_explained_by_the_numbers_of_the_run(na
     assert "an ETF along 19" in record.beyond_random
     assert reason in record.beyond_random
     assert no_reason not in record.beyond_random
-    assert "nearer to an ETF" in record.verdict.text
+    assert f"; further from an ETF than random directions, {record.null.gram.mean:.3f};" in record.verdict.text
+    assert record.beyond_random.startswith("By Gram distance, centred by class, the class means")
+    as_shown = class_mean_angles(run, epoch, split="test", space=space, centring="class")
+    assert as_shown.beyond_random.startswith("By Gram distance the class means")
+    random = f"random directions in {means.shape[1]:,} dimensions {as_shown.null.smallest.mean:.1f}°"
+    assert random in geometry_sentence(as_shown)
 
 
 def test_nothing_is_said_of_random_directions_that_are_further_from_an_etf(tmp_path):
@@ -167,7 +172,14 @@ def test_nothing_is_said_of_random_directions_that_are_further_from_an_etf(tmp_p
     near = class_mean_angles(RunStore(tmp_path).open("near"), 2, split="test", space="f", centring="class")
     assert near.gram < near.null.gram.high
     assert near.beyond_random == ""
-    assert "nearer" not in near.verdict.text
+    assert "further" not in near.verdict.text
+
+
+def test_vectors_fixed_before_training_are_no_result_of_it():
+    run = RunStore(ROOT / "runs").open("pictogram-trainable-s0")
+    epoch = run.array_epochs()[-1]
+    assert "by construction" in gram_angles(run, epoch, "classifier").given
+    assert gram_angles(run, epoch, "label embedding").given == ""
 
 
 @pytest.mark.parametrize("number", [2, 3, 4, 5, 6])
