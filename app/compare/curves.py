@@ -35,6 +35,7 @@ from mlcnc.analysis.curves.points import (
     is_ratio,
     null_sentences,
     shuffled_name,
+    sparse_sentence,
     warmup_end,
 )
 from mlcnc.analysis.runs.rows import RunRow, is_number, telling_metrics
@@ -47,7 +48,10 @@ READING = (
     "dashed line** is the optimum, that of a simplex ETF; the **grey** one is NC1 or CDNV of the same features "
     "with labels shuffled, beside which both are read. The **dotted grey line** in its band is what as many "
     "random directions of the same dimension give; **fine dots** are NC1 of as many images without the class, "
-    "of the line in the same colour.\n\n**A click** on a line or its name pins it and dims the others; another "
+    "of the line in the same colour. Where fewer than eight epochs were measured and others lie between, "
+    "**marks** are what was measured and bars go from the lowest to the highest run; the dotted line only "
+    "leads from one mark to the next, and who is ahead between them is not known.\n\n**A click** on a line "
+    "or its name pins it and dims the others; another "
     "click, or Escape, lets it go. With the keyboard, Tab reaches the names and Enter pins.\n\n"
     "**Smoothing** is a moving average over all logged "
     "values, corrected for its start; the faint curve behind is what was logged. A double click ends a zoom."
@@ -116,7 +120,7 @@ def show_curves(groups: Sequence[SeedGroup], selected: Selection) -> None:
         )
         pin_lines("compare_curves", [line.name for panel in panels for line in panel.lines])
         st.caption(plain(" ".join(_last(panel) for panel in panels)))
-    for note in dict.fromkeys(notes):
+    for note in dict.fromkeys(note for note in notes if note):
         st.caption(plain(note))
 
 
@@ -238,6 +242,7 @@ def _panel(metric: str, chosen: _Choice, sources: Sequence[_Source]) -> tuple[Me
                 least, most = f"{known[0]:g}", f"{known[-1]:g}"
                 notes.append(f"{metric} with labels shuffled ends between {least} and {most}, by run.")
     notes += null_sentences(every, metric)
+    notes.append(sparse_sentence(metric, {line.short or line.name: line.points for line in lines}))
     optimum = optima.pop() if len(optima) == 1 else None
     joined = warmup_end([run for source in sources for run in source[3]], metric, chosen.axis)
     nulls = {band for run in every if (band := remembered(random_null, run, metric)) is not None}

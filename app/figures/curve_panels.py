@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -28,6 +29,9 @@ NAME_WIDTH = 20
 NAME_ROOM = 140
 NAME_STEP = 13
 """Letters of a row of a name; in pixels the least height that a legend leaves a panel, and that of a row."""
+
+_JOINED = {"width": 1, "dash": "1px,5px"}
+"""Between marks of few measured epochs."""
 
 WITHOUT_CLASS = "as many images without the class"
 
@@ -242,7 +246,7 @@ def _add_lines(figure: go.Figure, panel: MetricPanel, axis: str, named: set[str]
     for line in panel.lines:
         points = line.points
         kind = go.Scattergl if len(points.x) > WEBGL_ABOVE else go.Scatter
-        if points.num_runs > 1:
+        if points.num_runs > 1 and not points.is_sparse:
             figure.add_trace(
                 go.Scatter(
                     x=[*points.x, *points.x[::-1]],
@@ -257,7 +261,7 @@ def _add_lines(figure: go.Figure, panel: MetricPanel, axis: str, named: set[str]
                     showlegend=False,
                 )
             )
-        if faint_raw:
+        if faint_raw and not points.is_sparse:
             figure.add_trace(
                 kind(
                     x=points.x,
@@ -279,7 +283,10 @@ def _add_lines(figure: go.Figure, panel: MetricPanel, axis: str, named: set[str]
                 y=points.values,
                 yaxis=axis,
                 mode="lines+markers" if len(points.x) <= FEW_POINTS else "lines",
-                line={"color": line.colour, "width": 2, "dash": line.dash},
+                **(_marks_alone(line) if points.is_sparse else {}),
+                line=_JOINED | {"color": line.colour}
+                if points.is_sparse
+                else {"color": line.colour, "width": 2, "dash": line.dash},
                 customdata=points.epochs,
                 hovertemplate="%{y:.4g}, epoch %{customdata}<extra>%{fullData.name}</extra>",
                 legendgroup=line.name,
@@ -295,7 +302,8 @@ def _add_lines(figure: go.Figure, panel: MetricPanel, axis: str, named: set[str]
                     x=line.null.x,
                     y=line.null.values,
                     yaxis=axis,
-                    mode="lines",
+                    mode="markers" if line.null.is_sparse else "lines",
+                    marker={"symbol": "line-ew-open", "size": 12, "color": line.colour},
                     line={"color": line.colour, "width": 1.5, "dash": "1px,4px"},
                     hovertemplate=f"%{{y:.4g}} {WITHOUT_CLASS}<extra>{line.name}</extra>",
                     legendgroup=line.name,
@@ -304,6 +312,14 @@ def _add_lines(figure: go.Figure, panel: MetricPanel, axis: str, named: set[str]
                 )
             )
             named.add(WITHOUT_CLASS)
+
+
+def _marks_alone(line: Line) -> dict[str, Any]:
+    """Return marks with a bar from the lowest to the highest run, for a line of few measured epochs."""
+    points = line.points
+    bars = {"array": points.high - points.values, "arrayminus": points.values - points.low, "symmetric": False}
+    found: dict[str, Any] = {"marker": {"size": 9, "color": line.colour}}
+    return found | ({"error_y": bars | {"thickness": 1.5, "width": 4}} if points.num_runs > 1 else {})
 
 
 def _add_levels(figure: go.Figure, panel: MetricPanel, axis: str, named: set[str]) -> None:

@@ -24,7 +24,7 @@ from mlcnc.analysis.comparison.pair_sentences import pairs_sentence
 from mlcnc.analysis.comparison.pairs import of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.curves.nulls import random_null
-from mlcnc.analysis.curves.points import curve_points
+from mlcnc.analysis.curves.points import curve_points, sparse_sentence
 from mlcnc.analysis.runs.rows import BUCKETS, run_rows
 from mlcnc.store import RunStore
 from tests.app.conftest import charts, words, write_run
@@ -212,6 +212,20 @@ def test_panels_share_one_axis_and_keep_the_logged_curve_behind(two):
     assert [trace.showlegend for trace in optimum] == [True, False]
     assert [(mark.x0, mark.yref) for mark in figure.layout.shapes] == [(1.5, "y domain"), (1.5, "y2 domain")]
     assert list(optimum[0].x) == [1, 3]
+
+
+def test_few_measured_epochs_are_marks_with_nothing_solid_between(two):
+    points = curve_points([two[1][0]], "test/map_total")
+    few = replace(points, epochs=np.array([1, 20, 40]))
+    assert few.is_sparse
+    assert not points.is_sparse, "every epoch of three was measured"
+    lines = (Line("few", "#000000", "solid", few), Line("all", "#000000", "solid", points))
+    drawn = curve_panels([MetricPanel("test/map_total", "mAP", lines)], "epoch", faint_raw=False).data
+    dashes = {trace.name: (trace.mode, trace.line.dash) for trace in drawn}
+    assert dashes == {"few": ("lines+markers", "1px,5px"), "all": ("lines+markers", "solid")}
+    said = sparse_sentence("test/map_total", {"few": few, "all": points})
+    assert said.startswith("test/map_total was measured at few epochs only: epochs 1, 20, 40 (few).")
+    assert sparse_sentence("test/map_total", {"all": points}) == ""
 
 
 def test_lines_of_one_colour_take_turns():

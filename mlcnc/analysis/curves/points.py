@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,8 @@ from mlcnc.store import Run
 Axis = Literal["epoch", "time", "images"]
 AXIS_TITLES = {"epoch": "epoch", "time": "seconds since the start", "images": "training images seen"}
 MOST_POINTS = 5000
+FEW_POINTS = 8
+"""Of fewer points with epochs between them a line would look like a course that nobody measured."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,25 @@ class CurvePoints:
     num_runs: int
     num_points: int
     num_unplaced: int
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether it was measured at so few epochs, with others between them, that no line should join them."""
+        return 1 < len(self.epochs) < FEW_POINTS and bool((np.diff(self.epochs) > 1).any())
+
+
+def sparse_sentence(metric: str, lines: Mapping[str, CurvePoints]) -> str:
+    """Return which lines were measured at few epochs only, and when; empty where none was."""
+    found: dict[str, list[str]] = {}
+    for name, points in lines.items():
+        if points.is_sparse:
+            found.setdefault(", ".join(str(epoch) for epoch in points.epochs), []).append(name)
+    if not found:
+        return ""
+    said = "; ".join(f"epochs {at} ({', '.join(names)})" for at, names in found.items())
+    return (
+        f"{metric} was measured at few epochs only: {said}. The marks are what is known, not the dotted lines."
+    )
 
 
 def progress(run: Run, axis: Axis) -> dict[int, float]:
