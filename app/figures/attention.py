@@ -12,7 +12,7 @@ from PIL import Image
 
 from app.figures.backdrop import add_backdrop
 from app.figures.style import OPTIMUM_COLOUR, finished
-from mlcnc.analysis.images.attention import ProbeRecord, mass_cells, times_even
+from mlcnc.analysis.images.attention import NEARLY_EVEN, ProbeRecord, mass_cells, times_even
 
 EVEN, LEAST_PEAK = 1.0, 2.0
 """Where the colour scale begins, and the least that it reaches, so that even attention does not look peaked."""
@@ -83,7 +83,10 @@ def attention_overlay(
 
 
 def outline(attention: NDArray[np.floating], size: tuple[int, int]) -> dict[str, NDArray[np.float32]]:
-    """Return the border of the cells that hold most attention, as pieces of lines in pixels."""
+    """Return the border of the cells that hold most attention, as pieces of lines in pixels; none if even."""
+    if times_even(attention).max() <= NEARLY_EVEN:
+        nothing = np.full(1, np.nan, dtype=np.float32)
+        return {"x": nothing, "y": nothing}
     inside = np.pad(mass_cells(attention, SHARE), 1)
     (rows, columns), (tall, wide) = attention.shape, size
     flat, upright = np.argwhere(np.diff(inside, axis=0)), np.argwhere(np.diff(inside, axis=1))

@@ -38,9 +38,7 @@ def show_decisions(
     clues = [(row, strongest_clue(run, scores, record)) for run, row, scores, record in shown]
     lines = [clue_line(row, clue) for row, clue in clues if clue is not None]
     if lines:
-        st.markdown(
-            f"The class beside which {plain(class_name)} is found more, or less, often most surely:", help=RULE
-        )
+        st.markdown(clues_heading(class_name, [clue for _, clue in clues if clue is not None]), help=RULE)
         st.dataframe(
             pd.DataFrame(lines),
             hide_index=True,
@@ -61,6 +59,16 @@ def decision_line(row: RunRow, scores: Scored, record: Decisions) -> dict[str, o
         "AP": f"{record.average_precision:.1f} %" if there else "no such image",
         "threshold": f"{record.threshold:.2f}",
     }
+
+
+def clues_heading(class_name: str, clues: Sequence[Clue]) -> str:
+    """Return what the table of companions shows; that none is beyond chance, where it is so."""
+    if any(clue.supported for clue in clues):
+        return f"The class beside which {plain(class_name)} is found more, or less, often most surely:"
+    return (
+        f"Beside no class is {plain(class_name)} found more, or less, often than chance explains. Nearest to "
+        "that:"
+    )
 
 
 def clue_line(row: RunRow, clue: Clue) -> dict[str, object]:

@@ -62,6 +62,8 @@ def show_image(
             f"raises or lowers that of {plain(class_name)}. Shown: labels of the image, the chosen class, and "
             "what any run says yes to."
         )
+        for said in threshold_sentences(image, list(table["class"]), runs):
+            st.caption(plain(said))
     kept = [remembered(probe_images, run, item.epoch) for run, _, item in runs]
     blind = [row for (_, row, _), probes in zip(runs, kept, strict=True) if not probes and looks_nowhere(row)]
     for row in blind:
@@ -125,6 +127,30 @@ def score_table(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, S
             for i in rows
         ]
     )
+
+
+def threshold_sentences(
+    image: int, class_names: Sequence[str], runs: Sequence[tuple[Run, RunRow, Scored]]
+) -> list[str]:
+    """Return, a run, why the first class of these is answered no above 50 %, or yes below: its threshold."""
+    found = []
+    for run, row, item in runs:
+        for name in class_names:
+            label = run.info.class_names.index(name)
+            score, limit = float(item.scores[image, label]), float(item.limits[label])
+            if (score >= limit) == (score >= 0.0):
+                continue
+            found.append(
+                f"{row.name} says {'yes' if score >= limit else 'no'} to {name} at "
+                f"{_percent(score)}, for its threshold is {'lower' if score >= limit else 'higher'}: "
+                f"{_percent(limit)}, a score of {item.threshold_words(label)}."
+            )
+            break
+    return found
+
+
+def _percent(score: float) -> str:
+    return f"{100 * float(probability(score)):.{0 if abs(score) < 4 else 2}f} %"
 
 
 def _said(item: Scored, image: int, label: int) -> str:

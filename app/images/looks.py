@@ -44,8 +44,11 @@ READING = (
     "inside the frame: what even attention would put there. Colours mean the same in all runs and epochs."
     " Attention of a class that is **not** in the image must go somewhere too. *Smoothed* interpolates "
     "between the middles of the cells; nothing finer than a cell was measured."
-    " **Nearly even**: no cell holds more than 1.1 times its share, and the line means nothing."
+    " Where no cell holds more than 1.1 times its share, attention is **even**: it looks nowhere in "
+    "particular, and no line is drawn."
 )
+
+EVEN = "No line where attention is even, for it looks nowhere in particular"
 
 NO_BOX = "No box of this class is known in this image, so there is nothing to compare its attention with:"
 
@@ -93,6 +96,7 @@ def show_attention(
             photograph_address(run, "test", image, OPENED) if course.image is None else None
             for _, run, course in courses
         )
+        even = [name for name, course in named if course.peaks[-1] <= NEARLY_EVEN]
         with chart:
             show_player(
                 drawing_of(
@@ -110,7 +114,7 @@ def show_attention(
         st.caption(
             "One colour scale for all pictures and epochs: clear below even attention, full at "
             f"{highest(named):.3g} times it. White line: around the fewest cells that hold half of it. Dashed "
-            "frame: the object."
+            "frame: the object." + (f" {EVEN}: {plain(', '.join(even))}." if even else "")
         )
         everywhere = {
             row.name: items for run, row, _ in looked if (items := localisations(run, label, class_index))
@@ -135,16 +139,17 @@ def course_sentences(label: str, courses: Sequence[tuple[str, AttentionCourse]])
     for name, course in courses:
         rows, columns = course.maps.shape[1:]
         peak = float(course.peaks[-1])
-        even = " It looks nearly evenly everywhere." if peak <= NEARLY_EVEN else ""
         brightest = f"the brightest of {rows} by {columns} cells holds {peak:.2f} times its even share"
+        inside = f" and is {'inside' if course.peak_in_box[-1] else 'outside'}"
+        if peak <= NEARLY_EVEN:
+            inside = ""
+            brightest = f"attention is even: it looks nowhere in particular ({brightest})"
         if not len(course.boxes):
-            parts.append(f"{name}: no box of {label} is known in this image; {brightest}.{even}")
+            parts.append(f"{name}: no box of {label} is known in this image; {brightest}.")
             continue
-        inside = "inside" if course.peak_in_box[-1] else "outside"
         parts.append(
             f"{name}, epoch {course.epochs[-1] + 1}: {100 * course.mass_in_box[-1]:.0f} % of the attention of "
-            f"{label} lies on the object, chance is {100 * course.chance:.0f} %; {brightest} and is "
-            f"{inside}.{even}"
+            f"{label} lies on the object, chance is {100 * course.chance:.0f} %; {brightest}{inside}."
         )
     return " ".join(parts)
 
@@ -158,10 +163,11 @@ def attention_table(courses: Sequence[tuple[str, AttentionCourse]]) -> pd.DataFr
         if boxed:
             line["on the object"] = f"{100 * course.mass_in_box[-1]:.0f} %"
             line["if even"] = f"{100 * course.chance:.0f} %"
-        even = ", nearly even" if peak <= NEARLY_EVEN else ""
-        line["brightest cell"] = f"{peak:.2f} times even{even}"
-        if boxed:
-            line["it lies"] = "on the object" if course.peak_in_box[-1] else "beside it"
+        line["brightest cell"] = f"{peak:.2f} times even"
+        is_even = peak <= NEARLY_EVEN
+        if boxed or is_even:
+            place = "on the object" if boxed and course.peak_in_box[-1] else "beside it"
+            line["it lies"] = "nowhere in particular: even" if is_even else place
         rows, columns = course.maps.shape[1:]
         lines.append(line | {"cells": f"{rows} by {columns}"})
     return pd.DataFrame(lines)

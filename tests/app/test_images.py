@@ -1,6 +1,7 @@
 """The page of images: galleries hold exactly the images of a kind, and what is opened is what was asked for."""
 
 import re
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -10,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 from app.figures.attention_course import attention_course_figure, nearest_index
 from app.figures.precision_recall import corners, precision_recall
 from app.figures.style import told_apart
-from app.images.answers import clue_line
-from app.images.detail import score_table
+from app.images.answers import clue_line, clues_heading
+from app.images.detail import score_table, threshold_sentences
 from app.images.gallery import gallery_title
 from app.images.looks import attention_table, course_frame, course_sentences, localisations
 from app.images.worst_classes import class_frame
@@ -283,6 +284,36 @@ def test_a_clue_is_two_counts_and_whether_they_may_be_chance(runs):
         "may be chance": "no, p below 0.001",
     }  # fmt: skip
     assert clue_line(row, Clue("horse", "car", 1, 3, 2, 3, 1.0))["may be chance"] == "yes, p 1"
+
+
+def test_no_companion_is_called_sure_where_all_may_be_chance():
+    surely, chance = Clue("horse", "person", 30, 30, 0, 12, 1e-9), Clue("horse", "car", 1, 3, 2, 3, 1.0)
+    assert "most surely" in clues_heading("horse", [chance, surely])
+    assert clues_heading("horse", [chance]).startswith(
+        "Beside no class is horse found more, or less, often than"
+    )
+
+
+def test_a_no_above_one_half_is_explained_by_its_threshold(runs):
+    run = runs[ETF]
+    item = scored(run, run.array_epochs()[-1])
+    name, label = run.info.class_names[3], 3
+    image = int(np.argmin(np.abs(item.scores[:, label] - 0.6)))
+    high = replace(item, thresholds=np.full_like(item.thresholds, 5.3))
+    (said,) = threshold_sentences(image, [name], [(run, run_row(run), high)])
+    assert said.startswith(f"{ETF} says no to {name} at ")
+    assert f"its threshold is higher: 99.50 %, a score of 5.30, greatest F1 on {item.chosen_on}." in said
+    level = replace(item, thresholds=np.zeros_like(item.thresholds))
+    assert threshold_sentences(image, [name], [(run, run_row(run), level)]) == []
+
+
+def test_even_attention_has_no_outline_and_looks_nowhere(runs):
+    course = attention_course(runs[ETF], 2, 14)
+    even = replace(course, maps=np.full_like(course.maps, 1.0 / course.maps[0].size))
+    figure = attention_course_figure([("one", even)], opacity=1.0)
+    assert np.isnan(figure.data[1].x).all()
+    assert "attention is even: it looks nowhere in particular" in course_sentences("cow", [("one", even)])
+    assert attention_table([("one", even)])["it lies"][0] == "nowhere in particular: even"
 
 
 @pytest.mark.parametrize("number", [2, 3])

@@ -240,8 +240,8 @@ def localisation_sentence(found: Localisation, class_name: str | None = None) ->
     whole = "objects" if class_name is None else f"{class_name} objects"
     return (
         f"Over all {found.num_objects} {whole} of the probe images: {100 * found.mass:.0f} % of attention lies "
-        f"in the object's box and {100 * found.hits:.0f} % of brightest cells do; chance is "
-        f"{100 * found.chance:.0f} %."
+        f"in the object's box, and of {100 * found.hits:.0f} % of the objects the brightest cell lies there; "
+        f"chance is {100 * found.chance:.0f} % for both."
     )
 
 
