@@ -91,7 +91,8 @@ def show() -> None:
         frame=pd.DataFrame({"angle": vectors.pairs}),
     )
     st.markdown(
-        f"**The mean says little, the spread says all.** Twenty *random* arrows have a mean angle of "
+        f"**The mean says little, the spread says all.** Twenty *random* arrows in 19 dimensions have a mean "
+        "angle of "
         f"{vectors.summary.mean:.1f}°, only {vectors.optimum - vectors.summary.mean:.1f}° from the optimum of "
         f"{vectors.optimum:.1f}°. But their closest pair stands at {vectors.summary.minimum:.1f}°. With many "
         "classes, look at the smallest angle."

@@ -24,11 +24,13 @@ from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.drawing import drawing_of
 from app.widgets.run_picker import selection
-from mlcnc.analysis.geometry.embedding_drift import embedding_drifts
+from mlcnc.analysis.geometry.embedding_drift import closest_of_random, embedding_drifts
 from mlcnc.toys.label_embeddings import KINDS, NUM_FREQUENT, RELATED, EmbeddingEnd, Kind, Loss, embedding_end
 
 RATIOS = (1, 2, 5, 10, 20, 50, 100)
 RATIO = 10
+DIMENSIONS = len(TEN)
+"""Of the label embeddings of the toy."""
 
 
 def show() -> None:
@@ -77,7 +79,8 @@ def show() -> None:
         f"random and hardly moved (cosine with its start at least {learned.moved:.2f}); its closest pair "
         f"stands at {learned.features.minimum:.0f}°. Each term of the loss sees one class alone "
         "and can be 0 for any set of embeddings, so nothing pushes two of them apart. *That* "
-        "is a reason to fix them as an ETF."
+        f"is a reason to fix them as an ETF: here, in the {DIMENSIONS} dimensions of the toy. In many "
+        "more dimensions a random start is nearly an ETF already, as the recorded runs below show."
     )
     formula(
         r"-\frac1{NC}\sum_{i,c}\Big[y_i^c\log\frac{1+s_i^c}{2}+(1-y_i^c)\log\Big(1-\frac{C-1}{C}\,"
@@ -218,5 +221,19 @@ def _drift() -> None:
         "embeddings with their start, at the end of training, is above "
         f"{math.floor(1000 * least.cosine) / 1000:.3f} in each (lowest: {least.run_id}). In "
         f"{least.dim or 'many'} dimensions random vectors stand at 90° by chance{spread}. So a *trainable* "
-        "run is nearly a run with random fixed embeddings, which are not far from an ETF."
+        "run is nearly a run with random fixed embeddings, which are not far from an ETF"
+        + _toy_against(least.dim)
+    )
+
+
+def _toy_against(dim: int | None) -> str:
+    """Return the closest pair of random arrows in the toy and in recorded runs, as the end of a sentence."""
+    if dim is None:
+        return "."
+    few, many = (closest_of_random(len(TEN), of) for of in (DIMENSIONS, dim))
+    return (
+        f": the closest pair of {len(TEN)} random arrows stands at {many:.0f}° in {dim} dimensions, but at "
+        f"{few:.0f}° in the {DIMENSIONS} of the toy, where an ETF has "
+        f"{_ends('alignment', RATIO)['etf'].optimum:.0f}°. So the "
+        "bad start of the toy is no reason against trainable embeddings there."
     )

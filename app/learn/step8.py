@@ -35,7 +35,13 @@ from mlcnc.analysis.geometry.does_it_align import (
 )
 from mlcnc.analysis.runs.rows import RunRow
 from mlcnc.errors import MlcncError
-from mlcnc.evidence.longer_training import before_longer, collapse_answer, null_of_nc1, trained_epochs
+from mlcnc.evidence.longer_training import (
+    before_longer,
+    collapse_answer,
+    longer_answer,
+    null_of_nc1,
+    trained_epochs,
+)
 from mlcnc.evidence.results import read_results, spread_text
 from mlcnc.evidence.rows import LONGER
 from mlcnc.evidence.weight_of_alignment import WeightCourse, alignment_answer, weight_courses
@@ -255,6 +261,8 @@ def _longer(tree: Mapping[str, Any], selected: Selection) -> None:
         of_dataset = {row.run_id for row in selected.rows if row.dataset == tree["dataset"]}
         found = (remembered(before_longer, run, epochs) for run in selected.runs if run.run_id in of_dataset)
         earlier = [row for row in found if row is not None]
+    if answer := longer_answer(rows, earlier, etf):
+        st.markdown(f"**{plain(_weight(answer))}**")
     said = [_weight(collapse_answer(row, etf)) for row in (*rows, *earlier)]
     st.markdown("\n".join(f"- {plain(text)}" for text in said if text))
     st.dataframe(longer_frame([*rows, *earlier]), hide_index=True, height="content")

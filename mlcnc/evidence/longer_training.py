@@ -56,6 +56,45 @@ def null_of_nc1(row: Mapping[str, Any]) -> float | None:
     return fsum(value / share for value, share in zip(values, shares, strict=True)) / len(values)
 
 
+def longer_answer(
+    rows: Sequence[Mapping[str, Any]], earlier: Sequence[Mapping[str, Any]], etf: float | None
+) -> str:
+    """Return whether features collapse in a longer training, over all its rows; empty where none measured it.
+
+    Args:
+        rows: of results, at the end.
+        earlier: rows of the same weight of alignment when a usual training ends, as their names say.
+        etf: angle of the optimum.
+    """
+    shares = [row["values"].get("nc1_share", {}).get("mean") for row in rows]
+    known = [share for share in shares if share is not None]
+    said = []
+    if known:
+        drawn = sum(share < COLLAPSED for share in known)
+        said.append(f"the features of a class draw together in {drawn} of {len(known)} rows")
+    ends = [(row["name"], row["values"].get("angle_min", {}).get("mean")) for row in rows]
+    courses = []
+    for name, end in ends:
+        if end is None:
+            continue
+        weight = re.search(r"alpha ([\d.]+)", name)
+        starts = [
+            start
+            for row in earlier
+            if weight
+            and re.search(rf"alpha {re.escape(weight[1])},", row["name"])
+            and (start := row["values"].get("angle_min", {}).get("mean")) is not None
+        ]
+        of = f" with {weight[0]}" if weight else f" in {name}"
+        courses.append((f"from {starts[0]:.1f}° to {end:.1f}°" if starts else f"to {end:.1f}°") + of)
+    if courses and etf is not None:
+        said.append(f"the closest class means come {' and '.join(courses)}, where an ETF has {etf:.1f}°")
+    if not said:
+        return ""
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def collapse_answer(row: Mapping[str, Any], etf: float | None) -> str:
     """Return whether a row's features collapse, and how far apart its class means come to stand.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlcnc.analysis.runs.rows import summary
+from mlcnc.metrics.random_directions import random_directions
 from mlcnc.store import Run
 
 METRIC = "label_embedding/drift_cosine"
@@ -31,6 +32,11 @@ class EmbeddingDrift:
     def random_spread(self) -> float | None:
         """About the standard deviation, in degrees, of the angles of random vectors around 90."""
         return None if self.dim is None else float(np.degrees(1 / np.sqrt(self.dim)))
+
+
+def closest_of_random(num_classes: int, dim: int) -> float:
+    """Return the angle of the closest pair of so many random vectors, in degrees, measured from the origin."""
+    return random_directions(num_classes, dim, centred=False).smallest.mean
 
 
 def embedding_drifts(runs: Iterable[Run]) -> tuple[EmbeddingDrift, ...]:

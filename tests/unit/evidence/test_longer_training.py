@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlcnc.evidence.longer_training import collapse_answer, null_of_nc1, trained_epochs
+from mlcnc.evidence.longer_training import collapse_answer, longer_answer, null_of_nc1, trained_epochs
 
 
 def row(name, **values):
@@ -30,3 +30,16 @@ def test_the_answer_says_what_was_measured():
         "have; the two closest class means stand 80.0° apart, those of an ETF 93.0°."
     )
     assert collapse_answer(row("a", angle_min=[80.0]), None) == ""
+
+
+def test_the_answer_over_all_rows_names_how_many_draw_together_and_where_the_closest_means_go():
+    rows = [
+        row("ETF, alpha 0.5, 400 epochs", nc1_share=[0.05], angle_min=[60.0]),
+        row("ETF, alpha 50, 400 epochs", nc1_share=[0.5], angle_min=[87.4]),
+    ]
+    earlier = [row("a, alpha 50, at epoch 41", angle_min=[63.9])]
+    assert longer_answer(rows, earlier, 93.02) == (
+        "The features of a class draw together in 1 of 2 rows; the closest class means come to 60.0° with alpha 0.5 "
+        "and from 63.9° to 87.4° with alpha 50, where an ETF has 93.0°."
+    )
+    assert longer_answer([row("a")], [], 93.02) == ""
