@@ -132,20 +132,21 @@ def score_table(image: int, class_name: str, runs: Sequence[tuple[Run, RunRow, S
 def threshold_sentences(
     image: int, class_names: Sequence[str], runs: Sequence[tuple[Run, RunRow, Scored]]
 ) -> list[str]:
-    """Return, a run, why the first class of these is answered no above 50 %, or yes below: its threshold."""
+    """Return, a run, which of these classes it answers no above 50 %, or yes below, and their thresholds."""
     found = []
     for run, row, item in runs:
+        said = []
         for name in class_names:
             label = run.info.class_names.index(name)
             score, limit = float(item.scores[image, label]), float(item.limits[label])
-            if (score >= limit) == (score >= 0.0):
-                continue
+            if (score >= limit) != (score >= 0.0):
+                word = "yes" if score >= limit else "no"
+                said.append(f"{word} to {name} at {_percent(score)}, threshold {_percent(limit)}")
+        if said:
             found.append(
-                f"{row.name} says {'yes' if score >= limit else 'no'} to {name} at "
-                f"{_percent(score)}, for its threshold is {'lower' if score >= limit else 'higher'}: "
-                f"{_percent(limit)}, a score of {item.threshold_words(label)}."
+                f"{row.name} says {'; '.join(said)}. Each class has a threshold of its own, by {item.rule} on "
+                f"{item.chosen_on}, not 50 %."
             )
-            break
     return found
 
 
