@@ -120,7 +120,8 @@ def show_curves(groups: Sequence[SeedGroup], selected: Selection) -> None:
         )
         pin_lines("compare_curves", [line.name for panel in panels for line in panel.lines])
         st.caption(plain(" ".join(_last(panel) for panel in panels)))
-    for note in dict.fromkeys(note for note in notes if note):
+    few = {panel.metric: {line.short or line.name: line.points for line in panel.lines} for panel in panels}
+    for note in dict.fromkeys(note for note in (sparse_sentence(few), *notes) if note):
         st.caption(plain(note))
 
 
@@ -242,7 +243,6 @@ def _panel(metric: str, chosen: _Choice, sources: Sequence[_Source]) -> tuple[Me
                 least, most = f"{known[0]:g}", f"{known[-1]:g}"
                 notes.append(f"{metric} with labels shuffled ends between {least} and {most}, by run.")
     notes += null_sentences(every, metric)
-    notes.append(sparse_sentence(metric, {line.short or line.name: line.points for line in lines}))
     optimum = optima.pop() if len(optima) == 1 else None
     joined = warmup_end([run for source in sources for run in source[3]], metric, chosen.axis)
     nulls = {band for run in every if (band := remembered(random_null, run, metric)) is not None}

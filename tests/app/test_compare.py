@@ -223,9 +223,9 @@ def test_few_measured_epochs_are_marks_with_nothing_solid_between(two):
     drawn = curve_panels([MetricPanel("test/map_total", "mAP", lines)], "epoch", faint_raw=False).data
     dashes = {trace.name: (trace.mode, trace.line.dash) for trace in drawn}
     assert dashes == {"few": ("lines+markers", "1px,5px"), "all": ("lines+markers", "solid")}
-    said = sparse_sentence("test/map_total", {"few": few, "all": points})
-    assert said.startswith("test/map_total was measured at few epochs only: epochs 1, 20, 40 (few).")
-    assert sparse_sentence("test/map_total", {"all": points}) == ""
+    said = sparse_sentence({name: {"few": few, "all": points} for name in ("mAP", "NC1")})
+    assert said.endswith("dotted lines are no measurement: mAP, NC1 at 1, 20, 40 (few).")
+    assert sparse_sentence({"mAP": {"all": points}}) == ""
 
 
 def test_lines_of_one_colour_take_turns():

@@ -51,18 +51,24 @@ class CurvePoints:
         return 1 < len(self.epochs) < FEW_POINTS and bool((np.diff(self.epochs) > 1).any())
 
 
-def sparse_sentence(metric: str, lines: Mapping[str, CurvePoints]) -> str:
-    """Return which lines were measured at few epochs only, and when; empty where none was."""
-    found: dict[str, list[str]] = {}
-    for name, points in lines.items():
-        if points.is_sparse:
-            found.setdefault(", ".join(str(epoch) for epoch in points.epochs), []).append(name)
-    if not found:
+def sparse_sentence(drawn: Mapping[str, Mapping[str, CurvePoints]]) -> str:
+    """Return which lines were measured at few epochs only, and when; empty where none was.
+
+    Args:
+        drawn: by metric, the lines by name.
+    """
+    metrics: dict[tuple[str, str], list[str]] = {}
+    for metric, lines in drawn.items():
+        names: dict[str, list[str]] = {}
+        for name, points in lines.items():
+            if points.is_sparse:
+                names.setdefault(", ".join(str(epoch) for epoch in points.epochs), []).append(name)
+        for at, of in names.items():
+            metrics.setdefault((at, ", ".join(of)), []).append(metric)
+    if not metrics:
         return ""
-    said = "; ".join(f"epochs {at} ({', '.join(names)})" for at, names in found.items())
-    return (
-        f"{metric} was measured at few epochs only: {said}. The marks are what is known, not the dotted lines."
-    )
+    said = "; ".join(f"{', '.join(of)} at {at} ({names})" for (at, names), of in metrics.items())
+    return f"Measured at few epochs only, where the marks stand; dotted lines are no measurement: {said}."
 
 
 def progress(run: Run, axis: Axis) -> dict[int, float]:
