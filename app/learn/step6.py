@@ -80,7 +80,7 @@ def show() -> None:
         f"stands at {learned.features.minimum:.0f}°. Each term of the loss sees one class alone "
         "and can be 0 for any set of embeddings, so nothing pushes two of them apart. *That* "
         f"is a reason to fix them as an ETF: here, in the {DIMENSIONS} dimensions of the toy. In many "
-        "more dimensions a random start is nearly an ETF already, as the recorded runs below show."
+        "more dimensions, as recorded networks have, a random start is nearly an ETF already."
     )
     formula(
         r"-\frac1{NC}\sum_{i,c}\Big[y_i^c\log\frac{1+s_i^c}{2}+(1-y_i^c)\log\Big(1-\frac{C-1}{C}\,"

@@ -35,6 +35,7 @@ from mlcnc.analysis.comparison.pairs import of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.curves.curve import curve
 from mlcnc.analysis.geometry.co_occurrence import co_occurrence, head_company_sentence
+from mlcnc.analysis.geometry.embedding_drift import closest_of_random
 from mlcnc.analysis.geometry.label_pairs import label_pairs_course
 from mlcnc.analysis.images.attention import (
     attention_epochs,
@@ -163,6 +164,11 @@ def test_step_6_reads_how_far_real_embeddings_moved(monkeypatch):
         if "trainable" in run.run_id
     )
     assert f"above {np.floor(1000 * least[0]) / 1000:.3f} in each (lowest: {least[1]})" in words(shown)
+    many, few = (closest_of_random(10, dim) for dim in (300, 10))
+    assert few < 60 < 80 < many
+    assert f"10 random arrows stands at {many:.0f}° in 300 dimensions, but at {few:.0f}° in the 10 of" in words(
+        shown
+    )
 
 
 def test_step_7_without_three_kinds_says_what_is_missing(monkeypatch, catalogue):

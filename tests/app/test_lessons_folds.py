@@ -170,6 +170,10 @@ def test_step_8_answers_whether_longer_training_collapses(lesson):
     assert float(usual["NC1, training"]) > 2 * float(strong["NC1, training"])
     said = words(shown)
     assert "10 times longer than the 40 epochs" in said
+    assert (
+        "**The features of a class draw together in 2 of 2 rows; the closest class means come to 63.9°" in said
+    )
+    assert "from 62.5° to 87.4° with weight 50, where an ETF has 93.0°.**" in said
     assert "the features of a class draw together, NC1 is 0.11, that is 5.5 % of the 2.1" in said
     assert "at epoch 41: the features of a class draw together, NC1 is 0.32, that is 5.2 % of the 6.1" in said
     assert f"stand 63.9° apart, those of an ETF {optimal_angle_degrees(20):.1f}°" in said
