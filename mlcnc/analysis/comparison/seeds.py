@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlcnc.analysis.runs.recipe import method_place
-from mlcnc.analysis.runs.rows import BUCKETS, RunRow, epochs_of
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow, epochs_of, training_settings
 from mlcnc.methods.settings import METHODS
 
 EMBEDDING_ORDER = ("etf", "trainable", "glove")
@@ -55,7 +55,8 @@ class SeedGroup:
         nc1, angle_min: over the seeds, in ``nc1_space``.
         nc1_space: of features, empty where the runs are of several or of none.
         nc1_tail_share: NC1 of tail classes over its label-shuffle baseline; 1 is chance.
-        name: the recipe; where another group of the data set has the same one, with settings that differ.
+        name: the recipe; where another group of the data set has the same one, with settings that differ; and
+            with its weight decay, where that is not the one of the first recipe of its method.
         repeats: runs left out, each with the seed and all values of one of the rows.
     """
 
@@ -130,6 +131,8 @@ def seed_groups(rows: Sequence[RunRow]) -> list[SeedGroup]:
         first = members[0]
         twins = [row for row in firsts if (row.recipe, row.dataset) == (first.recipe, first.dataset)]
         name = _name(first, [row for row in twins if row is not first])
+        if "weight_decay=" not in name:
+            name += _weight_decay(first, firsts)
         groups.append(SeedGroup.of(members, name, first.recipe, repeats))
     names = [row.dataset for row in rows]
     datasets = sorted(dict.fromkeys(names), key=lambda name: -names.count(name))
@@ -197,6 +200,15 @@ def _name(row: RunRow, twins: Sequence[RunRow]) -> str:
     while number < len(differing) and any(other.issuperset(differing[:number]) for other in others):
         number += 1
     return f"{row.recipe} ({', '.join(map(_short, differing[:number])) or row.run_id})"
+
+
+def _weight_decay(row: RunRow, firsts: Sequence[RunRow]) -> str:
+    """Return the weight decay of a recipe, where it is not that of its method's first, plain one."""
+    same = [other for other in firsts if (other.method, other.dataset) == (row.method, row.dataset)]
+    usual = min(same, key=lambda other: (not other.is_plain, family_place(other.family), other.group_key))
+    name = "training.weight_decay"
+    own, its = (training_settings(of).get(name) for of in (row, usual))
+    return "" if own is None or own == its else f", weight decay {own.removesuffix('.0')}"
 
 
 def _short(setting: str) -> str:

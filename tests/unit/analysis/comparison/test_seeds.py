@@ -38,6 +38,25 @@ def test_the_largest_data_set_and_the_plain_recipes_come_first():
     ]
 
 
+def test_a_weight_decay_that_is_not_the_one_of_the_plain_recipe_is_in_the_name():
+    def decayed(run_id, decay, key, unusual=(), **changes):
+        settings = (f"training.weight_decay={decay}",)
+        return replace(row(run_id, 1.0, key, **changes), settings=settings, unusual=unusual)
+
+    plain, aligned = decayed("a", 10.0, "a"), decayed("b", 5.0, "b", ("alignment weight 100",))
+    names = {"a": "MLC-NC etf", "b": "MLC-NC etf, alignment weight 100, weight decay 5"}
+    assert recipe_names([plain, aligned]) == recipe_names([aligned, plain]) == names
+    groups = seed_groups([plain, aligned])
+    assert [group.recipe for group in groups] == ["MLC-NC etf", "MLC-NC etf, alignment weight 100"]
+    # what another method or data set decays by is no other recipe's usual one
+    erm = replace(decayed("c", 0.1, "c"), method="erm", embedding="")
+    assert recipe_names([plain, erm, decayed("d", 1.0, "d", dataset="other")]) == {
+        "a": "MLC-NC etf",
+        "c": "ERM",
+        "d": "MLC-NC etf",
+    }
+
+
 def test_copies_of_a_seed_and_unfinished_runs_are_no_further_evidence(tmp_path):
     """Six runs of two recipes, wholly apart: evidence only where they are three finished seeds each."""
     from tests.app.conftest import write_run
