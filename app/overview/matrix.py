@@ -15,7 +15,13 @@ from app.widgets.controls import toolbar
 from app.widgets.csv_file import csv_file
 from app.widgets.plain_text import plain
 from mlcnc.analysis.comparison.pair_errors import PairErrors
-from mlcnc.analysis.comparison.pair_sentences import RULE, leader_sentence, pairs_sentence, recipes_sentence
+from mlcnc.analysis.comparison.pair_sentences import (
+    RULE,
+    epochs_sentence,
+    leader_sentence,
+    pairs_sentence,
+    recipes_sentence,
+)
 from mlcnc.analysis.comparison.pairs import OTHER_FEATURES, Cell, Pair, of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import SeedGroup, by_dataset
 from mlcnc.analysis.runs.rows import BUCKETS
@@ -31,13 +37,15 @@ HELP = {
         for bucket in BUCKETS
     },
     "nc1": "tr within / tr between of test features in the space: their spread within classes over that of the "
-    "class means; 0 is collapse",
+    "class means; lower is more collapsed, 0 is collapse",
     "angle_min": "smallest angle between centred test class means in the space: how far apart the two nearest "
-    "classes are",
+    "classes are; higher is further apart",
     "alignment": "mean cosine of training features with the label embedding of a class they have; 1 is the "
     "optimum of the alignment loss, runs without a label embedding have none",
 }
 """What each quantity is, by its key."""
+
+_AT_END = "; at the last measured epoch, unless one epoch is asked for"
 
 _STYLE = (
     "<style>.pairs{overflow:auto;max-height:640px}.pairs table{border-collapse:collapse;width:100%;"
@@ -114,16 +122,20 @@ def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run], dataset: s
             f"##### {plain(leader_sentence(same, errors_of, others) or pairs_sentence(found))}", help=RULE
         )
     st.html(_STYLE + pair_table(found))
+    st.caption(plain(f"{pairs_sentence(found)} {epochs_sentence(found)}"))
     said = [
-        pairs_sentence(found),
         "Coloured cells are supported, in the colour of the recipe ahead, the first or the second of the row; "
-        "grey ones are undecided. Below each difference: its 95 % interval, and n, the seeds that both have.",
+        "grey ones are undecided. Below each difference: its 95 % interval, and n, the seeds that both have. "
+        "Every cell is judged by itself: of twenty differences of nothing about one looks supported.",
     ]
     empty = [title for title in _titles(found) if title not in _titles(found, with_value=True)]
     if empty:
         said.append(f"No pair has both logged: {', '.join(empty)}.")
     if any(cell.why == OTHER_FEATURES for pair in found for cell in pair.cells):
-        said.append("Other features: one logs pooled, the other class-wise ones, which are on no common scale.")
+        said.append(
+            "Other features: one recipe logs one feature an image, as ERM does, the other one for each class, "
+            "as MLC-NC does: their NC1 and angles cannot be compared."
+        )
     if others:
         names = ", ".join(f"{group.name} ({group.lengths[-1]} epochs)" for group in others[:4])
         said.append(f"Of another size, so left out: {names}{' and more' if len(others) > 4 else ''}.")
@@ -144,16 +156,20 @@ def known_errors(runs: Mapping[str, Run]) -> PairErrors:
 def pair_table(found: Sequence[Pair]) -> str:
     """Return the pairs as an HTML table; names in it are escaped."""
     titles = _titles(found, with_value=True)
-    helps = {cell.quantity.title: HELP[cell.quantity.key] for cell in found[0].cells}
-    head = "".join(f'<th scope="col" title="{helps[title]}">{escape(title)}</th>' for title in titles)
+    shown = {cell.quantity.title: cell.quantity for cell in found[0].cells if cell.quantity.title in titles}
+    head = "".join(
+        f'<th scope="col" title="{HELP[of.key]}{_AT_END if of.in_space else ""}">{escape(title)}'
+        f"{'<small>lower is ahead</small>' if not of.higher else ''}</th>"
+        for title, of in shown.items()
+    )
     every = {group.name: group for pair in found for group in (pair.second, pair.first)}
     of_colour = turns([group.family for group in every.values()])
     hollow = [name for name, turn in zip(every, of_colour, strict=True) if turn]
     rows = []
     for pair in found:
-        shown = [cell for cell in pair.cells if cell.quantity.title in titles]
+        own = [cell for cell in pair.cells if cell.quantity.title in titles]
         name = f"{_named(pair.first, hollow)}<br>minus {_named(pair.second, hollow)}"
-        rows.append(f'<tr><th scope="row">{name}</th>{"".join(_cell(pair, cell) for cell in shown)}</tr>')
+        rows.append(f'<tr><th scope="row">{name}</th>{"".join(_cell(pair, cell) for cell in own)}</tr>')
     return (
         '<div class="pairs" tabindex="0"><table aria-label="Differences of pairs of recipes">'
         f'<thead><tr><th scope="col">recipes</th>{head}</tr></thead>'

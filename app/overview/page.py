@@ -30,7 +30,7 @@ if choice != "best":
 shown = newest_first(matching(selected.rows, wanted))
 picked = [row.run_id for _, row in selected.picked]
 if shown:
-    show_run_table(shown, picked)
+    show_run_table(shown, picked, selected.rows)
 else:
     st.info("No run fits the filter.")
     st.button("Clear the filter", on_click=clear_filter, icon=":material/filter_alt_off:")

@@ -20,11 +20,15 @@ TABLE_KEY = "run_table"
 _TURN = "run_table_turn"
 CURVE_POINTS = 20
 ANY = "all"
+_SHARED = (
+    "At the moment chosen above. Methods that train only a linear layer on a frozen backbone (such as ERM and "
+    "ASL) share its features and so this number."
+)
 
 
-def run_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
-    """Return one line a run with the columns of the table."""
-    names = recipe_names(rows)
+def run_frame(rows: Sequence[RunRow], every: Sequence[RunRow] = ()) -> pd.DataFrame:
+    """Return one line a run with the columns of the table; recipes are called as among every run."""
+    names = recipe_names(every or rows)
     return pd.DataFrame(
         [
             {
@@ -53,7 +57,7 @@ def run_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
     )
 
 
-def show_run_table(rows: Sequence[RunRow], picked: Sequence[str]) -> None:
+def show_run_table(rows: Sequence[RunRow], picked: Sequence[str], every: Sequence[RunRow]) -> None:
     """Draw the table; a click on a column sorts, the boxes pick runs for all pages.
 
     The picker in the sidebar holds the truth: the boxes are set from it before they are drawn, and a click on
@@ -62,6 +66,7 @@ def show_run_table(rows: Sequence[RunRow], picked: Sequence[str]) -> None:
     Args:
         rows: the ones shown, perhaps after a filter.
         picked: ids of the picked runs, shown or not.
+        every: all runs, among which recipes are told apart.
     """
     asked_for = st.session_state.get(TOO_MANY)
     if asked_for:
@@ -76,7 +81,7 @@ def show_run_table(rows: Sequence[RunRow], picked: Sequence[str]) -> None:
     st.session_state[key] = {"selection": {"rows": boxes, "columns": [], "cells": []}}
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     st.dataframe(
-        run_frame(rows),
+        run_frame(rows, every),
         key=key,
         on_select=partial(_boxes_changed, key, ids, list(picked)),
         selection_mode="multi-row",
@@ -101,11 +106,11 @@ def show_run_table(rows: Sequence[RunRow], picked: Sequence[str]) -> None:
             "mAP curve": st.column_config.LineChartColumn(
                 y_min=0, y_max=100, width="small", help="total test mAP at logged epochs, 0 to 100 %"
             ),
-            "NC1": number(width=66, format="%.2f", help=HELP["nc1"]),
+            "NC1": number(width=66, format="%.2f", help=f"{HELP['nc1']}. {_SHARED}"),
             "NC1 shuffled": number(
                 format="%.2f", help="the same with labels shuffled: what no collapse at all gives"
             ),
-            "min angle": number(width=96, format="%.1f°", help=HELP["angle_min"]),
+            "min angle": number(width=96, format="%.1f°", help=f"{HELP['angle_min']}. {_SHARED}"),
             "alignment": number(width=96, format="%.2f", help=HELP["alignment"]),
             "space": text(
                 help="Of the features behind NC1 and angle. f: one for every class of an image. Other spaces, "

@@ -151,6 +151,45 @@ def test_the_verdict_and_the_matrix_are_of_the_pairs_of_one_size(shown, tmp_path
     assert "Of another size, so left out: MLC-NC trainable (5 epochs)." in words(page)
 
 
+def write_turning(root, lr, seed, nc1):
+    """A finished run, best on validation at its second epoch of three, with an NC1 and an angle at each."""
+    run = RunWriter.create(
+        root, f"lr{lr:g}-{seed}".replace(".", "-"), class_names=["a", "b"], class_counts=[9, 2], num_epochs=3,
+        config={"data": {"dataset": "toy-lt"}, "training": {"lr": lr, "seed": seed}}, seed=seed,
+    )  # fmt: skip
+    for epoch, validation in enumerate((1.0, 7.0, 4.0)):
+        values = {"validation/map_total": validation, "test/map_total": 50 + validation + 10 * lr + seed}
+        values |= {"test.f/nc1_trace": nc1[epoch] + 0.01 * seed * lr, "test.f/angle_min_class": 80 - nc1[epoch]}
+        run.log_epoch(epoch, values)
+    run.finish()
+
+
+@pytest.mark.parametrize(
+    ("address", "nc1", "said"),
+    [
+        ({}, "+3.00", "at its best epoch"),
+        ({"at": "last"}, "+3.00", "All values are at the last measured epoch of each run (epoch 3)."),
+        ({"at": "epoch", "at_epoch": "2"}, "\u22122.00", "All values are at epoch 2."),
+    ],
+)
+def test_collapse_in_the_matrix_is_of_the_end_of_training(shown, tmp_path, address, nc1, said):
+    """The first recipe has less NC1 at the best epoch and more at the last one."""
+    for seed in range(3):
+        write_turning(tmp_path, 0.1, seed, (9.0, 2.0, 7.0))
+        write_turning(tmp_path, 0.4, seed, (9.0, 4.0, 4.0))
+    page = shown(**address)
+    (line,) = re.findall("<tbody><tr>(.*)</tr></tbody>", matrix(page))
+    assert f"<b>{nc1}</b>" in line
+    assert "undecided" not in line
+    if not address:
+        assert "<b>\u22123.0</b>" in line, "mAP stays at the chosen moment"
+        said = (
+            "mAP is at each run's epoch best on validation (epoch 2), of the 3 at which it was measured; NC1, "
+            "smallest angle and alignment are at the last one measured (epoch 3)"
+        )
+    assert said in words(page)
+
+
 def test_the_pairs_are_of_the_data_set_of_the_picked_runs_until_another_is_chosen(shown, tmp_path):
     for dataset, number in (("toy", 3), ("other", 2)):
         for place in range(number):
@@ -191,6 +230,8 @@ def test_every_quantity_of_the_matrix_says_what_it_is(shown, tmp_path):
         write_run(tmp_path, embedding, embedding=embedding, epochs=1, slim=True).finish()
     (heads,) = re.findall("<thead>(.*)</thead>", matrix(shown()))
     assert heads.count('<th scope="col" title="') == heads.count("<th") - 1 > 3
+    assert heads.count("at the last measured epoch") == heads.count("lower is ahead") + 1 == 2
+    assert "lower is more collapsed" in heads
 
 
 def test_the_state_of_a_run_is_in_sight_on_a_narrow_screen(shown, tmp_path):
@@ -426,6 +467,9 @@ def test_runs_that_differ_in_a_setting_are_told_apart_by_their_recipes(shown, tm
     for number, lr in enumerate((0.1, 0.4)):
         write_run(tmp_path, f"run-{number}", lr=lr, slim=True).finish()
     page = shown("app/main.py", r=["run-0", "run-1"])
+    columns = json.loads(page.dataframe[0].proto.columns)
+    assert all("share its features" in columns[name]["help"] for name in ("NC1", "min angle"))
+    assert table(shown(q="run-0"))["recipe"].tolist() == ["MLC-NC etf (lr=0.1)"], "called as among all runs"
     names = {f"MLC-NC etf (lr={lr})" for lr in (0.1, 0.4)}
     assert set(table(page)["recipe"]) == names
     assert all(name in " ".join(part.proto.body for part in page.sidebar.get("html")) for name in names)

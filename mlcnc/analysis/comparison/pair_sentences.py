@@ -13,8 +13,9 @@ RULE = (
     "interval. For mAP the interval also holds the choice of test images, from drawing them anew where scores "
     "are stored. **Supported**: the interval excludes 0; ahead is higher mAP, angle and alignment, and lower "
     "NC1. **Undecided**: it holds 0, or there is one seed alone; more seeds narrow it. Each difference is "
-    "judged by itself, so of twenty differences of nothing about one looks supported. Finished runs of one "
-    "data set, length, size of images and backbone are compared."
+    "judged by itself, so of twenty differences of nothing about one looks supported. NC1, smallest angle and "
+    "alignment are of the last measured epoch also where mAP is of the best one. Finished runs of one data "
+    "set, length, size of images and backbone are compared."
 )
 
 
@@ -37,8 +38,8 @@ def leader_sentence(
     first, second = sorted(known, key=lambda group: -group.map_percent["total"].mean)[:2]
     cell = cells(first, second, image_errors_of(first, second))[BUCKETS.index("total")]
     ours, theirs = (f"{group.name} ({group.map_percent['total'].mean:.1f})" for group in (first, second))
-    among = ", among recipes of one size" if others else ""
-    start = f"On {first.dataset}{among}, {ours} has the highest mean mAP"
+    among = f"{len(known)} recipes {'of one size ' if others else ''}with finished runs here"
+    start = f"Of the {among} on {first.dataset}, {ours} has the highest mean mAP"
     if cell.why:
         return f"{start}, before {theirs}; the two are not compared: {cell.why}."
     word = {1: "supported", -1: "contradicted by the seeds that both have", 0: "undecided"}[cell.ahead]
@@ -105,6 +106,34 @@ def recipes_sentence(groups: Sequence[SeedGroup], image_errors_of: ErrorsOf, buc
         elif any(group.map_percent[bucket].num_runs for group in own):
             said.append(f"On {own[0].dataset} no two recipes of one size have finished: no order is judged.")
     return " ".join(said) or map_sentence(groups, bucket)
+
+
+def epochs_sentence(found: Sequence[Pair]) -> str:
+    """Return of which epochs the compared values are, from the runs of these pairs.
+
+    Args:
+        found: pairs, at least one.
+    """
+    rows = [row for pair in found for group in (pair.first, pair.second) for row in group.rows]
+    ends = _span([row.end_epoch + 1 for row in rows if row.end_epoch is not None])
+    if not ends:
+        return "No epoch of these runs was measured."
+    if any(row.chosen_on == "asked for" for row in rows):
+        return f"All values are at epoch {ends}."
+    if all(row.chosen_on == "last epoch" for row in rows):
+        return f"All values are at the last measured epoch of each run (epoch {ends})."
+    best = _span([row.epoch + 1 for row in rows if row.epoch is not None])
+    measured = _span([row.num_measured for row in rows])
+    return (
+        f"mAP is at each run's epoch best on validation (epoch {best}), of the {measured} at which it was "
+        f"measured; NC1, smallest angle and alignment are at the last one measured (epoch {ends}), for "
+        "collapse is a property of the end of training."
+    )
+
+
+def _span(values: Sequence[int]) -> str:
+    ends = dict.fromkeys((min(values), max(values))) if values else ()
+    return " to ".join(map(str, ends))
 
 
 def _pairs(number: int) -> str:

@@ -47,14 +47,18 @@ def _of_bucket(bucket: str) -> Callable[[RunRow], float]:
     return lambda row: row.map_percent[bucket]
 
 
+def _at_end(name: str) -> Callable[[RunRow], float]:
+    return lambda row: row.at_end.get(name, math.nan)
+
+
 QUANTITIES = (
     *(
         Quantity(f"map_{bucket}", "mAP" if bucket == "total" else f"mAP {bucket}", 1, True, _of_bucket(bucket))
         for bucket in BUCKETS
     ),
-    Quantity("nc1", "NC1", 2, False, lambda row: row.nc1, True),
-    Quantity("angle_min", "smallest angle (°)", 1, True, lambda row: row.angle_min, True),
-    Quantity("alignment", "alignment", 3, True, lambda row: row.alignment, True),
+    Quantity("nc1", "NC1", 2, False, _at_end("nc1"), True),
+    Quantity("angle_min", "smallest angle (°)", 1, True, _at_end("angle_min"), True),
+    Quantity("alignment", "alignment", 3, True, _at_end("alignment"), True),
 )
 
 

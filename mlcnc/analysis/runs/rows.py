@@ -60,6 +60,10 @@ class RunRow:
         failure: what a failed run said.
         created_at: UTC, ISO 8601.
         turn: place among the runs of its colour that are shown together; a page sets it.
+        at_end: ``nc1``, ``angle_min`` and ``alignment`` at the last measured epoch, or at the one asked for:
+            collapse is a property of the end of training, whatever moment mAP is of.
+        end_epoch: the epoch of ``at_end``, from 0.
+        num_measured: epochs at which something of the test images is known.
     """
 
     run_id: str
@@ -96,6 +100,9 @@ class RunRow:
     unusual: tuple[str, ...] = ()
     nc1_space: str = ""
     turn: int = 0
+    at_end: Mapping[str, float] = field(default_factory=dict)
+    end_epoch: int | None = None
+    num_measured: int = 0
 
     @property
     def method_title(self) -> str:
@@ -214,9 +221,15 @@ def row_at(of: RunSummary, choice: Choice, status: RunStatus, warnings: tuple[st
     ``chosen_on`` says so. Where the epoch asked for was not measured, values are NaN and ``epoch`` is None.
     """
     place, chosen_on = _chosen(of, choice)
+    end = place if isinstance(choice, int) else _chosen(of, "last")[0]
     space = of.row.nc1_space
+    collapse = {
+        "nc1": f"test.{space}/nc1_trace",
+        "angle_min": f"test.{space}/angle_min_class",
+        "alignment": f"train.{space}/alignment_positive",
+    }
 
-    def at(name: str) -> float:
+    def at(name: str, place: int | None = place) -> float:
         return NAN if place is None or name not in of.values else of.values[name][place]
 
     return replace(
@@ -225,12 +238,15 @@ def row_at(of: RunSummary, choice: Choice, status: RunStatus, warnings: tuple[st
         num_epochs=status.num_epochs,
         epoch=None if place is None else of.epochs[place],
         map_percent={bucket: at(f"test/map_{bucket}") for bucket in BUCKETS},
-        nc1=at(f"test.{space}/nc1_trace"),
+        nc1=at(collapse["nc1"]),
         nc1_shuffled=at(f"test.{space}/nc1_trace_shuffled"),
-        alignment=at(f"train.{space}/alignment_positive"),
+        alignment=at(collapse["alignment"]),
         nc1_tail=at(f"test.{space}/nc1_tail"),
         nc1_tail_shuffled=at(f"test.{space}/nc1_tail_shuffled"),
-        angle_min=at(f"test.{space}/angle_min_class"),
+        angle_min=at(collapse["angle_min"]),
+        at_end={name: at(metric, end) for name, metric in collapse.items()},
+        end_epoch=None if end is None else of.epochs[end],
+        num_measured=len(of.measured),
         chosen_on=chosen_on,
         warnings=warnings,
         failure=f"{status.error.type}: {status.error.message}" if status.error else "",

@@ -83,7 +83,8 @@ def test_runs_are_paired_by_seed_and_a_steady_gain_is_supported_though_seeds_ove
 
 def test_the_leader_is_the_highest_mean_and_its_lead_is_judged_by_the_pair():
     groups = of(recipe("etf", [60.0, 61.0, 62.0]) + recipe("glove", [50.0, 51.2, 52.1]) + recipe("erm", [1.0]))
-    start = "On toy, MLC-NC etf (61.0) has the highest mean mAP; +9.9 over MLC-NC glove (51.1) is"
+    among = "Of the 3 recipes with finished runs here on toy"
+    start = f"{among}, MLC-NC etf (61.0) has the highest mean mAP; +9.9 over MLC-NC glove (51.1) is"
     interval = cells(*groups[:2], {})[0].interval
     assert leader_sentence(groups[::-1], lambda *_: {}) == f"{start} supported ({interval})."
     said = leader_sentence(groups, lambda *_: {"map_total": 50.0})
@@ -98,8 +99,8 @@ def test_the_leader_is_the_highest_mean_and_its_lead_is_judged_by_the_pair():
 
 def test_less_nc1_is_ahead_and_other_features_are_not_compared():
     one, two = recipe("etf", [1.0, 1.0, 1.0]), recipe("glove", [1.0, 1.0, 1.0])
-    one = [replace(item, nc1=1.0 + 0.01 * seed, nc1_space="f") for seed, item in enumerate(one)]
-    two = [replace(item, nc1=2.0, nc1_space="f") for item in two]
+    one = [replace(item, at_end={"nc1": 1.0 + 0.01 * seed}, nc1_space="f") for seed, item in enumerate(one)]
+    two = [replace(item, at_end={"nc1": 2.0}, nc1_space="f") for item in two]
     by_key = {cell.quantity.key: cell for cell in cells(*of(one + two), {})}
     assert (by_key["nc1"].ahead, by_key["nc1"].value) == (1, "\u22120.99")
     other = [replace(item, nc1_space="z") for item in two]
