@@ -16,16 +16,17 @@ from app.widgets.plain_text import plain
 from app.widgets.run_picker import Selection
 from mlcnc.analysis.comparison.class_differences import (
     ClassDifferences,
+    Side,
     bucket_differences,
     class_difference_sentence,
     mean_class_differences,
+    of_shared_seeds,
     with_intervals,
 )
 from mlcnc.analysis.comparison.intervals import difference_sentence, map_difference
 from mlcnc.analysis.comparison.seeds import recipe_names
 from mlcnc.analysis.runs.rows import RunRow, nearest_array_epoch
 from mlcnc.errors import RunFormatError, counted
-from mlcnc.store import Run
 
 READING = (
     "One mark a class, the class with most training images first: circles are head, squares medium, triangles "
@@ -36,7 +37,6 @@ READING = (
     "twenty such intervals, one misses 0 by chance alone; with ten positives or fewer they are too narrow, and "
     "more do."
 )
-Side = tuple[tuple[Run, int], ...]
 
 
 def show_classes(selected: Selection, bucket: str) -> None:
@@ -64,7 +64,8 @@ def show_classes(selected: Selection, bucket: str) -> None:
         required=True,
         key="pairs",
         bind="query-params",
-        help="recipes: the mean over all seeds of the two runs' recipes that stored AP per class.",
+        help="recipes: the mean over the seeds that both recipes have, of runs that stored AP per class; over "
+        "all of them where they share no seed.",
     )
     pair = pick_pair(stored, first_label="First", second_label="Minus", optional=False)
     if len(pair) < 2:
@@ -85,6 +86,8 @@ def show_classes(selected: Selection, bucket: str) -> None:
             st.caption(plain(f"{name}: {len(side)} of {counted(len(rows), 'run')} stored AP per class."))
     if not all(sides):
         return
+    if of == "recipes":
+        sides = list(of_shared_seeds(*sides))
     try:
         _show(sides[0], sides[1], names[0], names[1], bucket)
     except RunFormatError as error:
@@ -134,9 +137,10 @@ def _show(first: Side, second: Side, name: str, other: str, bucket: str) -> None
         frame=class_frame(record, name, other),
     )
     means = ", ".join(f"{part} {value:+.2f}" for part, value in bucket_differences(record).items())
+    runs = f"{len(first)}, the seeds that both have" if record.paired else f"{len(first)} and {len(second)}"
     st.caption(
         f"Mean difference in points: {means}. {_epochs(first, second)} of those with stored AP per class, "
-        f"the nearest to the chosen moment of each run (n = {len(first)} and {len(second)}); "
+        f"the nearest to the chosen moment of each run (n = {runs}); "
         "the bars may be of other epochs."
     )
 
@@ -157,5 +161,5 @@ def class_frame(record: ClassDifferences, name: str, other: str) -> pd.DataFrame
 
 
 def _epochs(first: Side, second: Side) -> str:
-    listed = [" and ".join(map(str, sorted({epoch + 1 for _, epoch in side}))) for side in (first, second)]
+    listed = [", ".join(map(str, sorted({epoch + 1 for _, epoch in side}))) for side in (first, second)]
     return f"Epoch {listed[0]} against {listed[1]}:"

@@ -14,6 +14,9 @@ from mlcnc.errors import counted
 from mlcnc.metrics import bootstrap_difference
 from mlcnc.store import Run
 
+Side = tuple[tuple[Run, int], ...]
+"""Runs of one side of a difference, each with an epoch."""
+
 
 @dataclass(frozen=True)
 class ClassDifferences:
@@ -26,6 +29,7 @@ class ClassDifferences:
         first_epoch, second_epoch: from 0; of the first run of each side.
         first_runs, second_runs: behind each side's mean.
         low, high: (C,) 95 % interval of the difference by resampling test images, or None where not asked for.
+        paired: whether both sides are of the same seeds, several ones.
     """
 
     class_names: tuple[str, ...]
@@ -39,6 +43,7 @@ class ClassDifferences:
     second_runs: int = 1
     low: NDArray[np.float64] | None = None
     high: NDArray[np.float64] | None = None
+    paired: bool = False
 
     @property
     def difference(self) -> NDArray[np.float64]:
@@ -76,6 +81,22 @@ def class_differences(first: tuple[Run, int], second: tuple[Run, int]) -> ClassD
     )
 
 
+def of_shared_seeds(firsts: Sequence[tuple[Run, int]], seconds: Sequence[tuple[Run, int]]) -> tuple[Side, Side]:
+    """Return of two recipes the runs of the seeds that both have, one a seed; all runs where they share none.
+
+    Args:
+        firsts, seconds: runs of each side with an epoch.
+    """
+    ours, theirs = (
+        {run.info.seed: (run, epoch) for run, epoch in reversed(side) if run.info.seed is not None}
+        for side in (firsts, seconds)
+    )
+    shared = sorted(ours.keys() & theirs.keys())
+    if not shared:
+        return tuple(firsts), tuple(seconds)
+    return tuple(ours[seed] for seed in shared), tuple(theirs[seed] for seed in shared)
+
+
 def mean_class_differences(
     firsts: Sequence[tuple[Run, int]], seconds: Sequence[tuple[Run, int]]
 ) -> ClassDifferences | None:
@@ -96,8 +117,10 @@ def mean_class_differences(
     right = [record.second for record in theirs if record is not None]
     if len(left) < len(firsts) or len(right) < len(seconds):
         return None
+    seeds = [[run.info.seed for run, _ in side] for side in (firsts, seconds)]
     return replace(
         start,
+        paired=len(left) > 1 and None not in seeds[0] and seeds[0] == seeds[1],
         first=np.mean(left, axis=0),
         second=np.mean(right, axis=0),
         first_runs=len(left),
@@ -169,6 +192,8 @@ def class_difference_sentence(record: ClassDifferences, first: str, second: str)
 
     if max(record.first_runs, record.second_runs) == 1:
         behind = "One run each: seeds move single classes by points."
+    elif record.paired:
+        behind = f"Means over the {record.first_runs} seeds that both have."
     else:
         behind = f"Means of {record.first_runs} and {counted(record.second_runs, 'run')}."
     if record.low is not None and record.high is not None:

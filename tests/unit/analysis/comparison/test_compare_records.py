@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from mlcnc.analysis.comparison.class_differences import (
+    class_difference_sentence,
     class_differences,
     mean_class_differences,
+    of_shared_seeds,
     with_intervals,
 )
 from mlcnc.analysis.comparison.published import VALUES, matching_row, published_rows, result_tables
@@ -194,7 +196,28 @@ def test_intervals_of_classes_hold_the_difference_and_means_are_over_runs(traine
     pooled = mean_class_differences([(run, first), (run, last)], [(run, first)])
     alone = class_differences((run, last), (run, first))
     np.testing.assert_allclose(pooled.difference[known], alone.difference[known] / 2, atol=1e-9)
-    assert (pooled.first_runs, pooled.second_runs) == (2, 1)
+    assert (pooled.first_runs, pooled.second_runs, pooled.paired) == (2, 1, False)
+
+
+def test_recipes_are_compared_over_the_seeds_that_both_have(tmp_path):
+    from tests.app.conftest import write_run
+
+    for name, embedding, seeds in (("ours", "etf", (0, 1, 2, 3)), ("them", "glove", (3, 1, 9))):
+        for seed in seeds:
+            write_run(tmp_path, f"{name}{seed}", embedding=embedding, seed=seed, epochs=1).finish()
+
+    def side(*names):
+        return [(RunStore(tmp_path).open(name), 0) for name in names]
+
+    ours, them = side("ours0", "ours1", "ours2", "ours3"), side("them3", "them1", "them9")
+    shared = of_shared_seeds(ours, them)
+    assert [[run.run_id for run, _ in part] for part in shared] == [["ours1", "ours3"], ["them1", "them3"]]
+    record = mean_class_differences(*shared)
+    by_hand = [class_differences(*pair).difference for pair in zip(*shared, strict=True)]
+    np.testing.assert_allclose(record.difference, np.mean(by_hand, axis=0), atol=1e-9)
+    assert "Means over the 2 seeds that both have." in class_difference_sentence(record, "ours", "them")
+    apart = of_shared_seeds(ours[:1], them)
+    assert [len(part) for part in apart] == [1, 3], "of no seed in common every run"
 
 
 def test_only_runs_on_a_data_set_of_the_paper_stand_beside_its_rows(tmp_path):
