@@ -59,7 +59,9 @@ def show_buckets(groups: Sequence[SeedGroup], picked: Sequence[tuple[Run, RunRow
         frame=bucket_frame(groups, stored),
     )
     st.caption(whisker)
-    st.caption(plain("; ".join(_lines(groups))) + ".")
+    mixed = any(len({row.group_key for row in group.rows}) > 1 for group in groups)
+    of = "run" if mixed else "seed"
+    st.caption(plain(f"Mean (lowest to highest {of}): {'; '.join(_lines(groups))}."))
 
 
 def bucket_frame(groups: Sequence[SeedGroup], stored: Sequence[StoredInterval]) -> pd.DataFrame:

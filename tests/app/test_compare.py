@@ -338,8 +338,8 @@ def test_classes_take_every_seed_that_stored_precisions_and_say_how_many(monkeyp
         save_file({"test/ap": load_file(path)["test/ap"]}, path)
     write_run(tmp_path, "ours2", seed=2, slim=True).finish()
     shown = opened_at(monkeypatch, tmp_path, ["ours0", "them0"], show="Classes")
-    assert "Means of 2 and 2 runs." in words(shown)
-    assert "(n = 2 and 2)" in words(shown)
+    assert "Means over the 2 seeds that both have." in words(shown)
+    assert "(n = 2, the seeds that both have)" in words(shown)
     assert "2 of 3 runs stored AP per class" in words(shown)
 
 
@@ -369,3 +369,4 @@ def test_the_chart_of_buckets_says_the_verdict_of_the_page(monkeypatch, two):
     shown = opened_at(monkeypatch, two[0])
     answer = next(part.value for part in shown.markdown if part.value.startswith("##### "))
     assert charts(shown)[0].alt.startswith(answer.removeprefix("##### ").split("\\")[0])
+    assert "Mean (lowest to highest seed): " in words(shown)
