@@ -13,8 +13,9 @@ from app.widgets.chart import show_chart
 from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from mlcnc.analysis.comparison.intervals import map_intervals
+from mlcnc.analysis.comparison.pair_errors import scored_epoch
 from mlcnc.analysis.comparison.seeds import SeedGroup, shown_names
-from mlcnc.analysis.runs.rows import BUCKETS, RunRow, nearest_array_epoch
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow
 from mlcnc.errors import RunFormatError
 from mlcnc.store import Run
 
@@ -24,9 +25,10 @@ READING = (
     "recipes whose whiskers overlap may still differ, for the line above pairs their seeds. **Small dots** are "
     "single runs. **Head** classes have many training images, **tail** classes few. The axis does not begin at "
     "0, so distances are read at its numbers.\n\n"
-    "An **open diamond** is one picked run at the stored epoch nearest to the chosen one, so it may differ "
-    "from its dot; its whisker is the 95 % interval by drawing the test images anew. It answers another "
-    "question than the seeds: whether other test images would give another value of the same network."
+    "An **open diamond** is one picked run at the epoch with stored scores whose mAP is nearest to that of its "
+    "dot, so it may differ a little from it; its whisker is the 95 % interval by drawing the test images anew. "
+    "It answers another question than the seeds: whether other test images would give another value of the "
+    "same network."
 )
 
 
@@ -39,7 +41,7 @@ def show_buckets(groups: Sequence[SeedGroup], picked: Sequence[tuple[Run, RunRow
         answer: what the page says of the order, for readers who do not see the chart.
     """
     counted = {row.run_id for group in groups for row in group.rows}
-    stored = _stored([(run, row) for run, row in picked if row.has_arrays and row.run_id in counted])
+    stored = stored_intervals([(run, row) for run, row in picked if row.has_arrays and row.run_id in counted])
     several = any(value.num_runs >= FEWEST for group in groups for value in group.map_percent.values())
     whisker = (
         "Whiskers: 95 % interval of the mean over seeds."
@@ -96,11 +98,12 @@ def bucket_frame(groups: Sequence[SeedGroup], stored: Sequence[StoredInterval]) 
     return pd.DataFrame(rows, columns=columns)
 
 
-def _stored(picked: Sequence[tuple[Run, RunRow]]) -> list[StoredInterval]:
+def stored_intervals(picked: Sequence[tuple[Run, RunRow]]) -> list[StoredInterval]:
+    """Return the intervals by test image of those runs that stored scores, with their rows."""
     found = []
     for run, row in picked:
         try:
-            epoch = remembered(nearest_array_epoch, run, row.epoch, "test/scores")
+            epoch = remembered(scored_epoch, run, row.map_percent["total"])
             intervals = None if epoch is None else remembered(map_intervals, run, epoch)
         except RunFormatError as error:
             st.warning(plain(error))

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
-from app.compare.buckets import bucket_frame
+from app.compare.buckets import bucket_frame, stored_intervals
 from app.figures.comparison import StoredInterval, bucket_dots
 from app.figures.curve_panels import Line, MetricPanel, curve_panels
 from app.figures.line_ends import spread_out
@@ -25,7 +25,7 @@ from mlcnc.analysis.comparison.pairs import of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.curves.nulls import random_null
 from mlcnc.analysis.curves.points import curve_points, sparse_sentence
-from mlcnc.analysis.runs.rows import BUCKETS, run_rows
+from mlcnc.analysis.runs.rows import BUCKETS, run_row, run_rows
 from mlcnc.store import RunStore
 from tests.app.conftest import charts, words, write_run
 from tests.conftest import ROOT
@@ -152,6 +152,15 @@ def test_published_says_of_which_epoch_and_runs_rows_are(monkeypatch, two, query
         if own.any():
             assert "variant" not in frame
             assert set(frame["runs"]) == {"ours", "them"}
+
+
+def test_the_interval_by_test_image_is_of_stored_scores_as_good_as_the_chosen_epoch(two):
+    """A best epoch early in a long run may lie nearest to the untrained network among those with scores."""
+    for run in two[1]:
+        row = run_row(run, "last")
+        for line in run.metrics():
+            like = replace(row, map_percent=row.map_percent | {"total": line["test/map_total"]})
+            assert [item.epoch for item in stored_intervals([(run, like)])] == [line["epoch"]]
 
 
 def test_means_carry_single_runs_and_intervals(two):
