@@ -19,6 +19,7 @@ MAX_SHOWN = 60
 
 MAX_HANDED = 8
 _HANDED = "to_"
+_DEFAULT = "default_of_"
 _ASKED, _UNKNOWN = "view_asked", "view_unknown"
 _SHOWN = "view_shown"
 
@@ -28,7 +29,7 @@ def follow_default(key: str, default: object, options: Sequence[object] | None =
 
     Streamlit leaves out of the address what equals the default. Where the default hangs on another control, a
     value that stayed behind would be another one for whoever opens the address. Nor does it take out what is
-    no longer offered.
+    no longer offered. What a button has set is not in the address yet, and stays.
 
     Args:
         key: of the control.
@@ -36,8 +37,11 @@ def follow_default(key: str, default: object, options: Sequence[object] | None =
         options: where they change, what it offers now; a choice that is not among them is set to the default.
     """
     chosen = st.session_state.get(key)
+    before = st.session_state.get(_DEFAULT + key, chosen)
+    st.session_state[_DEFAULT + key] = default
     gone = options is not None and chosen not in options
-    if key in st.session_state and (gone or key not in st.query_params):
+    stayed = key not in st.query_params and chosen == before
+    if key in st.session_state and (gone or stayed):
         st.session_state[key] = default
 
 
