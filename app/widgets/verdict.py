@@ -36,9 +36,11 @@ def show_verdicts(
         return
     columns = st.columns(max(1, len(found)))
     for column, (name, verdict), moment, features in zip(columns, found, moments, of, strict=False):
+        # three headings have no room for it
+        heading, below = (f" ({features})", "") if len(found) < SIDE_BY_SIDE else ("", f"{features}, ")
         with column:
-            st.markdown(f"##### {what.capitalize()}: {_words(verdict)} ({plain(features)})", help=rule)
-            st.caption(f"**{plain(name)}**, {plain(_text(verdict, what, moment))}")
+            st.markdown(f"##### {what.capitalize()}: {_words(verdict)}{plain(heading)}", help=rule)
+            st.caption(f"**{plain(name)}**, {plain(below + _text(verdict, what, moment))}")
 
 
 def _show_many(
