@@ -37,9 +37,9 @@ def show_verdicts(
     columns = st.columns(max(1, len(found)))
     for column, (name, verdict), moment, features in zip(columns, found, moments, of, strict=False):
         # three headings have no room for it
-        heading, below = (f" ({features})", "") if len(found) < SIDE_BY_SIDE else ("", f"{features}, ")
+        heading, below = (f"({features})", "") if len(found) < SIDE_BY_SIDE else ("", f"{features}, ")
         with column:
-            st.markdown(f"##### {what.capitalize()}: {_words(verdict)}{plain(heading)}", help=rule)
+            st.markdown(f"##### {what.capitalize()}: {_words(verdict)} {plain(heading)}".rstrip(), help=rule)
             st.caption(f"**{plain(name)}**, {plain(below + _text(verdict, what, moment))}")
 
 

@@ -96,7 +96,7 @@ def test_each_verdict_names_split_space_and_the_centring_that_it_keeps(page):
     )
     shown = page("geometry", "after-s0", split="test")
     headings = [item.value for item in shown.markdown if item.value.startswith("#####")]
-    assert any(each.startswith("##### Geometry: ") and each.endswith("(test f)") for each in headings)
+    assert any(each.startswith("##### Geometry: ") and each.endswith("collapsed (test f)") for each in headings)
 
 
 def test_the_page_says_large_whether_training_features_are_aligned(page, runs):
