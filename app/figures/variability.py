@@ -23,8 +23,7 @@ from app.figures.style import (
     run_mark,
 )
 from mlcnc.analysis.curves.curve import Curve
-from mlcnc.analysis.geometry.alignment import AlignmentRecord
-from mlcnc.analysis.geometry.variability import VariabilityRecord
+from mlcnc.analysis.geometry.variability import VariabilityRecord, data_sets
 from mlcnc.analysis.runs.rows import RunRow
 
 Dots = Sequence[tuple[RunRow, VariabilityRecord]]
@@ -44,17 +43,6 @@ def class_dots(records: Dots, *, relative: bool = False) -> go.Figure:
             figure.add_trace(trace, row=row, col=1)
         _class_axis(figure, group, relative, row=row, named=len(groups) > 1)
     return finished(figure, height=420 * len(groups))
-
-
-def data_sets(records: Sequence[VariabilityRecord | AlignmentRecord]) -> list[list[int]]:
-    """Return the places of records in groups of the same classes with the same training counts.
-
-    Each group needs an axis of its own: order and buckets of classes, and what they show by chance, differ.
-    """
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for place, record in enumerate(records):
-        groups.setdefault((record.class_names, *record.train_counts), []).append(place)
-    return list(groups.values())
 
 
 def variability_player(

@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.alignment import alignment_dots
-from app.figures.variability import data_sets
 from app.session import remembered
 from app.widgets.chart import show_chart
 from app.widgets.drawing import drawing_of
@@ -21,6 +20,7 @@ from mlcnc.analysis.geometry.alignment import (
     alignment_sentence,
     class_alignment,
 )
+from mlcnc.analysis.geometry.variability import data_sets
 from mlcnc.analysis.runs.rows import RunRow, nearest_array_epoch
 from mlcnc.analysis.verdict import Verdict, carry_over_sentence
 from mlcnc.errors import RunFormatError

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.analysis.curves.curve import Curve
+from mlcnc.analysis.geometry.alignment import AlignmentRecord
 from mlcnc.analysis.geometry.angles import NO_BUCKET, bucket_of
 from mlcnc.analysis.runs.history import History, history_of
 from mlcnc.analysis.runs.statistics import stored_statistics
@@ -139,6 +141,17 @@ def multi_label_sentence(run: Run, *, split: str, space: str) -> str:
         f"enclose by chance (NC_m; 0 is multi-label collapse), over {pairs:.0f} pairs; {100 * coverage:.0f} % "
         "of the label sets can be judged."
     )
+
+
+def data_sets(records: Sequence[VariabilityRecord | AlignmentRecord]) -> list[list[int]]:
+    """Return the places of records in groups of the same classes with the same training counts.
+
+    Each group needs an axis of its own: order and buckets of classes, and what they show by chance, differ.
+    """
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for place, record in enumerate(records):
+        groups.setdefault((record.class_names, *record.train_counts), []).append(place)
+    return list(groups.values())
 
 
 def variability_sentence(record: VariabilityRecord) -> str:
