@@ -8,7 +8,7 @@ from app.address import note_asked, say_unknown_parameters, take_over
 from app.timing import timed
 from app.train.badge import show_badge
 from app.widgets.copy_link import copy_link
-from app.widgets.run_picker import show_picker
+from app.widgets.run_picker import forget_gathered, show_picker
 
 
 def show() -> None:
@@ -54,5 +54,8 @@ def show() -> None:
             copy_link()
     above = st.empty()
     with timed(page.title):
-        page.run()
+        try:
+            page.run()
+        finally:
+            forget_gathered()
     say_unknown_parameters(above, page.url_path)

@@ -13,7 +13,7 @@ from app.address import from_ranges
 from app.session import remembered
 from app.widgets.plain_text import plain
 from app.widgets.scroll_into_view import ask_to_scroll
-from app.widgets.stored_picture import has_picture, show_picture
+from app.widgets.stored_picture import picture_addresses
 from mlcnc.analysis.images.decisions import KINDS, SHORT, Decisions
 from mlcnc.analysis.images.photographs import needs_data_folder
 from mlcnc.analysis.images.pictures import picture_index
@@ -26,7 +26,7 @@ ONLY_KEY = "only"
 DETAIL = "image_detail"
 """Key of the container of the opened image."""
 
-PER_PAGE = 24
+PER_PAGE = 16
 
 
 def pick_kind(record: Decisions) -> str:
@@ -88,20 +88,21 @@ def show_gallery(
     page = 1
     if pages > 1:
         page = st.pagination(pages, key="page", bind="query-params")
-    index = remembered(picture_index, run)
-    if not index.positions and not needs_data_folder(run):
+    if not remembered(picture_index, run).positions and not needs_data_folder(run):
         st.info("This run kept no pictures: train with --training.num_pictures 2000 to see its images.")
     names = run.info.class_names
     shown = images[(page - 1) * PER_PAGE : page * PER_PAGE]
     true = {image: ", ".join(names[i] for i in np.flatnonzero(labels[image])) or "no label" for image in shown}
-    if not any(has_picture(run, index, "test", image) for image in shown):
+    pictures = picture_addresses(run, [("test", image) for image in shown])
+    if not any(pictures):
         rows = [(i, record.scores[i], true[i], "stored" if i in with_attention else "") for i in shown]
         _show_list(pd.DataFrame(rows, columns=["image", "score", "labels", "attention"]))
         return
     with st.grid(min_column_width=116, gap="small", key="image_gallery"):
-        for image in shown:
+        for image, picture in zip(shown, pictures, strict=True):
             with st.container():
-                show_picture(run, index, "test", image, alt=f"test image {image}: {true[image]}")
+                if picture:
+                    st.image(picture, width="stretch", alt=f"test image {image}: {true[image]}")
                 badge = ":material/visibility: " if image in with_attention else ""
                 st.caption(f"{badge}score {record.scores[image]:.2f}; {plain(true[image])}")
                 st.button(

@@ -12,15 +12,15 @@ from app.address import as_ranges, handed_over, note_shown
 from app.images.gallery import ONLY_KEY
 from app.session import remembered
 from app.widgets.plain_text import plain
-from app.widgets.stored_picture import has_picture, show_picture
+from app.widgets.stored_picture import picture_addresses
 from mlcnc.analysis.images.decisions import KINDS
 from mlcnc.analysis.images.photographs import needs_data_folder
-from mlcnc.analysis.images.pictures import PictureIndex, picture_index
+from mlcnc.analysis.images.pictures import picture_index
 from mlcnc.analysis.samples.layouts import SampleTable
 from mlcnc.analysis.samples.placement import Outcomes, Placement, nearest_samples
 from mlcnc.store import Run
 
-PER_PAGE = 24
+PER_PAGE = 16
 NUM_NEIGHBOURS = 8
 
 
@@ -85,24 +85,25 @@ def _draw(
     run: Run, table: SampleTable, words: Mapping[int, str], key: str, outcomes: Outcomes | None = None
 ) -> None:
     """Draw a picture of each sample with its words, or a list of them where there is no picture of any."""
-    index = remembered(picture_index, run)
     images = {sample: (table.split[sample], int(table.image_index[sample])) for sample in words}
-    if not any(has_picture(run, index, *image) for image in images.values()):
+    pictures = picture_addresses(run, list(images.values()))
+    if not any(pictures):
         rows = [(*images[sample], table.name(sample), said) for sample, said in words.items()]
         frame = pd.DataFrame(rows, columns=["split", "image", "class", "how it lies"])
         st.dataframe(frame, hide_index=True, key=key, alt=f"{len(frame)} samples, as no pictures are stored")
         return
     with st.grid(min_column_width=120, gap="small", key=key):
-        for sample, said in words.items():
+        for (sample, said), picture in zip(words.items(), pictures, strict=True):
             with st.container():
-                _tile(run, index, table, sample, said, outcomes.words[sample] if outcomes else "")
+                _tile(run, picture, table, sample, said, outcomes.words[sample] if outcomes else "")
 
 
-def _tile(run: Run, index: PictureIndex, table: SampleTable, sample: int, words: str, outcome: str) -> None:
+def _tile(run: Run, picture: str | None, table: SampleTable, sample: int, words: str, outcome: str) -> None:
     split, image, name = table.split[sample], int(table.image_index[sample]), table.name(sample)
-    if not show_picture(run, index, split, image, alt=f"{split} image {image} with {name}: {words}"):
-        st.caption("(no picture stored)")
-    st.caption(f"**{plain(name)}** {plain(words)}")
+    if picture:
+        st.image(picture, width="stretch", alt=f"{split} image {image} with {name}: {words}")
+    said = f"**{plain(name)}** {plain(words)}"
+    st.caption(said if picture else f"(no picture stored) {said}")
     if split == "test":
         _link_to_image(run, image, name, outcome)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape
+from typing import cast
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -26,6 +27,7 @@ TOO_MANY = "too_many_picked"
 """Session key: how many runs were picked where more than ``MAX_PICKED`` were."""
 
 _UNKNOWN = "unknown_runs"
+_GATHERED = "gathered_for_the_page"
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,8 @@ class Selection:
 
 def show_picker() -> None:
     """Draw the picker in the sidebar; called by the entry script on every page."""
-    runs, _ = scanned()
-    rows, _ = rows_of(runs, "best")
-    _note_names(runs, rows)
+    forget_gathered()
+    _, _, rows, _ = st.session_state[_GATHERED] = _gathered()
     ids = [row.run_id for row in rows]
     if not ids:
         _say_left_out()
@@ -80,6 +81,22 @@ def show_picker() -> None:
             st.warning(f"{unknown} Pick other runs above.", icon=":material/link_off:")
         st.caption(f"{len(ids)} run{'' if len(ids) == 1 else 's'} in {plain(runs_root().name)}/")
     _say_left_out()
+
+
+def _gathered() -> tuple[list[Run], list[RunProblem], list[RunRow], list[RunProblem]]:
+    """Return all runs and their rows, each with its problems; the page takes what the picker has just read."""
+    kept = st.session_state.pop(_GATHERED, None)
+    if kept is None:
+        runs, problems = scanned()
+        rows, more = rows_of(runs, "best")
+        _note_names(runs, rows)
+        kept = runs, problems, rows, more
+    return cast(tuple[list[Run], list[RunProblem], list[RunRow], list[RunProblem]], kept)
+
+
+def forget_gathered() -> None:
+    """Let whoever asks next read the runs folder again: a fragment runs long after the page did."""
+    st.session_state.pop(_GATHERED, None)
 
 
 def _note_names(runs: Sequence[Run], rows: Sequence[RunRow]) -> None:
@@ -109,9 +126,9 @@ def selection(choice: Choice = "best") -> Selection:
 
     Rows of picked runs carry warnings about what could not be read; looking for them takes a while.
     """
-    runs, problems = scanned()
-    rows, more = rows_of(runs, choice)
-    _note_names(runs, rows)
+    runs, problems, rows, more = _gathered()
+    if choice != "best":
+        rows, more = rows_of(runs, choice)
     by_id = {row.run_id: row for row in rows}
     found = {run.run_id: run for run in runs}
     wanted = st.session_state.get(RUNS_KEY)

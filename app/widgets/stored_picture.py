@@ -11,7 +11,7 @@ from app.session import data_root, remembered
 from app.widgets.plain_text import plain
 from mlcnc.analysis.images.attention import ProbeRecord
 from mlcnc.analysis.images.photographs import photograph, where_photographs_are
-from mlcnc.analysis.images.pictures import PictureIndex, picture_bytes
+from mlcnc.analysis.images.pictures import encoded_pictures
 from mlcnc.errors import DataError
 from mlcnc.store import Run
 
@@ -20,37 +20,24 @@ OPENED = 224
 """Longest sides of photographs, in pixels."""
 
 
-def show_picture(run: Run, index: PictureIndex, split: str, image: int, alt: str) -> bool:
-    """Draw a small picture as wide as its place; return whether there is one.
+def picture_addresses(run: Run, images: Sequence[tuple[str, int]]) -> list[str | None]:
+    """Return the small pictures of images as addresses, None of those that have none here.
 
-    It goes to the browser as it is stored: given bytes, Streamlit would decode and encode each one again at
-    every run of the page.
+    They go to the browser as they are stored: given bytes, Streamlit would decode and encode each one again
+    at every run of the page.
 
     Args:
-        run: whose picture.
-        index: of that run, from ``picture_index``.
-        split: ``train`` or ``test``.
-        image: index into the split.
-        alt: what a reader who does not see it learns.
+        run: whose pictures.
+        images: each by its split, ``train`` or ``test``, and its index there.
 
     Raises:
         RunFormatError: the file is damaged, or holds something else than a small picture.
     """
-    encoded = picture_bytes(run, index, split, image)
-    address = photograph_address(run, split, image, SMALL) if encoded is None else _address(encoded)
-    if address is None:
-        return False
-    st.image(address, width="stretch", alt=alt)
-    return True
-
-
-def has_picture(run: Run, index: PictureIndex, split: str, image: int) -> bool:
-    """Return whether ``show_picture`` would draw a picture.
-
-    Raises:
-        RunFormatError: a file of the run is damaged.
-    """
-    return (split, image) in index.positions or photograph_address(run, split, image, SMALL) is not None
+    encoded = remembered(encoded_pictures, run, tuple(images))
+    return [
+        photograph_address(run, *image, SMALL) if webp is None else _address(webp)
+        for image, webp in zip(images, encoded, strict=True)
+    ]
 
 
 def photograph_address(run: Run, split: str, image: int, longest_side: int) -> str | None:

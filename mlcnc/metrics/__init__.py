@@ -10,6 +10,7 @@ from mlcnc.metrics.average_precision import (
 from mlcnc.metrics.bootstrap import (
     Interval,
     bootstrap_difference,
+    bootstrap_draws,
     bootstrap_map,
     bootstrap_mean_differences,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "average_precision_bounds",
     "between_directions",
     "bootstrap_difference",
+    "bootstrap_draws",
     "bootstrap_map",
     "bootstrap_mean_differences",
     "cdnv",

@@ -169,6 +169,32 @@ def bootstrap_mean_differences(
     return found
 
 
+def bootstrap_draws(
+    scores: Array,
+    targets: Array,
+    groups: Mapping[str, Sequence[int]],
+    *,
+    num_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, NDArray[np.float64]]:
+    """Return total and bucket mAP of one run on each draw of images, in percent.
+
+    Runs scored on as many images with one ``seed`` have the same draws, so that the difference of two is that
+    of a paired bootstrap, and a run is scored once for all its pairs.
+
+    Args:
+        scores, targets, groups, num_resamples, seed: as in :func:`bootstrap_map`.
+
+    Returns:
+        ``map_total`` and ``map_<group>``, (R,) each; NaN where no class of the group has a positive.
+
+    Raises:
+        ValueError: as :func:`bootstrap_map`.
+    """
+    drawn, _ = _resampled([scores], targets, groups, num_resamples, 0.95, seed)
+    return {name: rows[0] for name, rows in drawn.items()}
+
+
 def _resampled(
     systems: list[Array],
     targets: Array,

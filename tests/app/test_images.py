@@ -13,7 +13,7 @@ from app.figures.precision_recall import corners, precision_recall
 from app.figures.style import told_apart
 from app.images.answers import clue_line, clues_heading
 from app.images.detail import score_table, threshold_sentences
-from app.images.gallery import gallery_title
+from app.images.gallery import PER_PAGE, gallery_title
 from app.images.looks import attention_table, course_frame, course_sentences, localisations
 from app.images.worst_classes import class_frame
 from mlcnc.analysis.images.attention import attention_course, mass_cells
@@ -74,7 +74,7 @@ def test_the_gallery_holds_the_images_of_its_kind(recorded, runs, kind, name):
     wanted = record.images[kind].tolist()
     shown = opening_buttons(page)
     assert set(shown) <= set(wanted)
-    assert len(shown) == min(24, len(wanted))
+    assert len(shown) == min(PER_PAGE, len(wanted))
     looked_at = [image for image in shown if image in probe_images(run, epoch)]
     assert shown[: len(looked_at)] == looked_at, "images with attention come first"
     (table,) = [item.value for item in page.dataframe if "false alarms" in item.value]

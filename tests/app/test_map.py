@@ -286,7 +286,7 @@ def test_a_damaged_picture_is_one_sentence_and_the_tables_stay(shown, monkeypatc
     def damaged(*_):
         raise RunFormatError("picture 3 of run only is not a WebP picture")
 
-    monkeypatch.setattr("app.widgets.stored_picture.picture_bytes", damaged)
+    monkeypatch.setattr("mlcnc.analysis.images.pictures.picture_bytes", damaged)
     page = shown()
     page.session_state["map_selected"] = tuple(sample_table(shown.run).of_split("test")[:3].tolist())
     page.run()

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from app.images.gallery import PER_PAGE
 from mlcnc.analysis.images.decisions import decisions
 from mlcnc.store import RunStore
 from tests.browser.conftest import drawn, settled
@@ -50,14 +51,14 @@ def test_the_gallery_shows_exactly_the_missed_images(page, gallery_address):
     missed = decisions(run, run.array_epochs()[-1], label).images["missed"].tolist()
     page.goto(f"{gallery_address}/images?a=pictogram-glove-s0&class=sheep&kind=missed")
     seen = []
-    for number in range(1, -(-len(missed) // 24) + 1):
+    for number in range(1, -(-len(missed) // PER_PAGE) + 1):
         if number > 1:
             first = page.locator(".st-key-image_gallery img").first.get_attribute("alt")
             page.locator(".st-key-page button").filter(has_text=re.compile(rf"^{number}$")).click()
             page.wait_for_function(
                 "old => document.querySelector('.st-key-image_gallery img')?.alt !== old", arg=first
             )
-        wanted = min(24, len(missed) - len(seen))
+        wanted = min(PER_PAGE, len(missed) - len(seen))
         page.wait_for_function(
             "n => document.querySelectorAll('.st-key-image_gallery img').length === n", arg=wanted
         )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from app.map.gallery import PER_PAGE
 from mlcnc.analysis.samples.layouts import pca_layout, sample_table
 from mlcnc.store import RunStore
 from tests.browser.conftest import choose, drawn, settled
@@ -79,10 +80,10 @@ def test_a_box_fills_the_gallery_with_exactly_its_samples(page, address, trained
     page.get_by_role("heading", name=f"{len(inside)} selected").wait_for()
     assert page.evaluate(MARKED) == inside
     starts = [expected_start(run, sample) for sample in inside]
-    tiles(page, starts[:24])
-    for number in range(2, -(-len(inside) // 24) + 1):
+    tiles(page, starts[:PER_PAGE])
+    for number in range(2, -(-len(inside) // PER_PAGE) + 1):
         page.locator(".st-key-map_page button", has_text=re.compile(f"^{number}$")).click()
-        tiles(page, starts[24 * (number - 1) : 24 * number])
+        tiles(page, starts[PER_PAGE * (number - 1) : PER_PAGE * number])
 
 
 def test_a_selection_outlives_other_controls_and_other_pictures(page, address):

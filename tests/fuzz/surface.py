@@ -13,7 +13,7 @@ import numpy as np
 from mlcnc.analysis.comparison.blind_quiz import claims, deal
 from mlcnc.analysis.comparison.class_differences import class_difference_sentence, with_intervals
 from mlcnc.analysis.comparison.intervals import map_difference, map_intervals
-from mlcnc.analysis.comparison.pair_errors import image_errors
+from mlcnc.analysis.comparison.pair_errors import image_errors, map_draws
 from mlcnc.analysis.comparison.pair_sentences import pairs_sentence, recipes_sentence
 from mlcnc.analysis.comparison.pairs import of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import SeedGroup, seed_groups
@@ -160,15 +160,16 @@ def table_said(runs: list[Run]) -> None:
 
     def errors_of(*sides: SeedGroup) -> dict[str, float]:
         first, second = (
-            tuple(
-                (run, epoch)
+            [
+                draws
                 for row in side.rows
                 for run in [by_id[row.run_id]]
                 for epoch in run.array_epochs()[:1]
-            )
+                if (draws := map_draws(run, epoch, num_resamples=5))
+            ]
             for side in sides
         )
-        return image_errors(first, second, num_resamples=5)
+        return image_errors(first, second)
 
     _ = (recipes_sentence(groups, errors_of), pairs_sentence(pairs(of_one_size(own)[0], errors_of)))
     matching(rows, RunFilter("a model.x=1", ("finished",), main, 1.0))

@@ -1,58 +1,94 @@
-"""What the choice of test images adds to differences of recipes, drawn once a pair; damaged files are noted."""
+"""What the choice of test images adds to differences of recipes, drawn once a run; damaged files are noted."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlcnc.analysis.comparison.intervals import stored_scores
 from mlcnc.analysis.comparison.paired import CONFIDENCE, t_quantile
 from mlcnc.analysis.comparison.seeds import SeedGroup
 from mlcnc.errors import RunFormatError
-from mlcnc.metrics import bootstrap_mean_differences
+from mlcnc.metrics import bootstrap_draws
 from mlcnc.store import Run
 
 NUM_RESAMPLES = 200
 """Draws of test images, from which a standard error follows to within 5 %."""
 
 
-def image_errors(
-    first: tuple[tuple[Run, int], ...], second: tuple[tuple[Run, int], ...], num_resamples: int = NUM_RESAMPLES
-) -> dict[str, float]:
+@dataclass(frozen=True)
+class MapDraws:
+    """Test mAP of one run on draws of its test images.
+
+    Attributes:
+        images: tells test labels apart; runs with the same have the same draws.
+        groups: class indices of head, medium and tail, by name.
+        map_percent: by ``map_<bucket>``, one value a draw.
+    """
+
+    images: str
+    groups: dict[str, list[int]]
+    map_percent: dict[str, NDArray[np.float64]]
+
+
+def map_draws(run: Run, epoch: int, num_resamples: int = NUM_RESAMPLES) -> MapDraws | None:
+    """Return test mAP on draws of test images, or None where the run stored no scores at that epoch.
+
+    Args:
+        run: any.
+        epoch: with stored scores.
+        num_resamples: draws of test images.
+
+    Raises:
+        RunFormatError: a file is damaged.
+    """
+    found = stored_scores(run, epoch, "test")
+    if found is None:
+        return None
+    scores, targets = found
+    groups = run.info.groups
+    drawn = bootstrap_draws(scores, targets, groups, num_resamples=num_resamples)
+    images = hashlib.sha256(repr(targets.shape).encode() + targets.tobytes()).hexdigest()
+    return MapDraws(images, groups, drawn)
+
+
+def image_errors(first: Sequence[MapDraws], second: Sequence[MapDraws]) -> dict[str, float]:
     """Return the standard error, by ``map_<bucket>`` in points, of two recipes' difference over test images.
 
     All runs are scored on the same draws, so what makes an image hard for both recipes cancels. Of fewer runs
     than there are seeds it is a little too large.
 
     Args:
-        first, second: run and epoch with stored scores each; empty where no run has any.
-        num_resamples: draws of test images.
+        first, second: draws of each run of a recipe that has some.
 
     Returns:
-        Nothing where scores are missing or are not of the same images.
-
-    Raises:
-        RunFormatError: a file is damaged.
+        Nothing where a recipe has no draws or not all are of the same images and buckets.
     """
     if not first or not second:
         return {}
-    found = [[stored_scores(run, epoch, "test") for run, epoch in side] for side in (first, second)]
-    ours, theirs = ([item for item in side if item is not None] for side in found)
-    info = first[0][0].info
-    if not ours or not theirs or any(run.info.groups != info.groups for run, _ in (*first, *second)):
+    one = first[0]
+    if any((other.images, other.groups) != (one.images, one.groups) for other in (*first, *second)):
         return {}
-    targets = ours[0][1]
-    if not all(np.array_equal(targets, other) for _, other in (*ours, *theirs)):
-        return {}
-    scores = {"first": [item for item, _ in ours], "second": [item for item, _ in theirs]}
-    differences = bootstrap_mean_differences(
-        scores, "second", targets, info.groups, num_resamples=num_resamples
-    )
-    width = 2.0 * t_quantile(math.inf, CONFIDENCE)
-    return {key: (item.high - item.low) / width for key, item in differences["first"].items()}
+    return {
+        key: _error(*([item.map_percent[key] for item in side] for side in (first, second)))
+        for key in one.map_percent
+    }
+
+
+def _error(ours: Sequence[NDArray[np.float64]], theirs: Sequence[NDArray[np.float64]]) -> float:
+    """Return the standard error that the middle 95 % of the draws' differences have, were they normal."""
+    differences = np.mean(ours, axis=0) - np.mean(theirs, axis=0)
+    known = differences[~np.isnan(differences)]
+    if len(known) == 0:
+        return math.nan
+    low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(high - low) / (2.0 * t_quantile(math.inf, CONFIDENCE))
 
 
 def scored_epoch(run: Run, map_percent: float) -> int | None:
@@ -99,16 +135,20 @@ class PairErrors:
         key = tuple(tuple(row.run_id for row in group.rows) for group in (first, second))
         if key not in self._known:
             try:
-                self._known[key] = self._remembered(image_errors, self._scored(first), self._scored(second))
+                self._known[key] = image_errors(self._draws(first), self._draws(second))
             except RunFormatError as error:
                 self.problems[str(error)] = None
                 self._known[key] = {}
         return self._known[key]
 
-    def _scored(self, group: SeedGroup) -> tuple[tuple[Run, int], ...]:
-        runs = [(self._runs[row.run_id], row.map_percent["total"]) for row in group.rows if row.has_arrays]
-        found = [(run, self._remembered(scored_epoch, run, value)) for run, value in runs]
-        return tuple((run, epoch) for run, epoch in found if epoch is not None)
+    def _draws(self, group: SeedGroup) -> list[MapDraws]:
+        found = []
+        for row in group.rows:
+            run = self._runs[row.run_id]
+            epoch = self._remembered(scored_epoch, run, row.map_percent["total"]) if row.has_arrays else None
+            drawn = None if epoch is None else self._remembered(map_draws, run, epoch)
+            found += [] if drawn is None else [drawn]
+        return found
 
     @property
     def sentences(self) -> list[str]:

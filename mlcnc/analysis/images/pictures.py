@@ -71,6 +71,16 @@ def picture_bytes(run: Run, index: PictureIndex, split: str, image: int) -> byte
     return _stored(run, samples, index.ends, position)
 
 
+def encoded_pictures(run: Run, images: tuple[tuple[str, int], ...]) -> tuple[bytes | None, ...]:
+    """Return the pictures of several images, each by split and index, as WebP; None of those that have none.
+
+    Raises:
+        RunFormatError: the file is damaged, or holds something else than a picture.
+    """
+    index = picture_index(run)
+    return tuple(picture_bytes(run, index, split, image) for split, image in images)
+
+
 def picture(run: Run, index: PictureIndex, split: str, image: int) -> NDArray[np.uint8] | None:
     """Return one picture as (H, W, 3) uint8, or None where the image has none.
 

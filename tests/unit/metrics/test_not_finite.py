@@ -89,6 +89,7 @@ CALLS = {
     "bootstrap_difference": (
         lambda scores, targets: metrics.bootstrap_difference(SCORES, scores, targets, GROUPS, num_resamples=3), RANKED
     ),
+    "bootstrap_draws": (lambda scores, targets: metrics.bootstrap_draws(scores, targets, GROUPS, num_resamples=3), RANKED),
     "bootstrap_mean_differences": (
         lambda scores, targets: metrics.bootstrap_mean_differences(
             {"a": [SCORES], "b": [scores]}, "a", targets, GROUPS, num_resamples=3

@@ -18,6 +18,7 @@ from sklearn.metrics import (
 from mlcnc.metrics import (
     average_precision,
     bootstrap_difference,
+    bootstrap_draws,
     bootstrap_map,
     bootstrap_mean_differences,
     f1_scores,
@@ -152,6 +153,12 @@ def test_mean_differences_are_those_of_pairs_and_of_means():
     assert found.keys() == {"a", "b"}
     assert found["a"] == pair
     maps = [mean_average_precision(average_precision(each, targets), GROUPS) for each in (other, third, scores)]
+    ours, theirs = (bootstrap_draws(each, targets, GROUPS, num_resamples=120) for each in (other, scores))
+    for name, interval in pair.items():
+        low, high = np.quantile(ours[name] - theirs[name], [0.025, 0.975])
+        assert interval.high - interval.low == pytest.approx(high - low), (
+            "a run has the same draws in all pairs"
+        )
     for name, interval in found["b"].items():
         first, second, reference = (values[name] for values in maps)
         assert interval.value == pytest.approx((first + second) / 2 - reference)

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from mlcnc.analysis.comparison.intervals import stored_scores
-from mlcnc.analysis.comparison.pair_errors import image_errors, scored_epoch
+from mlcnc.analysis.comparison.pair_errors import image_errors, map_draws, scored_epoch
 from mlcnc.analysis.comparison.pair_sentences import leader_sentence, pairs_sentence
 from mlcnc.analysis.comparison.paired import paired_interval
 from mlcnc.analysis.comparison.pairs import cells, of_one_size, pairs
@@ -137,11 +137,11 @@ def test_the_error_of_images_is_that_of_drawing_them_anew(tmp_path):
         write_run(tmp_path, name, quality=quality, epochs=2).finish()
     write_run(tmp_path, "other-images", seed=1, epochs=2).finish()
     store = RunStore(tmp_path)
-    sides = [((store.open(name), 1),) for name in ("one", "two", "other-images")]
+    runs = [store.open(name) for name in ("one", "two", "other-images")]
+    sides = [[map_draws(run, 1, num_resamples=400)] for run in runs]
     assert image_errors(sides[0], sides[2]) == image_errors((), sides[1]) == {}
-    del sides[2]
-    found = image_errors(*sides, num_resamples=400)
-    tables = [[stored_scores(run, epoch, "test") for run, epoch in side] for side in sides]
+    found = image_errors(*sides[:2])
+    tables = [[stored_scores(run, 1, "test")] for run in runs[:2]]
     targets, rng, drawn = tables[0][0][1], np.random.default_rng(1), []
     for _ in range(400):
         kept = rng.integers(0, len(targets), len(targets))
