@@ -26,7 +26,8 @@ ONLY_KEY = "only"
 DETAIL = "image_detail"
 """Key of the container of the opened image."""
 
-PER_PAGE = 16
+PER_PAGE = 14
+"""Two full rows in a wide window."""
 
 
 def pick_kind(record: Decisions) -> str:

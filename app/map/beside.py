@@ -69,6 +69,7 @@ def named_classes(table: SampleTable, means: str | None, focus: int) -> tuple[in
 def draw_beside(
     other: tuple[Run, str, str, SampleTable],
     first: Placement,
+    first_caption: str,
     *,
     means: str | None,
     by: str,
@@ -81,6 +82,7 @@ def draw_beside(
     Args:
         other: run, name, colour and samples.
         first: what is drawn of the first run.
+        first_caption: of that map.
         means, by, focus: of the controls.
         chosen: samples selected on the first map, marked here where they are the same.
         of: samples of the first run.
@@ -120,7 +122,9 @@ def draw_beside(
         frame=map_frame(layout, table, record, found),
     )
     marked = "What is selected on the left is marked here." if same else "Its samples are of other images."
-    st.caption(f"{caption(layout, record)} Epoch {record.epoch + 1}. {marked}")
+    own = caption(layout, record)
+    # what both maps share is said below the first
+    st.caption(f"{'' if own == first_caption else own} Epoch {record.epoch + 1}. {marked}")
 
 
 def _layout(run: Run, space: str) -> Layout | None:

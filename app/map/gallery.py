@@ -20,8 +20,10 @@ from mlcnc.analysis.samples.layouts import SampleTable
 from mlcnc.analysis.samples.placement import Outcomes, Placement, nearest_samples
 from mlcnc.store import Run
 
-PER_PAGE = 16
-NUM_NEIGHBOURS = 8
+PER_PAGE = 14
+"""Two full rows in a wide window."""
+
+NUM_NEIGHBOURS = 7
 
 
 def show_samples(

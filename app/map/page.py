@@ -114,10 +114,19 @@ def map_and_gallery(
         if other and right:
             with right:
                 draw_beside(
-                    other, record, means=means, by=by or "misplaced", focus=focus, chosen=chosen, of=table
+                    other,
+                    record,
+                    caption(layout, record),
+                    means=means,
+                    by=by or "misplaced",
+                    focus=focus,
+                    chosen=chosen,
+                    of=table,
                 )
         of = f"marks and images below are those of epoch {epoch_number}" if plays else f"epoch {epoch_number}"
-        st.caption(f"{caption(layout, record)} {plain(name)}, {of}.")
+        st.caption(
+            f"{caption(layout, record)} {plain(name)}, {of}. A pair is an image and one of the labels it has."
+        )
         st.markdown(plain(placement_sentence(record)))
         shown = chosen or tuple(record.samples[record.misplaced].tolist())
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -20,6 +20,7 @@ from app.figures.feature_map import (
     feature_map_player,
     kept_apart,
 )
+from app.map.gallery import NUM_NEIGHBOURS
 from app.map.selection import samples_of
 from mlcnc.analysis.samples.layouts import Layout, SampleTable, densest_place, pca_layout, sample_table
 from mlcnc.analysis.samples.placement import (
@@ -357,9 +358,12 @@ def test_neighbours_are_those_of_the_analysis(shown):
     page.session_state["map_selected"] = tuple(chosen)
     page.session_state["sample"] = str(chosen[1])
     page.run()
-    found = nearest_samples(shown.run, 2, "f", chosen[1], among=table.of_split("test"))
+    found = nearest_samples(shown.run, 2, "f", chosen[1], among=table.of_split("test"), number=NUM_NEIGHBOURS)
     same = sum(table.class_index[item.sample] == table.class_index[chosen[1]] for item in found)
-    assert f"{same} of the 8 nearest sampled test pairs are {table.name(chosen[1])} too" in words(page)
+    assert (
+        f"{same} of the {NUM_NEIGHBOURS} nearest sampled test pairs are {table.name(chosen[1])} too"
+        in words(page)
+    )
     for item in found:
         assert f"cosine {item.cosine:.3f}" in words(page)
 
@@ -418,3 +422,10 @@ def test_a_second_run_stands_beside_with_its_own_verdict_and_the_same_samples_ma
         for name in ("image_index", "class_index")
     )
     assert len(shown(a="only", b="none").get("plotly_chart")) == 1
+
+
+def test_what_two_maps_share_is_said_once(shown):
+    write_run(shown.root, "twin", embedding="glove", epochs=3).finish()
+    captions = [item.value for item in shown(a="only", b="twin").caption]
+    assert sum("sampled pairs, those of test" in text for text in captions) == 1
+    assert any(text.strip().startswith("Epoch 3. What is selected on the left") for text in captions)
