@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from app.figures.class_dots import bucket_bands
 from app.figures.style import (
     NEUTRAL,
     OPTIMUM_COLOUR,
@@ -16,7 +17,6 @@ from app.figures.style import (
     recipe_colour,
     run_mark,
 )
-from app.figures.variability import bucket_bands
 from mlcnc.analysis.geometry.alignment import AlignmentRecord
 from mlcnc.analysis.runs.rows import RunRow
 

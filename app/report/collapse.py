@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.figures.angle_histogram import angle_histogram
 from app.figures.angle_matrix import angle_matrix
 from app.figures.attention import attention_overlay
-from app.figures.variability import class_dots
+from app.figures.class_dots import class_dots
 from app.offline.page import Chart, Section, Table
 from app.report import readings
 from app.report.about import Reported, number

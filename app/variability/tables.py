@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from mlcnc.analysis.curves.curve import Curve
@@ -27,6 +28,9 @@ def variability_frame(
                 "features": record.sample_counts,
                 "NC1": record.nc1,
                 "NC1 with labels shuffled": record.shuffled,
+                "NC1 of as many images without the class": np.nan
+                if record.query_only is None
+                else record.query_only,
             }
         )
         for row, records, _ in runs

@@ -176,18 +176,48 @@ def query_only_nc1(statistics: ClassStatistics) -> float:
     Convention: as :func:`nc1_of_negatives`; draws with replacement.
     Source: ours.
     """
+    within, distances = _query_only_parts(statistics)
+    both = np.isfinite(within)
+    return ratio(float(within[both].mean()), float(distances[both].mean())) if both.any() else float("nan")
+
+
+def query_only_nc1_per_class(statistics: ClassStatistics) -> NDArray[np.float64]:
+    r"""Return NC1 of every class over as many images without it, (C,): what its query alone makes.
+
+    Args:
+        statistics: of class-wise features.
+
+    Returns:
+        NaN of a class without positives or without negatives, and of all where negatives were not seen.
+
+    Formula: $\frac{(1-1/n_c)u_c}{|m_c-g|^2+(1-1/C)^2u_c/n_c+\sum_{j\neq c}u_j/(n_jC^2)}$, m_c and u_c mean and
+        variance over images without the class, g the mean of the m_c; numerators and denominators average to
+        those of :func:`query_only_nc1`.
+    Range: [0, inf]; NC1 of the class that is not well below it shows the query, not the class.
+    Convention: as :func:`query_only_nc1`.
+    Source: ours.
+    """
+    within, distances = _query_only_parts(statistics)
+    return np.array([ratio(*parts) for parts in zip(within.tolist(), distances.tolist(), strict=True)])
+
+
+def _query_only_parts(statistics: ClassStatistics) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return both parts of NC1 over as many images without each class, in expectation: (C,), NaN of no use."""
     statistics.check()
     means, variances = statistics.negative_means, statistics.negative_variances
+    within, distances = np.full((2, len(statistics.class_counts)), np.nan)
     if means is None or variances is None:
-        return float("nan")
+        return within, distances
     both = statistics.present & np.isfinite(means).all(axis=1)  # (C,)
     number = int(both.sum())
     if number < 2:
-        return float("nan")
+        return within, distances
     counts, spread, centres = statistics.class_counts[both], variances[both], means[both]
-    between = float(((centres - centres.mean(axis=0)) ** 2).sum(axis=1).mean())
-    within = float(((1 - 1 / counts) * spread).mean())
-    return ratio(within, between + (1 - 1 / number) * float((spread / counts).mean()))
+    noise = spread / counts  # of the mean of as many images
+    within[both] = spread - noise
+    apart = ((centres - centres.mean(axis=0)) ** 2).sum(axis=1)
+    distances[both] = apart + (1 - 2 / number) * noise + noise.sum() / number**2
+    return within, distances
 
 
 def thorough_metrics(

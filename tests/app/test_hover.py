@@ -6,8 +6,8 @@ import numpy as np
 
 from app.figures.alignment import alignment_dots
 from app.figures.angle_matrix import angle_matrix
+from app.figures.class_dots import class_dots
 from app.figures.feature_map import colour_by_bucket, feature_map
-from app.figures.variability import class_dots
 from mlcnc.analysis.geometry.alignment import class_alignment
 from mlcnc.analysis.geometry.angles import class_mean_angles
 from mlcnc.analysis.geometry.variability import class_variability

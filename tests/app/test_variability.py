@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.figures.class_dots import class_dots
 from app.figures.comparison import metric_curves
-from app.figures.variability import class_dots, variability_player
+from app.figures.variability import variability_player
 from app.variability.tables import curve_frame, variability_frame
 from mlcnc.analysis.curves.curve import curve
 from mlcnc.analysis.geometry.variability import (
@@ -15,7 +16,9 @@ from mlcnc.analysis.geometry.variability import (
     variability_sentence,
 )
 from mlcnc.analysis.runs.rows import run_row, run_rows
+from mlcnc.analysis.runs.statistics import stored_statistics
 from mlcnc.metrics import shuffled_nc1_per_class
+from mlcnc.metrics.summary import query_only_nc1_per_class
 from mlcnc.store import RunStore
 from tests.app.conftest import charts, words, write_run
 from tests.conftest import ROOT
@@ -66,7 +69,7 @@ def test_each_data_set_has_a_panel_with_its_order_its_buckets_and_its_line():
         for place, (row, record) in enumerate(both, start=first):
             axis = "" if place == 1 else str(place)
             drawn = [trace for trace in figure.data if (trace.xaxis or "x") == f"x{axis}"]
-            (dots,) = [trace for trace in drawn if trace.mode == "markers"]
+            (dots,) = [trace for trace in drawn if trace.mode == "markers" and trace.name == row.name]
             (line,) = [trace for trace in drawn if trace.mode == "lines"]
             np.testing.assert_allclose(dots.y, record.nc1)
             np.testing.assert_allclose(line.y, record.shuffled)
@@ -94,15 +97,18 @@ def test_every_frame_holds_the_classes_and_the_mark_of_its_epoch(runs):
     figure = variability_player(both, [0, 1, 2], metric_label="NC1", baselines={"toy-lt": 30.0})
     assert [step.label for step in figure.layout.sliders[0].steps] == ["1", "2", "3"]
     for index, frame in enumerate(figure.frames):
-        marks, dots = frame.data[:2], frame.data[2:]
-        for (row, records, item), mark, dot in zip(both, marks, dots, strict=True):
+        marks, dots, dashes = frame.data[:2], frame.data[2:4], frame.data[4:]
+        for (row, records, item), mark, dot, dash in zip(both, marks, dots, dashes, strict=True):
+            np.testing.assert_allclose(dash.y, records[index].query_only)
             assert (mark.x[0], mark.y[0]) == (index + 1, item.values[index])
             np.testing.assert_allclose(dot.y, records[index].nc1)
             named = [figure.data[place] for place in frame.traces]
-            assert [trace.name for trace in named[2:]] == ["etf-s0", "glove-s0"]
+            assert [trace.name for trace in named[2:4]] == ["etf-s0", "glove-s0"]
+            assert [trace.marker.symbol for trace in named[4:]] == ["line-ew"] * 2
+            assert [trace.showlegend for trace in named[4:]] == [True, False]
             assert row.run_id in {trace.legendgroup for trace in named}
             low, high = 10 ** np.array(figure.layout.yaxis2.range)
-            assert low < np.nanmin(dot.y)
+            assert low < np.nanmin([dot.y, dash.y])
             assert high > np.nanmax(records[index].shuffled)
     np.testing.assert_allclose(figure.data[figure.frames[0].traces[2]].y, both[0][1][2].nc1)
     baseline = next(trace for trace in figure.data if "labels shuffled (30)" in (trace.name or ""))
@@ -202,3 +208,37 @@ def test_features_of_a_frozen_backbone_are_said_not_to_move(monkeypatch):
     run = RunStore(ROOT / "runs").open("voc07-etf-s0")
     (space,) = [space for space in run.spaces if space.name == "f"]
     assert not cannot_move(run, curve(run, "test.f/nc1_trace"), space)
+
+
+def test_classes_are_ranked_against_what_their_query_alone_makes():
+    run = RunStore(ROOT / "runs").open("balanced-etf-terminal-s0")
+    record = class_variability(run, run.array_epochs()[-1], split="test", space="mu")
+    query = query_only_nc1_per_class(stored_statistics(run.arrays(run.array_epochs()[-1]), "test.mu"))
+    names = list(run.info.class_names)
+    np.testing.assert_array_equal(record.query_only, [query[names.index(name)] for name in record.class_names])
+    shares = dict(zip(record.class_names, record.nc1 / record.query_only, strict=True))
+    sentence = variability_sentence(record)
+    assert f"tightest {min(shares, key=shares.get)} (" in sentence
+    assert f"widest {max(shares, key=shares.get)} (" in sentence
+    last = run.metrics()[-1]["test.mu/nc1_trace_query_only"]
+    assert f"{last:.3g} of the class query alone (as many images without the class)" in sentence
+    dashes = class_dots([(run_row(run), record)], relative=True).data[-1]
+    np.testing.assert_allclose(dashes.y, record.query_only / record.shuffled)
+
+
+def test_a_run_without_features_of_such_images_says_that_it_has_none():
+    run = RunStore(ROOT / "runs").open("voc07-etf-s1")
+    record = class_variability(run, 39, split="test", space="f")
+    assert record.query_only is None
+    sentence = variability_sentence(record)
+    assert "against labels shuffled, tightest" in sentence
+    assert "Features of images without the class were not stored" in sentence
+    dashes = class_dots([(run_row(run), record)]).data[-1]
+    assert not np.isfinite(dashes.y).any()
+    assert not dashes.showlegend
+    # an image-wise space has no class query to speak of
+    run = RunStore(ROOT / "runs").open("voc07-erm-s0")
+    record = class_variability(run, run.array_epochs()[-1], split="test", space="z")
+    assert record.query_only is None
+    assert "query" not in variability_sentence(record)
+    assert "not stored" not in variability_sentence(record)

@@ -15,6 +15,7 @@ from mlcnc.analysis.runs.history import History, history_of
 from mlcnc.analysis.runs.statistics import stored_statistics
 from mlcnc.errors import counted
 from mlcnc.metrics.distance_variance import debiased_cdnv
+from mlcnc.metrics.summary import query_only_nc1, query_only_nc1_per_class
 from mlcnc.metrics.variability import (
     nc1_per_class,
     nc1_trace,
@@ -34,7 +35,11 @@ class VariabilityRecord:
         sample_counts: (C,) features that entered; few of them make NC1 small by chance alone.
         nc1: (C,) v_c / |m_c - g|^2; NaN where a class has fewer than two features.
         shuffled: (C,) what NC1 would be without any class structure, from the counts alone.
-        total: trace ratio over classes; ``total_shuffled`` without any class structure.
+        query_only: (C,) NC1 of as many images without the class, which the query of the class alone makes;
+            None where the epoch stored no features of such images, and in a space without queries.
+        has_query: whether an image has a feature for every class, made by the query of the class.
+        total: trace ratio over classes; ``total_shuffled`` and ``total_query_only`` the same of the nulls, the
+            latter NaN where it was not stored.
         debiased_cdnv: mean over the ``debiased_pairs`` usable of ``num_pairs`` pairs.
         epoch, split, space: of which.
     """
@@ -54,11 +59,19 @@ class VariabilityRecord:
     epoch: int
     split: str
     space: str
+    query_only: NDArray[np.float64] | None = None
+    total_query_only: float = float("nan")
+    has_query: bool = True
 
     @property
     def relative(self) -> NDArray[np.float64]:
         """NC1 over what it would be with labels shuffled, (C,); 1 is no class structure at all."""
-        return np.asarray(self.nc1 / np.where(self.shuffled > 0, self.shuffled, np.nan))
+        return over(self.nc1, self.shuffled)
+
+
+def over(values: NDArray[np.float64], null: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values as parts of a null, NaN where that is 0 or undefined."""
+    return np.asarray(values / np.where(null > 0, null, np.nan))
 
 
 def same_history(one: History[VariabilityRecord], other: History[VariabilityRecord]) -> bool:
@@ -109,6 +122,8 @@ def class_variability(run: Run, epoch: int, *, split: str, space: str) -> Variab
     buckets = bucket_of(run)
     # one feature has no spread: its 0 is no collapse
     values = np.where(counts >= 2, nc1_per_class(means, variances), np.nan)
+    has_query = all(each.kind == "class" for each in run.spaces if each.name == space)
+    without = query_only_nc1_per_class(statistics)[order] if has_query else np.array([np.nan])
     return VariabilityRecord(
         run_id=run.run_id,
         class_names=tuple(run.info.class_names[i] for i in order),
@@ -125,6 +140,9 @@ def class_variability(run: Run, epoch: int, *, split: str, space: str) -> Variab
         epoch=epoch,
         split=split,
         space=space,
+        query_only=without if np.isfinite(without).any() else None,
+        has_query=has_query,
+        total_query_only=query_only_nc1(statistics),
     )
 
 
@@ -155,11 +173,15 @@ def data_sets(records: Sequence[VariabilityRecord | AlignmentRecord]) -> list[li
 
 
 def variability_sentence(record: VariabilityRecord) -> str:
-    """Return which class varies most and least around its mean, against what its count gives by chance.
+    """Return which class varies most and least around its mean, against what is there without the class.
 
-    Classes are ranked by NC1 over its shuffle baseline: raw NC1 is low for classes of few features.
+    Classes are ranked by NC1 over its null, for raw NC1 is low where features are few and where the query of
+    a class alone draws them together: over the class query alone where it is known, else over labels shuffled.
     """
-    relative = record.relative
+    shuffled = record.query_only is None
+    null = record.shuffled if record.query_only is None else record.query_only
+    words = "with labels shuffled" if shuffled else "of the class query alone"
+    relative = over(record.nc1, null)
     defined = np.flatnonzero(np.isfinite(relative))
     if len(defined) == 0:
         return f"{record.run_id}, epoch {record.epoch + 1}: NC1 is undefined, {_reason_undefined(record)}."
@@ -168,8 +190,8 @@ def variability_sentence(record: VariabilityRecord) -> str:
 
     def of(index: int) -> str:
         return (
-            f"{record.class_names[index]} (NC1 {record.nc1[index]:.2f}, by chance "
-            f"{record.shuffled[index]:.0f}, {counted(record.sample_counts[index], 'feature')})"
+            f"{record.class_names[index]} (NC1 {record.nc1[index]:.3g}, {null[index]:.3g} {words}, "
+            f"{counted(record.sample_counts[index], 'feature')})"
         )
 
     pairs = (
@@ -180,10 +202,21 @@ def variability_sentence(record: VariabilityRecord) -> str:
         if record.num_pairs > 1
         else "the two classes are too near each other for a debiased CDNV"
     )
+    alone = (
+        ""
+        if shuffled
+        else f"{record.total_query_only:.3g} of the class query alone (as many images without the class), "
+    )
+    missing = (
+        " Features of images without the class were not stored, so what the class query alone makes of single "
+        "classes is not known."
+        if shuffled and record.has_query
+        else ""
+    )
     return (
-        f"{record.run_id}, epoch {record.epoch + 1}: NC1 of all classes {record.total:.2f}, "
-        f"{record.total_shuffled:.0f} by chance, which is with labels shuffled; against chance, tightest "
-        f"{of(int(low))}, widest {of(int(high))}; {pairs}."
+        f"{record.run_id}, epoch {record.epoch + 1}: NC1 of all classes {record.total:.3g}, {alone}"
+        f"{record.total_shuffled:.0f} with labels shuffled; against {words.partition(' ')[2]}, tightest "
+        f"{of(int(low))}, widest {of(int(high))}; {pairs}.{missing}"
     )
 
 

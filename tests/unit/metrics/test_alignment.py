@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from mlcnc.etf import simplex_etf
-from mlcnc.metrics import AlignmentAccumulator, ClassStatisticsAccumulator, nc1_trace
-from mlcnc.metrics.summary import nc1_of_negatives, query_only_nc1
+from mlcnc.metrics import AlignmentAccumulator, ClassStatisticsAccumulator, nc1_per_class, nc1_trace
+from mlcnc.metrics.summary import nc1_of_negatives, query_only_nc1, query_only_nc1_per_class
 
 N, C, D = 37, 6, 9
 
@@ -115,7 +115,7 @@ def test_the_query_alone_is_judged_at_the_counts_of_the_class():
     """Positives drawn like negatives are at the null, however few they are; without the counts they seem below."""
     rng = np.random.default_rng(7)
     counts = np.array([400, 120, 40, 12, 5, 3])
-    shares, plain = [], []
+    shares, plain, of_classes = [], [], []
     for _ in range(40):
         features = 0.2 * rng.normal(size=(6, 30)) + rng.normal(size=(1000, 6, 30))
         targets = np.stack([rng.permutation(1000) < count for count in counts], axis=1)
@@ -125,5 +125,18 @@ def test_the_query_alone_is_judged_at_the_counts_of_the_class():
         nc1 = nc1_trace(statistics.class_means, statistics.variances)
         shares.append(nc1 / query_only_nc1(statistics))
         plain.append(nc1 / nc1_of_negatives(statistics))
+        own = nc1_per_class(statistics.class_means, statistics.variances)
+        of_classes.append(own / query_only_nc1_per_class(statistics))
     assert np.mean(shares) == pytest.approx(1.0, abs=0.1)
     assert np.mean(plain) < 0.5
+    np.testing.assert_allclose(np.mean(of_classes, axis=0), 1.0, atol=0.25)
+
+
+def test_a_class_without_images_with_or_without_it_has_no_null_of_its_query():
+    rng = np.random.default_rng(7)
+    targets = np.eye(4)[np.arange(24) % 3]
+    targets[:, 2] = 1  # every image has the third class, none the fourth
+    found = ClassStatisticsAccumulator(4, 5)
+    found.update(rng.normal(size=(24, 4, 5)), targets)
+    null = query_only_nc1_per_class(found.compute())
+    np.testing.assert_array_equal(np.isfinite(null), [True, True, False, False])
