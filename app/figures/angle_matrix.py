@@ -12,11 +12,14 @@ from plotly.subplots import make_subplots
 from app.figures.style import ANGLE_SCALE, NEUTRAL, class_words, finished
 from mlcnc.analysis.geometry.angles import AngleRecord
 
-REACH_DEGREES = 60.0
-"""The colour scale ends so far from the optimum, the same for every run."""
+REACH_DEGREES, WIDE_REACH_DEGREES = 60.0, 90.0
+"""The colour scale ends so far from the optimum, the same for every run; wide where most angles lie beyond."""
 
 MOST_TICKS = 30
 """Of more classes the names stand in the hover text alone."""
+
+MOST_BESIDE = 22
+"""Names of 12 pixels that a matrix has room for; of more classes some are left out."""
 
 
 def angle_matrix(record: AngleRecord) -> go.Figure:
@@ -51,7 +54,7 @@ def add_matrix(figure: go.Figure, record: AngleRecord, column: int, name: str = 
         col=column,
     )
     # the columns are in the order of the rows, so names stand at the rows of the first matrix alone
-    blocks = _blocks(record.buckets)
+    blocks, step = _blocks(record.buckets), 1 + (len(classes) - 1) // MOST_BESIDE
     figure.update_xaxes(
         tickvals=[(first + last) / 2 for _, first, last in blocks],
         ticktext=[bucket for bucket, *_ in blocks],
@@ -67,9 +70,9 @@ def add_matrix(figure: go.Figure, record: AngleRecord, column: int, name: str = 
         scaleanchor=f"x{'' if column == 1 else column}",
         constrain="domain",
         constraintoward="top",
-        tickfont={"size": 10 if len(labels) <= 20 else 8},
-        tickvals=list(range(len(classes))),
-        ticktext=[f"{of} ({count})" for of, count, _ in classes],
+        tickfont={"size": 12},
+        tickvals=list(range(0, len(classes), step)),
+        ticktext=[f"{of} ({count})" for of, count, _ in classes[::step]],
         ticks="",
         showgrid=False,
         showticklabels=column == 1 and len(labels) <= MOST_TICKS,
@@ -119,31 +122,61 @@ def borders(record: AngleRecord, trace: Any) -> list[dict[str, Any]]:
     ]
 
 
-def colour_axis(optimum: float) -> dict[str, Any]:
+def reach_of(records: Sequence[AngleRecord]) -> float:
+    """Return how far from the optimum colours have to reach, so that a matrix is no block of one colour.
+
+    Args:
+        records: shown on one scale, at least one.
+
+    Returns:
+        The common reach; the wide one, which holds nearly every angle there is, where most pairs of one of them
+        lie beyond the common one.
+    """
+    for record in records:
+        pairs = record.angles[np.triu_indices(len(record.angles), k=1)]
+        beyond = np.abs(pairs[np.isfinite(pairs)] - record.optimum) > REACH_DEGREES
+        if len(beyond) and beyond.mean() > 0.5:
+            return WIDE_REACH_DEGREES
+    return REACH_DEGREES
+
+
+def reach_sentence(optimum: float, reach: float) -> str:
+    """Return that the colours reach further than they do elsewhere; empty where they do not."""
+    if reach == REACH_DEGREES:
+        return ""
+    ends, usual = ((optimum - of, min(180.0, optimum + of)) for of in (reach, REACH_DEGREES))
+    return (
+        f"Colours reach from {ends[0]:.0f}° to {ends[1]:.0f}° here, the ETF still white, for most pairs lie "
+        f"beyond the usual {usual[0]:.0f}° to {usual[1]:.0f}°: compare them with a chart that says so too."
+    )
+
+
+def colour_axis(optimum: float, reach: float = REACH_DEGREES) -> dict[str, Any]:
     """Return the colours of angles, in degrees, around the optimum, which is 90 where there is none."""
-    steps = (-60, -30, 0, 30, 60)
+    steps = (-reach, -reach / 2, 0, reach / 2, reach)
     middle, name = (90.0, "") if np.isnan(optimum) else (optimum, " ETF")  # one class has no ETF
     return {
         "colorscale": ANGLE_SCALE,
-        "cmin": middle - REACH_DEGREES,
-        "cmax": middle + REACH_DEGREES,
+        "cmin": middle - reach,
+        "cmax": middle + reach,
         "colorbar": {
             "title": {"text": "angle (°)", "side": "right"},
             "len": 0.55,
             "y": 1.0,
             "yanchor": "top",
             "thickness": 12,
-            "tickvals": [middle + step for step in steps],
+            "tickvals": [min(180.0, middle + step) for step in steps],
             "ticktext": [
-                end_sign(middle, step) + f"{middle + step:.0f}" + name * (step == 0) for step in steps
+                end_sign(middle, step, reach) + f"{min(180.0, middle + step):.0f}" + name * (step == 0)
+                for step in steps
             ],
         },
     }
 
 
-def end_sign(middle: float, step: float) -> str:
+def end_sign(middle: float, step: float, reach: float = REACH_DEGREES) -> str:
     """Return the sign before the number at an end of the scale, beyond which angles have the same colour."""
-    if abs(step) < REACH_DEGREES or not 0 < middle + step < 180:
+    if abs(step) < reach or not 0 < middle + step < 180:
         return ""
     return "\u2264 " if step < 0 else "\u2265 "
 

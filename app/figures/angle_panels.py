@@ -14,6 +14,9 @@ from app.figures.angle_matrix import REACH_DEGREES, end_sign
 from app.figures.style import ANGLE_SCALE, NEUTRAL, finished
 from app.figures.toys import cell_ground
 
+MOST_NAMES = 20
+"""That a side of a matrix has room for."""
+
 
 @dataclass(frozen=True)
 class AnglePanel:
@@ -106,9 +109,15 @@ def angle_panels(
             },
         },
     )
-    size = 10 if len(names) <= 12 else 8 if len(names) <= 30 else 5
-    figure.update_xaxes(tickangle=90, tickfont={"size": size}, showgrid=False)
-    figure.update_yaxes(tickfont={"size": size}, showgrid=False, autorange="reversed")
+    # names of 11 pixels, some left out where there is no room for all
+    shown = {
+        "dtick": 1 + (len(names) - 1) // MOST_NAMES,
+        "tick0": 0,
+        "tickfont": {"size": 11},
+        "showgrid": False,
+    }
+    figure.update_xaxes(**shown, tickangle=90)
+    figure.update_yaxes(**shown, autorange="reversed")
     figure.update_annotations(font={"size": 13})
     finished(figure, height=390, legend=False)
     if len(panels) == 1:

@@ -4,6 +4,7 @@ from functools import partial
 
 import streamlit as st
 
+from app.figures.angle_matrix import reach_of, reach_sentence
 from app.figures.geometry import GeometryPanel, geometry_player, most_frames
 from app.geometry.alignment import show_alignment
 from app.geometry.arrows import show_arrows
@@ -15,7 +16,7 @@ from app.widgets.plain_text import plain
 from app.widgets.player import show_player
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from app.widgets.verdict import show_verdicts
-from mlcnc.analysis.curves.curve import curve
+from mlcnc.analysis.geometry.angle_course import QUANTITIES, Quantity, angle_course
 from mlcnc.analysis.geometry.angle_history import SUBJECTS, Subject, angle_history
 from mlcnc.analysis.geometry.angles import Centring, geometry_sentence
 from mlcnc.analysis.geometry.class_order import CLASS_ORDERS, ClassOrder, ordered_classes, reordered
@@ -26,11 +27,13 @@ from mlcnc.analysis.runs.spaces import offered_spaces, space_for, spaces_sentenc
 READING = (
     "Rows and columns of the **matrix** are classes in one order for both runs; by frequency, lines "
     "separate head, medium and tail. White is the angle of a simplex ETF, blue too close, brown too far "
-    "apart; the scale is the same for every run. The **histogram** counts pairs of classes in steps of "
-    "three degrees; the dashed line is the ETF, the dotted outline what as many random directions of the same "
-    "dimension give. The curve is **NC1** at every epoch, marked where the slider stands; the dashed grey line "
-    "is what it would be with labels shuffled, dotted, in the colour of the run, the NC1 of as many images "
-    "*without* the class: what the class query alone makes.\n\nThe **mean** angle "
+    "apart; the scale is the same for every run, wider where most angles lie beyond it. The **histogram** "
+    "counts pairs of classes in steps of three degrees; the dashed line is the ETF, the dotted outline what "
+    "as many random directions of the same dimension give. The curve is the **smallest angle**, or the "
+    "**Gram distance** (under *More*), at every epoch that measured it, marked where the slider stands; "
+    "epoch 0 is the untrained network. The dashed line "
+    "is the ETF, the grey band holds 95 % of draws of random directions. How tightly features lie around "
+    "their mean is on the page Variability.\n\nThe **mean** angle "
     "of class-centred means is no evidence: such means sum to zero, and with equal norms their mean "
     "cosine is that of an ETF whatever the geometry. Read the smallest angle, the spread and the Gram "
     "distance instead. Uncentred angles move with a direction that all class means share.\n\nA mean of "
@@ -60,6 +63,16 @@ with more():
         bind="query-params",
         help="frequency: most training images first. cluster: classes with small angles in the first run, at "
         "its last stored epoch, are neighbours. name: alphabetical. Both runs are drawn in the same order.",
+    )
+    quantity: Quantity = st.segmented_control(
+        "Curve of",
+        QUANTITIES,
+        default=QUANTITIES[0],
+        required=True,
+        key="course",
+        bind="query-params",
+        help="smallest angle: that of the closest pair; no other vectors have so large a one as an ETF. Gram "
+        "distance: of all angles and lengths to those of an ETF, 0 for one; of class means centred by class.",
     )
     if subject == "class means":
         centring, split, space = pick_centring(), pick_split(), pick_space([s for _, s in stored])
@@ -101,15 +114,20 @@ if usable:
         GeometryPanel(
             row,
             [reordered(history.nearest(epoch), classes) for epoch in epochs],
-            *(
-                curve(run, f"{split}.{own_space[run.run_id]}/nc1_trace{null}")
-                for null in ("", "_shuffled", "_query_only")
+            angle_course(
+                run,
+                history,
+                quantity=quantity,
+                subject=subject,
+                split=split,
+                space=own_space[run.run_id],
+                centring=centring,
             ),
         )
         for run, row, history in usable
     ]
-    drawn_spaces = ", ".join(dict.fromkeys(own_space[run.run_id] for run, *_ in usable))
-    figure = drawing_of(geometry_player, panels, epochs, nc1_label=f"NC1, {split} {drawn_spaces} (log)")
+    reach = reach_of([panel.records[-1] for panel in panels])
+    figure = drawing_of(geometry_player, panels, epochs, reach=reach)
     labels = [epoch + 1 for epoch in epochs]
 
     @st.fragment
@@ -131,18 +149,20 @@ if usable:
         )
         index = labels.index(int(label)) if label else len(labels) - 1
         shown = [(panel.row, panel.records[index]) for panel in panels]
-        if subject == "class means":
-            with verdicts:
-                show_verdicts(
-                    [(row.name, record.verdict) for row, record in shown],
-                    "geometry",
-                    when=[f"epoch {record.epoch + 1}" for _, record in shown],
-                    of=[
-                        f"{split} {own_space[row.run_id]}"
-                        + ("" if centring == "class" else ", centred by class")
-                        for row, _ in shown
-                    ],
-                )
+        with verdicts:
+            show_verdicts(
+                [(row.name, record.verdict) for row, record in shown],
+                "geometry",
+                when=[f"epoch {record.epoch + 1}" for _, record in shown],
+                of=[
+                    f"{subject} vectors"
+                    if subject != "class means"
+                    else f"{split} {own_space[row.run_id]}" + ", centred by class" * (centring != "class")
+                    for row, _ in shown
+                ],
+            )
+        if further := reach_sentence(shown[0][1].optimum, reach):
+            st.caption(further)
         if len({record.class_counts for _, record in shown}) > 1:
             st.caption(
                 plain(

@@ -34,7 +34,7 @@ def show_answers(shown: Sequence[tuple[RunRow, AngleRecord]], subject: Subject) 
             gram = ""
             if record.gram == record.gram:
                 floor = f", at best {record.gram_floor:.2f} in this dimension" if record.gram_floor > 0 else ""
-                of = "class-centred class means" if subject == "class means" else "vectors, uncentred"
+                of = "class-centred class means" if subject == "class means" else "vectors, uncentred,"
                 random = f", {random_gram_words(record)}" if record.null else ""
                 gram = (
                     f" Gram distance of {of} to an ETF: {record.gram:.3f} (0 is an ETF, 1.41 the most"

@@ -10,7 +10,7 @@ from mlcnc.metrics.geometry import gram_distance_floor
 from mlcnc.metrics.random_directions import RandomDirections, random_directions
 from mlcnc.store import Run
 
-Label = Literal["collapsed", "partly", "not"]
+Label = Literal["collapsed", "partly", "not", "given"]
 
 COLLAPSED, PARTLY = 0.1, 0.5
 """Shares of the way from the optimum to the null, up to which a value is called collapsed or partly so."""
@@ -27,8 +27,9 @@ RULES = {
         PLACES,
     ),
     "geometry": (
-        "Value: Gram distance of class means to a simplex ETF; optimum 0, or what the dimension allows.",
-        "Null: as many random directions.",
+        "Value: Gram distance of class means, or of trained vectors, to a simplex ETF; optimum 0, or what the "
+        "dimension allows.",
+        "Null: as many random directions. Vectors fixed before training are given, and not judged.",
         PLACES,
     ),
     "alignment": (
@@ -45,7 +46,7 @@ RULE = (
     "two class means say nothing, as they always lie opposite each other."
 )
 
-_RANK = {"collapsed": 0, "partly": 1, "not": 2}
+_RANK = {"given": 0, "collapsed": 0, "partly": 1, "not": 2}
 
 NO_DISTANCE = 1e-6
 """Between a null and an optimum that are the same."""
@@ -55,7 +56,7 @@ class Verdict(NamedTuple):
     """Where a value stands between its optimum and its null.
 
     Attributes:
-        label: by :data:`RULE`.
+        label: by :data:`RULE`; ``given`` of what no training made.
         share: how far the value lies from the optimum, as a share of the null's distance.
         text: value, null and optimum in words.
         state: what it is called at its optimum.
@@ -69,6 +70,8 @@ class Verdict(NamedTuple):
     @property
     def words(self) -> str:
         """The label as it is said of a run, ``partly collapsed``."""
+        if self.label == "given":
+            return "given, not trained"
         return self.state if self.label == "collapsed" else f"{self.label} {self.state}"
 
 
@@ -219,6 +222,11 @@ def geometry_verdict(gram: float, null: RandomDirections, floor: float = 0.0) ->
     than = "further from an ETF than random directions," if gram > null.gram.high else "random directions:"
     text = f"Gram distance {gram:.3f}; {than} {random:.3f}; at collapse {floor:.3g}"
     return _verdict(gram, random, floor, text)
+
+
+def given_verdict(gram: float) -> Verdict:
+    """Return that vectors with this Gram distance were fixed before training: no result, good or bad."""
+    return Verdict("given", 0.0, f"fixed before training, no result of it; Gram distance {gram:.3f}")
 
 
 def alignment_verdict(cosine: float, *, others: float = math.nan, without: float = math.nan) -> Verdict | None:

@@ -43,14 +43,16 @@ class RandomDirections(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def random_directions(num_classes: int, dim: int, *, centred: bool = True) -> RandomDirections:
+def random_directions(
+    num_classes: int, dim: int, *, centred: bool = True, gram_centred: bool = True
+) -> RandomDirections:
     r"""Return what independent uniform unit vectors give in place of class means.
 
     Args:
         num_classes: C, at least 2.
         dim: d of the space.
-        centred: measure from the mean of the vectors, as centring ``class`` does; else from the origin. The
-            Gram distance is centred either way.
+        centred: measure angles from the mean of the vectors, as centring ``class`` does; else from the origin.
+        gram_centred: the same of the Gram distance.
 
     Raises:
         ValueError: fewer than two classes, or no dimension.
@@ -74,7 +76,8 @@ def random_directions(num_classes: int, dim: int, *, centred: bool = True) -> Ra
         matrix = angles_of(pairwise_cosines(measured))
         pairs += np.histogram(matrix[above], bins=len(pairs), range=(0.0, 180.0))[0]
         angles = angle_summary(matrix)
-        found.append((angles.minimum, angles.mean, angles.std, gram_distance(vectors)))
+        distance = gram_distance(vectors, centring="class" if gram_centred else "none")
+        found.append((angles.minimum, angles.mean, angles.std, distance))
     smallest, mean, spread, gram = (_band(values) for values in np.transpose(found))
     return RandomDirections(smallest, mean, spread, gram, pairs / draws)
 

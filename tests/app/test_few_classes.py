@@ -10,15 +10,18 @@ from streamlit.testing.v1 import AppTest
 from app.figures.angle_histogram import angle_histogram
 from app.figures.angle_matrix import angle_matrix
 from app.figures.class_arrows import arrows_player
+from app.figures.class_dots import class_dots
 from app.figures.comparison import metric_curves
 from app.figures.geometry import GeometryPanel, geometry_player
-from app.figures.variability import class_dots, variability_player
+from app.figures.variability import variability_player
 from app.report.command import report_page
 from mlcnc.analysis.curves.curve import curve
+from mlcnc.analysis.geometry.angle_course import QUANTITIES, angle_course
 from mlcnc.analysis.geometry.angle_history import angle_history
-from mlcnc.analysis.geometry.angles import CENTRINGS, class_mean_angles, geometry_sentence, gram_angles
+from mlcnc.analysis.geometry.angles import CENTRINGS, class_mean_angles, geometry_sentence
 from mlcnc.analysis.geometry.class_arrows import arrows_sentence, class_arrows, default_classes
 from mlcnc.analysis.geometry.variability import class_variability, variability_history, variability_sentence
+from mlcnc.analysis.geometry.vector_angles import gram_angles
 from mlcnc.analysis.runs.rows import run_row
 from mlcnc.metrics import measure_split
 from mlcnc.store import RunStore, RunWriter, Space
@@ -126,11 +129,14 @@ def test_the_report_does_not_say_nan(runs):
 def test_no_chart_says_nan(runs):
     (run,) = RunStore(runs).scan()
     row = run_row(run)
-    trace, shuffled = (curve(run, f"test.f/nc1_trace{ending}") for ending in ("", "_shuffled"))
+    trace = curve(run, "test.f/nc1_trace")
     figures = [metric_curves([(row, trace)], "NC1", log=True)]
     for centring in CENTRINGS:
-        records = angle_history(run, subject="class means", split="test", space="f", centring=centring).records
-        figures.append(geometry_player([GeometryPanel(row, records, trace, shuffled)], [0, 1], nc1_label="NC1"))
+        of = {"subject": "class means", "split": "test", "space": "f", "centring": centring}
+        records = (history := angle_history(run, **of)).records
+        for quantity in QUANTITIES:
+            course = angle_course(run, history, quantity=quantity, **of)
+            figures.append(geometry_player([GeometryPanel(row, records, course)], [0, 1]))
         figures += [angle_matrix(records[0]), angle_histogram(records[0])]
     spread = variability_history(run, split="test", space="f").records
     for relative in (False, True):

@@ -12,19 +12,20 @@ from app.figures.angle_matrix import angle_matrix
 from app.figures.class_arrows import arrows_player
 from app.figures.geometry import GeometryPanel, geometry_player, most_frames
 from app.geometry.tables import angle_frame
-from mlcnc.analysis.curves.curve import curve
+from mlcnc.analysis.geometry.angle_course import angle_course
 from mlcnc.analysis.geometry.angle_history import angle_counts, angle_history
 from mlcnc.analysis.geometry.angles import (
     CENTRINGS,
     class_mean_angles,
     closest_pairs,
     geometry_sentence,
-    gram_angles,
 )
 from mlcnc.analysis.geometry.class_arrows import arrows_sentence, class_arrows, default_classes
 from mlcnc.analysis.geometry.class_order import ordered_classes, reordered
+from mlcnc.analysis.geometry.vector_angles import gram_angles
 from mlcnc.analysis.runs.history import shown_epochs
 from mlcnc.analysis.runs.rows import run_row
+from mlcnc.metrics.random_directions import random_directions
 from mlcnc.store import RunStore
 from tests.app.conftest import charts, words, write_run
 from tests.conftest import ROOT
@@ -35,12 +36,11 @@ def runs(catalogue):
     return {run.run_id: run for run in RunStore(catalogue("full")).scan()}
 
 
-def panel(run, epochs=None, subject="class means", centring="class"):
+def panel(run, epochs=None, subject="class means", centring="class", quantity="smallest angle"):
     history = angle_history(run, subject=subject, split="test", space="f", centring=centring)
     records = history.records if epochs is None else [history.nearest(epoch) for epoch in epochs]
-    metric = "test.f/nc1_trace"
-    curves = [curve(run, f"{metric}{null}") for null in ("", "_shuffled", "_query_only")]
-    return GeometryPanel(run_row(run), records, *curves)
+    of = {"subject": subject, "split": "test", "space": "f", "centring": centring}
+    return GeometryPanel(run_row(run), records, angle_course(run, history, quantity=quantity, **of))
 
 
 def drawn(figure, label):
@@ -49,9 +49,9 @@ def drawn(figure, label):
     return dict(zip(frame.traces, frame.data, strict=True)), frame.layout.annotations
 
 
-def test_every_frame_holds_the_angles_counts_and_nc1_of_its_epoch(runs):
+def test_every_frame_holds_the_angles_counts_and_smallest_angle_of_its_epoch(runs):
     panels = [panel(runs["etf-s0"]), panel(runs["glove-s0"])]
-    figure = geometry_player(panels, [0, 1, 2], nc1_label="NC1")
+    figure = geometry_player(panels, [0, 1, 2])
     assert [step.label for step in figure.layout.sliders[0].steps] == ["1", "2", "3"]
     kinds = [trace.type for trace in figure.data]
     for index, label in enumerate((1, 2, 3)):
@@ -67,7 +67,7 @@ def test_every_frame_holds_the_angles_counts_and_nc1_of_its_epoch(runs):
             np.testing.assert_array_equal(bar.y, angle_counts(each.records[index])[1])
             run = runs[each.row.run_id]
             assert list(mark.x) == [label]
-            assert mark.y[0] == pytest.approx(run.metrics()[index]["test.f/nc1_trace"])
+            assert mark.y[0] == pytest.approx(run.metrics()[index]["test.f/angle_min_class"])
             assert f"{each.row.name}</b>, epoch {label}" in note.text
             assert f"smallest {each.records[index].summary.minimum:.1f}°" in note.text
     # shown first: the last epoch
@@ -76,7 +76,7 @@ def test_every_frame_holds_the_angles_counts_and_nc1_of_its_epoch(runs):
 
 @pytest.mark.parametrize("centring", ["none", "class"])
 def test_matrix_is_centred_on_the_optimum_with_a_fixed_range(runs, centring):
-    figure = geometry_player([panel(runs["etf-s0"], centring=centring)], [0, 1, 2], nc1_label="NC1")
+    figure = geometry_player([panel(runs["etf-s0"], centring=centring)], [0, 1, 2])
     scale, optimum = figure.layout.coloraxis, np.degrees(np.arccos(-1 / 4))
     assert (scale.cmin + scale.cmax) / 2 == pytest.approx(optimum)
     assert scale.cmax - scale.cmin == pytest.approx(120)
@@ -98,58 +98,138 @@ def test_matrix_is_centred_on_the_optimum_with_a_fixed_range(runs, centring):
 
 
 def test_histogram_counts_every_pair(runs):
-    figure = geometry_player([panel(runs["etf-s0"], subject="label embedding")], [0, 1, 2], nc1_label="NC1")
+    figure = geometry_player([panel(runs["etf-s0"], subject="label embedding")], [0, 1, 2])
     bars = next(trace for trace in figure.data if trace.type == "bar")
     found = dict(zip(bars.x, bars.y, strict=True))
     assert found[91.5] == 10
     assert sum(found.values()) == 10
 
 
-def test_the_shuffle_baseline_is_drawn_once_for_runs_of_the_same_counts(runs):
-    one = runs["etf-s0"]
-    figure = geometry_player([panel(one), panel(one)], [0, 1, 2], nc1_label="NC1")
-    dashed = [trace for trace in figure.data if trace.type == "scatter" and trace.line.dash == "dash"]
-    assert [trace.name for trace in dashed] == ["labels shuffled"]
-    expected = [line["test.f/nc1_trace_shuffled"] for line in one.metrics()]
-    np.testing.assert_allclose(dashed[0].y, expected)
-
-
-def test_what_the_class_query_alone_makes_is_drawn_and_named_beside_nc1(runs):
+@pytest.mark.parametrize(
+    ("quantity", "metric"), [("smallest angle", "angle_min_class"), ("Gram distance", "nc2_gram")]
+)
+def test_the_course_stands_between_the_etf_and_random_directions(runs, quantity, metric):
     names = ("etf-s0", "glove-s0")
-    figure = geometry_player([panel(runs[name]) for name in names], [0, 1, 2], nc1_label="NC1")
-    dotted = [
-        trace for trace in figure.data if trace.name and trace.name.endswith(", images without the class")
+    panels = [panel(runs[name], quantity=quantity) for name in names]
+    figure = geometry_player(panels, [0, 1, 2])
+    drawn = {trace.name: trace for trace in figure.data if trace.name}
+    for name in names:
+        np.testing.assert_allclose(drawn[name].y, [line[f"test.f/{metric}"] for line in runs[name].metrics()])
+    record = panels[0].records[-1]
+    null = record.null.smallest if quantity == "smallest angle" else record.null.gram
+    optimum = record.optimum if quantity == "smallest angle" else 0.0
+    # both runs have the same classes and dimension: one line, one band, named once
+    (line,) = [trace for trace in figure.data if trace.name == "optimum"]
+    assert list(line.y) == [optimum] * 2
+    assert line.line.dash == "dash"
+    (band,) = [trace for trace in figure.data if trace.type == "scatter" and trace.fill == "toself"]
+    assert list(band.y) == [null.low, null.low, null.high, null.high]
+    said = [trace.text[0] for trace in figure.data if trace.type == "scatter" and trace.mode == "text"]
+    assert sorted(words.split()[0] for words in said) == ["random", "simplex"]
+    axis = band.yaxis.replace("y", "yaxis")
+    assert {trace.yaxis for trace in (line, band, *(drawn[name] for name in names))} == {band.yaxis}
+    assert {trace.xaxis for trace in figure.data if trace.yaxis == band.yaxis} == {drawn["etf-s0"].xaxis}
+    low, high = figure.layout[axis].range
+    assert low < min(optimum, null.low) <= max(optimum, null.high) < high
+    assert quantity in figure.layout[axis].title.text
+
+
+def test_the_course_begins_at_the_untrained_network_where_that_was_measured():
+    each = panel(RunStore(ROOT / "runs").open("voc07-etf-s1"))
+    figure = geometry_player([each], [record.epoch for record in each.records])
+    (line,) = [trace for trace in figure.data if trace.name == "voc07-etf-s1" and trace.type == "scatter"]
+    # measured so rarely that no line should join them
+    assert (list(line.x), line.mode) == ([0, 1, 11, 21, 31, 40], "markers")
+    each = panel(RunStore(ROOT / "runs").open("voc07-etf-s0"))
+    (line,) = [
+        trace
+        for trace in geometry_player([each], range(40)).data
+        if trace.name == "voc07-etf-s0" and trace.type == "scatter"
     ]
-    for name, trace in zip(names, dotted, strict=True):
-        logged = [line["test.f/nc1_trace_query_only"] for line in runs[name].metrics()]
-        np.testing.assert_allclose(trace.y, logged)
-        assert trace.line.color == next(other for other in figure.data if other.name == name).line.color
-        low, high = figure.layout[trace.yaxis.replace("y", "yaxis")].range
-        assert low < np.log10(min(logged)) <= np.log10(max(logged)) < high
-    (name,) = [trace for trace in figure.data if trace.text == ("as many images without the class",)]
-    assert name.y[0] == max(max(trace.y) for trace in dotted), "above all of these lines"
-    assert name.textposition == "top left"
-    near = replace(panel(runs["etf-s0"]), shuffled=panel(runs["etf-s0"]).query_only)
-    near.shuffled.values[:] *= 1.5
-    drawn = geometry_player([near], [0, 1, 2], nc1_label="NC1").data
-    (name,) = [trace for trace in drawn if trace.text == ("as many images without the class",)]
-    assert name.textposition == "bottom left", "not on the line of shuffled labels"
-    assert not figure.layout[dotted[0].yaxis.replace("y", "yaxis")].showgrid, "no line strikes through it"
-    assert len(
-        geometry_player([replace(panel(runs["etf-s0"]), query_only=None)], [0, 1, 2], nc1_label="").data
-    ) + 2 == len(geometry_player([panel(runs["etf-s0"])], [0, 1, 2], nc1_label="").data)
+    assert (list(line.x), line.mode) == (list(range(41)), "lines")
 
 
-def test_the_page_draws_the_null_that_its_runs_logged(monkeypatch, catalogue):
-    drawn = [trace.get("name") or "" for trace in figures(opened_at(monkeypatch, catalogue("full")))[0]["data"]]
-    assert sum(name.endswith(", images without the class") for name in drawn) == 2
+def test_a_course_of_few_stored_epochs_is_not_joined():
+    each = panel(RunStore(ROOT / "runs").open("voc07-etf-s1"), subject="label embedding")
+    figure = geometry_player([each], [record.epoch for record in each.records])
+    (line,) = [trace for trace in figure.data if trace.name == "voc07-etf-s1" and trace.type == "scatter"]
+    assert (list(line.x), line.mode) == ([1, 11, 21, 31, 40], "markers")
+
+
+def test_the_page_draws_the_course_that_is_asked_for_and_no_nc1(monkeypatch, catalogue):
+    for asked, title in ((None, "smallest angle (°)"), ("Gram distance", "Gram distance")):
+        shown = opened_at(monkeypatch, catalogue("full"), **({} if asked is None else {"course": asked}))
+        figure = figures(shown)[0]
+        titles = [
+            axis.get("title", {}).get("text", "")
+            for axis in figure["layout"].values()
+            if isinstance(axis, dict)
+        ]
+        assert title in titles
+        assert "NC1" not in str(figure["layout"])
+
+
+def test_names_of_twenty_classes_can_be_read_and_none_is_left_out(runs):
+    record = panel(RunStore(ROOT / "runs").open("voc07-etf-s0"), [39]).records[0]
+    axis = angle_matrix(record).layout.yaxis
+    assert axis.tickfont.size >= 12
+    assert len(axis.ticktext) == 20
+    many = large(record, tuple(f"class {i}" for i in range(80)), np.random.default_rng(0))
+    half = replace(
+        many,
+        angles=many.angles[:30, :30],
+        class_names=many.class_names[:30],
+        class_counts=many.class_counts[:30],
+        buckets=many.buckets[:30],
+    )
+    axis = angle_matrix(half).layout.yaxis
+    assert (axis.tickfont.size, list(axis.tickvals)) == (12, list(range(0, 30, 2)))
+    assert axis.ticktext[1] == "class 2 (78)"
+
+
+def test_a_matrix_beyond_the_scale_widens_it_for_both_runs_and_says_so(monkeypatch):
+    picked = ["voc07-etf-s0", "balanced-etf-terminal-s0"]
+    plain = opened_at(monkeypatch, ROOT / "runs", picked)
+    assert "Colours reach" not in words(plain)
+    (usual,) = [f["layout"]["coloraxis"] for f in figures(plain) if "coloraxis" in f["layout"]]
+    assert usual["cmax"] - usual["cmin"] == pytest.approx(120)
+    shown = opened_at(monkeypatch, ROOT / "runs", picked, centring="none")
+    (figure,) = [figure for figure in figures(shown) if "coloraxis" in figure["layout"]]
+    scale = figure["layout"]["coloraxis"]
+    assert scale["cmax"] - scale["cmin"] == pytest.approx(180)
+    assert (scale["cmax"] + scale["cmin"]) / 2 == pytest.approx(usual["colorbar"]["tickvals"][2])
+    assert [scale["colorbar"]["ticktext"][end] for end in (0, -1)] == ["≤ 3", "180"]
+    assert {trace["coloraxis"] for trace in figure["data"] if trace["type"] == "heatmap"} == {"coloraxis"}
+    assert "Colours reach from 3° to 180° here" in words(shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "subject", "said"),
+    [
+        ("voc07-erm-s0", "classifier", "Geometry: not collapsed (classifier vectors)"),
+        ("pictogram-etf-s0", "classifier", "Geometry: given, not trained (classifier vectors)"),
+        ("pictogram-trainable-s0", "label embedding", "Geometry: not collapsed (label embedding vectors)"),
+    ],
+)
+def test_trained_vectors_are_judged_against_random_directions_and_fixed_ones_are_not(
+    monkeypatch, name, subject, said
+):
+    shown = opened_at(monkeypatch, ROOT / "runs", [name], of=subject)
+    assert said in words(shown)
+    run = RunStore(ROOT / "runs").open(name)
+    record = gram_angles(run, run.array_epochs()[-1], subject)
+    dim = {space.name: space.dim for space in run.spaces}
+    expected = dim["f"] if subject == "label embedding" else dim.get("z", dim.get("concat"))
+    assert record.null == random_directions(20, expected, centred=False, gram_centred=False)
+    assert record.all_equal or f"random directions in {expected:,} dimensions" in words(shown)
+    assert any(trace.get("fill") == "toself" for trace in figures(shown)[-1]["data"])
 
 
 def test_another_order_has_no_bucket_lines_where_buckets_are_mixed(runs):
     each = panel(runs["etf-s0"])
     records = [reordered(record, np.array([4, 0, 2, 1, 3])) for record in each.records]
-    mixed = GeometryPanel(each.row, records, each.nc1, each.shuffled)
-    figure = geometry_player([mixed], [0, 1, 2], nc1_label="NC1")
+    mixed = GeometryPanel(each.row, records, each.course)
+    figure = geometry_player([mixed], [0, 1, 2])
     assert figure.data[0].y[0] == "cow (4), tail"
     assert [shape.line.dash for shape in figure.layout.shapes if shape.type == "line"] == ["dash"]
     assert not figure.layout.xaxis.ticktext
@@ -157,7 +237,7 @@ def test_another_order_has_no_bucket_lines_where_buckets_are_mixed(runs):
 
 def test_matrix_and_histogram_alone_show_the_same_numbers(runs):
     each = panel(runs["etf-s0"])
-    figure = geometry_player([each], [0, 1, 2], nc1_label="NC1")
+    figure = geometry_player([each], [0, 1, 2])
     matrix, bars = angle_matrix(each.records[-1]), angle_histogram(each.records[-1])
     np.testing.assert_array_equal(matrix.data[0].z, figure.data[0].z)
     assert matrix.layout.coloraxis == figure.layout.coloraxis
@@ -177,8 +257,8 @@ def test_eighty_classes_and_a_hundred_epochs_stay_small(runs, num_runs):
     assert (len(epochs), number) == (limit, 100)
     records = [large(record, names, rng) for _ in epochs]
     each = panel(runs["etf-s0"])
-    panels = [GeometryPanel(each.row, records, each.nc1, each.shuffled)] * num_runs
-    figure = geometry_player(panels, epochs, nc1_label="NC1")
+    panels = [GeometryPanel(each.row, records, each.course)] * num_runs
+    figure = geometry_player(panels, epochs)
     np.testing.assert_array_equal(figure.frames[-1].data[0].z, records[-1].angles.round())
     assert len(figure.to_json()) < 150e3
 
@@ -343,15 +423,6 @@ def test_runs_of_two_data_sets_have_the_same_class_in_the_same_row(monkeypatch):
     runs = [RunStore(ROOT / "runs").open(name) for name in ("pictogram-etf-s0", "voc07-etf-s0")]
     assert one != list(class_mean_angles(runs[1], 39, split="test", space="f", centring="class").class_names)
     assert "voc07-etf-s0 has other training counts than pictogram-etf-s0" in words(shown)
-    named = [
-        (trace["text"][-1], trace["textposition"])
-        for trace in figure["data"]
-        if trace.get("text") and "shuffled" in trace["text"][-1]
-    ]
-    assert named == [
-        ("labels shuffled, pictogram-etf-s0", "bottom left"),
-        ("labels shuffled, voc07-etf-s0", "top right"),
-    ]
     assert len(alignment) == 2
     for chart, run in zip(alignment, runs, strict=True):
         counts = sorted(run.info.class_counts, reverse=True)
@@ -396,7 +467,7 @@ def test_every_centring_names_itself_on_the_axis(trained):
     run = RunStore(trained).open("tiny")
     for centring in CENTRINGS:
         each = panel(run, centring=centring)
-        title = geometry_player([each], [r.epoch for r in each.records], nc1_label="NC1").layout.xaxis2.title
+        title = geometry_player([each], [r.epoch for r in each.records]).layout.xaxis2.title
         assert ("uncentred" if centring == "none" else f"centring {centring}") in title.text
         record = class_mean_angles(run, 2, split="train", space="mu", centring=centring)
         assert record.summary.minimum == pytest.approx(

@@ -14,6 +14,7 @@ from app.report.command import report_page
 from mlcnc.analysis.comparison.published import matching_row
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.curves.curve import curve
+from mlcnc.analysis.geometry.angle_course import angle_course
 from mlcnc.analysis.geometry.angle_history import angle_history
 from mlcnc.analysis.geometry.variability import variability_history
 from mlcnc.analysis.runs.filter import RunFilter, matching
@@ -114,9 +115,11 @@ def test_two_runs_of_one_recipe_and_one_of_another_method_differ_on_every_chart(
 
     panels = []
     for name in ("etf-demo", "etf-s0"):
-        found = angle_history(runs[name], subject="class means", split="test", space="f", centring="class")
-        panels.append(GeometryPanel(rows[name], [found.nearest(0)], curves[name], curves[name]))
-    pair = geometry_player(panels, [0], nc1_label="NC1")
+        of = {"subject": "class means", "split": "test", "space": "f", "centring": "class"}
+        found = angle_history(runs[name], **of)
+        course = angle_course(runs[name], found, quantity="smallest angle", **of)
+        panels.append(GeometryPanel(rows[name], [found.nearest(0)], course))
+    pair = geometry_player(panels, [0])
     named = [trace for trace in pair.data if trace.type != "heatmap" and trace.showlegend is not False]
     assert [trace.name for trace in named] == ["etf-demo", "etf-s0"]
     assert len({trace.line.dash for trace in named}) == 2

@@ -11,7 +11,8 @@ from app.figures.geometry import GeometryPanel, geometry_player
 from app.figures.variability import variability_player
 from app.report.command import report_page
 from mlcnc.analysis.curves.curve import curve
-from mlcnc.analysis.geometry.angles import class_mean_angles
+from mlcnc.analysis.geometry.angle_course import angle_course
+from mlcnc.analysis.geometry.angle_history import angle_history
 from mlcnc.analysis.geometry.variability import class_variability
 from mlcnc.analysis.runs.rows import run_row
 from mlcnc.analysis.verdict import RULE
@@ -103,21 +104,13 @@ def test_a_collapse_that_no_logarithmic_axis_holds_is_said(seen, tmp_path):
     run = RunStore(tmp_path / "runs").open("etf-of-images")
     row, nc1 = run_row(run), curve(run, "test.z/nc1_trace")
     record = class_variability(run, 0, split="test", space="z")
-    figures = [
-        variability_player([(row, [record], nc1)], [0], metric_label="NC1", baselines={"toy-lt": 30.0}),
-        geometry_player(
-            [
-                GeometryPanel(
-                    row, [class_mean_angles(run, 0, split="test", space="z", centring="class")], nc1, nc1
-                )
-            ],
-            [0],
-            nc1_label="NC1",
-        ),
-    ]
-    for figure in figures:
-        notes = [note.text for note in figure.layout.annotations]
-        assert any("NC1 is 0, complete collapse" in note for note in notes)
+    of = {"subject": "class means", "split": "test", "space": "z", "centring": "class"}
+    history = angle_history(run, **of)
+    course = angle_course(run, history, quantity="smallest angle", **of)
+    figure = variability_player([(row, [record], nc1)], [0], metric_label="NC1", baselines={"toy-lt": 30.0})
+    assert any("NC1 is 0, complete collapse" in note.text for note in figure.layout.annotations)
+    figure = geometry_player([GeometryPanel(row, history.records[:1], course)], [0])
+    notes = [note.text for note in figure.layout.annotations]
     # the numbers above the matrix are still there
     assert any("smallest 99.6°" in note for note in notes)
     assert any("(random " in note for note in notes)

@@ -48,7 +48,12 @@ class CurvePoints:
     @property
     def is_sparse(self) -> bool:
         """Whether it was measured at so few epochs, with others between them, that no line should join them."""
-        return 1 < len(self.epochs) < FEW_POINTS and bool((np.diff(self.epochs) > 1).any())
+        return is_sparse(self.epochs)
+
+
+def is_sparse(epochs: NDArray[np.int64]) -> bool:
+    """Return whether a line through these epochs would look like a course that nobody measured."""
+    return 1 < len(epochs) < FEW_POINTS and bool((np.diff(epochs) > 1).any())
 
 
 def sparse_sentence(drawn: Mapping[str, Mapping[str, CurvePoints]]) -> str:

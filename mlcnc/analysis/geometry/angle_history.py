@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcnc.analysis.geometry.angles import AngleRecord, Centring, class_mean_angles, gram_angles
+from mlcnc.analysis.geometry.angles import AngleRecord, Centring, class_mean_angles
+from mlcnc.analysis.geometry.vector_angles import gram_angles
 from mlcnc.analysis.runs.history import History, history_of
 from mlcnc.store import Run
 

@@ -1,9 +1,8 @@
-"""Angles between class means, label embeddings or classifier vectors, against the simplex ETF."""
+"""Angles between class means, against the simplex ETF, and the record of angles of whatever vectors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,6 @@ from mlcnc.metrics.geometry import (
     angles_of,
     centred_class_means,
     cosine_std_floor,
-    distance_of_gram,
     gram_distance,
     gram_distance_floor,
     pairwise_cosines,
@@ -42,20 +40,6 @@ EQUAL_DEGREES = 0.05
 NOTABLE_DISTANCE, NOTABLE_DEGREES = 0.01, 1.0
 """Smaller differences explain nothing to a reader."""
 
-_ETF = (
-    "It is a simplex ETF fixed before training: its equal angles hold by construction, no training made them."
-)
-_GIVEN = {
-    ("classifier", "fixed"): _ETF,
-    ("classifier", "block_aligned"): _ETF,
-    ("label embedding", "etf"): _ETF,
-    (
-        "label embedding",
-        "glove",
-    ): "These are word vectors fixed before training: no training made their angles.",
-}
-"""By subject and setting, that vectors were given."""
-
 NO_BUCKET = "no bucket"
 """Of a class that the run counts to none."""
 
@@ -66,12 +50,12 @@ __all__ = [
     "AngleRecord",
     "Centring",
     "ClosestPair",
+    "angle_record",
     "bucket_of",
     "class_mean_angles",
     "closest_pairs",
     "etf_words",
     "geometry_sentence",
-    "gram_angles",
     "random_gram_words",
 ]
 
@@ -95,9 +79,9 @@ class AngleRecord:
         std_floor: about the smallest spread of angles in this dimension, degrees; 0 where an ETF fits.
         num_features: (C,) features behind each class mean, None for label embedding and classifier.
         null: what as many random directions of the space give; None where it is not known.
-        verdict: on the Gram distance of class means, whatever the centring; None where none is defined.
+        verdict: on the Gram distance, whatever the centring of the angles; None where none is defined.
         beyond_random: what it means that this distance is above that of random directions; else empty.
-        dim: of the space of class means, None where there are none or of other vectors.
+        dim: of the space of the vectors, None where it is not known.
         given: that the vectors are fixed before training, so that their angles are no result; else empty.
     """
 
@@ -167,7 +151,7 @@ def class_mean_angles(
     gram = gram_distance(statistics.class_means)
     floor = gram_distance_floor(number, dim) if number >= 2 else float("nan")
     null = random_directions(number, dim) if number >= 2 else None
-    return _record(
+    return angle_record(
         run,
         epoch,
         f"class means of {split} features {space}, {CENTRING_WORDS[centring]}",
@@ -232,34 +216,6 @@ def _null(number: int, dim: int, centring: Centring) -> RandomDirections | None:
     if number < 2 or centring not in ("class", "none"):
         return None
     return random_directions(number, dim, centred=centring == "class")
-
-
-def gram_angles(run: Run, epoch: int, subject: Literal["label embedding", "classifier"]) -> AngleRecord | None:
-    """Return the (uncentred) angles between label embeddings or classifier vectors, or None.
-
-    Raises:
-        RunFormatError: the file of the epoch is missing or damaged.
-    """
-    arrays = run.arrays(epoch)
-    name = f"{subject.replace(' ', '_')}/gram"
-    if name not in arrays:
-        return None
-    gram = arrays.get(name).astype(np.float64)
-    norms = np.sqrt(np.diag(gram))
-    cosines = gram / np.where(norms > 0, norms, np.nan)[:, None] / np.where(norms > 0, norms, np.nan)[None, :]
-    angles = np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
-    np.fill_diagonal(angles, np.where(norms > 0, 0.0, np.nan))
-    # the Gram matrix is enough: the vectors themselves need not be stored
-    distance = distance_of_gram(gram)
-    return _record(
-        run,
-        epoch,
-        f"{subject} vectors, uncentred",
-        angles,
-        gram=distance,
-        floor=0.0,
-        given=_GIVEN.get((subject, run.info.config.get("method", {}).get(subject.replace(" ", "_"))), ""),
-    )
 
 
 def closest_pairs(record: AngleRecord, number: int = 10) -> list[ClosestPair]:
@@ -330,7 +286,7 @@ def bucket_of(run: Run) -> dict[int, str]:
     return {index: name for name, members in run.info.groups.items() for index in members}
 
 
-def _record(
+def angle_record(
     run: Run,
     epoch: int,
     title: str,
@@ -347,6 +303,7 @@ def _record(
     dim: int | None = None,
     given: str = "",
 ) -> AngleRecord:
+    """Return angles in the order of the classes of the run as a record, by falling training count."""
     counts = np.array(run.info.class_counts)
     order = np.argsort(-counts, kind="stable")
     buckets = bucket_of(run)

@@ -22,14 +22,21 @@ def test_it_is_what_a_simulation_in_the_whole_space_gives(number, dim, centred):
             for i in range(number)
             for j in range(i)
         ]
-        draws.append((min(angles), np.mean(angles), np.std(angles), gram_distance(np.array(vectors))))
-    *bands, pairs = random_directions(number, dim, centred=centred)
+        gram = gram_distance(np.array(vectors), centring="class" if centred else "none")
+        draws.append((min(angles), np.mean(angles), np.std(angles), gram))
+    *bands, pairs = random_directions(number, dim, centred=centred, gram_centred=centred)
     assert pairs.sum() == pytest.approx(number * (number - 1) / 2)
     for band, column in zip(bands, np.transpose(draws), strict=True):
         error = np.std(column) * np.sqrt(1 / 200 + 1 / 1500)
         assert band.mean == pytest.approx(column.mean(), abs=4 * error)
         inside = np.mean((column >= band.low) & (column <= band.high))
         assert inside == pytest.approx(0.95, abs=0.05)
+
+
+def test_the_gram_distance_is_centred_where_the_angles_are_not_unless_asked_otherwise():
+    found = random_directions(5, 40, centred=False)
+    assert found.gram == random_directions(5, 40).gram
+    assert found.gram != random_directions(5, 40, centred=False, gram_centred=False).gram
 
 
 def test_uncentred_cosines_have_the_variance_of_uniform_vectors():

@@ -13,7 +13,7 @@ from mlcnc.analysis.geometry.angle_history import (
     angle_history,
     angle_of_pair,
 )
-from mlcnc.analysis.geometry.angles import class_mean_angles, closest_pairs, geometry_sentence, gram_angles
+from mlcnc.analysis.geometry.angles import class_mean_angles, closest_pairs, geometry_sentence
 from mlcnc.analysis.geometry.class_arrows import (
     arrows_sentence,
     class_arrows,
@@ -21,6 +21,7 @@ from mlcnc.analysis.geometry.class_arrows import (
     simplex_vertices,
 )
 from mlcnc.analysis.geometry.class_order import clustered, ordered_classes, reordered
+from mlcnc.analysis.geometry.vector_angles import gram_angles
 from mlcnc.analysis.runs.history import shown_epochs
 from mlcnc.errors import RunFormatError
 from mlcnc.store import RunStore

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from mlcnc.analysis.geometry.angles import class_mean_angles, closest_pairs, geometry_sentence, gram_angles
+from mlcnc.analysis.geometry.angles import class_mean_angles, closest_pairs, geometry_sentence
+from mlcnc.analysis.geometry.vector_angles import gram_angles
 from mlcnc.analysis.samples.placement import placement
 from mlcnc.store import RunStore
 from tests.app.conftest import write_run

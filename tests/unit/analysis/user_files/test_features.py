@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from mlcnc.analysis.geometry.angles import class_mean_angles, gram_angles
+from mlcnc.analysis.geometry.angles import class_mean_angles
 from mlcnc.analysis.geometry.variability import class_variability
+from mlcnc.analysis.geometry.vector_angles import gram_angles
 from mlcnc.analysis.user_files.feature_file import read_features
 from mlcnc.analysis.user_files.features import analyse_features, report_text
 from mlcnc.analysis.verification.recomputation import verify_run
