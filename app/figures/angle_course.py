@@ -120,7 +120,7 @@ def _write(
         x=[x],
         y=[y],
         mode="text",
-        text=[words],
+        text=[f"{words}\u2003"],  # clear of the mark of the last epoch
         textposition="bottom left" if below else "top left",
         textfont={"color": colour, "size": 12},
         hoverinfo="skip",

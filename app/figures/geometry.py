@@ -155,7 +155,8 @@ def _below_each_other(number: int, *, named: bool) -> dict[str, Any]:
         axes[f"yaxis{name}"] = {"domain": [(start - height) / whole, start / whole]}
         start -= height + gap
     for turn in range(number):
-        axes[f"yaxis{turn + 1}" if turn else "yaxis"]["showticklabels"] = named
+        # a cell is 13 pixels high then
+        axes[f"yaxis{turn + 1}" if turn else "yaxis"] |= {"showticklabels": named, "tickfont": {"size": 11}}
     others = {
         "coloraxis": {"colorbar": {"len": heights[0] / whole}},
         "legend": {"y": -44 / whole},
