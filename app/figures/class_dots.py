@@ -64,23 +64,20 @@ def dots(records: Dots, relative: bool) -> list[dict[str, Any]]:
                     bucket,
                     str(count),
                     class_words(name, images, bucket),
-                    *("undefined" if x != x else f"{x:.3g}" for x in (nc1, chance, query)),
+                    *("undefined" if x != x else f"{x:.3g}" for x in (nc1, chance)),
                 ]
-                for bucket, count, name, images, nc1, chance, query in zip(
+                for bucket, count, name, images, nc1, chance in zip(
                     record.buckets,
                     record.sample_counts,
                     record.class_names,
                     record.train_counts,
                     record.nc1,
                     record.shuffled,
-                    record.shuffled if record.query_only is None else record.query_only,
                     strict=True,
                 )
             ],
             "hovertemplate": "%{customdata[2]}: NC1 %{customdata[3]} from %{customdata[1]} "
-            "features, %{customdata[4]} with labels shuffled"
-            + ("" if record.query_only is None else ", %{customdata[5]} of the class query alone")
-            + "<extra>%{fullData.name}</extra>",
+            "features, %{customdata[4]} with labels shuffled<extra>%{fullData.name}</extra>",
         }
         for turn, (row, record) in enumerate(records)
     ]
@@ -103,7 +100,7 @@ def query_marks(records: Dots, relative: bool, *, named: bool = False) -> list[d
             "legendgroup": row.run_id,
             "showlegend": named and bool(known) and row is known[0],
             "x": _beside(places, record, turn, len(records)),
-            "y": positive(_shown_query_only(record, relative)),
+            "y": positive(_shown_query_only(record, relative)).astype(np.float32),
             "mode": "markers",
             "marker": {
                 "color": recipe_colour(row),
