@@ -35,8 +35,12 @@ DATA_SETS = {
 STEP_KEY = "step"
 MOVED_KEY = "step_moved"
 TOP = "lesson_top"
+TITLE_LINE = "lesson_title"
 LATER = "later"
 """What the keys of containers begin with that the browser shows after five seconds."""
+
+HOLD_KEY = "hold"
+"""Of the switch with which answers wait for a guess alone; the browser reads it (``app/readable.css``)."""
 
 BESIDE = "beside"
 """What the keys of containers begin with whose columns a narrow window sets below each other."""
@@ -112,6 +116,21 @@ def pick_step() -> Step:
     return step
 
 
+def show_title(step: Step) -> None:
+    """Draw the question of a step, and beside it a switch, the same on all, that holds the answers."""
+    with st.container(
+        horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key=TITLE_LINE
+    ):
+        st.title(step.title, width="content")
+        st.toggle(
+            "Hold the answers",
+            key=HOLD_KEY,
+            bind="query-params",
+            help="By themselves answers appear after five seconds. Held, for a class, each waits for a guess, "
+            "or until this is switched off.",
+        )
+
+
 def offer_next(step: Step) -> None:
     """Draw a button to the next step below a lesson, none after the last one, and listen to the step keys."""
     _STEP_KEYS(key="step_keys")
@@ -150,6 +169,8 @@ def data_set(name: str) -> str:
 
 def question(key: str, text: str, options: Sequence[str], right: str, reasons: Mapping[str, str]) -> None:
     """Ask the reader to predict before looking; the answer appears after a guess, or after five seconds.
+
+    Where the answers are held, they wait for a guess alone.
 
     The guess is kept in the session, not in the address: a link to a lesson must not carry an answer.
 

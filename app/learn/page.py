@@ -2,11 +2,9 @@
 
 from importlib import import_module
 
-import streamlit as st
-
-from app.learn.frame import offer_next, pick_step
+from app.learn.frame import offer_next, pick_step, show_title
 
 step = pick_step()
-st.title(step.title)
+show_title(step)
 import_module(f"app.learn.step{step.number}").show()
 offer_next(step)

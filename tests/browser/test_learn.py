@@ -1,6 +1,7 @@
 """The Learn page in Chromium: the relaxing arrows, steps by keys and address, a lesson that plays once."""
 
 import math
+import re
 
 import pytest
 from playwright.sync_api import TimeoutError, expect
@@ -138,7 +139,8 @@ def test_an_answer_waits_for_the_end_of_the_film(page, address):
     answer.wait_for(state="attached")
     page.evaluate("""() => {
       window.early = false;
-      const wait = [...document.querySelectorAll('[class*="st-key-later_3_equal"]')].at(-1);
+      // the text itself, which Streamlit may make visible within what is hidden
+      const wait = [...document.querySelectorAll('[class*="st-key-later_3_equal"] p')].at(-1);
       const look = () => {
         if (!document.querySelector('.mlcnc-player[data-film]')) return;
         window.early ||= getComputedStyle(wait).visibility !== 'hidden';
@@ -149,6 +151,51 @@ def test_an_answer_waits_for_the_end_of_the_film(page, address):
     expect(film).to_have_count(0, timeout=60000)
     answer.wait_for(state="visible")
     assert not page.evaluate("window.early")
+
+
+def test_captions_wait_for_their_drawings(page, address):
+    chunks = []
+    page.route(re.compile("PlotlyChart"), lambda chunk: chunks.append(chunk))
+    page.goto(f"{address}/learn?step=5")
+    captions = [page.get_by_text(text) for text in ("The image and its two labels", "One feature: 52.2°")]
+    page.locator("[class*=st-key-beside_] [data-testid=stSkeleton]").first.wait_for()
+    page.wait_for_timeout(6000)
+    for caption in captions:
+        expect(caption).to_be_attached()
+        expect(caption).to_be_hidden()
+    for chunk in chunks:
+        chunk.continue_()
+    for caption in captions:
+        expect(caption).to_be_visible(timeout=30_000)
+
+
+def test_held_answers_wait_for_a_guess_alone(page, address):
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(f"{address}/learn?step=1")
+    page.locator(".toy").get_by_text(AT_REST).wait_for()
+    settled(page)
+    page.get_by_text("Hold the answers").click()
+    page.wait_for_url("**hold=true**")
+    answer = page.get_by_text("four at 109.47°")
+    page.wait_for_timeout(6000)
+    expect(answer).to_be_attached()
+    expect(answer).to_be_hidden()
+    page.get_by_role("radio", name="90°").check(force=True)
+    answer.wait_for()
+    # the other question of the step goes on waiting, the next step too
+    curve = page.get_by_role("radio", name="it grows")
+    drawn = page.locator(".js-plotly-plot .main-svg:visible")
+    expect(drawn).to_have_count(0)
+    curve.check(force=True)
+    drawn.first.wait_for()
+    assert page.locator(".js-plotly-plot:visible").first.bounding_box()["width"] > 600
+    page.keyboard.press("Shift+ArrowRight")
+    page.get_by_role("heading", name="Training accuracy").wait_for()
+    page.wait_for_timeout(6000)
+    told = page.get_by_text("This is variability collapse")
+    expect(told).to_be_hidden()
+    page.get_by_text("Hold the answers").click()
+    told.wait_for()
 
 
 FIRST = """() => {
