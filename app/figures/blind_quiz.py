@@ -46,8 +46,19 @@ def open_looks(names: Sequence[str], embeddings: Sequence[str]) -> tuple[Look, .
     )
 
 
-def quiz_curves(looks: Sequence[Look], curves: Sequence[Curve], baseline: float | None) -> go.Figure:
-    """Return NC1 over epochs, one line a run, and the label-shuffle baseline."""
+def quiz_curves(
+    looks: Sequence[Look],
+    curves: Sequence[Curve],
+    baseline: float | None,
+    chosen: Sequence[tuple[float, float]] = (),
+) -> go.Figure:
+    """Return NC1 over epochs, one line a run, and the label-shuffle baseline.
+
+    Args:
+        looks, curves: of the runs.
+        baseline: with labels shuffled; None where no run measured it.
+        chosen: epoch and value of each run that a large open mark stands at.
+    """
     figure = go.Figure()
     for look, item in zip(looks, curves, strict=True):
         # a mark every few epochs, so that the line stays a line
@@ -75,13 +86,22 @@ def quiz_curves(looks: Sequence[Look], curves: Sequence[Curve], baseline: float 
             line={"dash": "longdashdot", "color": NEUTRAL, "width": 1.5},
             hovertemplate="%{y:.3g} with labels shuffled<extra></extra>",
         )
+    for look, (epoch, value) in zip(looks, chosen, strict=False):
+        figure.add_scatter(
+            name=f"{look.name}, best validation epoch",
+            x=[epoch],
+            y=[round(value, 4)],
+            mode="markers",
+            marker={"symbol": f"{look.mark}-open", "color": look.colour, "size": 17, "line": {"width": 2.5}},
+            hovertemplate="epoch %{x}: %{y:.3g}<extra>%{fullData.name}</extra>",
+        )
     figure.update_xaxes(**epoch_axis(epochs))
     figure.update_yaxes(title="NC1 on test images (log)", type="log", **LOG_TICKS)
     finished(figure, height=340, legend=False)
     ends = [(look.name, item.values[-1]) for look, item in zip(looks, curves, strict=True) if len(item.values)]
     ends += [] if baseline is None else [(f"labels shuffled,<br>{baseline:.3g}: no collapse", baseline)]
     named = [(name, math.log10(value)) for name, value in ends if value > 0]
-    return name_line_ends(figure, named, x=max(epochs, default=1), gap=0.19, room=135)
+    return name_line_ends(figure, named, x=1.02 * max(epochs, default=1), gap=0.19, room=135)
 
 
 def quiz_buckets(looks: Sequence[Look], buckets: Sequence[str], readings: Sequence[Reading]) -> go.Figure:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -18,7 +20,13 @@ from app.widgets.chart import chart_config, show_chart
 from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.stored_picture import photograph_of, say_where_photographs_are
-from mlcnc.analysis.comparison.blind_quiz import Hand, Quantity, reading, reading_sentence
+from mlcnc.analysis.comparison.blind_quiz import (
+    Hand,
+    Quantity,
+    reading,
+    support_sentence,
+    values_sentence,
+)
 from mlcnc.analysis.curves.curve import common_last_value, curve
 from mlcnc.analysis.geometry.angles import class_mean_angles
 from mlcnc.analysis.images.attention import (
@@ -29,46 +37,60 @@ from mlcnc.analysis.images.attention import (
     probe_attention,
 )
 from mlcnc.analysis.images.shared_probe import shared_probe
-from mlcnc.analysis.runs.rows import BUCKETS, is_number, nearest_array_epoch
+from mlcnc.analysis.runs.rows import BUCKETS, RunRow, is_number, nearest_array_epoch
 from mlcnc.store import Run
 
 BUCKET_READINGS: tuple[Quantity, ...] = ("map_total", "map_head", "map_medium", "map_tail")
+ALL_SEEDS = "These values count all seeds, each at its best validation epoch."
+
+Place = Callable[[str], AbstractContextManager[object]]
+"""Where it stands what a plot supports: the answer to a question, with a name for each plot."""
 
 
-def show_plots(hand: Hand, runs: Sequence[Run], looks: Sequence[Look]) -> None:
+def show_plots(hand: Hand, runs: Sequence[Run], looks: Sequence[Look], judged: Place) -> None:
     """Draw every plot of the quiz and below each what its numbers support.
 
     Args:
         hand: as dealt.
         runs: of the hand, in its order.
         looks: one a run; nothing else names it.
+        judged: where it is written what is supported.
 
     Raises:
         RunFormatError: a file of a run is damaged; the message names the run.
     """
     names = [look.name for look in looks]
     st.markdown("#### Variability: NC1")
-    _curves(hand, runs, looks)
+    _curves(hand, runs, looks, judged)
     st.markdown("#### Angles between class means")
-    _angles(hand, runs, names)
+    _angles(hand, runs, names, judged)
     st.markdown("#### Accuracy on test images: mAP")
-    _buckets(hand, looks)
+    _buckets(hand, looks, judged)
     st.markdown("#### Attention in one image")
     _attention(hand, runs, names)
 
 
-def _curves(hand: Hand, runs: Sequence[Run], looks: Sequence[Look]) -> None:
+def _of(row: RunRow, epoch: int | None = None) -> str:
+    """Return seed and epoch of what is drawn of a run, by default its best validation epoch."""
+    seed = "" if row.seed is None else f"seed {row.seed}, "
+    at = row.epoch if epoch is None else epoch
+    return f"{seed}epoch {(at or 0) + 1}"
+
+
+def _curves(hand: Hand, runs: Sequence[Run], looks: Sequence[Look], judged: Place) -> None:
     curves = [remembered(curve, run, "test.f/nc1_trace") for run in runs]
     shuffled = [remembered(curve, run, "test.f/nc1_trace_shuffled") for run in runs]
-    sentence = reading_sentence(reading(hand, "nc1"), [look.name for look in looks])
+    found, names = reading(hand, "nc1"), [look.name for look in looks]
+    sentence = values_sentence(found, names)
+    best = [(math.nan if row.epoch is None else row.epoch + 1.0, row.nc1) for row in hand.rows]
     show_chart(
-        drawing_of(quiz_curves, looks, curves, common_last_value(shuffled)),
+        drawing_of(quiz_curves, looks, curves, common_last_value(shuffled), best),
         key="quiz_nc1",
         title="NC1 of three runs over epochs",
         alt=sentence,
-        reading="One line a run. Low is tight: features of a class lie close to their mean, compared with the "
-        "distances of the means. The upper line is the same quantity with labels shuffled. The sentence below "
-        "counts all seeds of each run's settings, at the best validation epoch of each.",
+        reading="One line a run, of one seed. The large open mark is at its best validation epoch. Low is "
+        "tight: features of a class lie close to their mean, compared with the distances of the means. The "
+        "upper line is the same quantity with labels shuffled.",
         frame=pd.DataFrame(
             [
                 {"run": look.name, "epoch": epoch, "nc1": value}
@@ -77,23 +99,37 @@ def _curves(hand: Hand, runs: Sequence[Run], looks: Sequence[Look]) -> None:
             ]
         ),
     )
-    st.markdown(f"{sentence} (*Test f*: the class features of the test images.)")
+    marked = "; ".join(
+        f"{name}: {row.nc1:.2f}, {_of(row)}"
+        for name, row in zip(names, hand.rows, strict=True)
+        if row.epoch is not None and is_number(row.nc1)
+    )
+    st.markdown(
+        "The lines are of one seed each"
+        + (f", the large open marks at its best validation epoch ({marked}). " if marked else ". ")
+        + f"{sentence} {ALL_SEEDS} (*Test f*: the class features of the test images.)"
+    )
+    with judged("nc1"):
+        st.markdown(support_sentence(found, names))
 
 
-def _angles(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
+def _angles(hand: Hand, runs: Sequence[Run], names: Sequence[str], judged: Place) -> None:
     epochs = [nearest_array_epoch(run, row.epoch) or 0 for run, row in zip(runs, hand.rows, strict=True)]
     records = [
         remembered(class_mean_angles, run, epoch, split="test", space="f", centring="class")
         for run, epoch in zip(runs, epochs, strict=True)
     ]
-    sentence = reading_sentence(reading(hand, "angle_min"), names)
+    angles = reading(hand, "angle_min")
+    sentence = values_sentence(angles, names)
     found = [(name, record) for name, record in zip(names, records, strict=True) if record is not None]
     if len(found) == len(names):
         buckets = found[0][1].buckets
         show_matrices(
             [
-                AnglePanel(f"{name}<br>smallest {record.summary.minimum:.1f}°", record.angles)
-                for name, record in found
+                AnglePanel(
+                    f"{name}, {_of(row, record.epoch)}<br>smallest {record.summary.minimum:.1f}°", record.angles
+                )
+                for (name, record), row in zip(found, hand.rows, strict=True)
             ],
             found[0][1].class_names,
             found[0][1].class_counts,
@@ -104,10 +140,8 @@ def _angles(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
             alt=sentence,
             reading="White is the angle of a simplex ETF, blue too close, brown too far apart; one scale "
             "for all three. Class means of the test features f, centred by the mean of the class means, "
-            "classes by falling training count; lines part head, medium and tail. Epochs: those with "
-            "stored arrays nearest to the best validation epoch, "
-            f"{', '.join(str(record.epoch + 1) for _, record in found)}. Each matrix, and the "
-            "angle above it, is of one seed; the sentence below counts all seeds.",
+            "classes by falling training count; lines part head, medium and tail. Columns have the "
+            "order of the rows.",
             frame=pd.DataFrame(
                 [
                     {"run": name, "class": label, **dict(zip(record.class_names, row, strict=True))}
@@ -116,14 +150,22 @@ def _angles(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
                 ]
             ),
         )
-        sentence = f"The matrices are of one seed each. Over all seeds: {sentence}"
-    st.markdown(f"{sentence} (*Centring class*: the mean of the class means is subtracted first.)")
+        at = all(row.epoch == record.epoch for row, (_, record) in zip(hand.rows, found, strict=True))
+        sentence = (
+            "Each matrix, and the angle above it, is of one seed at "
+            + ("" if at else "the stored epoch nearest to ")
+            + f"its best validation epoch. {sentence}"
+        )
+    st.markdown(f"{sentence} {ALL_SEEDS} (*Centring class*: the mean of the class means is subtracted first.)")
+    with judged("angles"):
+        st.markdown(support_sentence(angles, names))
 
 
-def _buckets(hand: Hand, looks: Sequence[Look]) -> None:
+def _buckets(hand: Hand, looks: Sequence[Look], judged: Place) -> None:
     readings = [reading(hand, quantity) for quantity in BUCKET_READINGS]
     names = [look.name for look in looks]
-    sentences = [reading_sentence(reading(hand, quantity), names) for quantity in ("map_tail", "map_total")]
+    found = [reading(hand, quantity) for quantity in ("map_tail", "map_total")]
+    sentences = [values_sentence(item, names) for item in found]
     show_chart(
         quiz_buckets(looks, BUCKETS, readings),
         key="quiz_buckets",
@@ -135,8 +177,11 @@ def _buckets(hand: Hand, looks: Sequence[Look]) -> None:
     )
     st.markdown(
         "mAP: how well images with a class are ranked above those without it, 100 is perfect. Head, medium and "
-        "tail: classes with many, some and few training images. " + " ".join(sentences)
+        f"tail: classes with many, some and few training images. {' '.join(sentences)} {ALL_SEEDS}"
     )
+    with judged("map"):
+        for name, item in zip(("Tail", "Total"), found, strict=True):
+            st.markdown(f"{name} mAP. {support_sentence(item, names)}")
 
 
 def bucket_frame(hand: Hand, names: Sequence[str]) -> pd.DataFrame:
@@ -170,15 +215,15 @@ def _attention(hand: Hand, runs: Sequence[Run], names: Sequence[str]) -> None:
     peak = max((record.peak for record in records if record is not None), default=None)
     st.markdown(f"Where does **{plain(probe.class_name)}** look in this image?")
     say_where_photographs_are(runs)
-    for column, run, epoch, record, name in zip(
-        beside("quiz_attention", len(runs)), runs, epochs, records, names, strict=True
+    for column, run, row, epoch, record, name in zip(
+        beside("quiz_attention", len(runs)), runs, hand.rows, epochs, records, names, strict=True
     ):
         if record is None:
             continue
         found = remembered(localisation, run, epoch)
         said = "" if found is None else localisation_sentence(found)
         with column:
-            st.markdown(f"**{name}**")
+            st.markdown(f"**{name}**, {_of(row, epoch)}")
             drawing = drawing_of(_overlay, record, peak, photograph_of(run, record))
             st.plotly_chart(
                 drawing.plain(),

@@ -85,10 +85,11 @@ def show() -> None:
         "NC1 of your runs on the training images",
         split="train",
     )
-    what_would_change_my_mind(
-        "A run with weight decay, trained long after its training accuracy reached 100 %, whose NC1 on "
-        "training images stays flat. This toy says nothing about *test* images."
-    )
+    with what_happened("2_moves", "_mind"):
+        what_would_change_my_mind(
+            "A run with weight decay, trained long after its training accuracy reached 100 %, whose NC1 on "
+            "training images stays flat. This toy says nothing about *test* images."
+        )
 
 
 @st.fragment

@@ -115,17 +115,18 @@ def show() -> None:
         "unequal lengths the identity fails, and the mean angle falls: then it measures lengths, not angles.",
         title="Why the mean angle is no evidence",
     )
-    in_your_run(
-        "Switch the centring of the class means, and read the smallest angle, not the mean. "
-        "Without centring you see a direction that all classes share.",
-        "geometry",
-        "Angles of class means, uncentred",
-        centring="none",
-    )
-    what_would_change_my_mind(
-        "A mean centred angle far from the ETF with equal norms: the identity says it cannot be. For the "
-        "claim of an ETF: one pair of classes that stays close however long training goes on."
-    )
+    with what_happened("3_trap", "_run"):
+        in_your_run(
+            "Switch the centring of the class means, and read the smallest angle, not the mean. "
+            "Without centring you see a direction that all classes share.",
+            "geometry",
+            "Angles of class means, uncentred",
+            centring="none",
+        )
+        what_would_change_my_mind(
+            "A mean centred angle far from the ETF with equal norms: the identity says it cannot be. For the "
+            "claim of an ETF: one pair of classes that stays close however long training goes on."
+        )
 
 
 def _figure() -> Drawing:

@@ -85,14 +85,16 @@ def show() -> None:
     in_your_run(
         "The classifier of this toy is trained, and so is that of ERM (plain training). MLC-NC keeps its own "
         "fixed, so its rows cannot fall together, but the *class means* of rare (tail) classes can. Look at "
-        "the smallest angle among them. Networks see many labels an image, far from this toy: expect less.",
+        "the smallest angle among them. Networks see many labels an image, so their angles need not be those "
+        "of this toy.",
         "geometry",
         "Angles of class means, head to tail",
     )
-    what_would_change_my_mind(
-        "A long-tailed run with a trainable softmax classifier whose tail rows stay as far apart as its "
-        "head rows, over several seeds."
-    )
+    with what_happened("4_rare", "_mind"):
+        what_would_change_my_mind(
+            "A long-tailed run with a trainable softmax classifier whose tail rows stay as far apart as its "
+            "head rows, over several seeds."
+        )
 
 
 def _ends(subject: Subject, decay: float) -> list[ImbalancedEnd]:

@@ -61,13 +61,14 @@ def show() -> None:
             "the sum of the two centres.",
         },
     )
-    st.markdown(
-        "**The trouble.** Images of one class lie in many places: its features no longer collapse to one point."
-        "\n\n**The way out: one feature for each class.** MLC-NC looks at the image once for each class, so "
-        "two labels give two features, and each can go to a centre of its own. It has a vector for each "
-        "class, the *label embedding*; where in the image a position resembles that of *horse*, it counts more "
-        "for the feature of *horse*. These weights are the class's **attention**."
-    )
+    with what_happened("5_where", "_way"):
+        st.markdown(
+            "**The trouble.** Images of one class lie in many places: its features no longer collapse to one "
+            "point.\n\n**The way out: one feature for each class.** MLC-NC looks at the image once for each "
+            "class, so two labels give two features, and each can go to a centre of its own. It has a vector "
+            "for each class, the *label embedding*; where in the image a position resembles that of *horse*, "
+            "it counts more for the feature of *horse*. These weights are the class's **attention**."
+        )
     formula(
         r"a_{i,k,c}=\frac{e^{s(z_i^k,\,l_c)}}{\sum_j e^{s(z_i^j,\,l_c)}},\qquad f_i^c=\sum_k a_{i,k,c}\,z_i^k",
         "$z_i^k$ is the network's vector at position $k$ of image $i$, $l_c$ the label embedding of class $c$, "
@@ -90,7 +91,7 @@ def show() -> None:
     runs = [run for run, _ in selected.picked] or selected.runs
     show_one_feature_a_class(runs, [*runs, *(run for run in selected.runs if run not in runs)])
     _uneven()
-    st.subheader("Rare classes hardly ever come alone")
+    st.subheader("Do rare classes come alone?")
     show_company(runs)
     in_your_run(
         "Look at any image and class, and at the classes an image does *not* have: their attention must go "
@@ -160,19 +161,21 @@ def _uneven() -> None:
             "feature has to make up for that.",
         },
     )
-    times = st.select_slider(
-        "Images of a person alone for each image of a horse alone",
-        TIMES,
-        value=MANY,
-        key="times",
-        bind="query-params",
-        width=420,
-    )
-    found, _ = _toy(times)
-    st.markdown(
-        f"Person {times} : 1 horse: **{found.to_first:.1f}°** to person, **{found.to_second:.1f}°** to horse."
-    )
-    _plane(found, "lesson5_uneven", f"{times} times as many images of a person alone")
+    with what_happened("5_uneven"):
+        times = st.select_slider(
+            "Images of a person alone for each image of a horse alone",
+            TIMES,
+            value=MANY,
+            key="times",
+            bind="query-params",
+            width=420,
+        )
+        found, _ = _toy(times)
+        st.markdown(
+            f"Person {times} : 1 horse: **{found.to_first:.1f}°** to person, **{found.to_second:.1f}°** to "
+            "horse."
+        )
+        _plane(found, "lesson5_uneven", f"{times} times as many images of a person alone")
 
 
 def _plane(found: BetweenCentres, key: str, counts: str) -> None:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import streamlit as st
 
 from app.figures.blind_quiz import BLIND_NAMES, blind_looks, open_looks
-from app.learn.frame import data_set, guessed, in_your_run, measured, question, what_would_change_my_mind
+from app.learn.frame import (
+    data_set,
+    guessed,
+    in_your_run,
+    measured,
+    question,
+    what_happened,
+    what_would_change_my_mind,
+)
 from app.learn.quiz_plots import show_plots
 from app.overview.matrix import known_errors
 from app.session import RUNS_KEY
@@ -39,6 +48,7 @@ STORY = (
     "If the kind of label embedding (a simplex ETF, trainable, or GloVe vectors of words, step 6) mattered as "
     "much as the story so far says, you could tell from plots of trained networks which had which. Try."
 )
+ELSEWHERE = "Other pages give these numbers with the names of their runs: guess before you look there."
 
 
 def show() -> None:
@@ -89,7 +99,12 @@ def _quiz(runs: Sequence[tuple[Run, RunRow]], picked: Sequence[str]) -> None:
     with plots:
         st.markdown(f"{measured('three runs')} On {data_set(hand.dataset)}. {STORY}")
         try:
-            show_plots(hand, shown, open_looks(names, hand.answers) if opened else blind_looks())
+            show_plots(
+                hand,
+                shown,
+                open_looks(names, hand.answers) if opened else blind_looks(),
+                lambda part: _judged(hand, opened, part),
+            )
         except RunFormatError:
             # the error names the run
             st.warning("A file of one of these three runs is damaged: the rest of its plots cannot be shown.")
@@ -100,7 +115,8 @@ def _quiz(runs: Sequence[tuple[Run, RunRow]], picked: Sequence[str]) -> None:
         _guess(hand, opened)
     _predict_claim(hand)
     _claims(hand, names, opened)
-    _paper(hand)
+    with _judged(hand, opened, "paper"):
+        _paper(hand)
     if opened:
         _links(hand)
     what_would_change_my_mind(
@@ -115,7 +131,7 @@ def _name(hand: Hand) -> tuple[str, ...]:
 
 def _guess(hand: Hand, opened: bool) -> None:
     guesses = []
-    st.markdown("**Which run had which label embedding?** Guess, then reveal the names.")
+    st.markdown(f"**Which run had which label embedding?** Guess, then reveal the names. {ELSEWHERE}")
     for index, column in enumerate(st.columns(len(hand.rows))):
         guesses.append(
             column.selectbox(
@@ -170,6 +186,18 @@ def _predict_claim(hand: Hand) -> None:
     )
 
 
+def _asks_claim(hand: Hand) -> bool:
+    return supported_claim(hand) is not None and unsupported_claim(hand) is not None
+
+
+def _judged(hand: Hand, opened: bool, part: str) -> AbstractContextManager[object]:
+    """Return where it is written what a plot supports, which answers the question of the two claims."""
+    if opened or not _asks_claim(hand):
+        # who knows the names has read what parts the runs
+        return st.container()
+    return what_happened(_claims_key(hand), f"_{part}")
+
+
 def _claims_key(hand: Hand) -> str:
     return f"7_claims_{hand.seed}"
 
@@ -177,9 +205,7 @@ def _claims_key(hand: Hand) -> str:
 def _claims(hand: Hand, names: Sequence[str], opened: bool) -> None:
     st.subheader("What do these plots support?", help=RULE)
     good, bad = supported_claim(hand), unsupported_claim(hand)
-    asked = good is not None and bad is not None
-    # who knows the names has read what parts the runs
-    folded = asked and not opened and not guessed(_claims_key(hand))
+    folded = _asks_claim(hand) and not opened and not guessed(_claims_key(hand))
     with st.expander("What they support", icon=":material/visibility:") if folded else st.container():
         if good is not None:
             st.markdown(f"**Supported.** {claim_sentence(good, names)} {claim_reason(good, names)}")

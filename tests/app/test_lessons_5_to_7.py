@@ -27,8 +27,9 @@ from mlcnc.analysis.comparison.blind_quiz import (
     claims,
     deal,
     reading,
-    reading_sentence,
+    support_sentence,
     supported_claim,
+    values_sentence,
 )
 from mlcnc.analysis.comparison.pair_errors import PairErrors
 from mlcnc.analysis.comparison.pairs import of_one_size, pairs
@@ -240,7 +241,7 @@ def test_step_7_hides_the_names_until_asked(monkeypatch, three, seed):
     assert not re.search(r"zz-|trainable|glove", hidden, re.IGNORECASE)
     for colour in EMBEDDING_COLOURS.values():
         assert colour not in json.dumps(figures(shown))
-    assert reading_sentence(reading(hand, "map_tail"), BLIND_NAMES) in words(shown)
+    assert values_sentence(reading(hand, "map_tail"), BLIND_NAMES) in words(shown)
     claim = supported_claim(hand)
     assert claim is not None
     assert claim_sentence(claim, BLIND_NAMES) in words(shown)
@@ -261,10 +262,30 @@ def test_step_7_reveals_names_and_says_why(monkeypatch, three):
     drawn = json.dumps(figures(shown))
     assert all(colour in drawn for colour in EMBEDDING_COLOURS.values())
     names = [f"Run {i + 1} ({KIND_NAMES[kind]})" for i, kind in enumerate(hand.answers)]
-    assert reading_sentence(reading(hand, "nc1"), names) in words(shown)
+    for sentence in (values_sentence, support_sentence):
+        assert sentence(reading(hand, "nc1"), names) in words(shown)
     shown.button(key="quiz_again").click().run()
     assert shown.number_input(key="quiz").value == 4
     assert "Reveal the names" in [button.label for button in shown.button]
+
+
+def test_step_7_says_of_which_seed_and_epoch_its_pictures_are(monkeypatch):
+    shown = lesson(monkeypatch, ROOT / "runs", 7)
+    names = {f"pictogram-{kind}-s0" for kind in ("etf", "glove", "trainable")}
+    ours = [row for row in run_rows(list(RunStore(ROOT / "runs").scan())) if row.run_id in names]
+    assert len(ours) == 3
+    titles = [note["text"] for chart in figures(shown) for note in chart["layout"].get("annotations", [])]
+    marked = next(item for item in shown.markdown if "large open marks" in item.value).value
+    for row in ours:
+        of = f"seed 0, epoch {row.epoch + 1}"
+        # picture and sentence have the same value
+        assert f": {row.nc1:.2f}, {of}" in marked
+        assert any(f"{of}<br>smallest {row.angle_min:.1f}°" in title for title in titles)
+    (curves,) = [chart for chart in figures(shown) if "NC1" in str(chart["layout"].get("yaxis", {}))]
+    marks = [trace for trace in curves["data"] if trace["name"].endswith("best validation epoch")]
+    assert {(trace["x"][0], trace["y"][0]) for trace in marks} == {
+        (row.epoch + 1, round(row.nc1, 4)) for row in ours
+    }
 
 
 def test_step_7_names_no_run_when_a_file_is_damaged(monkeypatch, three, tmp_path):

@@ -262,13 +262,25 @@ def claim_reason(claim: Claim, names: Sequence[str]) -> str:
 
 def reading_sentence(found: Reading, names: Sequence[str]) -> str:
     """Return what one quantity says about the three runs: values, order, and what of it is supported."""
+    return f"{values_sentence(found, names)} {support_sentence(found, names)}".rstrip()
+
+
+def values_sentence(found: Reading, names: Sequence[str]) -> str:
+    """Return the values of one quantity of the three runs, from high to low."""
     logged = [index for index in range(len(names)) if found.spreads[index].num_runs]
     title = WORDS[found.quantity]
     if len(logged) < 2:
         return f"The {title} was not logged by enough of these runs."
     logged.sort(key=lambda index: -found.spreads[index].mean)
     listed = ", ".join(f"{names[index]} at {found.shown(index)}" for index in logged)
-    said = [f"The {title}, from high to low: {listed}."]
+    return f"The {title}, from high to low: {listed}."
+
+
+def support_sentence(found: Reading, names: Sequence[str]) -> str:
+    """Return which orders of two runs are supported in one quantity; empty where fewer than two logged it."""
+    if sum(item.num_runs > 0 for item in found.spreads) < 2:
+        return ""
+    said = []
     for word, supported in (("Supported", True), ("Undecided", False)):
         orders = [
             f"{names[claim.above]} above {names[claim.below]} ({claim.cell.interval or claim.cell.why})"
