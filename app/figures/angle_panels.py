@@ -10,12 +10,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from app.figures.angle_matrix import REACH_DEGREES, end_sign
+from app.figures.angle_matrix import MOST_TICKS, REACH_DEGREES, end_sign
 from app.figures.style import ANGLE_SCALE, NEUTRAL, finished
 from app.figures.toys import cell_ground
 
-MOST_NAMES = 20
-"""That a side of a matrix has room for."""
+MOST_NAMED_TWICE = 12
+"""Of more classes a matrix in a column names its rows alone, without their images: the columns are the same."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def angle_panels(
             row=1,
             col=column,
         )
-    ticks = [optimum + step for step in (-60, -30, 0, 30, 60)]
+    marked = [optimum + step for step in (-60, -30, 0, 30, 60)]
     # all at once: adding shapes one by one takes longer than the rest of the figure
     figure.update_layout(
         shapes=[
@@ -101,33 +101,30 @@ def angle_panels(
             "colorbar": {
                 "title": {"text": "angle (°)", "side": "right"},
                 "thickness": 12,
-                "tickvals": ticks,
+                "tickvals": marked,
                 "ticktext": [
                     f"{end_sign(optimum, value - optimum)}{value:.0f}" + (" ETF" if value == optimum else "")
-                    for value in ticks
+                    for value in marked
                 ],
             },
         },
     )
-    # names of 11 pixels, some left out where there is no room for all
-    shown = {
-        "dtick": 1 + (len(names) - 1) // MOST_NAMES,
-        "tick0": 0,
-        "tickfont": {"size": 11},
-        "showgrid": False,
-    }
-    figure.update_xaxes(**shown, tickangle=90)
-    figure.update_yaxes(**shown, autorange="reversed")
+    ticks = {"tickfont": {"size": 12}, "showticklabels": len(names) <= MOST_TICKS, "showgrid": False}
+    figure.update_xaxes(tickangle=90, **ticks)
+    figure.update_yaxes(autorange="reversed", **ticks)
     figure.update_annotations(font={"size": 13})
     finished(figure, height=390, legend=False)
     if len(panels) == 1:
         # alone in a column it needs its width for the cells
+        if len(names) > MOST_NAMED_TWICE:
+            figure.update_xaxes(showticklabels=False, ticks="")
+            figure.update_yaxes(ticktext=list(names), tickvals=labels)
         figure.update_layout(
             height=430,
             coloraxis={
                 "colorbar": {
-                    "orientation": "h", "thickness": 8, "title": {"text": ""}, "tickfont": {"size": 11},
-                    "yref": "container", "y": 0.0, "yanchor": "bottom",
+                    "orientation": "h", "thickness": 8, "title": {"text": ""}, "tickfont": {"size": 12},
+                    "yref": "container", "y": 0.0, "yanchor": "bottom", "len": 190, "lenmode": "pixels",
                 }
             },
         )  # fmt: skip

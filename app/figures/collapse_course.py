@@ -167,7 +167,7 @@ def angle_frames(course: CollapseCourse, names: Sequence[str], colours: Mapping[
             "colorscale": ANGLE_SCALE,
             "line": {"color": NEUTRAL, "width": 1},
         },
-        textfont={"size": 11},
+        textfont={"size": 12},
         hovertemplate="%{y} and %{x}: %{marker.color:.1f}°<extra></extra>",
         row=1,
         col=2,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from app.figures.angle_matrix import MOST_TICKS
 from app.figures.attention import enlarged, image_address
 from app.figures.backdrop import add_backdrop
 from app.figures.line_ends import name_line_ends
@@ -90,7 +91,7 @@ def between_centres_plane(
         # the other classes count the same, so their shadows lie on one another
         text=["shadows of the others"] + [""] * (len(others) - 1),
         textposition="bottom center",
-        textfont={"color": NEUTRAL, "size": 11},
+        textfont={"color": NEUTRAL, "size": 12},
         cliponaxis=False,
         marker={"symbol": [marks[names[i]] for i in others], "color": NEUTRAL, "size": 8, "opacity": 0.5},
         hovertext=[names[i] for i in others],
@@ -161,10 +162,10 @@ def shared_images(record: CoOccurrence) -> go.Figure:
     for border in [i - 0.5 for i in range(1, len(buckets)) if buckets[i] != buckets[i - 1]]:
         figure.add_hline(y=border, line={"color": NEUTRAL, "width": 1.5})
         figure.add_vline(x=border, line={"color": NEUTRAL, "width": 1.5})
-    size = 10 if len(labels) <= 30 else 6
-    figure.update_xaxes(tickangle=90, tickfont={"size": size}, showgrid=False)
-    figure.update_yaxes(autorange="reversed", tickfont={"size": size}, showgrid=False)
-    return finished(figure, height=460, legend=False)
+    named = {"tickfont": {"size": 12}, "showticklabels": len(labels) <= MOST_TICKS, "showgrid": False}
+    figure.update_xaxes(tickangle=90, **named)
+    figure.update_yaxes(autorange="reversed", **named)
+    return finished(figure, height=480, legend=False)
 
 
 def own_and_other(course: Sequence[LabelPairs]) -> go.Figure:

@@ -178,8 +178,6 @@ def angles_against_ratio(ends: Sequence[ImbalancedEnd], ratio: int) -> go.Figure
     figure.add_hline(
         y=ends[0].optimum,
         line={"dash": "dash", "color": OPTIMUM_COLOUR, "width": 1.5},
-        annotation_text=f"ETF {ends[0].optimum:.1f}°",
-        annotation_position="bottom left",
     )
     figure.add_vline(x=ratio, line={"color": NEUTRAL, "width": 1})
     figure.update_xaxes(
@@ -190,6 +188,7 @@ def angles_against_ratio(ends: Sequence[ImbalancedEnd], ratio: int) -> go.Figure
     )
     figure.update_yaxes(title="angle (°)", range=[-4, 116], dtick=30)
     named = [(name.replace(" classes", "<br>classes"), values[-1]) for name, values, _, _ in lines]
+    named.append((f"ETF {ends[0].optimum:.1f}°", ends[0].optimum))
     return name_line_ends(
         finished(figure, height=400, legend=False), named, x=math.log10(ratios[-1]), gap=13.0, room=100
     )
