@@ -92,6 +92,8 @@ def _quiz(runs: Sequence[tuple[Run, RunRow]], picked: Sequence[str]) -> None:
     if hand is None:
         return
     opened = st.session_state.get(OPENED_KEY) == _name(hand)
+    # who knows the names has read what parts the runs
+    in_the_open = opened or not _asks_claim(hand)
     shown = [by_id[row.run_id] for row in hand.rows]
     names = list(BLIND_NAMES)
     if opened:
@@ -103,7 +105,7 @@ def _quiz(runs: Sequence[tuple[Run, RunRow]], picked: Sequence[str]) -> None:
                 hand,
                 shown,
                 open_looks(names, hand.answers) if opened else blind_looks(),
-                lambda part: _judged(hand, opened, part),
+                lambda part: _judged(hand, in_the_open, part),
             )
         except RunFormatError:
             # the error names the run
@@ -115,7 +117,7 @@ def _quiz(runs: Sequence[tuple[Run, RunRow]], picked: Sequence[str]) -> None:
         _guess(hand, opened)
     _predict_claim(hand)
     _claims(hand, names, opened)
-    with _judged(hand, opened, "paper"):
+    with _judged(hand, in_the_open, "paper"):
         _paper(hand)
     if opened:
         _links(hand)
@@ -190,12 +192,9 @@ def _asks_claim(hand: Hand) -> bool:
     return supported_claim(hand) is not None and unsupported_claim(hand) is not None
 
 
-def _judged(hand: Hand, opened: bool, part: str) -> AbstractContextManager[object]:
+def _judged(hand: Hand, in_the_open: bool, part: str) -> AbstractContextManager[object]:
     """Return where it is written what a plot supports, which answers the question of the two claims."""
-    if opened or not _asks_claim(hand):
-        # who knows the names has read what parts the runs
-        return st.container()
-    return what_happened(_claims_key(hand), f"_{part}")
+    return st.container() if in_the_open else what_happened(_claims_key(hand), f"_{part}")
 
 
 def _claims_key(hand: Hand) -> str:
