@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.address import follow_default
+from app.compare.verdicts import is_study, show_shortfalls, verdict_sentence
 from app.figures.claims import claim_intervals
 from app.figures.study_values import study_values
 from app.session import runs_root
@@ -18,8 +18,7 @@ from app.widgets.chart import show_chart
 from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from mlcnc.analysis.comparison.published import PARTS
-from mlcnc.evidence.claims import RULE, Shortfall, shortfall
-from mlcnc.evidence.experiments import EXPERIMENTS
+from mlcnc.evidence.claims import RULE, published_words
 from mlcnc.evidence.quantities import QUANTITIES
 from mlcnc.evidence.results import as_csv, read_results, spread_text
 
@@ -27,8 +26,10 @@ READING = (
     "One row a claim. The **mark** is the mean difference of runs of the same seed: right of the dashed line "
     "they support the claim. The **whisker** is its 95 % t interval over seeds; one narrower than its mark "
     "stands out above and below it. One seed has no whisker. A **disc** is reproduced, a **cross** not "
-    "reproduced, a **ring** undecided. The **diamond** is the published difference, of other images. A claim "
-    "without a mark is not testable here. These intervals hold for the test images at hand. Those of mAP in "
+    "reproduced, a **ring** undecided. The **diamond** is the published difference, of other images; below "
+    "each claim stands whether the interval holds it (compatible) or excludes it, which the verdict does not "
+    "say: an undecided interval holds 0 and may end below what was published. A claim without a mark is not "
+    "testable here. These intervals hold for the test images at hand. Those of mAP in "
     "Overview add the choice of test images, so that one difference may be decided here and undecided there."
 )
 
@@ -42,10 +43,6 @@ OWN_RECIPE = (
     "learning rate, weight decay), that of the command below. Compare them with each other; their mAP must not "
     "be compared with that of the picked runs, as in Overview."
 )
-
-SIDES = ("mean", "low", "high", "published")
-SMALLER_PIXELS = 420
-"""Height of the list of claims that are smaller than published, in which longer ones scroll."""
 
 VALUES_READING = (
     "What each row reached at the last epoch. An **open mark** is one seed, the **filled mark** or **bar** the "
@@ -74,12 +71,12 @@ def show_tables(answer: DeltaGenerator) -> None:
         for dataset in dict.fromkeys(tree["dataset"] for tree in found)
     ]
     answer.markdown(f"##### {plain(' '.join(said))}", help=f"{RULE} {COUNTED}")
-    _show_shortfalls(found)
+    show_shortfalls(found)
     by_name = {f"{tree['title']}, on {tree['dataset']}": tree for tree in found}
     controls = st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="toolbar_tables")
     name = controls.selectbox("Results", list(by_name), key="results", bind="query-params", width=440)
     tree = by_name.get(name or "", found[0])
-    whose = "A study of our own, not of the paper. " if _is_study(tree) else ""
+    whose = "A study of our own, not of the paper. " if is_study(tree) else ""
     st.markdown(f"**{plain(tree['question'])}** {whose}{plain(verdict_sentence([tree]))}")
     if tree["experiment"] == "table3":
         st.caption(f"{PARTS}.")
@@ -112,92 +109,6 @@ def show_tables(answer: DeltaGenerator) -> None:
     )
 
 
-def verdict_sentence(trees: Sequence[Mapping[str, Any]]) -> str:
-    """Return how many claims have which verdict, those of the paper apart from those of studies.
-
-    Args:
-        trees: results on one data set.
-    """
-    order = ("reproduced", "not reproduced", "undecided", "not testable here")
-    parts: list[str] = []
-    for study, whose in ((False, "of the paper"), (True, "of our own studies")):
-        counts = Counter(
-            claim["verdict"] for tree in trees if _is_study(tree) == study for claim in tree["claims"]
-        )
-        if number := counts.total():
-            told = ", ".join(f"{counts[label]} {label}" for label in order if counts[label])
-            of = f"of {number} {whose}" if parts else f"Of {number} claims {whose} on {trees[0]['dataset']}"
-            parts.append(f"{of}: {told}")
-    return f"{'; '.join(parts)}."
-
-
-def short_claims(trees: Sequence[Mapping[str, Any]], kind: Shortfall) -> list[str]:
-    """Return claims that the runs fall short of in one way, a line an experiment and what they are about."""
-    found: dict[str, list[str]] = {}
-    for tree in trees:
-        for claim in tree["claims"]:
-            if shortfall(claim) == kind:
-                text, _, about = claim["text"].rpartition(": ")
-                value = f"{claim['mean']:+.{QUANTITIES[claim['quantity']].digits}f}".replace("-", "\u2212")
-                found.setdefault(f"{_where(tree)}, {about}", []).append(f"{text} ({value})")
-    return [f"{where}: {'; '.join(claims)}" for where, claims in found.items()]
-
-
-def smaller_frame(trees: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return a line a claim whose published difference lies above the interval, with both."""
-    return pd.DataFrame(
-        [
-            {"results": _where(tree), "claim": claim["text"]} | {key: claim[key] for key in SIDES}
-            for tree in trees
-            for claim in tree["claims"]
-            if shortfall(claim) == "smaller than published"
-        ]
-    )
-
-
-def _show_shortfalls(trees: Sequence[Mapping[str, Any]]) -> None:
-    """List claims that were not reproduced, are smaller than published, or contradicted by one seed."""
-    failed, contradicted = (
-        short_claims(trees, kind) for kind in ("not reproduced", "contradicted by one seed")
-    )
-    smaller = smaller_frame(trees)
-    if not (failed or contradicted or len(smaller)):
-        return
-    with st.expander("What was not reproduced"):
-        if failed:
-            st.markdown("\n".join(f"- {plain(line)}" for line in failed))
-        if len(smaller):
-            st.markdown("**Smaller than published: the published difference lies above the interval**")
-            st.dataframe(
-                smaller,
-                hide_index=True,
-                height=min(SMALLER_PIXELS, 37 + 35 * len(smaller)),
-                alt="Claims whose published difference lies above our 95 % interval over seeds, with both",
-                key="smaller",
-                placeholder="",
-                column_config={
-                    "results": st.column_config.Column(width=235),
-                    "claim": st.column_config.Column(width=330),
-                    **{name: st.column_config.NumberColumn(format="%+.2f", width=75) for name in SIDES},
-                },
-            )
-        if contradicted:
-            st.markdown("**One seed, no interval: the value contradicts the claim**")
-            st.markdown("\n".join(f"- {plain(line)}" for line in contradicted))
-        st.caption(
-            "In brackets, and as mean: our mean difference in the direction of the claim. Low and high: its "
-            "95 % interval over seeds."
-        )
-
-
-def _where(tree: Mapping[str, Any]) -> str:
-    return f"{tree['title']}{' (our study)' if _is_study(tree) else ''}, on {tree['dataset']}"
-
-
-def _is_study(tree: Mapping[str, Any]) -> bool:
-    return EXPERIMENTS[tree["experiment"]].study
-
-
 def row_frame(tree: Mapping[str, Any]) -> pd.DataFrame:
     """Return a line a row: every quantity as mean and range over seeds, beside it what was published."""
     lines = []
@@ -227,7 +138,10 @@ def claim_frame(claims: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         "text": "claim", "verdict": "verdict", "mean": "mean difference", "low": "low", "high": "high",
         "n": "seeds", "published": "published difference", "why": "why",
     }  # fmt: skip
-    return pd.DataFrame([{title: claim[key] for key, title in names.items()} for claim in claims])
+    lines = [{title: claim[key] for key, title in names.items()} for claim in claims]
+    for line, claim in zip(lines, claims, strict=True):
+        line["beside the published"] = published_words(claim)
+    return pd.DataFrame(lines)
 
 
 def _show_claims(tree: Mapping[str, Any], controls: DeltaGenerator) -> None:
@@ -238,7 +152,8 @@ def _show_claims(tree: Mapping[str, Any], controls: DeltaGenerator) -> None:
         with controls:
             title = st.selectbox("Claims about", list(keys), key="claims_about", bind="query-params", width=350)
     claims = [claim for claim in tree["claims"] if claim["quantity"] == keys[title]]
-    told = [f"{claim['text']}: {claim['verdict']}" for claim in claims]
+    words = [(claim["verdict"], published_words(claim)) for claim in claims]
+    told = [f"{c['text']}: {', '.join(filter(None, of))}" for c, of in zip(claims, words, strict=True)]
     show_chart(
         drawing_of(claim_intervals, claims, title),
         key="result_claims",

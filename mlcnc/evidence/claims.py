@@ -147,6 +147,36 @@ def shortfall(claim: Mapping[str, Any]) -> Shortfall | None:
     return "smaller than published" if above else None
 
 
+def published_is_inside(claim: Mapping[str, Any]) -> bool | None:
+    """Return whether the interval of a claim holds the published difference, whatever its verdict.
+
+    An undecided claim holds 0, but its interval may still exclude the published difference.
+
+    Args:
+        claim: with its verdict, as results hold it.
+
+    Returns:
+        None where no difference is published or there is no interval.
+    """
+    published, low, high = (claim[name] for name in ("published", "low", "high"))
+    return None if None in (published, low, high) else bool(low <= published <= high)
+
+
+def published_words(claim: Mapping[str, Any]) -> str:
+    """Return what the interval of a claim says of the published difference; empty where it says nothing.
+
+    Example:
+        >>> published_words({"low": -0.8, "high": 0.3, "published": 1.6})
+        'excludes the published +1.6'
+        >>> published_words({"low": -0.8, "high": 2.3, "published": 1.6})
+        'compatible with the published +1.6'
+    """
+    inside = published_is_inside(claim)
+    if inside is None:
+        return ""
+    return f"{'compatible with' if inside else 'excludes'} the published {claim['published']:+.4g}"
+
+
 def seeds_to_tell(differences: Sequence[float], size: float, most: int = 1000) -> int | None:
     """Return how many seeds of this spread have an interval that is narrower than a difference on either side.
 

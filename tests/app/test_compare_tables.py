@@ -7,7 +7,8 @@ from urllib.parse import unquote_plus
 
 import pytest
 
-from app.compare.tables import row_frame, short_claims, smaller_frame, value_frame, verdict_sentence
+from app.compare.tables import claim_frame, row_frame, value_frame
+from app.compare.verdicts import short_claims, smaller_frame, verdict_sentence
 from app.figures.claims import claim_intervals
 from app.figures.study_values import study_values
 from app.widgets.plain_text import plain
@@ -144,6 +145,27 @@ def test_claims_of_the_paper_are_counted_apart_from_those_of_studies():
         "of 4 of our own studies: 2 reproduced, 2 not reproduced."
     )
     assert verdict_sentence([study]).startswith("Of 2 claims of our own studies on pictogram-lt: 1 rep")
+
+
+def test_what_intervals_say_of_published_differences_is_counted_and_stands_at_each_claim():
+    inside = {"mean": 1.0, "low": -1.0, "high": 3.0, "published": 1.6, "n": 3}
+    outside = inside | {"text": "A above C: total mAP", "high": 1.5}
+    trees = [
+        made_up("table4", inside, outside, {"published": 1.6}),
+        made_up("alpha", {"verdict": "reproduced"}),
+    ]
+    assert verdict_sentence(trees) == (
+        "Of 3 claims of the paper on pictogram-lt: 3 undecided (1 of 2 intervals exclude the published "
+        "difference); of 1 of our own studies: 1 reproduced."
+    )
+    said = ["compatible with the published +1.6", "excludes the published +1.6", ""]
+    assert list(claim_frame(trees[0]["claims"])["beside the published"]) == said
+    claims = trees[0]["claims"][:2]
+    figure = claim_intervals(claims, "points")
+    assert [text.rpartition("<br>")[2] for text in figure.layout.yaxis.ticktext] == [
+        f"<i>{s}</i>" for s in said[:2]
+    ]
+    assert [row[2] for row in figure.data[0].customdata] == said[:2], "not in the hover of the mark"
 
 
 def test_a_study_says_that_it_is_not_of_the_paper(monkeypatch):

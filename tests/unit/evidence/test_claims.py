@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from mlcnc.analysis.comparison.paired import paired_interval
-from mlcnc.evidence.claims import Claim, seeds_to_tell, shortfall, verdict
+from mlcnc.evidence.claims import Claim, published_is_inside, published_words, seeds_to_tell, shortfall, verdict
 
 ABOVE = Claim("A lies above B", "map_total", "a", "b", published=2.0)
 
@@ -114,3 +114,20 @@ def test_rows_of_other_lengths_are_refused():
 def test_runs_fall_short_of_a_claim_in_one_of_three_ways(label, mean, high, published, expected):
     claim = {"verdict": label, "mean": mean, "high": high, "published": published}
     assert shortfall(claim) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "published", "inside", "words"),
+    [
+        (-0.8, 1.5, 1.6, False, "excludes the published +1.6"),
+        (1.7, 2.5, 1.6, False, "excludes the published +1.6"),
+        (-0.8, 1.6, 1.6, True, "compatible with the published +1.6"),
+        (1.6, 2.5, 84.37 - 82.77, True, "compatible with the published +1.6"),
+        (None, None, 1.6, None, ""),
+        (-0.8, 1.5, None, None, ""),
+    ],
+)
+def test_an_interval_holds_or_excludes_what_was_published(low, high, published, inside, words):
+    claim = {"low": low, "high": high, "published": published}
+    assert published_is_inside(claim) is inside
+    assert published_words(claim) == words
