@@ -10,7 +10,7 @@ import streamlit as st
 from app.figures.class_differences import difference_dots
 from app.session import remembered
 from app.widgets.chart import show_chart
-from app.widgets.controls import pick_pair
+from app.widgets.controls import pick_pair, toolbar
 from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import Selection
@@ -32,10 +32,11 @@ READING = (
     "One mark a class, the class with most training images first: circles are head, squares medium, triangles "
     "tail classes. Above 0 the first has the higher average precision on test images. The **dotted line** over "
     "each bucket is the mean of its classes, which is what the bars differ by at these epochs.\n\n"
-    "A whisker, where asked for, is the 95 % interval of the difference of these two runs by drawing the test "
-    "images anew, the same ones for both. It leaves out the seed: another seed may move a class further. Of "
-    "twenty such intervals, one misses 0 by chance alone; with ten positives or fewer they are too narrow, and "
-    "more do."
+    "Between recipes the **whisker** is the 95 % t interval of the mean difference over the seeds that both "
+    "have, paired by seed, for the test images at hand; one seed has none. Between two runs it is drawn where "
+    "asked for, by drawing the test images anew, the same ones for both; it leaves out the seed, which may "
+    "move a class further, and with ten positives or fewer it is too narrow. Of twenty such intervals, one "
+    "misses 0 by chance alone."
 )
 
 
@@ -57,17 +58,18 @@ def show_classes(selected: Selection, bucket: str) -> None:
     if len(stored) < 2:
         st.info("Pick two runs with stored AP per class in the sidebar to see what each class gains or loses.")
         return
-    of = st.segmented_control(
-        "Compare",
-        ["recipes", "runs"],
-        default="recipes",
-        required=True,
-        key="pairs",
-        bind="query-params",
-        help="recipes: the mean over the seeds that both recipes have, of runs that stored AP per class; over "
-        "all of them where they share no seed.",
-    )
-    pair = pick_pair(stored, first_label="First", second_label="Minus", optional=False)
+    with toolbar("toolbar_classes"):
+        of = st.segmented_control(
+            "Compare",
+            ["recipes", "runs"],
+            default="recipes",
+            required=True,
+            key="pairs",
+            bind="query-params",
+            help="recipes: the mean over the seeds that both recipes have, of runs that stored AP per class; "
+            "over all of them where they share no seed.",
+        )
+        pair = pick_pair(stored, first_label="First", second_label="Minus", optional=False)
     if len(pair) < 2:
         st.info("No other picked run has the same classes; pick runs of one data set in the sidebar.")
         return
@@ -156,7 +158,8 @@ def class_frame(record: ClassDifferences, name: str, other: str) -> pd.DataFrame
         "difference": record.difference,
     }
     if record.low is not None and record.high is not None:
-        columns |= {"low": record.low, "high": record.high}
+        columns |= {"low": record.low, "high": record.high, "interval over": record.over}
+    columns["runs"] = f"{record.first_runs} and {record.second_runs}"
     return pd.DataFrame(columns)
 
 

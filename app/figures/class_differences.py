@@ -15,12 +15,17 @@ from mlcnc.analysis.comparison.class_differences import ClassDifferences, bucket
 def difference_dots(record: ClassDifferences, first: str, second: str) -> go.Figure:
     """Return a dot a class, most frequent first; above 0 the first run has the higher AP.
 
-    Whiskers are the intervals by test image where the record has them; thin lines the means of the buckets.
+    Whiskers are the intervals where the record has them; thin lines the means of the buckets.
     """
     labels = np.array(
         [f"{name} ({n})" for name, n in zip(record.class_names, record.train_counts, strict=True)]
     )
     buckets = np.array(record.buckets)
+    of_class, interval = [record.first, record.second], ""
+    if record.low is not None and record.high is not None:
+        of_class += [record.low, record.high]
+        over = f"{record.first_runs} seeds" if record.over == "seeds" else record.over
+        interval = f"<br>%{{customdata[2]:+.1f}} to %{{customdata[3]:+.1f}}, 95 % interval over {over}"
     figure = go.Figure()
     for bucket in dict.fromkeys(record.buckets):
         members = buckets == bucket
@@ -35,9 +40,9 @@ def difference_dots(record: ClassDifferences, first: str, second: str) -> go.Fig
                 "line": {"width": 1, "color": NEUTRAL},
             },
             error_y=_whiskers(record, members),
-            customdata=np.stack([record.first, record.second], axis=1)[members],
+            customdata=np.stack(of_class, axis=1)[members],
             hovertemplate="%{x}: %{y:+.1f} points (%{customdata[0]:.1f} against %{customdata[1]:.1f} %)"
-            "<extra>%{fullData.name}</extra>",
+            f"{interval}<extra>%{{fullData.name}}</extra>",
         )
     means = bucket_differences(record)
     for bucket in dict.fromkeys(record.buckets):

@@ -6,9 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from app.compare.classes import class_frame
 from app.figures.class_differences import difference_dots
 from app.widgets.downloads import figure_page
-from mlcnc.analysis.comparison.class_differences import class_difference_sentence, class_differences
+from mlcnc.analysis.comparison.class_differences import (
+    class_difference_sentence,
+    class_differences,
+    mean_class_differences,
+)
 from mlcnc.analysis.runs.settings import ABSENT, setting_table
 from mlcnc.store import RunStore, RunWriter
 from tests.app.conftest import CLASSES, COUNTS, write_run
@@ -60,6 +65,22 @@ def test_dots_are_the_differences_in_class_order(two):
     assert len({trace.marker.symbol for trace in dots}) == len(dots)
     assert not figure.layout.annotations, "a note among the marks, crossed by lines of the grid"
     assert figure.layout.xaxis.title.text.endswith("<br>above 0: better is better<br>below 0: low is better")
+
+
+def test_recipes_have_a_whisker_over_seeds_and_one_seed_has_none(tmp_path):
+    sides = []
+    for name, embedding in (("ours", "etf"), ("them", "glove")):
+        for seed in range(3):
+            write_run(tmp_path, f"{name}{seed}", embedding=embedding, seed=seed, epochs=1).finish()
+        sides.append([(RunStore(tmp_path).open(f"{name}{seed}"), 0) for seed in range(3)])
+    record = mean_class_differences(*sides)
+    dots = [trace for trace in difference_dots(record, "ours", "them").data if trace.mode == "markers"]
+    reach = np.concatenate([trace.error_y.array for trace in dots])
+    np.testing.assert_allclose(sorted(reach), sorted(record.high - record.difference))
+    assert all("interval over 3 seeds" in trace.hovertemplate for trace in dots)
+    assert list(class_frame(record, "ours", "them")["interval over"]) == ["seeds"] * len(CLASSES)
+    alone = difference_dots(mean_class_differences(sides[0][:1], sides[1][:1]), "ours", "them")
+    assert all(trace.error_y.array is None for trace in alone.data)
 
 
 def test_settings_show_differences_first(two, tmp_path):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlcnc.analysis.comparison.intervals import stored_scores
+from mlcnc.analysis.comparison.paired import paired_interval
 from mlcnc.analysis.geometry.angles import NO_BUCKET, bucket_of
 from mlcnc.errors import counted
 from mlcnc.metrics import bootstrap_difference
@@ -28,8 +30,9 @@ class ClassDifferences:
         first, second: (C,) AP in percent, NaN where a class has no positive test image.
         first_epoch, second_epoch: from 0; of the first run of each side.
         first_runs, second_runs: behind each side's mean.
-        low, high: (C,) 95 % interval of the difference by resampling test images, or None where not asked for.
+        low, high: (C,) 95 % interval of the difference, or None where there is none.
         paired: whether both sides are of the same seeds, several ones.
+        over: what the interval is over: seeds, the t interval of paired runs; or test images drawn anew.
     """
 
     class_names: tuple[str, ...]
@@ -44,6 +47,7 @@ class ClassDifferences:
     low: NDArray[np.float64] | None = None
     high: NDArray[np.float64] | None = None
     paired: bool = False
+    over: Literal["seeds", "test images"] = "seeds"
 
     @property
     def difference(self) -> NDArray[np.float64]:
@@ -102,6 +106,8 @@ def mean_class_differences(
 ) -> ClassDifferences | None:
     """Return mean AP per class of two sets of runs, or None where one run stored none or their classes differ.
 
+    Of several runs of the same seeds, it holds the 95 % t interval over seeds of each class's difference.
+
     Args:
         firsts, seconds: runs of each side with an epoch with stored arrays; at least one each.
 
@@ -118,14 +124,24 @@ def mean_class_differences(
     if len(left) < len(firsts) or len(right) < len(seconds):
         return None
     seeds = [[run.info.seed for run, _ in side] for side in (firsts, seconds)]
+    paired = len(left) > 1 and None not in seeds[0] and seeds[0] == seeds[1]
+    low, high = _over_seeds(np.subtract(left, right)) if paired else (None, None)
     return replace(
         start,
-        paired=len(left) > 1 and None not in seeds[0] and seeds[0] == seeds[1],
+        paired=paired,
+        low=low,
+        high=high,
         first=np.mean(left, axis=0),
         second=np.mean(right, axis=0),
         first_runs=len(left),
         second_runs=len(right),
     )
+
+
+def _over_seeds(differences: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return both ends of the 95 % t interval of the mean of (runs, C) differences, each (C,)."""
+    ends = np.array([paired_interval(of_class)[1:] for of_class in differences.T])
+    return ends[:, 0], ends[:, 1]
 
 
 def with_intervals(
@@ -157,6 +173,7 @@ def with_intervals(
     shift = record.difference - np.array([item.value for item in intervals])
     return replace(
         record,
+        over="test images",
         low=np.array([item.low for item in intervals]) + shift,
         high=np.array([item.high for item in intervals]) + shift,
     )
@@ -191,15 +208,19 @@ def class_difference_sentence(record: ClassDifferences, first: str, second: str)
         )
 
     if max(record.first_runs, record.second_runs) == 1:
-        behind = "One run each: seeds move single classes by points."
+        behind = "One run each, so no interval over seeds: seeds move single classes by points."
     elif record.paired:
         behind = f"Means over the {record.first_runs} seeds that both have."
     else:
-        behind = f"Means of {record.first_runs} and {counted(record.second_runs, 'run')}."
+        behind = (
+            f"Means of {record.first_runs} and {counted(record.second_runs, 'run')}, which share no seeds, so "
+            "there is no paired interval."
+        )
     if record.low is not None and record.high is not None:
         apart = int(((record.low > 0) | (record.high < 0)).sum())
         chance = f"about {0.05 * len(defined):.1f} would by chance alone"
-        behind = f"In {apart} of them the 95 % interval by test image excludes 0 ({chance}). {behind}"
+        by = "test image" if record.over == "test images" else "seed"
+        behind = f"In {apart} of them the 95 % interval by {by} excludes 0 ({chance}). {behind}"
     return (
         f"{first} minus {second}: higher AP in {wins} of {counted(len(defined), 'class', 'classes')}; "
         f"most on {of(int(most))}, least on {of(int(least))}. {behind}"

@@ -13,6 +13,7 @@ from mlcnc.analysis.comparison.class_differences import (
     of_shared_seeds,
     with_intervals,
 )
+from mlcnc.analysis.comparison.paired import paired_interval
 from mlcnc.analysis.comparison.published import VALUES, matching_row, published_rows, result_tables
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.comparison.setting_groups import confounders, setting_groups, varying_settings
@@ -215,9 +216,21 @@ def test_recipes_are_compared_over_the_seeds_that_both_have(tmp_path):
     record = mean_class_differences(*shared)
     by_hand = [class_differences(*pair).difference for pair in zip(*shared, strict=True)]
     np.testing.assert_allclose(record.difference, np.mean(by_hand, axis=0), atol=1e-9)
-    assert "Means over the 2 seeds that both have." in class_difference_sentence(record, "ours", "them")
-    apart = of_shared_seeds(ours[:1], them)
-    assert [len(part) for part in apart] == [1, 3], "of no seed in common every run"
+    ends = [paired_interval(of_class)[1:] for of_class in np.transpose(by_hand)]
+    np.testing.assert_allclose(np.transpose([record.low, record.high]), ends, atol=1e-9)
+    assert record.over == "seeds"
+    said = class_difference_sentence(record, "ours", "them")
+    apart = sum(low > 0 or high < 0 for low, high in ends)
+    assert f"In {apart} of them the 95 % interval by seed excludes 0" in said
+    assert "Means over the 2 seeds that both have." in said
+    one = mean_class_differences(shared[0][:1], shared[1][:1])
+    assert one.low is one.high is None
+    assert "no interval over seeds" in class_difference_sentence(one, "ours", "them")
+    strangers = of_shared_seeds(ours[:1], them)
+    assert [len(part) for part in strangers] == [1, 3], "of no seed in common every run"
+    unpaired = mean_class_differences(*strangers)
+    assert unpaired.low is None
+    assert "share no seeds" in class_difference_sentence(unpaired, "ours", "them")
 
 
 def test_only_runs_on_a_data_set_of_the_paper_stand_beside_its_rows(tmp_path):
