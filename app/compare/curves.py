@@ -158,7 +158,8 @@ def _pick(names: Sequence[str], rows: Sequence[RunRow]) -> _Choice:
         bind="query-params",
         max_selections=MOST_METRICS,
         select_all=False,
-        help="split.space/metric; docs/metrics.md has formula, range and convention of each.",
+        help="split.space/metric, as files and addresses have it; each panel below says its own in words, "
+        "docs/metrics.md has formula, range and convention.",
     )
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         axis = st.segmented_control(
@@ -206,6 +207,7 @@ def _panel(metric: str, chosen: _Choice, sources: Sequence[_Source]) -> tuple[Me
     lines: list[Line] = []
     notes: list[str] = []
     strangers: list[str] = []
+    said = metric_label(metric)
     null_name = f"{metric}_query_only" if metric.endswith("/nc1_trace") else ""
     for name, colour, dash, runs, short in sources:
         points = remembered(curve_points, runs, metric, axis=chosen.axis, smoothing=chosen.smoothing, log=log)
@@ -213,22 +215,22 @@ def _panel(metric: str, chosen: _Choice, sources: Sequence[_Source]) -> tuple[Me
             strangers.append(name)
         elif points.num_runs < len(runs):
             missing = "it" if len(runs) == 1 else f"{len(runs) - points.num_runs} of {len(runs)} runs"
-            notes.append(f"{name} has no {metric} along {AXIS_TITLES[chosen.axis]} ({missing} logged none).")
+            notes.append(f"{name} has no {said} along {AXIS_TITLES[chosen.axis]} ({missing} logged none).")
         if points.num_unplaced:
             many = "1 value" if points.num_unplaced == 1 else f"{points.num_unplaced} values"
             notes.append(
-                f"{name}: {many} of {metric} at or below 0 cannot stand on a logarithmic axis and are left out."
+                f"{name}: {many} of {said} at or below 0 cannot stand on a logarithmic axis and are left out."
             )
         if points.num_points > len(points.x):
-            notes.append(f"{name}, {metric}: showing {len(points.x)} of {points.num_points} points.")
+            notes.append(f"{name}, {said}: showing {len(points.x)} of {points.num_points} points.")
         if points.num_runs and not points.num_points:
-            notes.append(f"{name}: its runs measured {metric} at no common epoch.")
+            notes.append(f"{name}: its runs measured {said} at no common epoch.")
         if len(points.x):
             null = remembered(curve_points, runs, null_name, axis=chosen.axis, log=log) if null_name else None
             lines.append(Line(name, colour, dash, points, short, null))
     if strangers:
         space = metric.split("/")[0].rpartition(".")[2]
-        notes.append(f"{metric} is of features {space}, which {', '.join(strangers)} did not measure.")
+        notes.append(f"{said}, is of features {space}, which {', '.join(strangers)} did not measure.")
     every = [run for source in sources for run in source[3] if is_measured([run], metric)]
     optima = {metric_optimum(run, metric) for run in every}
     shuffled = shuffled_name(metric)
@@ -241,13 +243,13 @@ def _panel(metric: str, chosen: _Choice, sources: Sequence[_Source]) -> tuple[Me
             known = [value for value in values if is_number(value)]
             if known:
                 least, most = f"{known[0]:g}", f"{known[-1]:g}"
-                notes.append(f"{metric} with labels shuffled ends between {least} and {most}, by run.")
+                notes.append(f"{said}, with labels shuffled ends between {least} and {most}, by run.")
     notes += null_sentences(every, metric)
     optimum = optima.pop() if len(optima) == 1 else None
     joined = warmup_end([run for source in sources for run in source[3]], metric, chosen.axis)
     nulls = {band for run in every if (band := remembered(random_null, run, metric)) is not None}
-    label, random = metric_label(metric), tuple(sorted(nulls))
-    return MetricPanel(metric, label, tuple(lines), log, optimum, baseline, joined, random), notes
+    random = tuple(sorted(nulls))
+    return MetricPanel(metric, said, tuple(lines), log, optimum, baseline, joined, random), notes
 
 
 def is_measured(runs: Sequence[Run], metric: str) -> bool:

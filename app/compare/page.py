@@ -17,6 +17,7 @@ from app.widgets.plain_text import plain
 from app.widgets.run_picker import selection, show_problems, stop_without_runs
 from mlcnc.analysis.comparison.setting_groups import confounders, setting_groups, varying_settings
 from mlcnc.analysis.runs.rows import BUCKETS
+from mlcnc.analysis.runs.settings import plain_setting
 
 RECIPE = "recipe"
 
@@ -70,9 +71,10 @@ if of_picked:
         said = show_answer(groups, bucket, by_id, paired=single)
         others = [] if single else confounders(groups, setting)
         if others:
+            named, *named_others = (plain(plain_setting(name)) for name in (setting, *others))
             st.warning(
-                f"Runs of these groups also differ in {', '.join(plain(name) for name in others)}; "
-                f"a difference need not come from {plain(setting)}."
+                f"Runs of these groups also differ in {', '.join(named_others)}; "
+                f"a difference need not come from {named}."
             )
         say_left_out(selected.picked_recipes, 0)
 if buckets.open:

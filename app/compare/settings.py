@@ -11,7 +11,9 @@ from app.widgets.csv_file import csv_file
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import Selection
 from mlcnc.analysis.comparison.seeds import SeedGroup, shown_names
-from mlcnc.analysis.runs.settings import SettingRow, setting_rows, settings_sentence
+from mlcnc.analysis.runs.settings import SettingRow, plain_setting, setting_rows, settings_sentence
+
+NAME = "name in commands"
 
 
 def show_settings(groups: Sequence[SeedGroup], selected: Selection) -> None:
@@ -41,7 +43,14 @@ def show_settings(groups: Sequence[SeedGroup], selected: Selection) -> None:
     different = [row for row in rows if row.difference != "equal"]
     if different:
         frame = settings_frame(different, columns)
-        st.dataframe(frame, alt="Settings that differ, one column a group or run", key="settings_differences")
+        st.dataframe(
+            frame,
+            alt="Settings that differ, one column a group or run",
+            key="settings_differences",
+            column_config={
+                NAME: st.column_config.Column(help="as the command line and settings files have it")
+            },
+        )
         st.download_button(
             "Settings (CSV)",
             lambda: csv_file(settings_frame(rows, columns), index=True),
@@ -57,10 +66,11 @@ def show_settings(groups: Sequence[SeedGroup], selected: Selection) -> None:
 
 
 def settings_frame(rows: Sequence[SettingRow], columns: Sequence[str]) -> pd.DataFrame:
-    """Return the rows as a table, with the setting as its index and where the difference lies."""
-    frame = pd.DataFrame.from_dict(
-        {row.name: row.values for row in rows}, orient="index", columns=list(columns)
+    """Return the rows as a table: settings in words as its index, where they differ, their own names."""
+    frame = pd.DataFrame(
+        [row.values for row in rows], index=[plain_setting(row.name) for row in rows], columns=list(columns)
     )
     words = {"between": "between columns", "within": "within a column", "equal": "nowhere"}
     frame.insert(0, "differs", [words[row.difference] for row in rows])
+    frame[NAME] = [row.name for row in rows]
     return frame.rename_axis("setting")

@@ -35,7 +35,8 @@ READING = (
 
 COUNTED = (
     "A claim about a row that the paper does not have, such as another weight of the alignment, is counted "
-    "with the table or figure it stands in."
+    "with the table or figure it stands in. In brackets: of the claims with an interval and a published "
+    "difference, those whose interval does not hold it."
 )
 
 OWN_RECIPE = (

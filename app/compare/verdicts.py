@@ -22,7 +22,7 @@ SMALLER_PIXELS = 420
 def verdict_sentence(trees: Sequence[Mapping[str, Any]]) -> str:
     """Return how many claims have which verdict, those of the paper apart from those of studies.
 
-    Of differences that the paper publishes, it says how many lie outside the interval of the runs.
+    Of differences that the paper publishes, it says how many intervals of the runs exclude them.
 
     Args:
         trees: results on one data set.
@@ -36,7 +36,7 @@ def verdict_sentence(trees: Sequence[Mapping[str, Any]]) -> str:
         if number := counts.total():
             told = ", ".join(f"{counts[label]} {label}" for label in order if counts[label])
             of = f"of {number} {whose}" if parts else f"Of {number} claims {whose} on {trees[0]['dataset']}"
-            outside = f"{inside.count(False)} of {len(inside)} intervals exclude the published difference"
+            outside = f"{inside.count(False)} of {len(inside)} exclude the published difference"
             parts.append(f"{of}: {told}{f' ({outside})' if inside else ''}")
     return f"{'; '.join(parts)}."
 

@@ -103,9 +103,11 @@ def test_intervals_of_classes_are_said_and_drawn_on_demand(monkeypatch, two):
 def test_settings_show_differences_and_equal_ones_only_when_opened(monkeypatch, two):
     root, _ = two
     shown = opened_at(monkeypatch, root, show="Settings", columns="runs")
-    assert [list(table.value.index) for table in shown.dataframe] == [["method.label_embedding"]]
-    assert list(shown.dataframe[0].value.columns) == ["differs", "ours", "them"]
-    assert "differs in method.label_embedding alone" in words(shown)
+    assert [list(table.value.index) for table in shown.dataframe] == [["label embedding"]]
+    frame = shown.dataframe[0].value
+    assert list(frame.columns) == ["differs", "ours", "them", "name in commands"]
+    assert list(frame["name in commands"]) == ["method.label_embedding"]
+    assert "differs in label embedding alone" in words(shown)
 
 
 def test_only_the_open_tab_is_computed(monkeypatch, two):
@@ -122,7 +124,7 @@ def test_runs_grouped_by_a_setting_say_what_else_differs(monkeypatch, tmp_path):
     write_run(tmp_path, "c", embedding="glove", classifier="init_only").finish()
     shown = opened_at(monkeypatch, tmp_path, ["a", "b", "c"], group="method.classifier")
     assert shown.selectbox(key="group").value == "method.classifier"
-    assert "also differ in method.label" in words(shown)
+    assert "also differ in label embedding; a" in words(shown)
     assert "n=2" in words(shown)
 
 
@@ -248,7 +250,7 @@ def test_values_without_a_place_on_a_logarithmic_axis_are_said(monkeypatch, tmp_
         for epoch, value in enumerate([2.0, 0.0, -1.0, 0.5]):
             run.log_epoch(epoch, {"test.f/nc1_trace": value})
     shown = opened_at(monkeypatch, tmp_path, show="Curves", metrics="test.f/nc1_trace")
-    assert "2 values of test.f/nc1" in words(shown)
+    assert "2 values of NC1, trace ratio, test f" in words(shown)
     assert "left out" in words(shown)
     linear = opened_at(monkeypatch, tmp_path, show="Curves", metrics="test.f/nc1_trace", log="false")
     assert "left out" not in words(linear)

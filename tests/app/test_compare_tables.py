@@ -155,7 +155,7 @@ def test_what_intervals_say_of_published_differences_is_counted_and_stands_at_ea
         made_up("alpha", {"verdict": "reproduced"}),
     ]
     assert verdict_sentence(trees) == (
-        "Of 3 claims of the paper on pictogram-lt: 3 undecided (1 of 2 intervals exclude the published "
+        "Of 3 claims of the paper on pictogram-lt: 3 undecided (1 of 2 exclude the published "
         "difference); of 1 of our own studies: 1 reproduced."
     )
     said = ["compatible with the published +1.6", "excludes the published +1.6", ""]

@@ -220,7 +220,7 @@ def class_difference_sentence(record: ClassDifferences, first: str, second: str)
         apart = int(((record.low > 0) | (record.high < 0)).sum())
         chance = f"about {0.05 * len(defined):.1f} would by chance alone"
         by = "test image" if record.over == "test images" else "seed"
-        behind = f"In {apart} of them the 95 % interval by {by} excludes 0 ({chance}). {behind}"
+        behind = f"In {apart} of the classes the 95 % interval by {by} excludes 0 ({chance}). {behind}"
     return (
         f"{first} minus {second}: higher AP in {wins} of {counted(len(defined), 'class', 'classes')}; "
         f"most on {of(int(most))}, least on {of(int(least))}. {behind}"

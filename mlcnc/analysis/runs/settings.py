@@ -13,6 +13,17 @@ ABSENT = "not set"
 KIND = "method.kind"
 Difference = Literal["between", "within", "equal"]
 
+_NAMES = {
+    KIND: "method",
+    "data.dataset": "data set",
+    "data.seed": "seed of the scenes",
+    "training.measure_every": "epochs between measurements",
+    "training.arrays_every": "epochs between stored arrays",
+    "training.num_measured_train": "number of measured training images",
+    "training.class_arrays": "class means stored at every measurement",
+}
+_WORDS = {"num": "number of", "lr": "learning rate", "dim": "dimension", "ema": "moving average"}
+
 
 @dataclass(frozen=True)
 class SettingRow:
@@ -53,6 +64,20 @@ def setting_rows(groups: Sequence[Sequence[Run]]) -> list[SettingRow]:
     return sorted(rows, key=lambda row: order.index(row.difference))
 
 
+def plain_setting(name: str) -> str:
+    """Return a setting in words; what stands apart in brackets or a column is its flattened name.
+
+    Example:
+        >>> [plain_setting(name) for name in ("training.lr", "method.classification.kind", "data.num_workers")]
+        ['learning rate', 'classification', 'number of workers']
+    """
+    if name in _NAMES:
+        return _NAMES[name]
+    _, *inner = name.split(".")
+    parts = inner[:-1] if inner[-1:] == ["kind"] else inner
+    return ": ".join(" ".join(_WORDS.get(word, word) for word in part.split("_")) for part in parts) or name
+
+
 def settings_sentence(rows: Sequence[SettingRow], num_groups: int) -> str:
     """Return in which settings the groups differ, in words."""
     if num_groups < 2:
@@ -62,8 +87,8 @@ def settings_sentence(rows: Sequence[SettingRow], num_groups: int) -> str:
     # a setting that another method does not have is a choice only where those that have it differ
     lacking = [row for row in rows if kinds and row.name.startswith("method.") and ABSENT in row.values]
     alike = [row.name for row in lacking if len({*row.values} - {ABSENT}) == 1]
-    between = [name for name in between if name not in (*alike, KIND)] if kinds else between
-    within = [row.name for row in rows if row.difference == "within"]
+    between = [plain_setting(name) for name in between if not kinds or name not in (*alike, KIND)]
+    within = [plain_setting(row.name) for row in rows if row.difference == "within"]
     if kinds:
         titles = ", ".join(dict.fromkeys(method_title(kind) for kind in kinds))
         start = (

@@ -178,10 +178,10 @@ def test_methods_are_named_before_the_settings_that_only_one_has(tmp_path):
     erm = RunStore(tmp_path).open("c")
     assert settings_sentence(setting_rows([[etf], [erm]]), 2) == (
         "What is compared are methods (MLC-NC, ERM), with 3 settings that not all of them have; it also differs in "
-        "training.lr."
+        "learning rate."
     )
     said = settings_sentence(setting_rows([[etf], [wide], [erm]]), 3)
-    assert said.endswith("it also differs in method.label_embedding, training.lr.")
+    assert said.endswith("it also differs in label embedding, learning rate.")
 
 
 def test_intervals_of_classes_hold_the_difference_and_means_are_over_runs(trained):
@@ -221,7 +221,7 @@ def test_recipes_are_compared_over_the_seeds_that_both_have(tmp_path):
     assert record.over == "seeds"
     said = class_difference_sentence(record, "ours", "them")
     apart = sum(low > 0 or high < 0 for low, high in ends)
-    assert f"In {apart} of them the 95 % interval by seed excludes 0" in said
+    assert f"In {apart} of the classes the 95 % interval by seed excludes 0" in said
     assert "Means over the 2 seeds that both have." in said
     one = mean_class_differences(shared[0][:1], shared[1][:1])
     assert one.low is one.high is None
