@@ -24,7 +24,9 @@ from mlcnc.analysis.comparison.pair_sentences import (
 )
 from mlcnc.analysis.comparison.pairs import OTHER_FEATURES, Cell, Pair, of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import SeedGroup, by_dataset
+from mlcnc.analysis.comparison.setting_groups import besides_the_method
 from mlcnc.analysis.runs.rows import BUCKETS
+from mlcnc.analysis.runs.settings import plain_setting
 from mlcnc.store import Run
 
 EVERY = "every pair"
@@ -48,15 +50,23 @@ HELP = {
 _AT_END = "; at the last measured epoch, unless one epoch is asked for"
 
 _STYLE = (
-    "<style>.pairs{overflow:auto;max-height:640px}.pairs table{border-collapse:collapse;width:100%;"
+    "<style>.pairs{overflow:auto;max-height:720px}.pairs table{border-collapse:collapse;width:100%;"
     "font-size:.85rem}.pairs th,.pairs td{padding:.3rem .5rem;text-align:left;vertical-align:top;"
     "border-bottom:1px solid rgba(128,128,128,.3);white-space:nowrap}.pairs th{font-weight:600}"
     ".pairs td b{font-size:.95rem}.pairs i{box-sizing:border-box}"
     ".pairs tbody th{white-space:normal;min-width:9rem;font-weight:400}.pairs small{display:block;opacity:.8;"
     "font-size:.75rem}.pairs i{display:inline-block;width:.7em;height:.7em;border-radius:2px;"
     "margin-right:.35em}"
-    ".pairs .open{opacity:.75}.pairs [title]{cursor:help}.pairs th[title]{text-decoration:underline dotted;"
-    "text-underline-offset:.2em}</style>"
+    ".pairs .open{opacity:.75}.pairs [title]{cursor:help}.pairs th[title],"
+    ".pairs th small[title]{text-decoration:underline dotted;text-underline-offset:.2em}"
+    ".pairs-frame{container-type:inline-size}"
+    ".pairs-more{display:none;text-align:right;font-size:.8rem;opacity:.8}</style>"
+)
+# how wide the table is by its columns, which differ little: a narrower page shows it tighter, and says so
+_NARROW = (
+    "<style>@container (max-width:%dpx){.pairs-more{display:block}"
+    ".pairs th,.pairs td,.pairs tbody th{white-space:normal;padding:.3rem;min-width:3.4rem}"
+    ".pairs tbody th{min-width:7rem}}</style>"
 )
 
 
@@ -128,6 +138,11 @@ def show_matrix(groups: Sequence[SeedGroup], runs: Mapping[str, Run], dataset: s
         "grey ones are undecided. Below each difference: its 95 % interval, and n, the seeds that both have. "
         "Every cell is judged by itself: of twenty differences of nothing about one looks supported.",
     ]
+    if any(besides_the_method(pair.first, pair.second) for pair in found):
+        said.append(
+            'After "also differs" stand settings besides the method in which the two differ, their values on '
+            "hover and in the CSV. The difference is that of both together, not of the method alone."
+        )
     empty = [title for title in _titles(found) if title not in _titles(found, with_value=True)]
     if empty:
         said.append(f"No pair has both logged: {', '.join(empty)}.")
@@ -169,11 +184,35 @@ def pair_table(found: Sequence[Pair]) -> str:
     for pair in found:
         own = [cell for cell in pair.cells if cell.quantity.title in titles]
         name = f"{_named(pair.first, hollow)}<br>minus {_named(pair.second, hollow)}"
+        name += _also(pair)
         rows.append(f'<tr><th scope="row">{name}</th>{"".join(_cell(pair, cell) for cell in own)}</tr>')
     return (
+        f"{_NARROW % (145 + 97 * len(shown))}"
+        '<div class="pairs-frame"><div class="pairs-more">more columns to the right: scroll →</div>'
         '<div class="pairs" tabindex="0"><table aria-label="Differences of pairs of recipes">'
         f'<thead><tr><th scope="col">recipes</th>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f"<tbody>{''.join(rows)}</tbody></table></div></div>"
+    )
+
+
+def _also(pair: Pair) -> str:
+    """Return the settings besides the method in which a pair differs, with their values behind the names."""
+    found = besides_the_method(pair.first, pair.second)
+    if not found:
+        return ""
+    names = ", ".join(plain_setting(name) for name in found)
+    return f'<small title="{escape(also_words(found))}">also differs: {escape(names)}</small>'
+
+
+def also_words(found: Mapping[str, tuple[str, str]]) -> str:
+    """Return settings with the values of the first and the second recipe, in words.
+
+    Example:
+        >>> also_words({"training.lr": ("0.016", "0.001")})
+        'learning rate 0.016 against 0.001'
+    """
+    return "; ".join(
+        f"{plain_setting(name)} {first} against {second}" for name, (first, second) in found.items()
     )
 
 
@@ -193,11 +232,19 @@ def pair_frame(found: Sequence[Pair]) -> pd.DataFrame:
                 "with test images": cell.with_images,
                 "says": cell.why or _word(cell),
                 "ahead": {1: pair.first.name, -1: pair.second.name}.get(cell.ahead, ""),
+                "epochs of first": _epochs(cell.epochs[0]),
+                "epochs of second": _epochs(cell.epochs[1]),
+                "differs besides the method": also_words(besides_the_method(pair.first, pair.second)),
             }
             for pair in found
             for cell in pair.cells
         ]
     )
+
+
+def _epochs(epochs: Sequence[int | None]) -> str:
+    """Return epochs as a reader counts them, one a seed."""
+    return ", ".join("not known" if epoch is None else str(epoch + 1) for epoch in epochs)
 
 
 def _word(cell: Cell) -> str:

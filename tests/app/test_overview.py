@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.overview.matrix import pair_table
+from app.overview.matrix import pair_frame, pair_table
 from app.overview.notes import changed_notes, tags_of
 from app.overview.table import run_frame
 from app.widgets.run_picker import default_picks
@@ -223,6 +223,20 @@ def test_names_in_the_matrix_are_text(tmp_path):
     shown = pair_table(pairs(groups, lambda *_: {}))
     assert "&lt;b&gt;z&lt;/b&gt;" in shown
     assert "<b>z" not in shown
+
+
+def test_a_pair_names_what_else_differs_and_its_csv_the_epochs(shown, tmp_path):
+    write_run(tmp_path, "etf", epochs=2, slim=True).finish()
+    write_run(tmp_path, "glove", embedding="glove", lr=0.2, epochs=2, slim=True).finish()
+    (pair,) = pairs(seed_groups(run_rows(RunStore(tmp_path).scan())), lambda *_: {})
+    assert '<small title="learning rate 0.1 against 0.2">also differs: learning rate</small>' in pair_table(
+        [pair]
+    )
+    assert 'After "also differs" stand settings' in words(shown())
+    line = pair_frame([pair]).iloc[0]
+    rows = [pair.first.rows[0], pair.second.rows[0]]
+    assert [line["epochs of first"], line["epochs of second"]] == [str(row.epoch + 1) for row in rows]
+    assert line["differs besides the method"] == "learning rate 0.1 against 0.2"
 
 
 def test_every_quantity_of_the_matrix_says_what_it_is(shown, tmp_path):

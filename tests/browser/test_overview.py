@@ -162,3 +162,14 @@ def test_a_copied_link_names_the_runs_that_nobody_picked(page, gallery_address):
     assert link == f"{page.url}&" + "&".join(f"r={run}" for run in runs)
     page.goto(link.replace("&r=pictogram-glove-s0", ""))
     expect_picks(page, *runs[:2])
+
+
+def test_a_matrix_wider_than_the_page_says_that_it_scrolls(page, gallery_address):
+    frame = "(() => { const p = document.querySelector('.pairs'); return p.scrollWidth > p.clientWidth; })()"
+    for width, is_cut in ((800, True), (1400, False)):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(gallery_address)
+        page.locator(".pairs").wait_for()
+        settled(page)
+        assert page.evaluate(frame) == is_cut
+        assert page.get_by_text("more columns to the right").is_visible() == is_cut

@@ -73,6 +73,7 @@ class Cell:
         with_images: whether the interval holds the choice of test images.
         ahead: 1 where the first is supported to be ahead, -1 the second, 0 where it is undecided.
         why: there is nothing to show, in words; else empty.
+        epochs: that the values of either recipe are of, from 0, one a seed that both have.
     """
 
     quantity: Quantity
@@ -83,6 +84,7 @@ class Cell:
     with_images: bool = False
     ahead: int = 0
     why: str = ""
+    epochs: tuple[tuple[int | None, ...], tuple[int | None, ...]] = ((), ())
 
     @property
     def digits(self) -> int:
@@ -187,12 +189,16 @@ def _cell(quantity: Quantity, shared: Sequence[tuple[RunRow, RunRow]], error: fl
     if quantity.in_space and any(not one.nc1_space or one.nc1_space != two.nc1_space for one, two in shared):
         logged = any(np.isfinite(quantity.of(row)) for pair in shared for row in pair)
         return Cell(quantity, nan, nan, nan, 0, why=OTHER_FEATURES if logged else "not logged")
-    both = [(quantity.of(one), quantity.of(two)) for one, two in shared]
-    differences = [one - two for one, two in both if math.isfinite(one) and math.isfinite(two)]
+    known = [pair for pair in shared if all(math.isfinite(quantity.of(row)) for row in pair)]
+    differences = [quantity.of(one) - quantity.of(two) for one, two in known]
     if not differences:
         return Cell(quantity, nan, nan, nan, 0, why="not logged by both")
     with_images = math.isfinite(error)
     mean, low, high = paired_interval(differences, image_error=error if with_images else 0.0)
     sign = 1 if low > 0 else -1 if high < 0 else 0
     ahead = sign if quantity.higher else -sign
-    return Cell(quantity, mean, low, high, len(differences), with_images, ahead)
+    ours, theirs = (
+        tuple(row.end_epoch if quantity.in_space else row.epoch for row in side)
+        for side in zip(*known, strict=True)
+    )
+    return Cell(quantity, mean, low, high, len(differences), with_images, ahead, epochs=(ours, theirs))

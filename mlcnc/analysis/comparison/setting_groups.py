@@ -54,6 +54,20 @@ def confounders(groups: Sequence[SeedGroup], setting: str) -> list[str]:
     return [name for name in names if name not in (setting, *_OF_THE_RUN)]
 
 
+def besides_the_method(first: SeedGroup, second: SeedGroup) -> dict[str, tuple[str, str]]:
+    """Return the values of both recipes of the settings in which they differ, those of their method left out.
+
+    Args:
+        first, second: runs that differ in the seed only, each.
+
+    Returns:
+        By flattened name, sorted; settings that one of them did not store are not compared.
+    """
+    ours, theirs = (training_settings(group.rows[0]) for group in (first, second))
+    shared = sorted(name for name in ours.keys() & theirs.keys() if not name.startswith("method."))
+    return {name: (ours[name], theirs[name]) for name in shared if ours[name] != theirs[name]}
+
+
 def _by_dataset(rows: Sequence[RunRow]) -> dict[str, list[RunRow]]:
     found: dict[str, list[RunRow]] = {}
     for row in rows:

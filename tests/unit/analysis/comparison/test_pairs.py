@@ -13,6 +13,7 @@ from mlcnc.analysis.comparison.pair_sentences import leader_sentence, pairs_sent
 from mlcnc.analysis.comparison.paired import paired_interval
 from mlcnc.analysis.comparison.pairs import cells, of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import seed_groups
+from mlcnc.analysis.comparison.setting_groups import besides_the_method
 from mlcnc.store import RunStore
 from tests.app.conftest import write_run
 from tests.unit.analysis.comparison.test_seeds import row
@@ -79,6 +80,29 @@ def test_runs_are_paired_by_seed_and_a_steady_gain_is_supported_though_seeds_ove
     assert pairs_sentence([pair]) == f"{said}, 1 pair by seeds alone, without the choice of test images."
     (pair,) = pairs([first, second], lambda *_: {"map_total": 0.01})
     assert pairs_sentence([pair]) == f"{said}."
+
+
+def test_a_difference_knows_of_which_epochs_its_values_are():
+    first = [
+        replace(item, epoch=3 + seed, end_epoch=9) for seed, item in enumerate(recipe("etf", [60.0, 70.0]))
+    ]
+    second = [replace(item, epoch=5, end_epoch=9) for item in recipe("glove", [58.0, math.nan])]
+    at_end = {"alignment": 0.5}
+    sides = [[replace(item, at_end=at_end, nc1_space="f") for item in side] for side in (first, second)]
+    found = {cell.quantity.key: cell for cell in cells(*of(sides[0] + sides[1]), {})}
+    assert found["map_total"].epochs == ((3,), (5,)), "of a seed without a value in both"
+    assert found["alignment"].epochs == ((9, 9), (9, 9))
+
+
+def test_settings_besides_the_method_in_which_a_pair_differs_are_those_of_training_and_data():
+    changes = [
+        ("method.kind=mlc_nc", "method.dropout=0", "training.lr=0.001", "training.seed=0", "data.flip=True"),
+        ("method.kind=erm", "training.lr=0.016", "training.seed=1", "data.flip=True", "training.new=1"),
+    ]
+    first, second = of(
+        [*recipe("etf", [60.0], settings=changes[0]), *recipe("glove", [61.0], settings=changes[1])]
+    )
+    assert besides_the_method(first, second) == {"training.lr": ("0.001", "0.016")}
 
 
 def test_the_leader_is_the_highest_mean_and_its_lead_is_judged_by_the_pair():
