@@ -135,7 +135,7 @@ class Jobs:
 
     def next_run_id(self, config: ExperimentConfig) -> str:
         """Return the name that a training with this config would get now; those of waiting jobs are taken."""
-        return new_run_id(self.runs_root, default_stem(config), self._claimed(self.all()))
+        return new_run_id(self.runs_root, _stem(config), self._claimed(self.all()))
 
     def stop(self, job_id: str) -> None:
         """Ask a job to end: at once where it waits, else politely, and after 6 s by force.
@@ -328,8 +328,13 @@ class Jobs:
         if config is None:
             return request.run_id
         if request.run_id is None:
-            return new_run_id(self.runs_root, default_stem(config), claimed)
+            return new_run_id(self.runs_root, _stem(config), claimed)
         if request.run_id in claimed or (self.runs_root / request.run_id).exists():
             taken = f"run_id {request.run_id!r} is taken in {self.runs_root}"
             raise LaunchError(f"{taken}; choose another or leave it out")
         return request.run_id
+
+
+def _stem(config: ExperimentConfig) -> str:
+    """Return the name of a run from the queue: one that no recorded run has, of which some differ in a word."""
+    return f"my-{default_stem(config)}"

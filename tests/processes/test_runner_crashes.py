@@ -50,8 +50,8 @@ def test_a_training_goes_on_without_its_worker_and_is_adopted(tmp_path, locks):
     assert jobs.start_workers()
     wait_until(lambda: workers(jobs.runs_root))
     ended = wait_for_state(jobs, job.job_id, "finished", seconds=120)
-    assert ended.run_id == "digits-lt-etf-s0"
-    assert ended.headline.startswith("run digits-lt-etf-s0: best epoch on validation")
+    assert ended.run_id == "my-digits-lt-etf-s0"
+    assert ended.headline.startswith("run my-digits-lt-etf-s0: best epoch on validation")
     assert RunStore(jobs.runs_root).open(ended.run_id).status.state == "finished"
     samples = ended.use
     assert samples.rss_bytes > 0

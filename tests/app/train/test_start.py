@@ -59,7 +59,7 @@ def test_a_lock_folder_that_others_may_write_is_one_sentence_until_it_is_mended(
 
 def test_the_form_knows_the_names_of_waiting_jobs(opened, root):
     page = opened()
-    for name in ("pictogram-lt-etf-s0", "pictogram-lt-etf-s0-2", "pictogram-lt-etf-s0-3"):
+    for name in ("my-pictogram-lt-etf-s0", "my-pictogram-lt-etf-s0-2", "my-pictogram-lt-etf-s0-3"):
         assert f"--run-id {name} " in page.code[-1].value
         pressed(page, "queue_form")
         assert f"Queued {name}." in said(page)
@@ -202,7 +202,7 @@ def test_a_preset_fills_the_form(opened):
     page = opened()
     page.selectbox(key="form_0_preset").select("digits-lt").run()
     assert page.selectbox(key="form_1_data.dataset").value == "digits-lt"
-    assert page.code[-1].value.startswith("mlcnc train --preset digits-lt --run-id digits-lt-etf-s0")
+    assert page.code[-1].value.startswith("mlcnc train --preset digits-lt --run-id my-digits-lt-etf-s0")
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_another_method_has_its_own_settings_and_keeps_the_others(opened, root):
     assert not {"method.embedding_dim", "method.label_embedding", "method.classification.two_way_mean"} & shown(
         page
     )
-    assert "--run-id pictogram-lt-erm-s0" in page.code[-1].value
+    assert "--run-id my-pictogram-lt-erm-s0" in page.code[-1].value
     assert "--method.kind erm --training.epochs 6 " in page.code[-1].value
     pressed(page, "queue_form")
     assert Jobs(root).all()[0].request.settings == {"method": {"kind": "erm"}, "training": {"epochs": 6}}
@@ -316,9 +316,9 @@ def test_the_preset_of_another_method_fills_the_form(opened, root):
     page = opened()
     page.selectbox(key="form_0_preset").select("erm").run()
     assert page.selectbox(key="form_1_method.kind").value == "erm"
-    assert page.code[-1].value.startswith("mlcnc train --preset erm --run-id pictogram-lt-erm-s0")
+    assert page.code[-1].value.startswith("mlcnc train --preset erm --run-id my-pictogram-lt-erm-s0")
     page.selectbox(key="form_1_method.kind").select("mlc_nc").run()
-    assert "--preset erm --method.kind mlc_nc --run-id pictogram-lt-etf-s0" in page.code[-1].value
+    assert "--preset erm --method.kind mlc_nc --run-id my-pictogram-lt-etf-s0" in page.code[-1].value
     pressed(page, "queue_form")
     assert Jobs(root).all()[0].request.config().method.label_embedding == "etf"
 

@@ -49,14 +49,14 @@ def test_a_queue_is_worked_with_from_the_command_line(told, tmp_path):
     assert told("work") == (0, "0 workers started\n", "")
     (first, second) = json.loads(told("list", "--json")[1])
     assert (first["job_id"], first["place"], first["state"]) == ("0002-gallery", 1, "queued")
-    assert second["run_id"] == "pictogram-lt-etf-s3"
+    assert second["run_id"] == "my-pictogram-lt-etf-s3"
     assert told("stop", "0002-gallery") == (0, "0002-gallery: stopped\n", "")
     lines = told("list")[1].splitlines()
     assert lines[0].split() == ["job", "state", "place", "device", "run", "what", "is", "known"]
     assert lines[1].split() == ["0002-gallery", "stopped", "stopped", "before", "it", "began"]
-    assert lines[2].split() == ["0001-train", "queued", "1", "pictogram-lt-etf-s3"]
+    assert lines[2].split() == ["0001-train", "queued", "1", "my-pictogram-lt-etf-s3"]
     # the id of a job stands for its run
-    assert "there is no run 'pictogram-lt-etf-s3' in" in told("resume", "0001-train")[2]
+    assert "there is no run 'my-pictogram-lt-etf-s3' in" in told("resume", "0001-train")[2]
     assert told("remove", "0001-train")[0] == 0
     (tmp_path / "runs/.jobs/0002-gallery.log").write_text("one\ntwo\n")
     assert told("logs", "0002-gallery", "--follow") == (0, "one\ntwo\n", "")

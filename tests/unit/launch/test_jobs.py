@@ -54,7 +54,7 @@ def test_a_queued_job_is_on_disk_whole(jobs):
     assert [job.place for job in jobs.all()] == [2, 1]
     assert first.request.after == "both"
     # the run is named before it exists, and values are kept as the config has them
-    assert second.run_id == second.request.run_id == "digits-lt-etf-s0"
+    assert second.run_id == second.request.run_id == "my-digits-lt-etf-s0"
     assert second.request.settings == {"training": {"epochs": 7}}
     assert second.is_active
     assert RunStore(jobs.runs_root).run_ids() == []
@@ -63,8 +63,8 @@ def test_a_queued_job_is_on_disk_whole(jobs):
 
 def test_no_two_jobs_make_the_same_run(jobs):
     names = [queue(jobs, kind="train").run_id for _ in range(3)]
-    assert names == ["pictogram-lt-etf-s0", "pictogram-lt-etf-s0-2", "pictogram-lt-etf-s0-3"]
-    with pytest.raises(LaunchError, match="run_id 'pictogram-lt-etf-s0' is taken"):
+    assert names == ["my-pictogram-lt-etf-s0", "my-pictogram-lt-etf-s0-2", "my-pictogram-lt-etf-s0-3"]
+    with pytest.raises(LaunchError, match="run_id 'my-pictogram-lt-etf-s0' is taken"):
         queue(jobs, kind="train", run_id=names[0])
     jobs.stop("0001-train")
     assert queue(jobs, kind="train", run_id=names[0]).run_id == names[0]

@@ -103,11 +103,11 @@ def test_a_limit_on_a_run_is_refused_where_there_is_none(jobs):
 
 def test_the_next_name_of_a_run_respects_those_that_wait(jobs):
     config = preset("pictogram-lt")
-    assert jobs.next_run_id(config) == "pictogram-lt-etf-s0"
+    assert jobs.next_run_id(config) == "my-pictogram-lt-etf-s0"
     queued = jobs.submit(JobRequest(kind="train", device="cpu"))
-    assert queued.run_id == "pictogram-lt-etf-s0"
-    assert jobs.next_run_id(config) == "pictogram-lt-etf-s0-2"
-    assert jobs.submit(JobRequest(kind="train", device="cpu")).run_id == "pictogram-lt-etf-s0-2"
+    assert queued.run_id == "my-pictogram-lt-etf-s0"
+    assert jobs.next_run_id(config) == "my-pictogram-lt-etf-s0-2"
+    assert jobs.submit(JobRequest(kind="train", device="cpu")).run_id == "my-pictogram-lt-etf-s0-2"
 
 
 def test_settings_that_cannot_run_are_refused_whoever_asks(jobs):
