@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 
 from app.figures.angle_matrix import MOST_TICKS, REACH_DEGREES
 from app.figures.style import ANGLE_SCALE, BUCKET_COLOURS, NEUTRAL, OPTIMUM_COLOUR
@@ -17,6 +18,10 @@ PICTURE_HEIGHT = 400
 _SHAPES = {"head": "circle", "medium": "square", "tail": "triangle-up"}
 _REACH, _FARTHEST = 2.2, 1.3
 """How far the plane goes, in radii of the ring, and at most in lengths of an arrow."""
+
+_NAMES_AT, _LEVEL, _NAMES_ABREAST, _UPRIGHT = 1.35, 0.24, 12, 0.5
+"""Names stand so far out, in radii, where few means lie, and by so much further at the next distance; so many
+go around at one distance; beyond this sine of an angle they are beside, not above each other."""
 
 
 def angles_table(above: AngleRecord, below: AngleRecord) -> pa.Table:
@@ -101,7 +106,7 @@ def ring_table(ring: ClassRing) -> pa.Table:
         rounded = np.asarray(values, dtype=np.float32).round(3)
         return pa.array(rounded, pa.float32(), mask=~np.isfinite(rounded))
 
-    places = {"ideal": ring.ideal, **ring.points}
+    places = {"ideal": ring.ideal, "name": _name_places(ring.ideal), **ring.points}
     return pa.table(
         {
             "class": pa.array(ring.class_names, pa.string()),
@@ -111,6 +116,20 @@ def ring_table(ring: ClassRing) -> pa.Table:
             },
         }
     )
+
+
+def _name_places(ideal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where the names of the vertices stand, (C, 2): outside, near top and bottom at several distances.
+
+    There, neighbours would stand side by side and on each other.
+    """
+    angles = np.arctan2(ideal[:, 1], ideal[:, 0])
+    levels = max(1, -(-len(ideal) // _NAMES_ABREAST))
+    level = np.argsort(np.argsort(angles)) % levels
+    level[np.abs(np.sin(angles)) < _UPRIGHT] = 0
+    # the wide ring of a few classes leaves less room beside it
+    nearest = _NAMES_AT if _REACH * np.linalg.norm(ideal[0]) <= _FARTHEST else 1.15
+    return (nearest + _LEVEL * level)[:, None] * ideal
 
 
 def ring_spec(ring: ClassRing) -> dict[str, Any]:
@@ -150,10 +169,7 @@ def ring_spec(ring: ClassRing) -> dict[str, Any]:
     if len(ring.class_names) <= MOST_TICKS:
         layers += [
             {
-                "transform": [
-                    {"filter": f"datum.ideal_x {'>=' if side == 'left' else '<'} 0"},
-                    *({"calculate": f"1.15 * datum.ideal_{axis}", "as": f"name_{axis}"} for axis in "xy"),
-                ],
+                "transform": [{"filter": f"datum.ideal_x {'>=' if side == 'left' else '<'} 0"}],
                 "mark": {"type": "text", "align": side, "color": NEUTRAL, "fontSize": 10},
                 "encoding": {**at("name"), "text": {"field": "class"}},
             }

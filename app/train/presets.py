@@ -21,6 +21,8 @@ ON_THE_CARD = ("mlc_nc", "erm", "db_focal")
 """Methods of one card, each at the learning rate that the recorded race chose for it: at one rate for all, ERM
 would be far lower."""
 
+IDLE = "on two idle cores"
+"""What the times of the cards were measured on."""
 
 WATCHED_EVERY = 5
 """A run from a card measures at least every so many epochs, for there is a picture at every measured one."""
@@ -50,7 +52,8 @@ def show_presets(refused: bool, glove: GloveFile | None) -> None:
     with demo:
         _card(
             "One-minute demonstration",
-            "One short run with an ETF label embedding. You see its loss, mAP by bucket, NC1 beside shuffled "
+            f"One short run with an ETF label embedding: a minute {IDLE}; a busy machine takes several times "
+            "as long. You see its loss, mAP by bucket, NC1 beside shuffled "
             "labels, and the smallest angle beside that of a simplex ETF. Features hardly align with their "
             "label embedding in it: the weight that the paper gives that loss is too small (*Learn*, step 8).",
             "Start the demonstration",
@@ -63,7 +66,7 @@ def show_presets(refused: bool, glove: GloveFile | None) -> None:
         _card(
             "Three methods",
             "MLC-NC, plain ERM and DB-Focal, which leads the recorded race: 40 epochs each, on the same "
-            "images, each at its own learning rate. About three minutes in all.",
+            f"images, each at its own learning rate. About three minutes in all, {IDLE}.",
             "Start the three methods",
             method_requests,
             lambda queued: f"Queued {len(queued)} runs: {', '.join(str(job.run_id) for job in queued)}.",
@@ -73,7 +76,8 @@ def show_presets(refused: bool, glove: GloveFile | None) -> None:
     with comparison:
         _card(
             "Five-minute comparison",
-            f"ETF, trainable and GloVe label embeddings, the same recipe, one after the other.{missing}",
+            "ETF, trainable and GloVe label embeddings, the same recipe, one after the other; about five "
+            f"minutes {IDLE}.{missing}",
             f"Start the {'three' if glove else 'two'} runs",
             lambda: comparison_requests(glove),
             lambda queued: (
@@ -86,8 +90,8 @@ def show_presets(refused: bool, glove: GloveFile | None) -> None:
     with full:
         _card(
             "Full recipe",
-            f"The default settings, {epochs} epochs: about a minute. The recorded runs on these scenes are "
-            "trained three times as long, with a larger weight of the alignment.",
+            f"The default settings, {epochs} epochs: about a minute {IDLE}. The recorded runs on these scenes "
+            "are trained three times as long, with a larger weight of the alignment.",
             "Start the full run",
             full_request,
             lambda queued: f"The full run is queued: {queued[0].run_id}.",

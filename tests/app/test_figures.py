@@ -11,6 +11,7 @@ from PIL import Image
 
 from app.figures.attention import attention_overlay, image_address
 from app.figures.comparison import bucket_dots, metric_bands, metric_curves
+from app.figures.live_picture import PICTURE_HEIGHT, ring_spec, ring_table
 from app.figures.style import (
     BUCKET_COLOURS,
     DASHES,
@@ -28,6 +29,8 @@ from app.figures.style import (
 )
 from mlcnc.analysis.comparison.seeds import seed_groups
 from mlcnc.analysis.curves.curve import band, curve
+from mlcnc.analysis.geometry.class_arrows import simplex_vertices
+from mlcnc.analysis.geometry.class_ring import ClassRing
 from mlcnc.analysis.images.attention import probe_attention
 from mlcnc.analysis.runs.rows import run_rows
 from mlcnc.methods.settings import METHODS
@@ -171,3 +174,22 @@ def test_an_axis_of_epochs_has_whole_ticks_and_holds_all_of_them(epochs):
     assert max(epochs) < high
     assert isinstance(axis.get("dtick"), int) or axis["tickformat"] == "d"
     assert (high - low) / axis.get("dtick", high - low) < 11
+
+
+@pytest.mark.parametrize("number", [5, 10, 20])
+def test_names_around_the_plane_of_the_live_picture_do_not_lie_on_each_other(number):
+    names = ("pottedplant",) * number
+    ideal = simplex_vertices(number)[:, :2]
+    ring = ClassRing(names, ("head",) * number, {"train": ideal}, ideal, 0)
+    table = ring_table(ring).to_pydict()
+    scale = ring_spec(ring)["encoding"]["x"]["scale"]["domain"][1]
+    pixels = PICTURE_HEIGHT / (2 * scale)
+    boxes = []
+    for place, name in enumerate(names):
+        x, y = (pixels * table[f"name_{axis}"][place] for axis in "xy")
+        wide = 5 * len(name)
+        left = x if table["ideal_x"][place] >= 0 else x - wide
+        assert max(abs(left), abs(left + wide), abs(y)) < PICTURE_HEIGHT / 2, f"{name} is cut off"
+        boxes.append((left, left + wide, y - 5, y + 5))
+    for one, two in combinations(boxes, 2):
+        assert one[1] <= two[0] or two[1] <= one[0] or one[3] <= two[2] or two[3] <= one[2], (one, two)
