@@ -47,15 +47,15 @@ def show() -> None:
     st.html(Path(__file__).with_name("readable.css"))
     note_asked(page.url_path)
     take_over()
-    with timed("sidebar"):
-        show_picker()
-        with st.sidebar:
-            show_badge(page.url_path)
-            copy_link()
-    above = st.empty()
-    with timed(page.title):
-        try:
+    try:
+        with timed("sidebar"):
+            show_picker()
+            with st.sidebar:
+                show_badge(page.url_path)
+                copy_link()
+        above = st.empty()
+        with timed(page.title):
             page.run()
-        finally:
-            forget_gathered()
+    finally:
+        forget_gathered()
     say_unknown_parameters(above, page.url_path)

@@ -125,11 +125,8 @@ def _show(first: Side, second: Side, name: str, other: str, bucket: str) -> None
         return
     with st.spinner("Drawing test images anew", show_time=False):
         found = remembered(map_difference, first[0], second[0]) if single else None
-    if found is not None and f"map_{bucket}" in found:
-        said = difference_sentence(f"{bucket} mAP", name, other, found[f"map_{bucket}"])
-        st.markdown(plain(said))
+    of_map = (found or {}).get(f"map_{bucket}")
     sentence = class_difference_sentence(record, name, other)
-    st.markdown(plain(sentence))
     show_chart(
         drawing_of(difference_dots, record, name, other),
         key="class_differences",
@@ -138,6 +135,9 @@ def _show(first: Side, second: Side, name: str, other: str, bucket: str) -> None
         reading=READING,
         frame=class_frame(record, name, other),
     )
+    if of_map is not None:
+        st.markdown(plain(difference_sentence(f"{bucket} mAP", name, other, of_map)))
+    st.markdown(plain(sentence))
     means = ", ".join(f"{part} {value:+.2f}" for part, value in bucket_differences(record).items())
     runs = f"{len(first)}, the seeds that both have" if record.paired else f"{len(first)} and {len(second)}"
     st.caption(

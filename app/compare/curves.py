@@ -15,6 +15,7 @@ from app.figures.curve_panels import Line, MetricPanel, curve_panels
 from app.figures.style import group_dashes, recipe_colour, run_dash
 from app.session import remembered
 from app.widgets.chart import show_chart
+from app.widgets.controls import toolbar
 from app.widgets.drawing import drawing_of
 from app.widgets.plain_text import plain
 from app.widgets.run_picker import Selection
@@ -150,18 +151,29 @@ def curve_frame(panels: Sequence[MetricPanel], x_title: str) -> pd.DataFrame:
 def _pick(names: Sequence[str], rows: Sequence[RunRow]) -> _Choice:
     defaults = [name for name in telling_metrics(rows) if name in names][:MOST_METRICS] or list(names[:2])
     follow_default("metrics", defaults)
-    metrics = st.multiselect(
-        "Metrics",
-        names,
-        default=defaults,
-        key="metrics",
-        bind="query-params",
-        max_selections=MOST_METRICS,
-        select_all=False,
-        help="split.space/metric, as files and addresses have it; each panel below says its own in words, "
-        "docs/metrics.md has formula, range and convention.",
-    )
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    with toolbar("toolbar_curves"):
+        metrics = st.multiselect(
+            "Metrics",
+            names,
+            default=defaults,
+            key="metrics",
+            bind="query-params",
+            max_selections=MOST_METRICS,
+            select_all=False,
+            width=520,
+            help="split.space/metric, as files and addresses have it; each panel below says its own in words, "
+            "docs/metrics.md has formula, range and convention.",
+        )
+        bands = st.toggle(
+            "Mean and range of runs",
+            value=True,
+            key="bands",
+            bind="query-params",
+            help="On: a line a recipe, the mean of its seeds, in a band from the lowest to the highest. Off: a "
+            "line a picked run.",
+        )
+        axes = st.popover("Axes", icon=":material/tune:")
+    with axes:
         axis = st.segmented_control(
             "Along",
             ["epoch", "time", "images"],
@@ -181,14 +193,6 @@ def _pick(names: Sequence[str], rows: Sequence[RunRow]) -> _Choice:
             bind="query-params",
             width=220,
             help="Weight of earlier values in a moving average; 0 draws what was logged.",
-        )
-        bands = st.toggle(
-            "Mean and range of runs",
-            value=True,
-            key="bands",
-            bind="query-params",
-            help="On: a line a recipe, the mean of its seeds, in a band from the lowest to the highest. Off: a "
-            "line a picked run.",
         )
         log = st.toggle(
             "Logarithmic NC1 and CDNV",

@@ -22,8 +22,12 @@ from mlcnc.analysis.runs.settings import plain_setting
 RECIPE = "recipe"
 
 st.title("What does the method, or any of its settings, change?")
-answer = st.container()
-controls = st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="toolbar_compare")
+# beside each other, so that charts of the tabs stand higher; in a narrow window below
+with st.container(horizontal=True, gap="medium", vertical_alignment="top", key="head_compare"):
+    answer = st.container(key="answer_compare")
+    controls = st.container(
+        horizontal=True, gap="medium", vertical_alignment="bottom", width="content", key="toolbar_compare"
+    )
 selected = selection()
 stop_without_runs(selected)
 buckets, classes, curves, settings, tables, published = st.tabs(

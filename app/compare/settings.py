@@ -39,7 +39,6 @@ def show_settings(groups: Sequence[SeedGroup], selected: Selection) -> None:
     else:
         columns = shown_names(groups)
         rows = setting_rows([[by_id[row.run_id] for row in group.rows] for group in groups])
-    st.markdown(plain(settings_sentence(rows, len(columns))))
     different = [row for row in rows if row.difference != "equal"]
     if different:
         frame = settings_frame(different, columns)
@@ -59,6 +58,7 @@ def show_settings(groups: Sequence[SeedGroup], selected: Selection) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
+    st.markdown(plain(settings_sentence(rows, len(columns))))
     equal = [row for row in rows if row.difference == "equal"]
     with st.expander(f"{len(equal)} settings that are equal", on_change="rerun", key="equal") as box:
         if box.open:

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.address import follow_default
-from app.compare.verdicts import is_study, show_shortfalls, verdict_sentence
+from app.compare.verdicts import headline, is_study, show_shortfalls, verdict_sentence
 from app.figures.claims import claim_intervals
 from app.figures.study_values import study_values
 from app.session import runs_root
@@ -35,8 +35,8 @@ READING = (
 
 COUNTED = (
     "A claim about a row that the paper does not have, such as another weight of the alignment, is counted "
-    "with the table or figure it stands in. In brackets: of the claims with an interval and a published "
-    "difference, those whose interval does not hold it."
+    "with the table or figure it stands in. Intervals that exclude the published difference, which is of other "
+    "images, are counted over all verdicts."
 )
 
 OWN_RECIPE = (
@@ -67,21 +67,16 @@ def show_tables(answer: DeltaGenerator) -> None:
             "with `mlcnc reproduce table4 --dataset pictogram-lt`; `mlcnc reproduce --help` lists all."
         )
         return
-    said = [
-        verdict_sentence([tree for tree in found if tree["dataset"] == dataset])
-        for dataset in dict.fromkeys(tree["dataset"] for tree in found)
-    ]
-    answer.markdown(f"##### {plain(' '.join(said))}", help=f"{RULE} {COUNTED}")
-    show_shortfalls(found)
+    answer.markdown(f"##### {plain(headline(found))}", help=f"{RULE} {COUNTED}")
     by_name = {f"{tree['title']}, on {tree['dataset']}": tree for tree in found}
     controls = st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="toolbar_tables")
-    name = controls.selectbox("Results", list(by_name), key="results", bind="query-params", width=440)
+    name = controls.selectbox("Results", list(by_name), key="results", bind="query-params", width=390)
     tree = by_name.get(name or "", found[0])
+    _show_claims(tree, found, controls)
     whose = "A study of our own, not of the paper. " if is_study(tree) else ""
     st.markdown(f"**{plain(tree['question'])}** {whose}{plain(verdict_sentence([tree]))}")
     if tree["experiment"] == "table3":
         st.caption(f"{PARTS}.")
-    _show_claims(tree, controls)
     st.caption(OWN_RECIPE)
     _show_values(tree)
     frame = row_frame(tree)
@@ -145,13 +140,15 @@ def claim_frame(claims: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _show_claims(tree: Mapping[str, Any], controls: DeltaGenerator) -> None:
+def _show_claims(tree: Mapping[str, Any], found: Sequence[Mapping[str, Any]], controls: DeltaGenerator) -> None:
     keys = {QUANTITIES[claim["quantity"]].title: claim["quantity"] for claim in tree["claims"]}
     title = first = next(iter(keys))
     if len(keys) > 1:
         follow_default("claims_about", first, list(keys))
         with controls:
-            title = st.selectbox("Claims about", list(keys), key="claims_about", bind="query-params", width=350)
+            title = st.selectbox("Claims about", list(keys), key="claims_about", bind="query-params", width=270)
+    with controls:
+        show_shortfalls(found)
     claims = [claim for claim in tree["claims"] if claim["quantity"] == keys[title]]
     words = [(claim["verdict"], published_words(claim)) for claim in claims]
     told = [f"{c['text']}: {', '.join(filter(None, of))}" for c, of in zip(claims, words, strict=True)]

@@ -19,6 +19,28 @@ SMALLER_PIXELS = 420
 """Height of the list of claims that are smaller than published, in which longer ones scroll."""
 
 
+ORDER = ("reproduced", "not reproduced", "undecided", "not testable here")
+
+
+def headline(trees: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many claims of the paper were reproduced on each data set, and of studies in all.
+
+    Args:
+        trees: all results.
+    """
+    datasets = list(dict.fromkeys(tree["dataset"] for tree in trees if not is_study(tree)))
+    of = {name: [tree for tree in trees if tree["dataset"] == name and not is_study(tree)] for name in datasets}
+    told = [f"on {name} {_counts(some)}" for name, some in of.items()]
+    parts = [f"Claims of the paper: {'; '.join(told)}."] if told else []
+    studies = [tree for tree in trees if is_study(tree)]
+    return " ".join([*parts, *([f"Of our own studies: {_counts(studies)}."] if studies else [])])
+
+
+def _counts(trees: Sequence[Mapping[str, Any]]) -> str:
+    counts = Counter(claim["verdict"] for tree in trees for claim in tree["claims"])
+    return ", ".join(f"{counts[label]} {label}" for label in ORDER if counts[label])
+
+
 def verdict_sentence(trees: Sequence[Mapping[str, Any]]) -> str:
     """Return how many claims have which verdict, those of the paper apart from those of studies.
 
@@ -27,17 +49,16 @@ def verdict_sentence(trees: Sequence[Mapping[str, Any]]) -> str:
     Args:
         trees: results on one data set.
     """
-    order = ("reproduced", "not reproduced", "undecided", "not testable here")
     parts: list[str] = []
     for study, whose in ((False, "of the paper"), (True, "of our own studies")):
         claims = [claim for tree in trees if is_study(tree) == study for claim in tree["claims"]]
         counts = Counter(claim["verdict"] for claim in claims)
         inside = [held for claim in claims if (held := published_is_inside(claim)) is not None]
         if number := counts.total():
-            told = ", ".join(f"{counts[label]} {label}" for label in order if counts[label])
+            told = ", ".join(f"{counts[label]} {label}" for label in ORDER if counts[label])
             of = f"of {number} {whose}" if parts else f"Of {number} claims {whose} on {trees[0]['dataset']}"
-            outside = f"{inside.count(False)} of {len(inside)} exclude the published difference"
-            parts.append(f"{of}: {told}{f' ({outside})' if inside else ''}")
+            outside = f"{inside.count(False)} of {len(inside)} intervals exclude the published difference"
+            parts.append(f"{of}: {told}{f'; {outside}' if inside else ''}")
     return f"{'; '.join(parts)}."
 
 
@@ -73,7 +94,7 @@ def show_shortfalls(trees: Sequence[Mapping[str, Any]]) -> None:
     smaller = smaller_frame(trees)
     if not (failed or contradicted or len(smaller)):
         return
-    with st.expander("What was not reproduced"):
+    with st.popover("What was not reproduced", icon=":material/fact_check:"):
         if failed:
             st.markdown("\n".join(f"- {plain(line)}" for line in failed))
         if len(smaller):

@@ -46,11 +46,11 @@ def add_courses(figure: go.Figure, courses: Courses, epochs: Sequence[int], wher
         words = f"random directions {said}, 95 % of draws shaded"
         _write(figure, ends[1], edge, words, NEUTRAL, below=is_angle, where=where)
     optima = {course.optimum: row.name for row, course in reversed(courses) if np.isfinite(course.optimum)}
+    what = "simplex ETF" if is_angle or max(optima, default=0) == 0 else "the least that the dimension allows"
     for optimum in optima:
-        _optimum(figure, ends, optimum, is_angle, where)
+        _optimum(figure, ends, optimum, what, is_angle, where)
     if optima:
         edge = max(optima) if is_angle else min(optima)
-        what = "simplex ETF" if is_angle or max(optima) == 0 else "the least that the dimension allows"
         _write(
             figure,
             ends[1],
@@ -98,7 +98,12 @@ def course_marks(courses: Courses, epoch: int) -> list[dict[str, Any]]:
 
 
 def _optimum(
-    figure: go.Figure, ends: tuple[int, int], optimum: float, is_angle: bool, where: dict[str, int]
+    figure: go.Figure,
+    ends: tuple[int, int],
+    optimum: float,
+    what: str,
+    is_angle: bool,
+    where: dict[str, int],
 ) -> None:
     figure.add_scatter(
         name="optimum",
@@ -106,7 +111,7 @@ def _optimum(
         y=[optimum, optimum],
         mode="lines",
         line={"color": OPTIMUM_COLOUR, "width": 2, "dash": "dash"},
-        hovertemplate=f"simplex ETF: {_number(optimum, is_angle)}<extra></extra>",
+        hovertemplate=f"{what}: {_number(optimum, is_angle)}<extra></extra>",
         showlegend=False,
         **where,
     )

@@ -126,7 +126,7 @@ def reach_of(records: Sequence[AngleRecord]) -> float:
     """Return how far from the optimum colours have to reach, so that a matrix is no block of one colour.
 
     Args:
-        records: shown on one scale, at least one.
+        records: shown on one scale, at all epochs of a film.
 
     Returns:
         The common reach; the wide one, which holds nearly every angle there is, where most pairs of one of them
@@ -146,8 +146,9 @@ def reach_sentence(optimum: float, reach: float) -> str:
         return ""
     ends, usual = ((optimum - of, min(180.0, optimum + of)) for of in (reach, REACH_DEGREES))
     return (
-        f"Colours reach from {ends[0]:.0f}° to {ends[1]:.0f}° here, the ETF still white, for most pairs lie "
-        f"beyond the usual {usual[0]:.0f}° to {usual[1]:.0f}°: compare them with a chart that says so too."
+        f"Colours reach from {ends[0]:.0f}° to {ends[1]:.0f}° here, the ETF still white, for at some epoch "
+        f"most pairs lie beyond the usual {usual[0]:.0f}° to {usual[1]:.0f}°: compare them with a chart that "
+        "says so too."
     )
 
 

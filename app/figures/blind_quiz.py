@@ -88,7 +88,7 @@ def quiz_curves(
         )
     for look, (epoch, value) in zip(looks, chosen, strict=False):
         figure.add_scatter(
-            name=f"{look.name}, best validation epoch",
+            name=f"{look.name}, last measured epoch",
             x=[epoch],
             y=[round(value, 4)],
             mode="markers",

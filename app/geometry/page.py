@@ -27,11 +27,11 @@ from mlcnc.analysis.runs.spaces import offered_spaces, space_for, spaces_sentenc
 READING = (
     "Rows and columns of the **matrix** are classes in one order for both runs; by frequency, lines "
     "separate head, medium and tail. White is the angle of a simplex ETF, blue too close, brown too far "
-    "apart; the scale is the same for every run, wider where most angles lie beyond it. The **histogram** "
-    "counts pairs of classes in steps of three degrees; the dashed line is the ETF, the dotted outline what "
-    "as many random directions of the same dimension give. The curve is the **smallest angle**, or the "
-    "**Gram distance** (under *More*), at every epoch that measured it, marked where the slider stands; "
-    "epoch 0 is the untrained network. The dashed line "
+    "apart; the scale is the same for every run, wider where at some epoch most angles lie beyond it. The "
+    "**histogram** counts pairs of classes in steps of three degrees; the dashed line is the ETF, the "
+    "dotted outline what as many random directions of the same dimension give. The curve is the **smallest "
+    "angle**, or the **Gram distance** (under *More*), at every epoch that measured it, marked where the "
+    "slider stands; epoch 0 is the untrained network. The dashed line "
     "is the ETF, the grey band holds 95 % of draws of random directions. How tightly features lie around "
     "their mean is on the page Variability.\n\nThe **mean** angle "
     "of class-centred means is no evidence: such means sum to zero, and with equal norms their mean "
@@ -126,7 +126,7 @@ if usable:
         )
         for run, row, history in usable
     ]
-    reach = reach_of([panel.records[-1] for panel in panels])
+    reach = reach_of([record for panel in panels for record in panel.records])
     figure = drawing_of(geometry_player, panels, epochs, reach=reach)
     labels = [epoch + 1 for epoch in epochs]
 

@@ -42,6 +42,7 @@ from mlcnc.store import Run
 
 BUCKET_READINGS: tuple[Quantity, ...] = ("map_total", "map_head", "map_medium", "map_tail")
 ALL_SEEDS = "These values count all seeds, each at its best validation epoch."
+AT_THE_END = "These values count all seeds, each at its last measured epoch."
 
 Place = Callable[[str], AbstractContextManager[object]]
 """Where it stands what a plot supports: the answer to a question, with a name for each plot."""
@@ -70,11 +71,10 @@ def show_plots(hand: Hand, runs: Sequence[Run], looks: Sequence[Look], judged: P
     _attention(hand, runs, names)
 
 
-def _of(row: RunRow, epoch: int | None = None) -> str:
-    """Return seed and epoch of what is drawn of a run, by default its best validation epoch."""
+def _of(row: RunRow, epoch: int) -> str:
+    """Return seed and epoch of what is drawn of a run."""
     seed = "" if row.seed is None else f"seed {row.seed}, "
-    at = row.epoch if epoch is None else epoch
-    return f"{seed}epoch {(at or 0) + 1}"
+    return f"{seed}epoch {epoch + 1}"
 
 
 def _curves(hand: Hand, runs: Sequence[Run], looks: Sequence[Look], judged: Place) -> None:
@@ -82,13 +82,16 @@ def _curves(hand: Hand, runs: Sequence[Run], looks: Sequence[Look], judged: Plac
     shuffled = [remembered(curve, run, "test.f/nc1_trace_shuffled") for run in runs]
     found, names = reading(hand, "nc1"), [look.name for look in looks]
     sentence = values_sentence(found, names)
-    best = [(math.nan if row.epoch is None else row.epoch + 1.0, row.nc1) for row in hand.rows]
+    ends = [
+        (math.nan if row.end_epoch is None else row.end_epoch + 1.0, row.at_end.get("nc1", math.nan))
+        for row in hand.rows
+    ]
     show_chart(
-        drawing_of(quiz_curves, looks, curves, common_last_value(shuffled), best),
+        drawing_of(quiz_curves, looks, curves, common_last_value(shuffled), ends),
         key="quiz_nc1",
         title="NC1 of three runs over epochs",
         alt=sentence,
-        reading="One line a run, of one seed. The large open mark is at its best validation epoch. Low is "
+        reading="One line a run, of one seed. The large open mark is at its last measured epoch. Low is "
         "tight: features of a class lie close to their mean, compared with the distances of the means. The "
         "upper line is the same quantity with labels shuffled.",
         frame=pd.DataFrame(
@@ -100,21 +103,21 @@ def _curves(hand: Hand, runs: Sequence[Run], looks: Sequence[Look], judged: Plac
         ),
     )
     marked = "; ".join(
-        f"{name}: {row.nc1:.2f}, {_of(row)}"
-        for name, row in zip(names, hand.rows, strict=True)
-        if row.epoch is not None and is_number(row.nc1)
+        f"{name}: {value:.2f}, {_of(row, row.end_epoch)}"
+        for name, row, (_, value) in zip(names, hand.rows, ends, strict=True)
+        if row.end_epoch is not None and is_number(value)
     )
     st.markdown(
         "The lines are of one seed each"
-        + (f", the large open marks at its best validation epoch ({marked}). " if marked else ". ")
-        + f"{sentence} {ALL_SEEDS} (*Test f*: the class features of the test images.)"
+        + (f", the large open marks at its last measured epoch ({marked}). " if marked else ". ")
+        + f"{sentence} {AT_THE_END} (*Test f*: the class features of the test images.)"
     )
     with judged("nc1"):
         st.markdown(support_sentence(found, names))
 
 
 def _angles(hand: Hand, runs: Sequence[Run], names: Sequence[str], judged: Place) -> None:
-    epochs = [nearest_array_epoch(run, row.epoch) or 0 for run, row in zip(runs, hand.rows, strict=True)]
+    epochs = [nearest_array_epoch(run, row.end_epoch) or 0 for run, row in zip(runs, hand.rows, strict=True)]
     records = [
         remembered(class_mean_angles, run, epoch, split="test", space="f", centring="class")
         for run, epoch in zip(runs, epochs, strict=True)
@@ -150,13 +153,13 @@ def _angles(hand: Hand, runs: Sequence[Run], names: Sequence[str], judged: Place
                 ]
             ),
         )
-        at = all(row.epoch == record.epoch for row, (_, record) in zip(hand.rows, found, strict=True))
+        at = all(row.end_epoch == record.epoch for row, (_, record) in zip(hand.rows, found, strict=True))
         sentence = (
             "Each matrix, and the angle above it, is of one seed at "
             + ("" if at else "the stored epoch nearest to ")
-            + f"its best validation epoch. {sentence}"
+            + f"its last measured epoch. {sentence}"
         )
-    st.markdown(f"{sentence} {ALL_SEEDS} (*Centring class*: the mean of the class means is subtracted first.)")
+    st.markdown(f"{sentence} {AT_THE_END} (*Centring class*: the mean of the class means is subtracted first.)")
     with judged("angles"):
         st.markdown(support_sentence(angles, names))
 
@@ -181,7 +184,8 @@ def _buckets(hand: Hand, looks: Sequence[Look], judged: Place) -> None:
     )
     with judged("map"):
         for name, item in zip(("Tail", "Total"), found, strict=True):
-            st.markdown(f"{name} mAP. {support_sentence(item, names)}")
+            if said := support_sentence(item, names):
+                st.markdown(f"{name} mAP. {said}")
 
 
 def bucket_frame(hand: Hand, names: Sequence[str]) -> pd.DataFrame:

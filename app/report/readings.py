@@ -28,8 +28,9 @@ medium, triangles tail classes.
 
 **Few features look collapsed by chance.** The dashed line is what each class would show with labels
 shuffled, from its number of features alone. It answers whether there is any class structure, not whether it
-comes from the images: class-wise features are apart by their class query alone, which the value of as many
-images without the class shows, where it was logged."""
+comes from the images: class-wise features are apart by their class query alone, which the **dash at a dot**
+shows: NC1 of as many images without the class, where it was stored. A dot at its dash shows the query, not the
+class."""
 
 ATTENTION = """Coloured cells hold more of the class's attention than their even share, brighter ones more, on
 one scale for all pictures; clear ones hold less. The white line surrounds the fewest cells that hold half of

@@ -26,7 +26,7 @@ from mlcnc.analysis.geometry.variability import (
 )
 from mlcnc.analysis.runs.history import History, shown_epochs
 from mlcnc.analysis.runs.rows import RunRow, is_number
-from mlcnc.analysis.runs.spaces import space_for, spaces_sentence, spaces_with_nc1
+from mlcnc.analysis.runs.spaces import image_wise, space_for, spaces_sentence, spaces_with_nc1
 from mlcnc.analysis.verdict import run_verdicts
 
 MOST_FRAMES = 60
@@ -138,7 +138,12 @@ still = {
     for each in spaces
     if each.name == own_space[run.run_id] and cannot_move(run, item, each)
 }
-nulls = [(row, curve(run, f"{metrics[run.run_id]}_query_only")) for run, row in selected.picked]
+# one feature for a whole image is made by no class query
+nulls = [
+    (row, curve(run, f"{metrics[run.run_id]}_query_only"))
+    for (run, row), (_, spaces) in zip(selected.picked, stored, strict=True)
+    if own_space[run.run_id] not in image_wise(spaces)
+]
 label = f"NC1 {bucket}, {split} {space} (log)"
 if shown:
     epochs, num_epochs = shown_epochs([history for _, history, _ in shown], MOST_FRAMES)

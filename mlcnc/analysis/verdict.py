@@ -46,7 +46,7 @@ RULE = (
     "two class means say nothing, as they always lie opposite each other."
 )
 
-_RANK = {"given": 0, "collapsed": 0, "partly": 1, "not": 2}
+_RANK = {"collapsed": 0, "partly": 1, "not": 2}
 
 NO_DISTANCE = 1e-6
 """Between a null and an optimum that are the same."""

@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 import pytest
 
 from app.compare.tables import claim_frame, row_frame, value_frame
-from app.compare.verdicts import short_claims, smaller_frame, verdict_sentence
+from app.compare.verdicts import headline, short_claims, smaller_frame, verdict_sentence
 from app.figures.claims import claim_intervals
 from app.figures.study_values import study_values
 from app.widgets.plain_text import plain
@@ -65,7 +65,7 @@ def test_where_other_runs_are_shown_the_verdict_of_the_picked_ones_is_not(monkey
     assert verdict not in words(shown)
     assert "Answer for" not in [box.label for box in shown.button_group]
     if tab == "Tables":
-        assert shown.markdown[0].value == f"##### {verdict_sentence([tree])}", "its own answer first"
+        assert shown.markdown[0].value == f"##### {headline([tree])}", "its own answer first"
 
 
 def test_claims_not_reproduced_are_listed_first(monkeypatch, recorded, tmp_path):
@@ -78,7 +78,7 @@ def test_claims_not_reproduced_are_listed_first(monkeypatch, recorded, tmp_path)
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "table3-pictogram-lt.json").write_text(json.dumps(tree))
     shown = opened_at(monkeypatch, tmp_path, show="Tables")
-    (failed,) = [part for part in shown.expander if part.label == "What was not reproduced"]
+    (failed,) = [part for part in shown.get("popover") if part.proto.popover.label == "What was not reproduced"]
     assert failed.markdown[0].value == f"- {plain(said)}"
 
 
@@ -129,7 +129,7 @@ def test_every_group_of_the_list_has_its_heading(monkeypatch, recorded, tmp_path
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "table3-pictogram-lt.json").write_text(json.dumps(tree))
     shown = opened_at(monkeypatch, tmp_path, show="Tables")
-    (short,) = [part for part in shown.expander if part.label == "What was not reproduced"]
+    (short,) = [part for part in shown.get("popover") if part.proto.popover.label == "What was not reproduced"]
     smaller, contradicts, line = (part.value for part in short.markdown)
     assert smaller == "**Smaller than published: the published difference lies above the interval**"
     assert contradicts == "**One seed, no interval: the value contradicts the claim**"
@@ -145,6 +145,11 @@ def test_claims_of_the_paper_are_counted_apart_from_those_of_studies():
         "of 4 of our own studies: 2 reproduced, 2 not reproduced."
     )
     assert verdict_sentence([study]).startswith("Of 2 claims of our own studies on pictogram-lt: 1 rep")
+    assert headline([paper, study, paper | {"dataset": "voc07-lt"}]) == (
+        "Claims of the paper: on pictogram-lt 1 reproduced, 2 undecided; on voc07-lt 1 reproduced, 2 undecided. "
+        "Of our own studies: 1 reproduced, 1 not reproduced."
+    )
+    assert headline([study]) == "Of our own studies: 1 reproduced, 1 not reproduced."
 
 
 def test_what_intervals_say_of_published_differences_is_counted_and_stands_at_each_claim():
@@ -155,8 +160,8 @@ def test_what_intervals_say_of_published_differences_is_counted_and_stands_at_ea
         made_up("alpha", {"verdict": "reproduced"}),
     ]
     assert verdict_sentence(trees) == (
-        "Of 3 claims of the paper on pictogram-lt: 3 undecided (1 of 2 exclude the published "
-        "difference); of 1 of our own studies: 1 reproduced."
+        "Of 3 claims of the paper on pictogram-lt: 3 undecided; 1 of 2 intervals exclude the published "
+        "difference; of 1 of our own studies: 1 reproduced."
     )
     said = ["compatible with the published +1.6", "excludes the published +1.6", ""]
     assert list(claim_frame(trees[0]["claims"])["beside the published"]) == said

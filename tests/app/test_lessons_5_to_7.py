@@ -277,15 +277,23 @@ def test_step_7_says_of_which_seed_and_epoch_its_pictures_are(monkeypatch):
     titles = [note["text"] for chart in figures(shown) for note in chart["layout"].get("annotations", [])]
     marked = next(item for item in shown.markdown if "large open marks" in item.value).value
     for row in ours:
-        of = f"seed 0, epoch {row.epoch + 1}"
+        of = f"seed 0, epoch {row.end_epoch + 1}"
         # picture and sentence have the same value
-        assert f": {row.nc1:.2f}, {of}" in marked
-        assert any(f"{of}<br>smallest {row.angle_min:.1f}°" in title for title in titles)
+        assert f": {row.at_end['nc1']:.2f}, {of}" in marked
+        assert any(f"{of}<br>smallest {row.at_end['angle_min']:.1f}°" in title for title in titles)
     (curves,) = [chart for chart in figures(shown) if "NC1" in str(chart["layout"].get("yaxis", {}))]
-    marks = [trace for trace in curves["data"] if trace["name"].endswith("best validation epoch")]
+    marks = [trace for trace in curves["data"] if trace["name"].endswith("last measured epoch")]
     assert {(trace["x"][0], trace["y"][0]) for trace in marks} == {
-        (row.epoch + 1, round(row.nc1, 4)) for row in ours
+        (row.end_epoch + 1, round(row.at_end["nc1"], 4)) for row in ours
     }
+
+
+def test_what_the_quiz_says_of_a_quantity_and_of_its_differences_is_of_one_epoch():
+    hand = hand_of(ROOT / "runs", 0)
+    for quantity in ("nc1", "angle_min", "map_total"):
+        found = reading(hand, quantity)
+        for one, two, cell in found.pairs:
+            assert cell.mean == pytest.approx(found.spreads[one].mean - found.spreads[two].mean), quantity
 
 
 def test_step_7_names_no_run_when_a_file_is_damaged(monkeypatch, three, tmp_path):

@@ -487,3 +487,28 @@ def test_runs_that_differ_in_a_setting_are_told_apart_by_their_recipes(shown, tm
     names = {f"MLC-NC etf (lr={lr})" for lr in (0.1, 0.4)}
     assert set(table(page)["recipe"]) == names
     assert all(name in " ".join(part.proto.body for part in page.sidebar.get("html")) for name in names)
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_page_takes_what_the_picker_read_and_no_later_script_does(tmp_path, monkeypatch, asks):
+    write_run(tmp_path, "one", epochs=1, slim=True).finish()
+    monkeypatch.setattr("sys.argv", ["streamlit", "--runs", str(tmp_path)])
+
+    def page(asks):
+        from unittest.mock import patch
+
+        import streamlit as st
+
+        from app.widgets import run_picker
+
+        with patch.object(run_picker, "scanned", wraps=run_picker.scanned) as scanned:
+            run_picker.show_picker()
+            if asks:
+                st.write(f"{len(run_picker.selection().runs)} run")
+            st.write(f"read {scanned.call_count} times")
+            run_picker.forget_gathered()
+            run_picker.selection()  # as of a fragment
+            st.write(f"read {scanned.call_count} times")
+
+    test = AppTest.from_function(page, args=(asks,), default_timeout=60).run()
+    assert [item.value for item in test.markdown] == ["1 run"] * asks + ["read 1 times", "read 2 times"]

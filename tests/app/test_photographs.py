@@ -192,7 +192,7 @@ def quiz_attention(runs_folder):
     from mlcnc.store import RunStore
 
     runs = [RunStore(runs_folder).open(run_id) for run_id in ("voc-etf", "voc-own")]
-    _attention(SimpleNamespace(rows=[SimpleNamespace(epoch=2)] * 2), runs, ["A", "B"])
+    _attention(SimpleNamespace(rows=[SimpleNamespace(epoch=2, seed=0)] * 2), runs, ["A", "B"])
 
 
 @pytest.mark.parametrize("with_folder", [True, False])

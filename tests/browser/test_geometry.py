@@ -181,6 +181,15 @@ def test_its_buttons_wait_for_the_chart(page, gallery_address):
     page.get_by_role("button", name="Pause").wait_for()
 
 
+@pytest.mark.parametrize("tab", ["Buckets", "Classes", "Curves", "Tables"])
+def test_charts_of_compare_are_seen_without_scrolling(page, gallery_address, tab):
+    page.set_viewport_size({"width": 1400, "height": 900})
+    page.goto(f"{gallery_address}/compare?show={tab}")
+    page.locator(".js-plotly-plot .main-svg:visible").first.wait_for()
+    settled(page)
+    assert page.locator(".js-plotly-plot:visible").first.bounding_box()["y"] <= 310
+
+
 @pytest.mark.parametrize("where", ["geometry", "variability"])
 def test_the_answer_and_the_first_chart_are_seen_without_scrolling(page, gallery_address, where):
     page.set_viewport_size({"width": 1400, "height": 900})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -350,10 +351,9 @@ def _draw(row: RunRow) -> object:
 
 
 def _value(row: RunRow, quantity: Quantity) -> float:
-    if quantity == "nc1":
-        return row.nc1
-    if quantity == "angle_min":
-        return row.angle_min
+    # collapse is a property of the end of training, as in the cells that judge it
+    if quantity in ("nc1", "angle_min"):
+        return row.at_end.get(quantity, math.nan)
     return row.map_percent[quantity.removeprefix("map_")]
 
 

@@ -123,7 +123,8 @@ def class_variability(run: Run, epoch: int, *, split: str, space: str) -> Variab
     # one feature has no spread: its 0 is no collapse
     values = np.where(counts >= 2, nc1_per_class(means, variances), np.nan)
     has_query = all(each.kind == "class" for each in run.spaces if each.name == space)
-    without = query_only_nc1_per_class(statistics)[order] if has_query else np.array([np.nan])
+    alone = np.where(counts >= 2, query_only_nc1_per_class(statistics), np.nan)
+    without = alone[order] if has_query else np.array([np.nan])
     return VariabilityRecord(
         run_id=run.run_id,
         class_names=tuple(run.info.class_names[i] for i in order),
