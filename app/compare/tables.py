@@ -27,10 +27,10 @@ READING = (
     "they support the claim. The **whisker** is its 95 % t interval over seeds; one narrower than its mark "
     "stands out above and below it. One seed has no whisker. A **disc** is reproduced, a **cross** not "
     "reproduced, a **ring** undecided. The **diamond** is the published difference, of other images; below "
-    "each claim stands whether the interval holds it (compatible) or excludes it, which the verdict does not "
-    "say: an undecided interval holds 0 and may end below what was published. A claim without a mark is not "
-    "testable here. These intervals hold for the test images at hand. Those of mAP in "
-    "Overview add the choice of test images, so that one difference may be decided here and undecided there."
+    "each claim stands whether the interval holds it (compatible) or lies above or below it, which the verdict "
+    "does not say: an undecided interval holds 0 and may end below what was published. A claim without a mark "
+    "is not testable here. These intervals hold for the test images at hand. Those of mAP in Overview add "
+    "the choice of test images, so that one difference may be decided here and undecided there."
 )
 
 COUNTED = (
@@ -72,9 +72,9 @@ def show_tables(answer: DeltaGenerator) -> None:
     controls = st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="toolbar_tables")
     name = controls.selectbox("Results", list(by_name), key="results", bind="query-params", width=390)
     tree = by_name.get(name or "", found[0])
-    _show_claims(tree, found, controls)
+    claims = _show_claims(tree, found, controls)
     whose = "A study of our own, not of the paper. " if is_study(tree) else ""
-    st.markdown(f"**{plain(tree['question'])}** {whose}{plain(verdict_sentence([tree]))}")
+    st.markdown(f"**{plain(tree['question'])}** {whose}{plain(verdict_sentence([{**tree, 'claims': claims}]))}")
     if tree["experiment"] == "table3":
         st.caption(f"{PARTS}.")
     st.caption(OWN_RECIPE)
@@ -140,7 +140,10 @@ def claim_frame(claims: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _show_claims(tree: Mapping[str, Any], found: Sequence[Mapping[str, Any]], controls: DeltaGenerator) -> None:
+def _show_claims(
+    tree: Mapping[str, Any], found: Sequence[Mapping[str, Any]], controls: DeltaGenerator
+) -> list[Mapping[str, Any]]:
+    """Draw the claims about one quantity and return them."""
     keys = {QUANTITIES[claim["quantity"]].title: claim["quantity"] for claim in tree["claims"]}
     title = first = next(iter(keys))
     if len(keys) > 1:
@@ -160,6 +163,7 @@ def _show_claims(tree: Mapping[str, Any], found: Sequence[Mapping[str, Any]], co
         reading=READING,
         frame=claim_frame(claims),
     )
+    return claims
 
 
 def _show_values(tree: Mapping[str, Any]) -> None:

@@ -44,7 +44,6 @@ def show_alignment(
     *,
     split: str,
     spaces: Mapping[str, str],
-    geometries: Mapping[str, Verdict | None],
 ) -> None:
     """Say of each run whether it is aligned, and draw the cosines of every class, or say why it has none.
 
@@ -55,7 +54,6 @@ def show_alignment(
         epoch: of the player, from 0; of each run the nearest one that stored its cosines is shown.
         split: of the features.
         spaces: of the features, by run.
-        geometries: verdicts on the class means of test features, by run, where they are known.
     """
     st.subheader("Alignment with the label embedding")
     drawn: list[tuple[RunRow, AlignmentRecord]] = []
@@ -73,7 +71,7 @@ def show_alignment(
             drawn.append((row, record))
             judged.append(of_training or record)
             train, test = (None if of is None else of.verdict for of in (of_training, of_test))
-            carried.append(carry_over_sentence(train, test, geometries.get(row.run_id)))
+            carried.append(carry_over_sentence(train, test))
         elif not row.embedding:
             st.caption(
                 f"{plain(row.name)} is a run of {plain(row.method_title)}, which has no label embedding."

@@ -176,10 +176,7 @@ if usable:
         show_closest_pairs(shown)
         if subject == "class means":
             at = epochs[index]
-            of_test = {row.run_id: record.verdict for row, record in shown} if split == "test" else {}
-            show_alignment(
-                [(run, row) for run, row, _ in usable], at, split=split, spaces=own_space, geometries=of_test
-            )
+            show_alignment([(run, row) for run, row, _ in usable], at, split=split, spaces=own_space)
 
     angles_over_epochs()
     if st.toggle(

@@ -205,7 +205,10 @@ def _claims(hand: Hand, names: Sequence[str], opened: bool) -> None:
     st.subheader("What do these plots support?", help=RULE)
     good, bad = supported_claim(hand), unsupported_claim(hand)
     folded = _asks_claim(hand) and not opened and not guessed(_claims_key(hand))
-    with st.expander("What they support", icon=":material/visibility:") if folded else st.container():
+    with (
+        _judged(hand, not folded, "fold"),
+        st.expander("What they support", icon=":material/visibility:") if folded else st.container(),
+    ):
         if good is not None:
             st.markdown(f"**Supported.** {claim_sentence(good, names)} {claim_reason(good, names)}")
         else:

@@ -79,7 +79,7 @@ def show() -> None:
             "a few %": "The other losses pull far more strongly, and what hardly pulls hardly moves.",
         },
     )
-    with what_happened("8_share"):
+    with what_happened("8_share", "_below"):
         _gradients(beside_curves=bool(drawn))
         for tree, _ in drawn:
             _does_it_pay(tree)

@@ -188,7 +188,7 @@ def pair_table(found: Sequence[Pair]) -> str:
         rows.append(f'<tr><th scope="row">{name}</th>{"".join(_cell(pair, cell) for cell in own)}</tr>')
     return (
         f"{_NARROW % (145 + 97 * len(shown))}"
-        '<div class="pairs-frame"><div class="pairs-more">more columns to the right: scroll →</div>'
+        '<div class="pairs-frame"><div class="pairs-more">more columns to the right, rows below: scroll</div>'
         '<div class="pairs" tabindex="0"><table aria-label="Differences of pairs of recipes">'
         f'<thead><tr><th scope="col">recipes</th>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div></div>"

@@ -150,23 +150,17 @@ def way_sentence(test: Verdicts, train: Verdicts, *, when: str, space: str) -> s
     )
 
 
-def carry_over_sentence(train: Verdict | None, test: Verdict | None, geometry: Verdict | None) -> str:
+def carry_over_sentence(train: Verdict | None, test: Verdict | None) -> str:
     """Return that an alignment of training images does not carry over to test images; empty where it does.
 
     Args:
         train, test: verdicts on the alignment of both splits, None where they are not known.
-        geometry: verdict on the class means of test features, None where it is not known.
     """
-    if train is None or train.label == "not":
-        return ""
-    missing = [f"test features are {test.words}"] if test and _RANK[test.label] > _RANK[train.label] else []
-    if geometry and _RANK[geometry.label] > _RANK[train.label]:
-        missing.append(f"the geometry of test features is {geometry.words}")
-    if not missing:
+    if train is None or train.label == "not" or test is None or _RANK[test.label] <= _RANK[train.label]:
         return ""
     return (
-        f"Training features are {train.words}, but {' and '.join(missing)}: what training reached holds for "
-        "training images and does not carry over to test images."
+        f"Training features are {train.words}, but test features are {test.words}: what training reached "
+        "holds for training images and does not carry over to test images."
     )
 
 

@@ -167,14 +167,15 @@ def published_words(claim: Mapping[str, Any]) -> str:
 
     Example:
         >>> published_words({"low": -0.8, "high": 0.3, "published": 1.6})
-        'excludes the published +1.6'
+        'below the published +1.6'
         >>> published_words({"low": -0.8, "high": 2.3, "published": 1.6})
         'compatible with the published +1.6'
     """
     inside = published_is_inside(claim)
     if inside is None:
         return ""
-    return f"{'compatible with' if inside else 'excludes'} the published {claim['published']:+.4g}"
+    side = "compatible with" if inside else "above" if claim["low"] > claim["published"] else "below"
+    return f"{side} the published {claim['published']:+.4g}"
 
 
 def seeds_to_tell(differences: Sequence[float], size: float, most: int = 1000) -> int | None:

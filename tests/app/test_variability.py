@@ -221,7 +221,7 @@ def test_classes_are_ranked_against_what_their_query_alone_makes():
     assert f"tightest {min(shares, key=shares.get)} (" in sentence
     assert f"widest {max(shares, key=shares.get)} (" in sentence
     last = run.metrics()[-1]["test.mu/nc1_trace_query_only"]
-    assert f"{last:.3g} of the class query alone (as many images without the class)" in sentence
+    assert f"where the class query alone (as many images without the class) gives {last:.3g}" in sentence
     dashes = class_dots([(run_row(run), record)], relative=True).data[-1]
     np.testing.assert_allclose(dashes.y, record.query_only / record.shuffled)
 

@@ -181,7 +181,7 @@ def variability_sentence(record: VariabilityRecord) -> str:
     """
     shuffled = record.query_only is None
     null = record.shuffled if record.query_only is None else record.query_only
-    words = "with labels shuffled" if shuffled else "of the class query alone"
+    what, gives = ("labels shuffled", "give") if shuffled else ("the class query alone", "gives")
     relative = over(record.nc1, null)
     defined = np.flatnonzero(np.isfinite(relative))
     if len(defined) == 0:
@@ -191,8 +191,8 @@ def variability_sentence(record: VariabilityRecord) -> str:
 
     def of(index: int) -> str:
         return (
-            f"{record.class_names[index]} (NC1 {record.nc1[index]:.3g}, {null[index]:.3g} {words}, "
-            f"{counted(record.sample_counts[index], 'feature')})"
+            f"{record.class_names[index]} (NC1 {record.nc1[index]:.3g} where {what} {gives} "
+            f"{null[index]:.3g}, {counted(record.sample_counts[index], 'feature')})"
         )
 
     pairs = (
@@ -206,8 +206,10 @@ def variability_sentence(record: VariabilityRecord) -> str:
     alone = (
         ""
         if shuffled
-        else f"{record.total_query_only:.3g} of the class query alone (as many images without the class), "
+        else f"{what} (as many images without the class) gives {record.total_query_only:.3g} and "
     )
+    loose = [record.class_names[index] for index in defined if relative[index] >= 1]
+    no_tighter = "" if shuffled or not loose else f"; no tighter than that: {', '.join(loose)}"
     missing = (
         " Features of images without the class were not stored, so what the class query alone makes of single "
         "classes is not known."
@@ -215,9 +217,9 @@ def variability_sentence(record: VariabilityRecord) -> str:
         else ""
     )
     return (
-        f"{record.run_id}, epoch {record.epoch + 1}: NC1 of all classes {record.total:.3g}, {alone}"
-        f"{record.total_shuffled:.0f} with labels shuffled; against {words.partition(' ')[2]}, tightest "
-        f"{of(int(low))}, widest {of(int(high))}; {pairs}.{missing}"
+        f"{record.run_id}, epoch {record.epoch + 1}: NC1 of all classes {record.total:.3g} where {alone}"
+        f"labels shuffled give {record.total_shuffled:.0f}; against {what}, tightest {of(int(low))}, widest "
+        f"{of(int(high))}{no_tighter}; {pairs}.{missing}"
     )
 
 

@@ -119,8 +119,8 @@ def test_runs_fall_short_of_a_claim_in_one_of_three_ways(label, mean, high, publ
 @pytest.mark.parametrize(
     ("low", "high", "published", "inside", "words"),
     [
-        (-0.8, 1.5, 1.6, False, "excludes the published +1.6"),
-        (1.7, 2.5, 1.6, False, "excludes the published +1.6"),
+        (-0.8, 1.5, 1.6, False, "below the published +1.6"),
+        (1.7, 2.5, 1.6, False, "above the published +1.6"),
         (-0.8, 1.6, 1.6, True, "compatible with the published +1.6"),
         (1.6, 2.5, 84.37 - 82.77, True, "compatible with the published +1.6"),
         (None, None, 1.6, None, ""),

@@ -52,7 +52,9 @@ def test_classes_are_ranked_against_chance_not_by_raw_nc1(trained):
     relative = record.nc1 / record.query_only
     tightest = record.class_names[int(np.nanargmin(relative))]
     assert f"tightest {tightest} (" in variability_sentence(record)
-    assert "of the class query alone" in variability_sentence(record)
+    assert "where the class query alone gives" in variability_sentence(record)
+    loose = [name for name, share in zip(record.class_names, relative, strict=True) if share >= 1]
+    assert (f"no tighter than that: {', '.join(loose)};" in variability_sentence(record)) == bool(loose)
     lean = replace(record, query_only=None)
     tightest = lean.class_names[int(np.nanargmin(lean.nc1 / lean.shuffled))]
     assert f"against labels shuffled, tightest {tightest} (" in variability_sentence(lean)
