@@ -187,7 +187,7 @@ def test_charts_of_compare_are_seen_without_scrolling(page, gallery_address, tab
     page.goto(f"{gallery_address}/compare?show={tab}")
     page.locator(".js-plotly-plot .main-svg:visible").first.wait_for()
     settled(page)
-    assert page.locator(".js-plotly-plot:visible").first.bounding_box()["y"] <= 310
+    assert page.locator(".js-plotly-plot:visible").first.bounding_box()["y"] <= 300
 
 
 @pytest.mark.parametrize("where", ["geometry", "variability"])
