@@ -24,7 +24,7 @@ RECIPE = "recipe"
 st.title("What does the method, or any of its settings, change?")
 # beside each other, so that charts of the tabs stand higher; in a narrow window below
 with st.container(horizontal=True, gap="medium", vertical_alignment="top", key="head_compare"):
-    answer = st.container(key="answer_compare")
+    answer = st.container()
     controls = st.container(
         horizontal=True, gap="medium", vertical_alignment="bottom", width="content", key="toolbar_compare"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -28,16 +28,19 @@ def headline(trees: Sequence[Mapping[str, Any]]) -> str:
     Args:
         trees: all results.
     """
-    datasets = list(dict.fromkeys(tree["dataset"] for tree in trees if not is_study(tree)))
-    of = {name: [tree for tree in trees if tree["dataset"] == name and not is_study(tree)] for name in datasets}
-    told = [f"on {name} {_counts(some)}" for name, some in of.items()]
+    papers = [tree for tree in trees if not is_study(tree)]
+    told = [
+        f"on {name} {_counts(claim for tree in papers if tree['dataset'] == name for claim in tree['claims'])}"
+        for name in dict.fromkeys(tree["dataset"] for tree in papers)
+    ]
     parts = [f"Claims of the paper: {'; '.join(told)}."] if told else []
-    studies = [tree for tree in trees if is_study(tree)]
-    return " ".join([*parts, *([f"Of our own studies: {_counts(studies)}."] if studies else [])])
+    if studies := [claim for tree in trees if is_study(tree) for claim in tree["claims"]]:
+        parts.append(f"Of our own studies: {_counts(studies)}.")
+    return " ".join(parts)
 
 
-def _counts(trees: Sequence[Mapping[str, Any]]) -> str:
-    counts = Counter(claim["verdict"] for tree in trees for claim in tree["claims"])
+def _counts(claims: Iterable[Mapping[str, Any]]) -> str:
+    counts = Counter(claim["verdict"] for claim in claims)
     return ", ".join(f"{counts[label]} {label}" for label in ORDER if counts[label])
 
 
@@ -52,10 +55,9 @@ def verdict_sentence(trees: Sequence[Mapping[str, Any]]) -> str:
     parts: list[str] = []
     for study, whose in ((False, "of the paper"), (True, "of our own studies")):
         claims = [claim for tree in trees if is_study(tree) == study for claim in tree["claims"]]
-        counts = Counter(claim["verdict"] for claim in claims)
         inside = [held for claim in claims if (held := published_is_inside(claim)) is not None]
-        if number := counts.total():
-            told = ", ".join(f"{counts[label]} {label}" for label in ORDER if counts[label])
+        if claims:
+            number, told = len(claims), _counts(claims)
             of = f"of {number} {whose}" if parts else f"Of {number} claims {whose} on {trees[0]['dataset']}"
             outside = f"{inside.count(False)} of {len(inside)} intervals exclude the published difference"
             parts.append(f"{of}: {told}{f'; {outside}' if inside else ''}")

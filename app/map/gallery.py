@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from app.address import as_ranges, handed_over, note_shown
-from app.images.gallery import ONLY_KEY
+from app.images.gallery import ONLY_KEY, PER_PAGE
 from app.session import remembered
 from app.widgets.plain_text import plain
 from app.widgets.stored_picture import picture_addresses
@@ -19,9 +19,6 @@ from mlcnc.analysis.images.pictures import picture_index
 from mlcnc.analysis.samples.layouts import SampleTable
 from mlcnc.analysis.samples.placement import Outcomes, Placement, nearest_samples
 from mlcnc.store import Run
-
-PER_PAGE = 14
-"""Two full rows in a wide window."""
 
 NUM_NEIGHBOURS = 7
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from app.map.gallery import PER_PAGE
+from app.images.gallery import PER_PAGE
 from mlcnc.analysis.samples.layouts import pca_layout, sample_table
 from mlcnc.store import RunStore
 from tests.browser.conftest import choose, drawn, settled
