@@ -29,15 +29,19 @@ SMALL = {"arrays_every": 0, "class_arrays": True, "measure_every": 10, "measure_
 """Of other seeds: class means at some epochs and of the untrained network, and no features."""
 
 ENDS = {**SMALL, "measure_every": 40}
-"""Of methods beside MLC-NC, whose pooled features are wide: the untrained network, first and last epoch."""
+"""Of methods with wide pooled features, and of later seeds: the untrained network, first and last epoch."""
 
 SCORED = {**ENDS, "arrays_every": 40, "num_sample_pairs": 60, "num_probes": 12}
 """The same of their first seed, with scores of the test images and a few features."""
 
-ON_PHOTOGRAPHS = {
-    "etf": range(5), "etf-aligned": range(5), "trainable": range(3), "trainable-aligned": range(3),
+ON_PHOTOGRAPHS: dict[str, tuple[dict[str, Any], dict[int, dict[str, Any]]]] = {
+    "etf": (FILM, dict.fromkeys(range(1, 5), SMALL)),
+    "trainable": (
+        {**FILM, "arrays_every": 40, "measure_every": 2}, {1: SMALL, 2: SMALL, 3: ENDS, 4: ENDS}
+    ),
+    "glove": ({**SCORED, "measure_every": 10}, dict.fromkeys(range(1, 5), ENDS)),
 }  # fmt: skip
-"""Seeds on photographs of each label embedding, at the weight of the paper and where features align."""
+"""What is measured on photographs of the first seed of each label embedding, and of its others."""
 
 BESIDE = ("erm", "db_focal", "asl", "mfm")
 """Methods on photographs beside MLC-NC, each at the rate, and the decay with it, of its race."""
@@ -78,13 +82,12 @@ def _terminal_phase() -> ExperimentConfig:
 
 def _photographs() -> Iterator[tuple[str, ExperimentConfig]]:
     """Yield the runs on voc07-lt; those of MLC-NC are what ``mlcnc reproduce`` trains, measured more often."""
-    for name, seeds in ON_PHOTOGRAPHS.items():
-        kind, _, aligned = name.partition("-")
-        config = override(bench_config("voc07-lt", "mlc_nc"), ALIGNED if aligned else {})
-        config = override(config, {"method": {"label_embedding": kind, **WIDTH}})
-        film = FILM if kind == "etf" else {**FILM, "arrays_every": 40, "measure_every": 2}
-        for seed in seeds:
-            yield f"voc07-{name}-s{seed}", _measured(config, seed, SMALL if seed else film)
+    for kind, (first, others) in ON_PHOTOGRAPHS.items():
+        for name, changes in ((kind, {}), (f"{kind}-aligned", ALIGNED)):
+            config = override(bench_config("voc07-lt", "mlc_nc"), changes)
+            config = override(config, {"method": {"label_embedding": kind, **WIDTH}})
+            for seed, measured in {0: first, **others}.items():
+                yield f"voc07-{name}-s{seed}", _measured(config, seed, measured)
     for method in BESIDE:
         config = at_rate(bench_config("voc07-lt", method), RACED["voc07-lt"][method].rate)
         config = override(config, {"training": {"precision": "float32"}})

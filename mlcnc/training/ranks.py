@@ -333,7 +333,7 @@ def alone(training: TrainingConfig, run_id: str = "") -> Ranks:
 def _device(training: TrainingConfig) -> tuple[torch.device, str]:
     device, note = select_device(training.device)
     if is_emulated(training.precision, device):
-        note += "; this processor emulates bfloat16, many times slower than training.precision=float32"
+        note += "; this processor has no products of bfloat16, they are taken in float32 and rounded"
     return device, note
 
 
