@@ -20,10 +20,10 @@ WIDTH = {"embedding_dim": 300, "num_heads": 10}
 """Of MLC-NC but on digits-lt: GloVe's dimension, so that the three embeddings differ in kind only."""
 
 FILM = {
-    "arrays_every": 20, "class_arrays": True, "measure_every": 1, "measure_untrained": True,
+    "arrays_every": 40, "class_arrays": True, "measure_every": 1, "measure_untrained": True,
     "num_sample_pairs": 400, "num_probes": 36,
 }  # fmt: skip
-"""Of the first seed on photographs: class means at every epoch, and everything else at three."""
+"""Of the first seed on photographs: class means at every epoch, and everything else at the first and last."""
 
 SMALL = {"arrays_every": 0, "class_arrays": True, "measure_every": 10, "measure_untrained": True}
 """Of other seeds: class means at some epochs and of the untrained network, and no features."""
@@ -37,7 +37,7 @@ SCORED = {**ENDS, "arrays_every": 40, "num_sample_pairs": 60, "num_probes": 12}
 ON_PHOTOGRAPHS: dict[str, tuple[dict[str, Any], dict[int, dict[str, Any]]]] = {
     "etf": (FILM, dict.fromkeys(range(1, 5), SMALL)),
     "trainable": (
-        {**FILM, "arrays_every": 40, "measure_every": 2}, {1: SMALL, 2: SMALL, 3: ENDS, 4: ENDS}
+        {**FILM, "measure_every": 2}, {1: SMALL, 2: SMALL, 3: ENDS, 4: ENDS}
     ),
     "glove": ({**SCORED, "measure_every": 10}, dict.fromkeys(range(1, 5), ENDS)),
 }  # fmt: skip
@@ -50,7 +50,10 @@ BESIDE = ("erm", "db_focal", "asl", "mfm")
 def gallery() -> Iterator[tuple[str, ExperimentConfig]]:
     """Yield id and config of every recorded run; the first seed with arrays, others with class means alone."""
     yield from _scenes()
-    yield "digits-etf-s0", _measured(digits_lt(), 0, {**FILM, "measure_every": 2})
+    yield (
+        "digits-etf-s0",
+        _measured(digits_lt(), 0, {**FILM, "measure_every": 4, "num_sample_pairs": 200, "num_probes": 12}),
+    )
     yield "balanced-etf-terminal-s0", _terminal_phase()
     yield from _photographs()
 
