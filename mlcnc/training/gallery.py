@@ -34,14 +34,18 @@ ENDS = {**SMALL, "measure_every": 40}
 SCORED = {**ENDS, "arrays_every": 40, "num_sample_pairs": 60, "num_probes": 12}
 """The same of their first seed, with scores of the test images and a few features."""
 
-ON_PHOTOGRAPHS: dict[str, tuple[dict[str, Any], dict[int, dict[str, Any]]]] = {
-    "etf": (FILM, dict.fromkeys(range(1, 5), SMALL)),
-    "trainable": (
-        {**FILM, "measure_every": 2}, {1: SMALL, 2: SMALL, 3: ENDS, 4: ENDS}
-    ),
-    "glove": ({**SCORED, "measure_every": 10}, dict.fromkeys(range(1, 5), ENDS)),
-}  # fmt: skip
-"""What is measured on photographs of the first seed of each label embedding, and of its others."""
+_SECOND = {**FILM, "measure_every": 2}
+_TENTH = {**SCORED, "measure_every": 10}
+
+ON_PHOTOGRAPHS = {
+    "etf": (_SECOND, SMALL, SMALL, SMALL, SMALL),
+    "etf-aligned": (FILM, SMALL, SMALL, SMALL, SMALL),
+    "trainable": (_SECOND, SMALL, SMALL, ENDS, ENDS),
+    "trainable-aligned": (_SECOND, SMALL, SMALL, ENDS, ENDS),
+    "glove": (_TENTH, ENDS, ENDS, ENDS, ENDS),
+    "glove-aligned": (_TENTH, ENDS, ENDS, ENDS, ENDS),
+}
+"""What is measured on photographs of each seed, at the weight of the paper and where features align."""
 
 BESIDE = ("erm", "db_focal", "asl", "mfm")
 """Methods on photographs beside MLC-NC, each at the rate, and the decay with it, of its race."""
@@ -50,10 +54,8 @@ BESIDE = ("erm", "db_focal", "asl", "mfm")
 def gallery() -> Iterator[tuple[str, ExperimentConfig]]:
     """Yield id and config of every recorded run; the first seed with arrays, others with class means alone."""
     yield from _scenes()
-    yield (
-        "digits-etf-s0",
-        _measured(digits_lt(), 0, {**FILM, "measure_every": 4, "num_sample_pairs": 200, "num_probes": 12}),
-    )
+    sparse = {"measure_every": 4, "num_sample_pairs": 200, "num_probes": 12}
+    yield "digits-etf-s0", _measured(digits_lt(), 0, {**FILM, **sparse})
     yield "balanced-etf-terminal-s0", _terminal_phase()
     yield from _photographs()
 
@@ -85,12 +87,12 @@ def _terminal_phase() -> ExperimentConfig:
 
 def _photographs() -> Iterator[tuple[str, ExperimentConfig]]:
     """Yield the runs on voc07-lt; those of MLC-NC are what ``mlcnc reproduce`` trains, measured more often."""
-    for kind, (first, others) in ON_PHOTOGRAPHS.items():
-        for name, changes in ((kind, {}), (f"{kind}-aligned", ALIGNED)):
-            config = override(bench_config("voc07-lt", "mlc_nc"), changes)
-            config = override(config, {"method": {"label_embedding": kind, **WIDTH}})
-            for seed, measured in {0: first, **others}.items():
-                yield f"voc07-{name}-s{seed}", _measured(config, seed, measured)
+    for name, seeds in ON_PHOTOGRAPHS.items():
+        kind, _, aligned = name.partition("-")
+        config = override(bench_config("voc07-lt", "mlc_nc"), ALIGNED if aligned else {})
+        config = override(config, {"method": {"label_embedding": kind, **WIDTH}})
+        for seed, measured in enumerate(seeds):
+            yield f"voc07-{name}-s{seed}", _measured(config, seed, measured)
     for method in BESIDE:
         config = at_rate(bench_config("voc07-lt", method), RACED["voc07-lt"][method].rate)
         config = override(config, {"training": {"precision": "float32"}})
