@@ -33,7 +33,7 @@ from mlcnc.analysis.geometry.does_it_align import (
     contrasting_cases,
     optimum_of_dataset,
 )
-from mlcnc.analysis.runs.rows import RunRow
+from mlcnc.analysis.runs.rows import RunRow, training_settings
 from mlcnc.errors import MlcncError
 from mlcnc.evidence.longer_training import (
     before_longer,
@@ -194,10 +194,10 @@ def _gradients(*, beside_curves: bool) -> None:
 
 
 def _settings_apart(of: Sequence[RunRow]) -> str:
-    """Return in what two runs differ, without a full stop; nothing of one run."""
+    """Return in what two runs were trained otherwise, without a full stop; nothing of one run."""
     if len(of) != 2:
         return ""
-    ours, theirs = (dict(line.partition("=")[::2] for line in row.settings) for row in of)
+    ours, theirs = (training_settings(row) for row in of)
     said = [
         f"{name.rpartition('.')[2].replace('_', ' ')} ({ours.get(name, 'none')}, {theirs.get(name, 'none')})"
         for name in sorted(ours | theirs)

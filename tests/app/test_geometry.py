@@ -140,11 +140,11 @@ def test_the_course_begins_at_the_untrained_network_where_that_was_measured():
     (line,) = [trace for trace in figure.data if trace.name == "voc07-etf-s1" and trace.type == "scatter"]
     # measured so rarely that no line should join them
     assert (list(line.x), line.mode) == ([0, 1, 11, 21, 31, 40], "markers")
-    each = panel(RunStore(ROOT / "runs").open("voc07-etf-s0"))
+    each = panel(RunStore(ROOT / "runs").open("voc07-etf-aligned-s0"))
     (line,) = [
         trace
         for trace in geometry_player([each], range(40)).data
-        if trace.name == "voc07-etf-s0" and trace.type == "scatter"
+        if trace.name == "voc07-etf-aligned-s0" and trace.type == "scatter"
     ]
     assert (list(line.x), line.mode) == (list(range(41)), "lines")
 
