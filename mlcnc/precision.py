@@ -21,9 +21,12 @@ _PRODUCTS = {
 class RoundedProducts(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in torch
     """A context in which products of bfloat16 are taken in float32, forward and backward, and then rounded.
 
-    The numbers that are multiplied are the same, a product of two of them is exact in float32, and sums are
-    taken in float32 as a processor with bfloat16 takes them: what differs is the order of a sum. It is for
-    processors that would emulate these products, many times slower. Of its thread only.
+    The numbers that are multiplied are the same, a product of two of them is exact in float32 but for overflow
+    and underflow, and sums are taken in float32 as a processor with bfloat16 takes them: what differs is the
+    order of a sum. It is for processors that would emulate these products, many times slower.
+
+    Of its thread only, and not within ``torch.inference_mode``. What ``torch.compile`` made runs uncompiled,
+    and the backward pass of ``scaled_dot_product_attention`` stays emulated.
     """
 
     def __init__(self) -> None:
@@ -32,14 +35,10 @@ class RoundedProducts(TorchDispatchMode):  # type: ignore[no-untyped-call]  # un
     def __torch_dispatch__(
         self, op: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if op not in _PRODUCTS or all(_is_not_half(arg) for arg in args):
+        if op not in _PRODUCTS or {arg.dtype for arg in args if isinstance(arg, Tensor)} != {torch.bfloat16}:
             return op(*args, **(kwargs or {}))
         wide = tree_map_only(Tensor, Tensor.float, args)
         return tree_map_only(Tensor, Tensor.bfloat16, op(*wide, **(kwargs or {})))
-
-
-def _is_not_half(value: object) -> bool:
-    return not isinstance(value, Tensor) or value.dtype != torch.bfloat16
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from mlcnc.models.backbone import Backbone
 from mlcnc.named_paths import named_path
 from mlcnc.training.batches import Batches, ImageBatches, Loader, seen_images
 from mlcnc.training.cached_batches import cached_batches
+from mlcnc.training.device import is_emulated
 from mlcnc.training.measurement import MeasuredImages, measured_images
 from mlcnc.training.optimisation import build_optimiser, build_schedule, with_backbone_rate
 from mlcnc.training.ranks import Ranks, alone
@@ -130,7 +131,7 @@ def build(
     if device.type != "mps":
         method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
     ranks.prepare(method, training.sync_batchnorm)
-    if training.compile:
+    if training.compile and not is_emulated(training.precision, device):
         for part in method.averaged.modules():
             if isinstance(part, Backbone):
                 part.compile()

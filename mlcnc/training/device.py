@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
 from mlcnc.errors import ConfigError, counted
+from mlcnc.precision import RoundedProducts
 
 DEVICE_VARIABLE = "MLCNC_DEVICE"
 """Goes before the config where it is set, as for a job, which must not leave the device it was given."""
@@ -54,12 +56,20 @@ def device_name(device: torch.device) -> str:
 def is_emulated(precision: str, device: torch.device) -> bool:
     """Return whether the device makes up for products of this precision by others, many times slower.
 
-    On a processor with AVX2 alone a 3 x 3 convolution in bfloat16 took 23 times as long as in float32, which is
-    why training takes its products by :class:`mlcnc.precision.RoundedProducts` there.
+    On a processor with AVX2 alone a 3 x 3 convolution in bfloat16 took 23 times as long as in float32.
     """
-    return (
-        precision == "bfloat16" and device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
-    )
+    return precision == "bfloat16" and device.type == "cpu" and not has_bfloat16()
+
+
+def has_bfloat16() -> bool:
+    """Return whether torch has quick products of bfloat16 on this processor, which are those of oneDNN."""
+    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # untyped in torch
+    return bool(onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def products_of(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Return the context in which a run is trained and measured: rounded products where they are emulated."""
+    return RoundedProducts() if is_emulated(precision, device) else nullcontext()
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -11,6 +11,7 @@ from mlcnc.store import RunStore
 from mlcnc.store.writer import check_not_running
 from mlcnc.training.build import build
 from mlcnc.training.checkpoint import load_checkpoint, require_checkpoint
+from mlcnc.training.device import products_of
 from mlcnc.training.measurement import measure
 from mlcnc.training.sample_choice import choose_samples
 
@@ -36,14 +37,15 @@ def evaluate(
     with closing(build(parse(run.info.config))) as experiment:
         next_epoch = load_checkpoint(experiment, run.folder, say)
         images, groups = experiment.images, experiment.dataset.groups
-        metrics, _ = measure(
-            experiment.method,
-            experiment.step,
-            images,
-            choose_samples(experiment.dataset, images.train, 0, 0, 0),
-            ranks=experiment.ranks,
-            groups=groups,
-            average=experiment.average,
-            with_arrays=False,
-        )
+        with products_of(experiment.config.training.precision, experiment.fabric.device):
+            metrics, _ = measure(
+                experiment.method,
+                experiment.step,
+                images,
+                choose_samples(experiment.dataset, images.train, 0, 0, 0),
+                ranks=experiment.ranks,
+                groups=groups,
+                average=experiment.average,
+                with_arrays=False,
+            )
     return metrics, next_epoch - 1

@@ -23,7 +23,7 @@ FILM = {
     "arrays_every": 40, "class_arrays": True, "measure_every": 1, "measure_untrained": True,
     "num_sample_pairs": 400, "num_probes": 36,
 }  # fmt: skip
-"""Of the first seed on photographs: class means at every epoch, and everything else at the first and last."""
+"""Of a first seed: class means at every epoch, and everything else at the first and last."""
 
 SMALL = {"arrays_every": 0, "class_arrays": True, "measure_every": 10, "measure_untrained": True}
 """Of other seeds: class means at some epochs and of the untrained network, and no features."""
@@ -86,7 +86,7 @@ def _terminal_phase() -> ExperimentConfig:
 
 
 def _photographs() -> Iterator[tuple[str, ExperimentConfig]]:
-    """Yield the runs on voc07-lt; those of MLC-NC are what ``mlcnc reproduce`` trains, measured more often."""
+    """Yield the runs on voc07-lt; those of MLC-NC are what ``mlcnc reproduce`` trains, measured here."""
     for name, seeds in ON_PHOTOGRAPHS.items():
         kind, _, aligned = name.partition("-")
         config = override(bench_config("voc07-lt", "mlc_nc"), ALIGNED if aligned else {})

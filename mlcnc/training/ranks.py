@@ -334,6 +334,7 @@ def _device(training: TrainingConfig) -> tuple[torch.device, str]:
     device, note = select_device(training.device)
     if is_emulated(training.precision, device):
         note += "; this processor has no products of bfloat16, they are taken in float32 and rounded"
+        note += ", which training.compile cannot make quicker" if training.compile else ""
     return device, note
 
 

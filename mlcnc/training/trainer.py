@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 
 from mlcnc import stopping
 from mlcnc.config import ExperimentConfig, default_stem, parse
 from mlcnc.errors import counted
-from mlcnc.precision import RoundedProducts
 from mlcnc.store import RunStore, RunWriter, new_run_id, require_free_space, require_runs_folder
 from mlcnc.training.build import Experiment, build
 from mlcnc.training.checkpoint import has_checkpoint, load_checkpoint
-from mlcnc.training.device import is_emulated
+from mlcnc.training.device import products_of
 from mlcnc.training.epoch import Events, one_epoch
 from mlcnc.training.measurement import spaces_of
 from mlcnc.training.pictures import image_arrays
@@ -141,8 +140,7 @@ def run_epochs(
     """Train, measure and log the epochs from ``first`` to the last one."""
     training, ranks = experiment.config.training, experiment.ranks
     visible = show_progress and ranks.is_first
-    emulated = is_emulated(training.precision, experiment.fabric.device)
-    products = RoundedProducts() if emulated else nullcontext()
+    products = products_of(training.precision, experiment.fabric.device)
     with products, ranks.together(), progress_of(first, training.epochs, visible=visible, say=say_epoch) as bar:
 
         def report(progress: EpochProgress) -> None:

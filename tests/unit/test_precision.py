@@ -4,10 +4,28 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.functional import conv2d
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mlcnc.precision import RoundedProducts
+from mlcnc.training.evaluation import evaluate
 from mlcnc.training.trainer import train
 from tests.processes.small_training import small_config, use_few_images
+
+ATEN = torch.ops.aten
+
+
+class Products(TorchDispatchMode):
+    """Notes the dtypes with which products arrive; entered outside of what changes them."""
+
+    def __init__(self):
+        super().__init__()
+        self.dtypes = {}
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        if any(part in str(op) for part in ("mm", "convolution")):
+            given = {arg.dtype for arg in args if isinstance(arg, torch.Tensor)}
+            self.dtypes.setdefault(op, set()).update(given)
+        return op(*args, **(kwargs or {}))
 
 
 def rounded(*shape):
@@ -47,55 +65,73 @@ def half():
 def test_a_product_is_that_of_the_same_numbers_in_float32_then_rounded():
     torch.manual_seed(3)
     a, b, c = rounded(7, 30), rounded(30, 5), rounded(5)
-    many, more = rounded(4, 7, 30), rounded(4, 30, 5)
-    maps, kernel = rounded(2, 6, 5, 5), rounded(8, 3, 3, 3)
-    with RoundedProducts():
-        found = [a @ b, torch.addmm(c, a, b), many @ more, conv2d(maps, kernel, padding=1, groups=2)]
-    expected = [
-        a.float() @ b.float(), torch.addmm(c.float(), a.float(), b.float()), many.float() @ more.float(),
-        conv2d(maps.float(), kernel.float(), padding=1, groups=2),
-    ]  # fmt: skip
-    for one, other in zip(found, expected, strict=True):
-        assert one.dtype == torch.bfloat16
-        assert torch.equal(one, other.bfloat16())
+    many, more, third = rounded(4, 7, 30), rounded(4, 30, 5), rounded(4, 7, 5)
+    maps, kernel, given = rounded(2, 6, 5, 5), rounded(8, 3, 3, 3), rounded(2, 8, 5, 5)
+    backward = ([0], [1, 1], [1, 1], [1, 1], False, [0, 0], 2, [True, False, True])
+    products = {
+        ATEN.mm.default: (a, b),
+        ATEN.addmm.default: (c, a, b),
+        ATEN.bmm.default: (many, more),
+        ATEN.baddbmm.default: (third, many, more),
+        ATEN.convolution.default: (maps, kernel, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 2),
+        ATEN.convolution_backward.default: (given, maps, kernel, *backward),
+    }
+    for op, args in products.items():
+        with Products() as arrived, RoundedProducts():
+            found = op(*args)
+        assert arrived.dtypes == {op: {torch.float32}}
+        expected = op(*(arg.float() if isinstance(arg, torch.Tensor) else arg for arg in args))
+        pairs = zip(found, expected, strict=True) if isinstance(found, tuple) else [(found, expected)]
+        for one, other in pairs:
+            if other is None:  # a gradient that was not asked for
+                assert one is None
+            else:
+                assert one.dtype == torch.bfloat16
+                assert torch.equal(one, other.bfloat16())
 
 
-def test_gradients_of_a_convolution_are_rounded_once_and_a_missing_one_stays_missing():
-    torch.manual_seed(4)
-    maps, kernel = rounded(2, 3, 6, 6), rounded(5, 3, 3, 3).requires_grad_()
-    given = rounded(2, 5, 4, 4)
-    with RoundedProducts():
-        conv2d(maps, kernel).backward(given)  # the gradient of maps is not asked for
-    wide = kernel.detach().float().requires_grad_()
-    conv2d(maps.float(), wide).backward(given.float())
-    assert maps.grad is None
-    assert kernel.grad.dtype == torch.bfloat16
-    assert torch.equal(kernel.grad, wide.grad.bfloat16())
+def test_no_product_of_a_step_is_left_in_bfloat16():
+    with Products() as arrived:
+        step(half, RoundedProducts)
+    assert {
+        ATEN.convolution.default,
+        ATEN.convolution_backward.default,
+        ATEN.addmm.default,
+        ATEN.bmm.default,
+    } <= set(arrived.dtypes)
+    assert all(dtypes == {torch.float32} for dtypes in arrived.dtypes.values())
 
 
 def test_what_is_not_bfloat16_is_left_alone():
     for inside, outside in zip(step(RoundedProducts), step(), strict=True):
         assert torch.equal(inside, outside)
+    with RoundedProducts(), pytest.raises(RuntimeError, match="dtype"):
+        torch.mm(rounded(3, 4), torch.randn(4, 2))
+    with RoundedProducts(), pytest.raises(RuntimeError, match=r"type"):
+        conv2d(torch.randn(1, 2, 5, 5), rounded(3, 2, 3, 3))
 
 
-def test_a_step_is_nearer_to_bfloat16_than_float32_is():
-    emulated, native, exact = step(half, RoundedProducts), step(half), step()
-    for one, other, wide in zip(emulated, native, exact, strict=True):
+def test_a_step_is_nearer_to_bfloat16_of_torch_than_float32_is():
+    ours, of_torch, exact = step(half, RoundedProducts), step(half), step()
+    for one, other, wide in zip(ours, of_torch, exact, strict=True):
         assert not torch.equal(other, wide)
         assert (one - other).norm() < 0.5 * (wide - other).norm()
 
 
-@pytest.mark.parametrize(
-    ("precision", "capability", "times"),
-    [("bfloat16", "AVX2", 1), ("bfloat16", "AVX512", 0), ("float32", "AVX2", 0)],
-)
-def test_a_run_takes_its_products_so_where_the_processor_has_none(
-    tmp_path, monkeypatch, precision, capability, times
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+@pytest.mark.parametrize("has_bfloat16", [True, False])
+def test_a_run_is_trained_and_evaluated_so_where_the_processor_has_none(
+    tmp_path, monkeypatch, precision, has_bfloat16
 ):
-    entered = []
     use_few_images(monkeypatch)
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    enter = RoundedProducts.__enter__
-    monkeypatch.setattr(RoundedProducts, "__enter__", lambda mode: (entered.append(1), enter(mode))[1])
-    train(small_config(training={"precision": precision, "epochs": 3}), runs_root=tmp_path, show_progress=False)
-    assert len(entered) == times
+    monkeypatch.setattr("mlcnc.training.device.has_bfloat16", lambda: has_bfloat16)
+    is_half = precision == "bfloat16" and has_bfloat16
+    config = small_config(
+        training={"precision": precision, "epochs": 3, "compile": precision == "bfloat16" and not has_bfloat16}
+    )
+    with Products() as trained:
+        run_id = train(config, runs_root=tmp_path, show_progress=False)
+    with Products() as evaluated:
+        evaluate(run_id, runs_root=tmp_path)
+    assert trained.dtypes[ATEN.convolution_backward.default] == {torch.bfloat16 if is_half else torch.float32}
+    assert (torch.bfloat16 in set.union(*evaluated.dtypes.values())) == is_half

@@ -56,9 +56,12 @@ def test_jobs_and_training_mean_the_same_variable():
 
 
 @pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
-@pytest.mark.parametrize("capability", ["AVX2", "AVX512"])
-def test_a_precision_that_the_processor_lacks_is_said(machine, monkeypatch, precision, capability):
+@pytest.mark.parametrize("has_bfloat16", [True, False])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_precision_that_the_processor_lacks_is_said(machine, monkeypatch, precision, has_bfloat16, compiled):
     machine()
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    note = alone(small_config(training={"precision": precision}).training).note
-    assert ("no products of bfloat16" in note) == (precision == "bfloat16" and capability == "AVX2")
+    monkeypatch.setattr("mlcnc.training.device.has_bfloat16", lambda: has_bfloat16)
+    note = alone(small_config(training={"precision": precision, "compile": compiled}).training).note
+    lacks = precision == "bfloat16" and not has_bfloat16
+    assert ("no products of bfloat16" in note) == lacks
+    assert ("training.compile" in note) == (lacks and compiled)
