@@ -182,8 +182,8 @@ def test_step_8_answers_first_and_leaves_nothing_empty(lesson):
 def test_step_8_answers_whether_longer_training_collapses(lesson):
     shown = lesson("8")
     last = RunStore(ROOT / "runs").open("balanced-etf-terminal-s0").metrics()[-1]
-    (table,) = [item.value for item in shown.dataframe if "without the class" in item.value.columns]
-    lines = table.set_index("recipe")
+    tables = [item.value for item in shown.dataframe if "without the class" in item.value.columns]
+    lines, on_long_tail = (table.set_index("recipe") for table in tables)
     strong, usual = (
         lines.loc["ETF, weight 50, 400 epochs"],
         lines.loc["balanced-etf-terminal-s0, weight 50, at epoch 41"],
@@ -192,6 +192,7 @@ def test_step_8_answers_whether_longer_training_collapses(lesson):
     assert strong["without the class"] == f"{last['train.f/nc1_trace_query_only']:.3g}"
     assert strong["smallest angle (°), test"] == f"{last['test.f/angle_min_class']:.1f}"
     assert float(usual["NC1, training"]) > 2 * float(strong["NC1, training"])
+    assert on_long_tail.loc["ETF, weight 50, 400 epochs", "smallest angle (°), test"] == "40.6"
     said = words(shown)
     assert "10 times longer than the 40 epochs" in said
     assert (
