@@ -30,6 +30,7 @@ WORDS: dict[Quantity, str] = {
     "map_medium": "medium mAP",
 }
 UNITS: dict[Quantity, str] = {"nc1": "", "angle_min": "°"}
+_EVERY = "training.measure_every="
 
 
 @dataclass(frozen=True)
@@ -141,9 +142,10 @@ def deal(
     """Return one ETF, one trainable and one GloVe run that can be compared, in an order that hangs on the seed.
 
     Compared are finished runs of the same classes, as long, with the same settings besides label embedding
-    and seed. Of several such sets the one with most seeds is taken, then the longest training, then that with
-    most picked runs, then the plain recipe. Only runs with stored arrays are shown: picked ones first, then
-    the lowest seed.
+    and seed. Of several such sets one is taken whose shown runs were measured equally often, for the density of
+    a curve would tell them apart; then the one with most seeds, then the longest training, then that with most
+    picked runs, then the plain recipe. Only runs with stored arrays are shown: picked ones first, then the
+    lowest seed.
 
     Args:
         runs: all readable ones.
@@ -165,9 +167,10 @@ def deal(
 
     def worth(groups: tuple[tuple[RunRow, ...], ...]) -> tuple[int, ...]:
         shown, sizes = [group[0] for group in groups], [len(group) for group in groups]
+        often = {line for row in shown for line in row.settings if line.startswith(_EVERY)}
         num_picked = sum(row.run_id in picked for row in shown)
         plain = sum(row.is_plain for row in shown)
-        return min(sizes), sum(sizes), shown[0].num_epochs or 0, num_picked, plain
+        return len(often) <= 1, min(sizes), sum(sizes), shown[0].num_epochs or 0, num_picked, plain
 
     best = max(found, key=worth)
     order = [int(index) for index in np.random.default_rng(seed).permutation(len(best))]

@@ -76,12 +76,12 @@ def test_quiz_prefers_picked_runs(tmp_path):
     assert {row.run_id for row in hand.rows} == {"etf-0", "trainable-0", "glove-1"}
 
 
-def own_run(root, name, kind, *, epochs=2, seed=0, tail=18.0, arrays=True, **settings):
+def own_run(root, name, kind, *, epochs=2, seed=0, tail=18.0, arrays=True, measure_every=1, **settings):
     """Write a run of the same classes as those of ``seeds``, with settings of its own."""
     config = {
         "data": {"dataset": "toy"},
         "method": {"kind": "mlc_nc", "label_embedding": kind, **settings},
-        "training": {"seed": seed, "epochs": epochs},
+        "training": {"seed": seed, "epochs": epochs, "measure_every": measure_every},
     }
     with RunWriter.create(
         root,
@@ -117,6 +117,15 @@ def test_the_longest_training_is_dealt_where_seeds_are_equally_many(tmp_path):
         own_run(tmp_path, f"b-long-{kind}", kind, epochs=40)
         own_run(tmp_path, f"c-short-{kind}", kind, epochs=3, dropout=0.2)
     assert {row.run_id[:2] for row in dealt(tmp_path, ["a-short-etf"]).rows} == {"b-"}
+
+
+def test_runs_whose_curves_would_tell_them_apart_are_dealt_last(tmp_path):
+    for kind, every in (("etf", 2), ("trainable", 2), ("glove", 10)):
+        own_run(tmp_path, f"a-long-{kind}", kind, epochs=40, measure_every=every)
+    assert {row.run_id[:2] for row in dealt(tmp_path).rows} == {"a-"}, "better than none"
+    for kind in ("etf", "trainable", "glove"):
+        own_run(tmp_path, f"b-short-{kind}", kind, epochs=3)
+    assert {row.run_id[:2] for row in dealt(tmp_path).rows} == {"b-"}
 
 
 def test_runs_that_differ_in_more_than_the_embedding_are_not_dealt_together(tmp_path):
