@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from mlcnc.errors import ConfigError, counted
-from mlcnc.precision import RoundedProducts
+from mlcnc.training.rounded_products import RoundedProducts
 
 DEVICE_VARIABLE = "MLCNC_DEVICE"
 """Goes before the config where it is set, as for a job, which must not leave the device it was given."""

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mlcnc.models import MLCNCHead
-from mlcnc.precision import RoundedProducts
 from mlcnc.training.device import is_emulated
+from mlcnc.training.rounded_products import RoundedProducts
 from tests.benchmarks.alternation import alternate, steady  # noqa: F401  # a fixture, found by its name
 
 LEAST, MOST = 3.0, 1.5

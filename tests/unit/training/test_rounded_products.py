@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn.functional import conv2d
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mlcnc.precision import RoundedProducts
 from mlcnc.training.evaluation import evaluate
+from mlcnc.training.rounded_products import RoundedProducts
 from mlcnc.training.trainer import train
 from tests.processes.small_training import small_config, use_few_images
 
