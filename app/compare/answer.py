@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.overview.matrix import known_errors
 from app.widgets.plain_text import plain
-from mlcnc.analysis.comparison.pair_sentences import RULE, recipes_sentence
+from mlcnc.analysis.comparison.pair_sentences import RULE, recipes_sentence, unequal_choice_sentence
 from mlcnc.analysis.comparison.seeds import SeedGroup, by_dataset, map_sentence, repeats_sentence
 from mlcnc.store import Run
 
@@ -28,6 +28,8 @@ def show_answer(groups: Sequence[SeedGroup], bucket: str, runs: Mapping[str, Run
     if paired and (alone := [own[0].dataset for own in by_dataset(groups) if len(own) == 1]):
         where = plain(" and ".join(alone))
         st.caption(f"Pick a run of another recipe on {where} in the sidebar; if there is none, train one.")
+    if warning := unequal_choice_sentence(groups):
+        st.caption(plain(warning.strip()))
     for sentence in errors_of.sentences:
         st.warning(plain(sentence))
     if repeated := repeats_sentence(groups):

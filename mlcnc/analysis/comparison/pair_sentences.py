@@ -128,6 +128,26 @@ def epochs_sentence(found: Sequence[Pair]) -> str:
         f"mAP is at each run's epoch best on validation (epoch {best}), of the {measured} at which it was "
         f"measured; NC1, smallest angle and alignment are at the last one measured (epoch {ends}), for "
         "collapse is a property of the end of training."
+        + unequal_choice_sentence([group for pair in found for group in (pair.first, pair.second)])
+    )
+
+
+def unequal_choice_sentence(groups: Sequence[SeedGroup]) -> str:
+    """Return a warning, after a space, where recipes of a data set chose their best epoch of unequally many.
+
+    Args:
+        groups: recipes, their runs at the best epoch on validation or another.
+    """
+    by_seed: dict[tuple[str, int | None], set[int]] = {}
+    for group in groups:
+        for row in group.rows:
+            if row.chosen_on not in ("asked for", "last epoch"):
+                by_seed.setdefault((group.dataset, row.seed), set()).add(row.num_measured)
+    if all(len(numbers) == 1 for numbers in by_seed.values()):
+        return ""
+    return (
+        " Who was measured more often had more epochs to choose the best of, which alone can put it ahead: "
+        "values at the last epoch compare without that choice."
     )
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from mlcnc.analysis.comparison.intervals import stored_scores
 from mlcnc.analysis.comparison.pair_errors import image_errors, map_draws, scored_epoch
-from mlcnc.analysis.comparison.pair_sentences import leader_sentence, pairs_sentence
+from mlcnc.analysis.comparison.pair_sentences import leader_sentence, pairs_sentence, unequal_choice_sentence
 from mlcnc.analysis.comparison.paired import paired_interval
 from mlcnc.analysis.comparison.pairs import cells, of_one_size, pairs
 from mlcnc.analysis.comparison.seeds import seed_groups
@@ -17,6 +17,20 @@ from mlcnc.analysis.comparison.setting_groups import besides_the_method
 from mlcnc.store import RunStore
 from tests.app.conftest import write_run
 from tests.unit.analysis.comparison.test_seeds import row
+
+
+def test_a_best_epoch_of_more_measured_ones_is_warned_of_and_no_other_moment():
+    def groups(*counts, **changes):
+        rows = [
+            replace(row(f"{key}-s{seed}", 1.0, key, seed=seed), num_measured=number, **changes)
+            for key, numbers in zip("ab", counts, strict=True)
+            for seed, number in enumerate(numbers)
+        ]
+        return seed_groups(rows)
+
+    assert "which alone can put it ahead" in unequal_choice_sentence(groups((40, 5), (2, 5)))
+    assert not unequal_choice_sentence(groups((40, 5), (40, 5)))
+    assert not unequal_choice_sentence(groups((40, 5), (2, 5), chosen_on="last epoch"))
 
 
 def test_images_widen_the_interval_of_the_seeds():
