@@ -29,7 +29,7 @@ def show_answer(groups: Sequence[SeedGroup], bucket: str, runs: Mapping[str, Run
         where = plain(" and ".join(alone))
         st.caption(f"Pick a run of another recipe on {where} in the sidebar; if there is none, train one.")
     if warning := unequal_choice_sentence(groups):
-        st.caption(plain(warning.strip()))
+        st.caption(plain(warning))
     for sentence in errors_of.sentences:
         st.warning(plain(sentence))
     if repeated := repeats_sentence(groups):

@@ -30,7 +30,6 @@ WORDS: dict[Quantity, str] = {
     "map_medium": "medium mAP",
 }
 UNITS: dict[Quantity, str] = {"nc1": "", "angle_min": "°"}
-_EVERY = "training.measure_every="
 
 
 @dataclass(frozen=True)
@@ -167,10 +166,10 @@ def deal(
 
     def worth(groups: tuple[tuple[RunRow, ...], ...]) -> tuple[int, ...]:
         shown, sizes = [group[0] for group in groups], [len(group) for group in groups]
-        often = {line for row in shown for line in row.settings if line.startswith(_EVERY)}
         num_picked = sum(row.run_id in picked for row in shown)
         plain = sum(row.is_plain for row in shown)
-        return len(often) <= 1, min(sizes), sum(sizes), shown[0].num_epochs or 0, num_picked, plain
+        alike = len({row.num_measured for row in shown}) == 1
+        return alike, min(sizes), sum(sizes), shown[0].num_epochs or 0, num_picked, plain
 
     best = max(found, key=worth)
     order = [int(index) for index in np.random.default_rng(seed).permutation(len(best))]

@@ -114,7 +114,8 @@ def epochs_sentence(found: Sequence[Pair]) -> str:
     Args:
         found: pairs, at least one.
     """
-    rows = [row for pair in found for group in (pair.first, pair.second) for row in group.rows]
+    groups = [group for pair in found for group in (pair.first, pair.second)]
+    rows = [row for group in groups for row in group.rows]
     ends = _span([row.end_epoch + 1 for row in rows if row.end_epoch is not None])
     if not ends:
         return "No epoch of these runs was measured."
@@ -127,13 +128,12 @@ def epochs_sentence(found: Sequence[Pair]) -> str:
     return (
         f"mAP is at each run's epoch best on validation (epoch {best}), of the {measured} at which it was "
         f"measured; NC1, smallest angle and alignment are at the last one measured (epoch {ends}), for "
-        "collapse is a property of the end of training."
-        + unequal_choice_sentence([group for pair in found for group in (pair.first, pair.second)])
-    )
+        f"collapse is a property of the end of training. {unequal_choice_sentence(groups)}"
+    ).rstrip()
 
 
 def unequal_choice_sentence(groups: Sequence[SeedGroup]) -> str:
-    """Return a warning, after a space, where recipes of a data set chose their best epoch of unequally many.
+    """Return a warning where recipes of a data set chose their best epoch of unequally many.
 
     Args:
         groups: recipes, their runs at the best epoch on validation or another.
@@ -146,7 +146,7 @@ def unequal_choice_sentence(groups: Sequence[SeedGroup]) -> str:
     if all(len(numbers) == 1 for numbers in by_seed.values()):
         return ""
     return (
-        " Who was measured more often had more epochs to choose the best of, which alone can put it ahead: "
+        "Who was measured more often had more epochs to choose the best of, which alone can put it ahead: "
         "values at the last epoch compare without that choice."
     )
 
